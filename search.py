@@ -78,7 +78,7 @@ from nas.defaults import STORAGE
 _OF_THE_MACHINE = {
     errno.EACCES, errno.EDQUOT, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOSPC, errno.ENOTDIR, errno.EPERM, errno.EROFS,
 }  # fmt: skip
-"""Errors of the system that say of a path or a disk what a person can change."""
+"""Errors of the system that say of a path or a disk what the user can change."""
 
 app = program(
     help="Check any PyTorch network against hard rules, and search for small ones that keep them.",

@@ -1,4 +1,4 @@
-"""The command line that a process of this tool runs; nothing where a program of a person's own imports it."""
+"""The command line that a process of this tool runs; nothing where a program of the user imports it."""
 
 from __future__ import annotations
 

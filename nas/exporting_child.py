@@ -1,4 +1,4 @@
-"""The child's side of exporting a person's own network: make it, give it its weights, write the file."""
+"""The child's side of exporting the user's own network: make it, give it its weights, write the file."""
 
 from __future__ import annotations
 

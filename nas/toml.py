@@ -16,7 +16,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class Given(str):
-    """A text that knows by which flag, or in which file, a person gave it; errors name that."""
+    """A text that knows by which flag, or in which file, the user gave it; errors name that."""
 
     by: str
 

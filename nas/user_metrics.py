@@ -41,7 +41,7 @@ class UserMetrics:
         return _in_child(self.sandbox, "measure", {"path": str(self.path), "architectures": texts}, self.limits)
 
     def measure_code(self, target: Target, arguments: Mapping[str, Any], shape: Sequence[int]) -> Mapping[str, Any]:
-        """The metrics of a network that a person's own code makes, traced on an image of ``shape``; raises as above."""
+        """The metrics of a network that the user's own code makes, traced on an image of ``shape``; raises as above."""
         asked = {"path": str(self.path), "target": {**vars(target)}, "arguments": dict(arguments), "shape": list(shape)}
         (found,) = _in_child(self.sandbox, "measure_code", asked, self.limits)
         return dict(found)

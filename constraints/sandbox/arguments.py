@@ -1,4 +1,4 @@
-"""Whether what a person gives by ``--arg`` is what a class or function takes."""
+"""Check the arguments given by ``--arg`` against the parameters of a class or function."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from constraints.errors import UnusableInputError
 def check_arguments(
     name: str, parameters: Sequence[Parameter], arguments: Collection[str], flag: str = "--arg"
 ) -> None:
-    """Raise UnusableInputError, naming the flag, where an argument is missing or none that is taken."""
+    """Raise UnusableInputError, naming the flag, for a missing or an unknown argument."""
     named = [p for p in parameters if p.kind in {p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY}]
     needed = [p.name for p in named if p.default is p.empty and p.name not in arguments]
     needed += [p.name for p in parameters if p.kind is p.POSITIONAL_ONLY and p.default is p.empty]

@@ -1,4 +1,4 @@
-"""The child's side of the sandbox: do a job with the user's code, answer in JSON lines over a pipe.
+"""The child's side of the sandbox: do a job with the user's code and answer in JSON lines over a pipe.
 
 ``constraints.sandbox.guard`` runs it with the line that ``Job.to_line`` wrote. Each line of the answer is
 ``{"stage": ...}``, the last one ``{"answer": ...}`` or ``{"error": ...}``.
@@ -40,13 +40,13 @@ _FOREVER_SECONDS = 10**6
 
 
 def main(pipe: int, line: bytes) -> None:
-    """Do the one job, and leave without running what the user's code may have put at the exit."""
+    """Do the one job, and exit without running the ``atexit`` handlers of the user's code."""
     me = os.getpid()
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # further jobs are none of its business
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # so that the user's code cannot read the jobs that follow
     job = Job.begin(line)
 
     def send(line: Mapping[str, Any]) -> None:
-        if os.getpid() != me:  # a copy that the user's code forked came back here: it must not answer too
+        if os.getpid() != me:  # a process that the user's code forked returned here: it must not answer too
             time.sleep(_FOREVER_SECONDS)
         _write(pipe, (json.dumps(line) + "\n").encode())
 
@@ -71,7 +71,7 @@ def _write(pipe: int, data: bytes) -> None:
 
 
 def _limit(memory_bytes: int) -> None:
-    """Let no allocation pass the limit; torch's libraries are mapped already."""
+    """Make allocations beyond the limit fail; torch's libraries are already mapped and counted."""
     if not sys.platform.startswith("linux"):
         return
     import resource
@@ -87,19 +87,19 @@ def _limit(memory_bytes: int) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Checked:
-    """What a check found, and the model, in the process that runs it."""
+    """The findings and the model of a check, in the process that runs it."""
 
     report: Report
     model: nn.Module
     question: Question
     made: Constructions
-    """Which calls in the user's files made the parts of the model, where a step wants to know."""
+    """Which calls in the user's files constructed the model's modules; recorded only where a step needs it."""
     is_finished: bool
-    """Whether the target is a module, and not what makes one."""
+    """Whether the target is an nn.Module instance, and not a class or function that makes one."""
 
 
 def check_target(arguments: Mapping[str, Any], send: Send) -> dict[str, Any]:
-    """The job of a ``Request``: its report, ready for JSON, and what its steps come to, each by its name."""
+    """Do the job of a ``Request``: return its report, ready for JSON, and the result of each step by its name."""
     request = Request.from_dict(arguments)
     with _loaded(request) as loader:
         checked = _checked(request, loader, send)
@@ -108,7 +108,7 @@ def check_target(arguments: Mapping[str, Any], send: Send) -> dict[str, Any]:
 
 
 def answer(request: Request, send: Send) -> Report:
-    """Load what a request names and check it; ``send`` is called at each stage.
+    """Load the target of a request and check it; ``send`` is called at the start of each stage.
 
     Raises UnusableInputError for what cannot be checked and ModelFailedError for what the user's code raised.
     """
@@ -127,12 +127,12 @@ def _loaded(request: Request) -> Iterator[Loader]:
 
 
 def _continued(step: str, checked: Checked, request: Request, send: Send) -> dict[str, Any]:
-    """What a step comes to, or why it came to nothing as ``refused``; the report is there all the same."""
+    """The result of a step, or as ``refused`` why it failed; the report is returned in both cases."""
     module, _, name = step.partition(":")
     send({"stage": name})
     try:
         found: dict[str, Any] = getattr(importlib.import_module(module), name)(checked, request)
-    except (Exception, SystemExit) as error:  # of the model's code, which a step runs again
+    except (Exception, SystemExit) as error:  # raised by the model's code, which a step runs again
         reason = str(error) if isinstance(error, ConstraintError) else f"{type(error).__name__}: {error}"
         return {"refused": " ".join(reason.split())}
     return found
@@ -173,7 +173,7 @@ def _examined(model: nn.Module, question: Question, loader: Loader, send: Send) 
     """The reports of ``examined``; raises ModelFailedError where the model's forward pass raises."""
     loader.absent.is_sealed = True
     with stage("forward", send):
-        with suppress(Exception):  # of which the check tells
+        with suppress(Exception):  # the check reports it
             shaped(model, question.input_size)
         reports = examined(model, question)
         report = next(reports)
@@ -188,7 +188,7 @@ def _examined(model: nn.Module, question: Question, loader: Loader, send: Send) 
 
 
 def _augmentation(target: Target, request: Request, loader: Loader, send: Send) -> Verdict:
-    """Judge the pipeline that a name leads to; of several the one that keeps the rule best."""
+    """Judge the pipeline that a name refers to; where there are several, the one nearest to satisfying the rule."""
     from constraints.augmentation import judge_augmentation
 
     with remembered():

@@ -1,4 +1,4 @@
-"""Choose the model of a file whose name was left out: the one network that is not a part of another."""
+"""Choose the model of a file where the user gave no name: the one network that is not part of another."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from constraints.sandbox.standins import ABSENT
 FIXED = "fixed_model"
 """The function that ``validate --fix`` puts at the end of a file, with a number where the file uses that name."""
 _NO_MAKER = ("_", "main", "test", "train")
-"""How functions begin that run a model, and do not return one."""
+"""Prefixes of names of functions that run a model instead of returning one."""
 
 
 def is_module_class(thing: Any) -> bool:
-    """Whether this is a class of networks."""
+    """Whether this is a subclass of nn.Module."""
     return inspect.isclass(thing) and issubclass(thing, nn.Module) and thing is not nn.Module
 
 
@@ -31,8 +31,8 @@ def only_model(module: ModuleType, place: str, *, is_given: bool = False) -> str
     """The name of the one model that a file defines.
 
     Layers that another class uses are parts of it; a class that cannot be built without arguments, or whose forward
-    method takes more than one input (a loss, say), is passed over for one that can; where all of them need arguments
-    and none ``is_given``, or where there are none, for the function that makes a network of them or of torch's. In a
+    method takes more than one input (a loss, say), is passed over for one that can. Where all of them need arguments
+    and ``is_given`` is false, or where there are no classes, the function that returns a network is chosen. In a
     file that ``validate --fix`` wrote it is the fixed one. Raises NoModelError where the file defines
     none, and UnusableInputError, with all of their names, where it defines several.
     """
@@ -72,7 +72,7 @@ def _why_none(module: ModuleType, place: str) -> str:
 
 
 def _check_bases(module: ModuleType, place: str) -> None:
-    """Raise UnusableInputError where a class of the file extends one of a package that is not installed."""
+    """Raise UnusableInputError where a class of the file extends a class of a package that is not installed."""
     own = {n: k for n, k in vars(module).items() if inspect.isclass(k) and k.__module__ == module.__name__}
     for name, kind in sorted(own.items(), key=lambda item: "forward" not in vars(item[1])):
         for base in inspect.getmro(kind):
@@ -82,26 +82,26 @@ def _check_bases(module: ModuleType, place: str) -> None:
 
 
 def _own(module: ModuleType) -> dict[Any, str]:
-    """The classes of networks that a file defines, with their names."""
+    """The nn.Module classes that a file defines, with their names."""
     space = vars(module)
     return {t: n for n, t in space.items() if is_module_class(t) and t.__module__ == module.__name__}
 
 
 def _built_of(module: ModuleType, classes: list[str]) -> list[str]:
-    """The finished networks that hold layers of these classes."""
+    """The module instances that contain layers of these classes."""
     space = vars(module)
     kinds = tuple(space[name] for name in classes)
     return [n for n in _instances(space) if any(isinstance(part, kinds) for part in space[n].modules())]
 
 
 def _makers_of(module: ModuleType, classes: list[str]) -> list[str]:
-    """The functions of a file that need no argument and make networks of these classes, parts of no other function."""
+    """The functions, not used by another such one, that need no argument and make networks of these classes."""
     kinds = {vars(module)[name] for name in classes}
     return _makers(module, lambda function, reached: bool(reached & kinds) and _needs_nothing(function))
 
 
 def _makers_of_layers(module: ModuleType, *, is_given: bool) -> list[str]:
-    """The functions of a file without classes that put torch's layers together, and need no argument not given."""
+    """The functions of a file without classes that build a network of torch's layers and can be called."""
 
     def makes(function: FunctionType, reached: set[Any]) -> bool:
         named = set().union(*map(_names, [function, *filter(inspect.isfunction, reached)]))
@@ -112,7 +112,7 @@ def _makers_of_layers(module: ModuleType, *, is_given: bool) -> list[str]:
 
 
 def _makers(module: ModuleType, makes: Callable[[FunctionType, set[Any]], bool]) -> list[str]:
-    """The functions of a file that return something and of which this holds, parts of no other such function."""
+    """The functions of a file that return something and fulfil ``makes``, and are used by no other such function."""
     space = vars(module)
     own = {n: t for n, t in space.items() if inspect.isfunction(t) and t.__module__ == module.__name__}
     reached = {n: set(_reached(t, space)) for n, t in own.items()}
@@ -122,7 +122,7 @@ def _makers(module: ModuleType, makes: Callable[[FunctionType, set[Any]], bool])
 
 
 def _is_layer(thing: Any) -> bool:
-    """Whether this is a class of torch's that a network is put together of, and no loss."""
+    """Whether this is one of torch's layer classes, and not a loss."""
     return is_module_class(thing) and not thing.__name__.endswith("Loss")
 
 
@@ -148,14 +148,14 @@ def _roots(module: ModuleType) -> list[str]:
 
 
 def _instances(space: Mapping[str, Any]) -> list[str]:
-    """Names of the finished networks, each once; of those without parameters only where there are no others."""
+    """Names of the module instances, each once; those without parameters only where there are no others."""
     found = {id(t): n for n, t in reversed(list(space.items())) if isinstance(t, nn.Module)}
     names = list(found.values())[::-1]
     return [n for n in names if any(True for _ in space[n].parameters())] or names
 
 
 def _instance_of(module: ModuleType, name: str) -> str:
-    """A finished network of the class, where the class itself needs arguments and there is one."""
+    """The name of an instance of the class, where the class needs arguments and the file has an instance."""
     space = vars(module)
     if not inspect.isclass(space[name]) or _needs_nothing(space[name]):
         return name
@@ -164,9 +164,9 @@ def _instance_of(module: ModuleType, name: str) -> str:
 
 
 def _reached(thing: Any, space: Mapping[str, Any]) -> Iterator[Any]:
-    """What the code of a class names of its file, directly and through functions and classes of the file.
+    """What the code of a class uses from its file, directly and through functions and classes of the file.
 
-    A base class is not named by it: whoever extends a network has two.
+    A base class does not count as used: a file with a network and a subclass of it has two networks.
     """
     seen, waiting = {id(thing)}, [thing]
     while waiting:
@@ -193,7 +193,7 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
 
 
 def _needed(function: Any) -> int:
-    """How many arguments a call has to give."""
+    """The number of required arguments."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""Which calls in the user's files make the modules of a model, by the positions of the frames that are at work."""
+"""Record which calls in the user's files construct the modules of a model, from the call stack."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NOT_THE_USERS = (f"{Path(torch.__file__).parent}{os.sep}", f"{Path(__file__).pa
 
 
 Cells = Mapping[str, tuple[str, int]]
-"""Name of a notebook's cell -> the notebook, and how many lines of its joined text are before the cell."""
+"""Name of a notebook's cell -> the notebook, and how many lines of the joined text precede the cell."""
 
 
 class Call(NamedTuple):
@@ -38,19 +38,19 @@ class Call(NamedTuple):
 
 
 class Level(NamedTuple):
-    """A call that was at work when a module was made, and which run of its function that was."""
+    """A call on the stack when a module was constructed, and which run of the function around it that was."""
 
     call: Call
     frame: FrameType
     turns: Mapping[Loop, int]
-    """Of the loops of the function."""
+    """The current iteration of each loop of the function."""
 
 
 class Constructions:
-    """While it is entered, the calls are noted by which modules are made."""
+    """While it is entered, records the calls that construct modules."""
 
     def __init__(self, *, is_wanted: bool, loops: Loops | None = None, cells: Cells = MappingProxyType({})) -> None:
-        """Unless ``is_wanted``, nothing is noted, and nothing costs time."""
+        """Unless ``is_wanted``, nothing is recorded, at no cost of time."""
         self.is_wanted, self.loops, self.cells = is_wanted, loops, cells
         self._made: dict[int, tuple[nn.Module, tuple[Level, ...]]] = {}
         self._original: Callable[..., None] = nn.Module.__init__
@@ -66,18 +66,18 @@ class Constructions:
             nn.Module.__init__ = self._original  # type: ignore[method-assign]
 
     def calls(self, module: nn.Module) -> tuple[Call, ...]:
-        """The calls at work when a module was made, the innermost first; none where that was not seen."""
+        """The calls on the stack when a module was constructed, innermost first; empty where not recorded."""
         return tuple(level.call for level in self.levels(module))
 
     def levels(self, module: nn.Module) -> tuple[Level, ...]:
-        """The same with the runs of the functions that contain them."""
+        """As ``calls``, with the runs of the functions that contain them."""
         return self._made.get(id(module), (module, ()))[1]
 
     def _noting(self, original: Callable[..., None]) -> Callable[..., None]:
         @wraps(original)
         def init(module: nn.Module, *args: Any, **kwargs: Any) -> None:
             levels = tuple(self._level(*found) for found in frames_at(sys._getframe(1), self.cells))
-            self._made[id(module)] = (module, levels)  # kept alive, so that no other has its id
+            self._made[id(module)] = (module, levels)  # kept alive, so that its id is not reused
             original(module, *args, **kwargs)
 
         return init
@@ -87,12 +87,12 @@ class Constructions:
 
 
 def calls_at(frame: FrameType | None, cells: Cells = MappingProxyType({})) -> tuple[Call, ...]:
-    """The calls of the user's code that are at work in a frame and around it, the innermost first."""
+    """The calls of the user's code on the stack of a frame, the innermost first."""
     return tuple(call for call, _ in frames_at(frame, cells))
 
 
 def frames_at(frame: FrameType | None, cells: Cells = MappingProxyType({})) -> list[tuple[Call, FrameType]]:
-    """The same with their frames."""
+    """As ``calls_at``, with their frames."""
     found = []
     while frame is not None:
         code = frame.f_code

@@ -1,4 +1,4 @@
-"""Let code that asks for a graphics card run on the processor, where every check runs."""
+"""Run code that asks for a GPU on the CPU, where every check runs."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _MOVES = ("cuda", "xpu", "hpu", "ipu")
 
 
 def asks_for_accelerator(error: str) -> bool:
-    """Whether an error's text says that there is no graphics card."""
+    """Whether an error's text says that there is no GPU."""
     return bool(_ACCELERATOR.search(error))
 
 
 class CpuOnly(ExitStack):
-    """While entered, tensors stay on the processor, whatever device the code names."""
+    """While entered, tensors stay on the CPU, whatever device the code names."""
 
     def __enter__(self) -> CpuOnly:
         super().__enter__()
@@ -47,7 +47,7 @@ class CpuOnly(ExitStack):
 
 
 class _Devices(TorchFunctionMode):
-    """Names the processor wherever a call names another device."""
+    """Replaces the device of each call by the CPU."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None

@@ -1,4 +1,4 @@
-"""The child's side of ``validate --patch`` for edits of a forward pass: where the user's code calls what changes."""
+"""The child's side of ``validate --patch`` for edits of a forward pass: find the user's calls that change."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ from constraints.source_edits import CallEdit, argument, call_at
 def calls_in_forward(
     checked: Checked, edits: Sequence[Edit], file: str, tree: Callable[[str], ast.Module]
 ) -> dict[Call, CallEdit]:
-    """What becomes of each call in ``file`` that edits of the forward pass change.
+    """The new text of each call in ``file`` that edits of the forward pass change.
 
-    Raises UnusableInputError where such a call is made elsewhere, or not by its name, or changes at some times alone.
+    Raises UnusableInputError for a call in another file, one not made by the function's name, or one that would
+    have to change in some of its executions only.
     """
     made: dict[Call, CallEdit] = {}
     for edit in _merged(edits):
@@ -38,7 +39,7 @@ def calls_in_forward(
 
 
 def _merged(edits: Sequence[Edit]) -> list[ForwardEdit]:
-    """The edits of the forward pass: all of one call as one, and calls that change in one way together."""
+    """The edits of the forward pass: those of one call merged, and calls that change in the same way together."""
     whole, single = list[ForwardEdit](), dict[tuple[object, ...], ForwardEdit]()
     for edit in edits:
         new = edit.in_forward
@@ -90,7 +91,7 @@ def _edited(call: Call, name: str, edit: ForwardEdit, file: str, tree: Callable[
 
 
 def _calls(checked: Checked, edit: ForwardEdit, *, is_strict: bool = True) -> dict[Call, str]:
-    """The calls that an edit changes, each with the name of its function; where not strict, those that are known."""
+    """The calls that an edit changes, with their functions' names; where not strict, calls not found are left out."""
     found: dict[Call, str] = {}
 
     def noted(name: str) -> None:
@@ -104,7 +105,7 @@ def _calls(checked: Checked, edit: ForwardEdit, *, is_strict: bool = True) -> di
 
 
 def _in_forward(frame: FrameType | None, name: str, cells: Cells) -> Call:
-    """The user's call by which a function of torch runs; raises UnusableInputError where one of torch's layers does."""
+    """The user's call of a function of torch; raises UnusableInputError where a layer's own code calls it instead."""
     frame = users_frame(frame)
     if is_of_a_layer(frame):
         raise UnusableInputError(f"{name} is called by a layer whose class is not torch's own")

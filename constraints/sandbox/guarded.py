@@ -1,4 +1,4 @@
-"""The parent's end of a guard: start it, send it jobs, end it with everything under it."""
+"""The parent's side of a guard: start it, send it jobs, end it with all its descendants."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from constraints.sandbox.processes import Family
 from constraints.sandbox.request import Job
 
 MARK = "CONSTRAINTS_SANDBOX"
-"""Environment variable that every process under one guard inherits, by which stray ones are found."""
+"""Environment variable that every process under one guard inherits; processes that left its session are found by it."""
 
 _READ_AT_START = ("PYTHON", "LD_", "OMP_", "MKL_", "KMP_", "OPENBLAS_", "CUDA", "TORCH", "PYTORCH")
-"""How variables begin that Python and the libraries read once, when they are loaded."""
+"""Prefixes of environment variables that Python and the libraries read once, when they are loaded."""
 
 
 class Guarded:
     """A guard in a session of its own: ``process``, its pipe of ``results``, the ``family`` under it.
 
-    ``jobs`` is how many it was sent.
+    ``jobs`` is the number of jobs sent to it.
     """
 
     def __init__(self, *, sees_gpus: bool = False) -> None:
-        """Start it; it loads torch while the job is on its way."""
+        """Start the guard; it loads torch before it reads the first job."""
         self._sees_gpus = sees_gpus
         self._mark = f"{os.getpid()}-{time.monotonic_ns()}"
         self._started_with = _read_at_start()
@@ -51,11 +51,11 @@ class Guarded:
         self.family = Family(self.process.pid, f"{MARK}={self._mark}".encode())
 
     def serves(self) -> bool:
-        """Whether it runs, and would be started in the same way now."""
+        """Whether it is running, and would still be started in the same way now."""
         return self.process.poll() is None and self._started_with == _read_at_start()
 
     def send(self, job: Job) -> None:
-        """Let it start a child for ``job``."""
+        """Make it start a child for ``job``."""
         assert self.process.stdin is not None
         self.jobs += 1
         with contextlib.suppress(BrokenPipeError):
@@ -63,7 +63,7 @@ class Guarded:
             self.process.stdin.flush()
 
     def end(self) -> None:
-        """End it and everything under it."""
+        """End it and all its descendants."""
         self.family.end()
         self.process.wait()
         for pipe in (self.process.stdin, self.process.stdout, self.results):

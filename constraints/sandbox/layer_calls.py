@@ -26,7 +26,7 @@ from constraints.sites import CONVS, one
 from constraints.source_edits import CallEdit, Piece, Written, imported_as
 
 _CHANGED = "is_changed"
-"""What a parameter is called that chooses what replaces a call."""
+"""Name of a new parameter that chooses what replaces a call."""
 _OPTIONS = frozenset({"stride", "padding", "dilation", "groups", "padding_mode"})
 
 
@@ -39,11 +39,11 @@ class LayerCalls:
     change: Change
     text: str
     more: list[Piece] = field(default_factory=list)
-    """What changes besides calls."""
+    """Changed places of the file other than calls."""
 
     @cached_property
     def source(self) -> SourceCalls:
-        """The calls as the source has them."""
+        """The calls as syntax."""
         return SourceCalls(checked=self.checked)
 
     def edits(self) -> list[CallEdit]:
@@ -68,7 +68,7 @@ class LayerCalls:
         return self._with(made, left) if left else list(made.values())
 
     def _with(self, made: Mapping[Call, CallEdit], left: Mapping[str, UnusableInputError]) -> list[CallEdit]:
-        """The edits together with those that tell layers of one call apart; where there are none, raises the first."""
+        """``made``, with edits that treat layers of one call differently; else raises the first error of ``left``."""
         try:
             passing = self._passed_on(list(left))
             both = set(made) & set(passing.calls)
@@ -84,7 +84,7 @@ class LayerCalls:
         return list({**made, **passing.calls, **merged}.values())
 
     def _passed_on(self, layers: Sequence[str]) -> Passing:
-        """New values, handed on to these layers alone; a layer that is rewritten is so where a condition holds."""
+        """New values passed on to these layers only; a rewritten layer is rewritten where a condition holds."""
         modules = parts(self.checked.model).modules
         seen = {name: levels for name, module in modules.items() if (levels := self.checked.made.levels(module))}
         passing = Passing(source=UserFile(self.file, self.text), layers=seen, parameters_of=self._all_parameters)
@@ -108,7 +108,7 @@ class LayerCalls:
         return passing
 
     def _rewritten(self, passing: Passing, call: Call, layers: Sequence[str]) -> CallEdit:
-        """The call with what replaces it where it makes some layers."""
+        """The call, with its replacement for some of the layers that it makes."""
         self._check_here(layers[0], call)
         first, *others = ([e for e in self.change if e.layer == layer] for layer in layers)
         kind = {type(parts(self.checked.model).modules[layer]) for layer in layers}
@@ -129,7 +129,7 @@ class LayerCalls:
         return CallEdit(position=call.position, parameters=parameters, rewrites=(chosen,))
 
     def _default(self, layer: str, name: str) -> str:
-        """What an argument of a layer is where the call that makes it leaves it out."""
+        """The default of a layer's argument, for a call that leaves it out."""
         module = parts(self.checked.model).modules[layer]
         called = called_by(module, self.checked.made.calls(module)[0])
         return repr(inspect.signature(called).parameters[name].default)
@@ -160,7 +160,7 @@ class LayerCalls:
                 position=calls[0].position, parameters=parameters, arguments=wanted, rewrites=rewrites
             )
         alike = {e.layer for e in self.change if [(e.text, e.arguments)] == [(o.text, o.arguments) for o in edits]}
-        outermost: tuple[Call, CallEdit] | None = None  # of those that make layers that all change in the same way
+        outermost: tuple[Call, CallEdit] | None = None  # among the calls whose layers all change in the same way
         reason = ""
         for level, call in enumerate(calls):
             layers = self.source.made_by(calls[: level + 1])
@@ -187,7 +187,7 @@ class LayerCalls:
             raise UnusableInputError(f"layer {layer} is made in another file: {where}: take --fix OUT.py")
 
     def _rewrites(self, module: nn.Module, edits: Sequence[Edit], call: Call) -> Iterator[Any]:
-        """What each edit writes in place of the call, which is of the layer's own class."""
+        """The text that each edit writes in place of the call, which must be of the layer's own class."""
         callee, name = ast.unparse(self.source.node(call).func), type(module).__name__
         if callee.split(".")[-1] != name:
             raise UnusableInputError(f"{callee} at line {call.position.line} is not called {name}")
@@ -201,7 +201,7 @@ class LayerCalls:
 
 
 def _both(*reasons: UnusableInputError) -> str:
-    """Why an edit is written neither in a call of the layer's own nor in one that it shares."""
+    """Why an edit can be written neither in a call that makes this layer only nor in one that makes several."""
     first, second = map(str, reasons)
     return first if second in first or first in second else f"{first}; {second}"
 

@@ -1,8 +1,8 @@
-"""Import a user's file or module so that what its model does not need does not stop it.
+"""Import a user's file or module, tolerating errors in statements that its model does not need.
 
-A file runs statement by statement, as Python would run it. A statement that fails and is no import is left out with a
-warning: a data set that cannot be downloaded, arguments that are not there, a training that takes too long. What
-depends on it then fails where it is needed, and the first failure is the reason that is given.
+A file runs statement by statement, as Python would run it. A statement that fails and is not an import is left out
+with a warning: a data set that cannot be downloaded, missing command line arguments, a training that takes too long.
+What depends on it then fails where it is needed, and the first failure is the reason that is reported.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ _STATEMENT_SECONDS = 20.0
 
 
 class Loader:
-    """Everything that one check imports of the user's, undone at the end."""
+    """Everything that one check imports of the user's code; undone at the end."""
 
     def __init__(
         self, seconds: float = _STATEMENT_SECONDS, source: str | None = None, loops: Loops | None = None
     ) -> None:
-        """``seconds`` is what all statements of a file may take that are neither imports nor definitions.
+        """``seconds`` limits the total time of a file's statements that are neither imports nor definitions.
 
-        ``source`` is text that is run in place of the file's; ``loops`` count the turns of the file's loops.
+        ``source`` is text that is run in place of the file's; ``loops`` count the iterations of the file's loops.
         """
         self.loops = loops
         self.seconds, self.source = seconds, source
@@ -61,11 +61,11 @@ class Loader:
         self.left_out: list[BaseException] = []
         """Why statements were left out."""
         self.unbound: dict[str, BaseException] = {}
-        """Name -> why the statement was left out that binds it."""
+        """Name -> why the statement that binds it was left out."""
         self.classes: list[str] = []
-        """Those of classes among them."""
+        """Those of them that name classes."""
         self.cells: dict[str, tuple[str, int]] = {}
-        """Name of a notebook's cell -> the notebook, and how many lines of its joined text are before the cell."""
+        """Name of a notebook's cell -> the notebook, and how many lines of the joined text precede the cell."""
         self._undo = ExitStack()
         self._is_on_cpu = False
 
@@ -84,7 +84,7 @@ class Loader:
         self._undo.close()
 
     def warnings(self) -> tuple[str, ...]:
-        """What was left out, stood in for, or run elsewhere than the code says."""
+        """What was left out, replaced by a stand-in, or run on another device than the code says."""
         return (*self.found, *self.absent.warnings(), *([WARNING] if self._is_on_cpu else []))
 
     def _tell(self, warning: str) -> None:
@@ -100,7 +100,7 @@ class Loader:
         return self._with_remedies(lambda: _from_module(target.module), Path.cwd() / "x")
 
     def on_cpu(self, call: Callable[[], T]) -> T:
-        """What ``call`` returns; where it fails because there is no graphics card, once more without asking for one."""
+        """What ``call`` returns; where it fails because there is no GPU, it is called again on the CPU."""
         try:
             return call()
         except Exception as error:
@@ -109,7 +109,7 @@ class Loader:
         return call()
 
     def avoids_accelerator(self, error: str) -> bool:
-        """Whether an error speaks of a graphics card that is not there; from then on the code runs without one."""
+        """Whether an error says that there is no GPU; if so, the code runs on the CPU from then on."""
         if self._is_on_cpu or not asks_for_accelerator(error):
             return False
         self._is_on_cpu = True
@@ -117,7 +117,7 @@ class Loader:
         return True
 
     def _with_remedies(self, call: Callable[[], T], file: Path) -> T:
-        """What ``call`` returns, once the modules that it does not find are found or stood in for."""
+        """What ``call`` returns, retried until each module that it does not find is found or replaced by a stand-in."""
         for _ in range(_MOST_PACKAGES):
             try:
                 return self.on_cpu(call)
@@ -142,7 +142,7 @@ class Loader:
         package = package_of(file.resolve(), source.tree)
         home = file.resolve().parents[package.count(".")]
         sys.path[:0] = list(dict.fromkeys([str(home), str(Path.cwd())]))
-        sys.path.append(str(file.resolve().parent))  # the last, since names in a package may be those of Python's own
+        sys.path.append(str(file.resolve().parent))  # last, since modules in a package may have names of Python's own
         if package:
             self._parents(package.rpartition(".")[0], file)
         is_read = self.source is None and package in sys.modules
@@ -160,7 +160,7 @@ class Loader:
         self._undo.callback(sys.meta_path.remove, finder)
 
     def _parents(self, package: str, file: Path) -> None:
-        """Import the packages around a file; one that fails by itself is left out."""
+        """Import the packages around a file; one that fails is left out."""
         try:
             self._with_remedies(lambda: _import(package), file)
         except (Exception, SystemExit) as error:
@@ -170,7 +170,7 @@ class Loader:
             sys.modules[package] = bare
 
     def _run(self, module: ModuleType, source: Source, name: str) -> None:
-        """Run the statements of a file; of a notebook those that the model needs."""
+        """Run the statements of a file; in a notebook, only those that the model needs."""
         chosen = iter(needed(source.tree.body, name)) if source.is_notebook else None
         flags, idle, left = 0, 0, self.seconds
         for part in source.parts:
@@ -180,7 +180,7 @@ class Loader:
             for statement in part.statements:
                 flags |= _future(statement)
                 if chosen is not None and not next(chosen):
-                    idle += not isinstance(statement, ast.Pass)  # what a line of shell has become
+                    idle += not isinstance(statement, ast.Pass)  # a line of shell was replaced by it
                     continue
                 left -= self._statement(module, part, statement, flags, left)
         if idle:
@@ -188,7 +188,7 @@ class Loader:
             self.found.append(f"{module.__file__}: statements not run, since the model needs none ({what}): {idle}")
 
     def _statement(self, module: ModuleType, part: Part, statement: ast.stmt, flags: int, seconds: float) -> float:
-        """Run one statement, or leave it out; returns the seconds that count."""
+        """Run one statement, or leave it out; returns the seconds that count towards the limit."""
         tree = ast.Module(body=[statement], type_ignores=[])
         if self.loops:
             _, self.loops.start = self.cells.get(part.name, ("", 0))
@@ -242,7 +242,7 @@ def _from_module(name: str) -> ModuleType:
 
 
 def _bound(statement: ast.stmt) -> Iterator[str]:
-    """The names that a statement binds, its own scopes left out."""
+    """The names that a statement binds, except in nested scopes."""
     if isinstance(statement, _DEFINITIONS):
         yield statement.name
         return
@@ -264,5 +264,5 @@ def _new_module(name: str, file: Path) -> ModuleType:
     assert spec is not None
     module = importlib.util.module_from_spec(spec) if spec.loader else ModuleType(name)
     module.__file__ = str(file)
-    sys.modules.setdefault(name, module)  # so that dataclasses and pickling in the file find their module
+    sys.modules.setdefault(name, module)  # dataclasses and pickling in the file look it up there
     return module

@@ -1,4 +1,4 @@
-"""At which turn of each loop a user's code is, so that a patch may tell apart what one call in a loop makes."""
+"""Track the current iteration of each loop in a user's code, so that a patch can change single layers of a loop."""
 
 from __future__ import annotations
 
@@ -9,39 +9,39 @@ from types import FrameType
 from typing import Any, TypeVar
 
 NAME = "__counted__"
-"""What the counting function is called in the user's module."""
+"""Name of the counting function in the user's module."""
 T = TypeVar("T")
 Loop = tuple[int, int]
-"""Line and column of what a loop goes over."""
+"""Line and column of the iterable of a loop."""
 
 
 class Loops(ast.NodeTransformer):
-    """Rewrites loops so that their turns are counted, and knows the turns of those that run."""
+    """Rewrites loops so that their iterations are counted, and knows the current iteration of each running loop."""
 
     def __init__(self) -> None:
         """Count nothing yet."""
         self.start = 0
-        """How many lines are before the text that is rewritten, where it is one of several."""
+        """Number of lines before the rewritten text, where it is one of several (a notebook's cells)."""
         self._turns: dict[tuple[int, Loop], int] = {}
 
     def counted(self, line: int, column: int, items: Iterable[T]) -> Iterator[T]:
-        """The same items; the turn is noted for the frame that asks for them."""
+        """The same items; the iteration is recorded for the calling frame."""
         for turn, item in enumerate(items):
             self._turns[id(sys._getframe(1)), (line, column)] = turn
             yield item
 
     def turns(self, frame: FrameType) -> dict[Loop, int]:
-        """Loop of a frame -> at which turn it is, from 0."""
+        """Loop of a frame -> its current iteration, from 0."""
         return {loop: turn for (number, loop), turn in self._turns.items() if number == id(frame)}
 
     def visit_For(self, node: ast.For) -> Any:
-        """Count a statement's turns."""
+        """Count the iterations of a ``for`` statement."""
         self.generic_visit(node)
         node.iter = _counting(node.iter, self.start)
         return node
 
     def visit_comprehension(self, node: ast.comprehension) -> Any:
-        """Count a comprehension's turns."""
+        """Count the iterations of a comprehension."""
         self.generic_visit(node)
         if not node.is_async:
             node.iter = _counting(node.iter, self.start)

@@ -25,14 +25,14 @@ from constraints.sandbox.standins import NotInstalledError, absent_path
 from constraints.suggestions import nearest
 
 _SAME = 60
-"""Characters of an error by which it is known again."""
+"""Length of the beginning of an error by which it is recognised."""
 Send = Callable[[Mapping[str, Any]], None]
-"""Tells the parent what runs."""
+"""Sends a message to the parent, such as the stage that begins."""
 
 
 @contextmanager
 def stage(name: str, send: Send) -> Iterator[None]:
-    """Tell the parent what runs; turn what the user's code raises into a ModelFailedError that says when."""
+    """Tell the parent which stage begins; turn what the user's code raises into a ModelFailedError that names it."""
     send({"stage": name})
     try:
         yield
@@ -45,7 +45,7 @@ def stage(name: str, send: Send) -> Iterator[None]:
 
 
 def explained(error: ConstraintError, loader: Loader) -> ConstraintError:
-    """The error with what was stood in for or left out, which it may come of."""
+    """The error, with the stand-ins and left-out statements that may be its cause."""
     if isinstance(error, NotInstalledError):
         return UnusableInputError(str(error))
     said = [text for failed in loader.left_out if (text := str(failed)[:_SAME]) and text in str(error)]
@@ -99,7 +99,7 @@ def named_thing(
 
 
 def _networks(namespace: Mapping[str, Any]) -> list[str]:
-    """Names of modules and of their classes."""
+    """Names of module instances and of module classes."""
     found = [n for n, thing in namespace.items() if isinstance(thing, nn.Module) or is_module_class(thing)]
     return [n for n in found if not n.startswith("_")]
 
@@ -110,7 +110,7 @@ def _candidates(name: str, namespace: Mapping[str, Any]) -> str:
 
 
 def made_model(target: Target, thing: Any, arguments: Mapping[str, Any], loader: Loader, send: Send) -> nn.Module:
-    """The module that a thing is, or that it makes of arguments; raises UnusableInputError where it is neither."""
+    """``thing`` if it is a module, else what it returns for the arguments; raises UnusableInputError for no module."""
     if isinstance(thing, nn.Module):
         if arguments:
             raise UnusableInputError(
@@ -147,14 +147,14 @@ def _check_arguments(name: str, thing: Any, arguments: Mapping[str, Any], flag: 
     try:
         parameters = [*inspect.signature(thing).parameters.values()]
     except (TypeError, ValueError):
-        return  # written in C: calling it will tell
+        return  # written in C: a wrong argument shows when it is called
     check_arguments(name, parameters, arguments, flag)
 
 
 def named_pipelines(
     target: Target, arguments: Callable[[Any], Mapping[str, Any]], loader: Loader, send: Send
 ) -> list[tuple[str, Any]]:
-    """The pipelines that a name leads to, each with the way to it; ``arguments`` says what to call a thing with.
+    """The pipelines that a name refers to, each with the path to it; ``arguments`` gives the arguments of a callable.
 
     Raises UnusableInputError where there is none, ModelFailedError where the user's code raises.
     """
@@ -168,7 +168,7 @@ def named_pipelines(
 def _pipelines(
     name: str, thing: Any, arguments: Mapping[str, Any], loader: Loader, send: Send
 ) -> list[tuple[str, Any]]:
-    """The pipelines that a thing holds, or that what it returns holds."""
+    """The pipelines that an object contains, or that its return value contains."""
     if arguments and is_pipeline(thing):
         option = next(iter(arguments))
         raise UnusableInputError(f"{name!r} is a finished pipeline: --augmentation-arg {option}: leave it out")
@@ -197,6 +197,6 @@ def _no_pipeline(name: str, thing: Any) -> UnusableInputError:
 
 
 def _may_make(name: str, value: Any, is_class: bool) -> bool:
-    """Whether an entry of a class is code that gives something without an argument."""
+    """Whether an entry of a class is a callable that can be called without arguments."""
     kinds: tuple[type, ...] = (staticmethod, classmethod) if is_class else (staticmethod, classmethod, property)
     return not name.startswith("_") and isinstance(value, kinds)

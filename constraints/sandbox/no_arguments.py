@@ -1,4 +1,4 @@
-"""Command line arguments that a user's file requires and a check does not give: they are None."""
+"""Set command line arguments that a user's file requires to None, since a check gives none."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 @contextmanager
 def nothing_required(told: Callable[[str], None]) -> Iterator[None]:
-    """While entered, ``argparse`` parses without the arguments that a parser requires; ``told`` gets their names."""
+    """While entered, ``argparse`` accepts missing required arguments; ``told`` gets a warning that names them."""
     parse = argparse.ArgumentParser.parse_known_args
 
     @functools.wraps(parse)
@@ -30,7 +30,7 @@ def nothing_required(told: Callable[[str], None]) -> Iterator[None]:
 
 @contextmanager
 def _optional(parser: argparse.ArgumentParser) -> Iterator[list[str]]:
-    """While entered, a parser requires nothing; the names of what it required."""
+    """While entered, a parser requires nothing; yields the names of what it required."""
     required = [a for a in parser._actions if a.required]
     groups = [g for g in parser._mutually_exclusive_groups if g.required]
     before = [(a, a.nargs) for a in required]

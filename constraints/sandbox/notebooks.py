@@ -1,4 +1,4 @@
-"""A notebook's cells as one Python text, and that text back in the notebook, or as a script of what a model needs."""
+"""Join a notebook's cells into one Python text, write it back into the notebook, or make a script of it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def joined(source: Source) -> str:
 
 
 def starts(source: Source) -> dict[str, int]:
-    """Name of each cell -> how many lines of the joined text are before it; of a ``.py`` file, nothing."""
+    """Name of each cell -> how many lines of the joined text precede it; empty for a ``.py`` file."""
     found, lines = dict[str, int](), 0
     for part in source.parts if source.is_notebook else ():
         lines += 1
@@ -44,9 +44,9 @@ def starts(source: Source) -> dict[str, int]:
 
 
 def with_text(notebook: str, source: Source, text: str) -> str:
-    """The notebook with the cells of another joined text, laid out as it is.
+    """The notebook with the cells of a changed joined text, its JSON formatted as before.
 
-    Raises UnusableInputError for one that is laid out as nothing that saves notebooks does it.
+    Raises UnusableInputError for a notebook whose JSON is not formatted as any program saves it.
     """
     mark = BOM * notebook.startswith(BOM)
     notebook = notebook.removeprefix(BOM)
@@ -61,7 +61,7 @@ def with_text(notebook: str, source: Source, text: str) -> str:
 
 
 def placed(message: str, source: Source) -> str:
-    """A message that speaks of lines of the joined text, with those of the cells."""
+    """A message about lines of the joined text, with the line numbers of the cells instead."""
     lines = starts(source)
 
     def in_cell(found: re.Match[str]) -> str:
@@ -94,7 +94,7 @@ def _kept(part: Part, chosen: Iterator[bool]) -> Iterator[str]:
 
 
 def _on_shared_lines(part: Part) -> set[ast.stmt]:
-    """The statements that begin on the line on which another ends, and those others."""
+    """The statements that share a line with another statement."""
     pairs = [(a, b) for a, b in pairwise(part.statements) if b.lineno <= (a.end_lineno or a.lineno)]
     return {statement for pair in pairs for statement in pair}
 
@@ -111,7 +111,7 @@ def _cells(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _with_lines(cell: str, before: str, after: str) -> str:
-    """A cell whose Python was one text, now another; its lines of shell and magic, where that has none, stay."""
+    """A cell with its Python changed from ``before`` to ``after``; its lines of shell and magic stay."""
     old, new, own = (text.splitlines(keepends=True) for text in (before, after, cell))
     if len(own) != len(old):
         raise UnusableInputError("a cell has lines that end otherwise than in LF: save the notebook again")
@@ -123,7 +123,7 @@ def _with_lines(cell: str, before: str, after: str) -> str:
 
 
 def _laid_out_as(notebook: str) -> Any:
-    """What writes a document as a notebook is written."""
+    """A function that writes JSON in the formatting of this notebook."""
     document = json.loads(notebook)
     for indent, is_ascii, separators, end in product(_INDENTS, (False, True), _SEPARATORS, ("\n", "")):
 

@@ -1,4 +1,4 @@
-"""Which package a file belongs to, and in which folder above it a package is."""
+"""Find the package that a file belongs to, and the folder above the file that contains a package."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _PROJECT = ("pyproject.toml", ".git", "setup.py")
 def package_of(file: Path, tree: ast.Module) -> str:
     """The dotted name of a file whose imports say that it is part of a package; else empty.
 
-    Relative imports tell how many folders belong to it, ``__init__.py`` says so of others, and a file that imports
-    from the outermost of them by name is part of it too.
+    Relative imports show how many folders belong to it, an ``__init__.py`` marks further ones, and a file that imports
+    from the outermost of these folders by name is part of it too.
     """
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
     level = max([node.level for node in imports if isinstance(node, ast.ImportFrom)], default=0)

@@ -1,8 +1,8 @@
 """Check a user's file in a child process with limits on time, memory, processes and output; no torch here.
 
 Each job runs in a process of its own, under a guard that outlives it. Its findings come back as lines of JSON over
-a pipe of their own; what the user's code prints is caught apart and bounded. These limits keep an accident from
-taking the machine down; they are no jail: the user's code may still read and write files and open connections.
+a separate pipe; what the user's code prints is captured and bounded. These limits protect the machine from
+accidents; they are no security sandbox: the user's code may still read and write files and open connections.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from constraints.sandbox.running import Running
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What came of a check."""
+    """The outcome of a check."""
 
     report: Report
     printed: str
-    """What the user's code wrote to its standard streams, at most 64 kB of it."""
+    """The first 64 kB that the user's code wrote to its standard streams."""
     steps: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """What came of each step of the request; of those that were cut short, nothing."""
+    """The result of each step of the request; a step that was cut short has none."""
 
 
 class Sandbox:
-    """Does jobs one after another; to be closed, or used as a context manager, by the thread that made it.
+    """Does jobs one after another; close it, or use it as a context manager, in the thread that made it.
 
     The first one waits for torch to load; those after it start at once, in a process forked from the guard. What a
     job leaves running is ended before the next one, and no process outlives the sandbox, whatever happens.
     """
 
     def __init__(self, *, sees_gpus: bool = False) -> None:
-        """No process is started here; ``sees_gpus`` shows them to the user's code."""
+        """Start no process yet; ``sees_gpus`` makes GPUs visible to the user's code."""
         self._sees_gpus = sees_gpus
         self._guard: Guarded | None = None
 
@@ -58,7 +58,7 @@ class Sandbox:
         """Check the target that ``request`` describes, under its limits.
 
         Raises UnusableInputError for input that cannot be used and ModelFailedError when the user's code raised,
-        hung, crashed, or outgrew its limits before the verdicts were known; after that the report tells what cut it
+        hung, crashed, or outgrew its limits before the verdicts were known; after that the report says what cut it
         short.
         """
         found, printed = self.run(request.job())
@@ -68,7 +68,7 @@ class Sandbox:
         return Outcome(report=report, printed=printed, steps=found.get("steps", {}))
 
     def run(self, job: Job) -> tuple[Any, str]:
-        """Do a job: what it came to, and what the user's code printed; raises as ``check`` does.
+        """Do a job; returns its answer and what the user's code printed; raises as ``check`` does.
 
         Where the child is cut short after it sent ``{"partial": ANSWER}``, that is the answer, with the reason as
         ``cut``.

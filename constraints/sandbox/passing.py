@@ -1,7 +1,7 @@
-"""The child's side of ``validate --patch`` where one call makes several layers of which some change.
+"""The child's side of ``validate --patch`` where one call makes several layers and only some of them change.
 
-What tells them apart is written into the file: a new parameter of the function that contains the call, which other
-calls leave at what it was; an element of the list over which a loop goes; or the turn of the loop.
+The difference is written into the file: as a new parameter of the function that contains the call, whose default
+is the old value; as a changed element of the list that a loop iterates over; or as a test of the loop's iteration.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from constraints.source_edits import CallEdit, Piece, argument, last_parameter
 _SELF = frozenset({"self", "cls"})
 _TRUE, _FALSE = "True", "False"
 Layers = Mapping[str, Sequence[Level]]
-"""Layer -> the calls at work when it was made, the innermost first."""
+"""Layer -> the calls on the stack when it was constructed, the innermost first."""
 Values = Mapping[str, str]
 """Layer -> the expression of its new value."""
 
 
 class Expression(str):
-    """An argument that is written as it is."""
+    """Source text of an argument, written without quotes."""
 
     __slots__ = ()
 
@@ -46,26 +46,26 @@ class Expression(str):
 
 @dataclass(frozen=True, kw_only=True)
 class Passing:
-    """Edits of one file that hand values on to some of the layers that a call makes."""
+    """Edits of one file that pass new values to some of the layers that a call makes."""
 
     source: UserFile
     layers: Layers
-    """All layers of the model whose making was seen."""
+    """All layers of the model whose construction was recorded."""
     parameters_of: Callable[[str], Sequence[str]]
-    """Layer -> the parameters of what the innermost call of it calls."""
+    """Layer -> the parameters of the function that its innermost call calls."""
     calls: dict[Call, CallEdit] = field(default_factory=dict)
-    """Call -> what becomes of its arguments."""
+    """Call -> its changed arguments."""
     added: dict[int, dict[str, str]] = field(default_factory=dict)
     """First line of a function -> its new parameters, with their defaults."""
     indices: dict[Loop, str] = field(default_factory=dict)
-    """Loop -> what its turn is called."""
+    """Loop -> the variable that counts its iterations."""
     elements: dict[tuple[int, int], Piece] = field(default_factory=dict)
 
     def give(self, name: str, values: Values, before: str, others: Iterable[str] = ()) -> None:
-        """Give an argument of the innermost calls to some layers; ``before`` is what a call gives that leaves it out.
+        """Set an argument of the innermost calls for some layers; ``before`` is its value in calls that leave it out.
 
-        One that is worked out of what ``others`` are given, which change too, is left to follow them.
-        Raises UnusableInputError where nothing that can be written tells them apart from the others.
+        An argument computed from the arguments ``others``, which change too, is left as it is, since it follows them.
+        Raises UnusableInputError where no such edit distinguishes them from the other layers.
         """
         for call in dict.fromkeys(self.layers[layer][0].call for layer in values):
             here = {layer: value for layer, value in values.items() if self.layers[layer][0].call == call}
@@ -77,14 +77,14 @@ class Passing:
                 self._give((call,), name, parameters, here, before)
 
     def condition(self, layers: Iterable[str], name: str) -> str:
-        """An expression that is true where the innermost call makes some of these layers, and false for others."""
+        """An expression that is true where the innermost call makes one of these layers, and false for others."""
         values = dict.fromkeys(layers, _TRUE)
         (call,) = {self.layers[layer][0].call for layer in values}
         text = self._expression((call,), name, values, _FALSE)
         return text.removeprefix(f"{_TRUE} if ").removesuffix(f" else {_FALSE}")
 
     def check_settled(self, layer: str, names: Iterable[str]) -> None:
-        """Raise UnusableInputError where an argument of a layer may be that of this run alone."""
+        """Raise UnusableInputError where an argument of a layer may have another value in another run."""
         for name in names:
             given = argument(self.source.node(self.layers[layer][0].call), self.parameters_of(layer), name)
             if given is not None and not self._is_settled(layer, 0, given):
@@ -92,7 +92,7 @@ class Passing:
                 raise UnusableInputError(f"layer {layer}: {name} is {ast.unparse(given)}, no constant: {where}")
 
     def _is_settled(self, layer: str, level: int, given: ast.expr) -> bool:
-        """Whether an expression in a function comes of what the file writes out: in calls, defaults and lists."""
+        """Whether an expression depends only on constants in the file: in calls, defaults and lists."""
         return all(self._is_written(layer, level, name) for name in variables(given))
 
     def _is_written(self, layer: str, level: int, name: str) -> bool:
@@ -110,7 +110,7 @@ class Passing:
         return bool(default_of(function, name)) if given is None else self._is_settled(layer, level + 1, given)
 
     def pieces(self) -> Iterator[Piece]:
-        """What changes besides arguments of calls: parameters, heads of loops, elements of lists."""
+        """Changes other than arguments of calls: parameters, loop headers, elements of lists."""
         for line, parameters in self.added.items():
             yield self._signature(line, parameters)
         for loop, name in self.indices.items():
@@ -118,7 +118,7 @@ class Passing:
         yield from self.elements.values()
 
     def _give(self, calls: tuple[Call, ...], name: str, parameters: Sequence[str], values: Values, before: str) -> None:
-        """Write an argument of the outermost of ``calls``, which layers share from the innermost on."""
+        """Write an argument of the outermost of ``calls``, which are common to the layers, the innermost first."""
         node = self.source.node(calls[-1])
         given = argument(node, parameters, name)
         old = before if given is None else ast.get_source_segment(self.source.text, given) or ""
@@ -159,7 +159,7 @@ class Passing:
         raise UnusableInputError(f"nothing tells apart what the call at line {calls[-1].position.line} makes")
 
     def _outwards(self, calls: tuple[Call, ...], parameter: str, values: Values, old: str) -> None:
-        """Give a parameter of the function around a call from where that is called."""
+        """Set a parameter of the function that contains a call, in the calls of that function."""
         groups: dict[Call, dict[str, str]] = {}
         for layer, value in values.items():
             levels = self.layers[layer]
@@ -173,14 +173,14 @@ class Passing:
             self._give((*calls, call), parameter, names, here, old or default_of(function, parameter))
 
     def _is_uniform(self, calls: tuple[Call, ...], values: Values) -> bool:
-        """Whether each run of the function that contains the call makes layers of one value."""
+        """Whether all layers made in one run of the function that contains the call have the same value."""
         by_frame: dict[int, set[str | None]] = {}
         for layer in self._made_by(calls):
             by_frame.setdefault(id(self._level(calls, layer).frame), set()).add(values.get(layer))
         return all(len(found) == 1 for found in by_frame.values()) and len(by_frame) > 1
 
     def _by_turn(self, calls: tuple[Call, ...], loop: Loop, values: Values, among: set[str]) -> dict[int, str] | None:
-        """Turn of a loop -> the new value then; None where a turn has several."""
+        """Iteration of a loop -> its new value; None where an iteration has several."""
         found: dict[int | None, set[str | None]] = {}
         for layer in among:
             found.setdefault(self._level(calls, layer).turns.get(loop), set()).add(values.get(layer))
@@ -198,7 +198,7 @@ class Passing:
         return text
 
     def _of_list(self, calls: tuple[Call, ...], name: str, values: Values) -> bool:
-        """Change elements of a list in the file, where a loop over it binds the name and each is of one value."""
+        """Change elements of a list, where a loop over it binds the name; returns whether it did."""
         for loop in self.source.loops_around(calls[-1]):
             node = self.source.loop(loop)
             elements = self.source.literal(node.iter)
@@ -218,7 +218,7 @@ class Passing:
         return False
 
     def _index(self, loop: Loop) -> str:
-        """What the turn of a loop is called: the name that the file gives it, else a new one."""
+        """The variable that counts a loop's iterations: the file's own, else a new one."""
         node = self.source.loop(loop)
         known = _turn_name(node)
         if known:
@@ -240,7 +240,7 @@ class Passing:
         return free
 
     def _signature(self, line: int, parameters: Mapping[str, str]) -> Piece:
-        """The new parameters behind the others."""
+        """The new parameters, after the existing ones."""
         function = next(n for n in ast.walk(self.source.tree) if isinstance(n, FUNCTIONS) and n.lineno == line)
         arguments = function.args
         if arguments.kwarg or not (arguments.args or arguments.posonlyargs):
@@ -258,7 +258,7 @@ class Passing:
 
 
 def _turn_name(node: LoopNode) -> str:
-    """The name of a loop's turn, where the file counts it: ``for i, x in enumerate(...)``, ``for i in range(n)``."""
+    """The file's own variable that counts a loop: ``for i, x in enumerate(...)``, ``for i in range(n)``."""
     items, target = node.iter, node.target
     if not isinstance(items, ast.Call) or len(items.args) != 1 or items.keywords:
         return ""
@@ -270,7 +270,7 @@ def _turn_name(node: LoopNode) -> str:
 
 
 def _element(target: ast.expr, element: ast.expr, name: str) -> ast.expr | None:
-    """What of a list's element a loop binds to a name."""
+    """The part of a list's element that a loop binds to a name."""
     if isinstance(target, ast.Tuple) and isinstance(element, (ast.Tuple, ast.List)):
         pairs = zip(target.elts, element.elts, strict=False)
         return next(filter(None, (_element(t, e, name) for t, e in pairs)), None)

@@ -21,7 +21,7 @@ from constraints.source_edits import edited
 def patched(checked: Checked, request: Request) -> dict[str, Any]:
     """The text of the target's file with the edits of ``fix_all``, and the layers that it must then have.
 
-    Raises UnusableInputError for an edit that is no change of a call in that file which makes this layer alone.
+    Raises UnusableInputError for an edit that cannot be written as a change of calls in that file.
     """
     file, change = source_file(request.target), checked.report.change
     text, _ = decoded(file)
@@ -48,7 +48,7 @@ def _edited(program: str, file: Path, checked: Checked) -> str:
 
 
 def source_file(target: Target) -> Path:
-    """The file of a target, or of the module that it names; raises UnusableInputError where that is no source."""
+    """The file of a target, or of the module that it names; raises UnusableInputError where that is no source file."""
     file = target.file or Path(getattr(sys.modules.get(target.module), "__file__", None) or target.module)
     if file.suffix not in {".py", NOTEBOOK}:
         raise UnusableInputError(f"{target.place} is no .py file and no notebook: name one")

@@ -1,4 +1,4 @@
-"""Find the albumentations pipelines that a user's object holds, and remember how their parts were written."""
+"""Find the albumentations pipelines in a user's object, and record the arguments of their dropout transforms."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _IS_OLD = ("max_holes", "max_height", "max_width", "fill_value", "mask_fill_valu
 
 @contextmanager
 def remembered() -> Iterator[None]:
-    """While entered, a coarse dropout keeps how it was called, and one that is called as in version 1 can be built."""
+    """While entered, a CoarseDropout records its arguments, and one with the arguments of version 1 can be built."""
     import albumentations
 
     build = albumentations.CoarseDropout.__init__
@@ -49,7 +49,7 @@ def remembered() -> Iterator[None]:
 
 
 def pipelines_in(thing: Any) -> list[tuple[str, Any]]:
-    """The pipelines of a thing, with the way to each: itself, or what it holds in items, attributes, closures."""
+    """The pipelines in an object, each with the path to it: itself, or its items, attributes and closures."""
     seen: set[int] = set()
 
     def within(value: Any, way: str, depth: int) -> Iterator[tuple[str, Any]]:
@@ -66,7 +66,7 @@ def pipelines_in(thing: Any) -> list[tuple[str, Any]]:
 
 
 def of_another_library(thing: Any) -> str:
-    """Which class of another library's transforms this is, itself or by its base; empty for another thing."""
+    """The transform class of another library that this is or extends; empty for anything else."""
     if path := absent_path(thing):
         package, _, name = path.partition(".")
         return f"{package}'s {name.removesuffix('()').rpartition('.')[2]}"
@@ -78,7 +78,7 @@ def of_another_library(thing: Any) -> str:
 
 
 def _is_albumentations(value: Any) -> bool:
-    """Whether transforms are of albumentations, and not of another library whose transforms have a ``p`` too."""
+    """Whether transforms are albumentations' own, and not another library's that have a ``p`` too."""
     if isinstance(value, Mapping):
         return True
     if isinstance(value, Sequence):
@@ -87,12 +87,12 @@ def _is_albumentations(value: Any) -> bool:
 
 
 def _is_several(value: Any) -> bool:
-    """Whether a list holds whole pipelines, and not the transforms of one."""
+    """Whether a list contains whole pipelines, and not the transforms of one."""
     return isinstance(value, Sequence) and any(hasattr(part, "transforms") for part in value) and len(value) > 1
 
 
 def _parts(value: Any) -> Iterator[tuple[str, Any]]:
-    """What a thing holds, and how it is reached from it."""
+    """The parts of an object, each with the path to it."""
     if isinstance(value, Mapping):
         yield from ((f"[{key!r}]", part) for key, part in value.items())
     elif isinstance(value, (list, tuple)):
@@ -110,7 +110,7 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _own(space: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """The entries of a namespace that are values, and no code."""
+    """The entries of a namespace that are values and not code."""
     return [
         (name, part)
         for name, part in space.items()

@@ -1,4 +1,4 @@
-"""What the parent asks of the child: typed values that travel as JSON; no torch."""
+"""What the parent asks of the child: typed values, sent as JSON; no torch."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Target:
     file: Path | None
     module: str
     name: str
-    """Empty where it was left out: the one model that the file has."""
+    """Empty where it was left out; then it is the file's one model."""
     input: str = ""
-    """The shape of what it takes, where the target itself says so and no other is asked for."""
+    """The input shape that the target itself declares, used where the request names no other."""
 
     @property
     def place(self) -> str:
@@ -32,41 +32,42 @@ class Target:
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Target:
-        """Read back what JSON kept of a target."""
+        """Read a target back from JSON."""
         return cls(**{**fields, "file": Path(fields["file"]) if fields["file"] else None})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What the user's code may take."""
+    """Limits of the user's code."""
 
     seconds: float = 60.0
     """Wall time from the moment the user's code begins; starting Python and torch is not counted."""
     memory_bytes: int = 4 * 2**30
-    """Of all its processes together, torch's own half gigabyte included."""
+    """Limit for all its processes together, torch's own half gigabyte included."""
     is_hard: bool = True
-    """Whether an allocation beyond it fails; a GPU's driver reserves more than it takes, and is watched alone."""
+    """Whether an allocation beyond it fails. False with a GPU, whose driver reserves more than it uses: then only the
+    use is watched."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What a child does: ``function`` is called there with ``arguments`` and a way to tell the stage that begins."""
+    """Work for a child: ``function`` is called there with ``arguments`` and with ``send``, which reports each stage."""
 
     function: str
-    """``module:name`` of a function of ours, never a user's: (arguments, send) -> what becomes JSON."""
+    """``module:name`` of a function of this project, never a user's: (arguments, send) -> a value for JSON."""
     arguments: Mapping[str, Any]
     limits: Limits = Limits()
     each_stage: bool = False
-    """Whether the time is that of each stage, and not of all together."""
+    """Whether the time limit is for each stage, and not for all together."""
 
     def to_line(self, environment: Mapping[str, str]) -> bytes:
-        """The job as one line of JSON, with where it is to run: this working folder, and ``environment``."""
+        """The job as one line of JSON, with the current working folder and ``environment``, in which it is to run."""
         place = {"environment": dict(environment), "folder": _working_folder()}
         return (json.dumps({**asdict(self), **place}, default=os.fspath) + "\n").encode()
 
     @classmethod
     def begin(cls, line: bytes) -> Job:
-        """Read back what ``to_line`` wrote, and be in its folder with its environment."""
+        """Read back what ``to_line`` wrote, and change to its folder and environment."""
         fields = json.loads(line)
         environment, folder = fields.pop("environment"), fields.pop("folder")
         os.environ.clear()
@@ -79,13 +80,13 @@ class Job:
 def _working_folder() -> str | None:
     try:
         return str(Path.cwd())
-    except FileNotFoundError:  # deleted meanwhile: the process is in it all the same
+    except FileNotFoundError:  # deleted; the process is still in it
         return None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """One check: what to load, how to run it, what it must satisfy, and what it may take."""
+    """One check: what to load, how to run it, the constraints, and the limits."""
 
     target: Target
     inputs: tuple[InputSpec, ...] = (InputSpec(shape=(3, 32, 32)),)
@@ -93,34 +94,34 @@ class Request:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     """Keyword arguments for a class or a function."""
     require: tuple[Constraint, ...]
-    """The constraints; whether the user's code defines their metrics, the child finds out."""
+    """The constraints; the child checks whether the user's code defines metrics that they name."""
     classes: int | None = None
     verify: bool = False
     threads: int = 1
-    """Of torch and onnxruntime where a latency is measured."""
+    """Threads of torch and onnxruntime where a latency is measured."""
     fixes_seconds: float = 10.0
-    """For the search for fixes; 0 is none."""
+    """Time limit of the search for fixes; 0 means no search."""
     augmentation: Target | None = None
     augmentation_arguments: Mapping[str, Any] = field(default_factory=dict)
     """Keyword arguments for a function that returns the pipeline."""
     mean: tuple[float, ...] = (0.4914, 0.4822, 0.4465)
-    """Mean of the data set, which the augmentation's fill has to equal."""
+    """Mean of the data set, which the augmentation's fill value must equal."""
     limits: Limits = Limits()
     steps: tuple[str, ...] = ()
-    """``module:name`` of functions of ours that use what was found: (``Checked``, request) -> JSON's values."""
+    """``module:name`` of functions of this project that use the findings: (``Checked``, request) -> values for JSON."""
     drafts: Mapping[str, Path] = field(default_factory=dict)
-    """For each of them a file that it may write."""
+    """Step -> the file that it may write."""
     source: str | None = None
     """Text that is run in place of the target's file."""
 
     def job(self) -> Job:
-        """The check as work for a child."""
+        """The check as a job for a child."""
         arguments = asdict(self) | {"require": [constraint.expr for constraint in self.require]}
         return Job(function="constraints.sandbox.child:check_target", arguments=arguments, limits=self.limits)
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Request:
-        """Read back the arguments of its job from JSON."""
+        """Read a request back from the arguments of its job."""
         return cls(**{
             **fields,
             "target": Target.from_dict(fields["target"]),

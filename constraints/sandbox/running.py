@@ -1,4 +1,4 @@
-"""Follow one job in the child of a guard: read what it answers and prints, watch its limits, say how it ended."""
+"""Follow one job in the child of a guard: read its answer and output, watch its limits, explain how it ended."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ _ENDED = b'{"ended": '
 
 @dataclass
 class Running:
-    """A job that its guard was sent.
+    """A job that was sent to its guard.
 
-    ``code`` is how the process under the guard ended that runs the user's code.
+    ``code`` is the exit code of the process that runs the user's code.
     """
 
     job: Job
@@ -51,15 +51,15 @@ class Running:
     watched: float = 0.0
     started: float = field(default_factory=time.monotonic)
     allowed: float = _START_SECONDS
-    """Seconds from ``started`` on; a stage may say another number than the job's limit."""
+    """Seconds allowed from ``started`` on; a stage may set another number than the job's limit."""
     code: int | None = None
     partial: dict[str, Any] | None = None
-    """The answer as far as it was known last."""
+    """The latest partial answer."""
     clean: bool = False
-    """Whether the child ended by itself and left nothing, so that its guard may serve again."""
+    """Whether the child ended by itself and left no processes, so that its guard can be used again."""
 
     def result(self) -> Any:
-        """Wait for the child's answer and its end, or for a limit; cut short, the answer as far as it is known."""
+        """Wait for the child's answer and its end; where a limit cuts it short, return the partial answer."""
         try:
             with self._pipes() as pipes:
                 answer = self._answer(pipes)
@@ -79,19 +79,19 @@ class Running:
         return answer["answer"]
 
     def _cut(self, error: ModelFailedError) -> Any:
-        """The answer as far as it is known, with what cut the rest short; the error where nothing is known."""
+        """The partial answer, with the reason that cut it short; raises the error where there is none."""
         if self.partial is None:
             raise error
         return {**self.partial, "cut": f"{self.stage} was cut short: {error}"}
 
     def recover(self) -> bool:
-        """End what runs under the guard and empty the pipes; whether the guard is there to serve again."""
+        """End all processes under the guard and empty the pipes; returns whether the guard can be used again."""
         self.guard.family.end_others()
         until = time.monotonic() + _RECOVERY_SECONDS
         with self._pipes() as pipes:
             while self.code is None and self.guard.process.poll() is None and time.monotonic() < until:
                 self._read(pipes, _POLL_SECONDS)
-                _, mark, rest = self.lines.rpartition(_ENDED)  # after whatever the child was writing when it ended
+                _, mark, rest = self.lines.rpartition(_ENDED)  # an unfinished line of the child may precede it
                 if mark and b"\n" in rest:
                     self._note_end(_parsed(mark + rest))
             while pipes.get_map() and pipes.select(0):
@@ -114,7 +114,7 @@ class Running:
             yield pipes
 
     def _answer(self, pipes: selectors.BaseSelector) -> dict[str, Any] | None:
-        """The child's final message, once it has ended; None where it left none."""
+        """The child's final message, once it has ended; None where it sent none."""
         answer, ended = None, False
         while not ended:
             guard = self.guard.process.poll()  # before the pipes are read: what it wrote is in them
@@ -129,7 +129,7 @@ class Running:
         return answer
 
     def _read(self, pipes: selectors.BaseSelector, timeout: float) -> None:
-        """Take what the pipes hold: at most one buffer of output at a time, so that a flood is noticed."""
+        """Read from the pipes: at most one buffer of output at a time, so that excessive output is noticed."""
         for key, _ in pipes.select(timeout):
             if not key.data(key.fileobj):
                 pipes.unregister(key.fileobj)
@@ -146,7 +146,7 @@ class Running:
         return bool(data)
 
     def _message(self) -> dict[str, Any] | None:
-        """The answer, where it is among the complete lines; those that tell the stage and the end are noted."""
+        """The answer, if it is among the complete lines; lines with a stage or the end are recorded."""
         answer = None
         while (end := self.lines.find(b"\n")) >= 0:
             line = _parsed(self.lines[:end])
@@ -164,11 +164,11 @@ class Running:
         return answer
 
     def _note_end(self, line: Mapping[str, Any]) -> None:
-        if line.get("job") == self.guard.jobs:  # and not of one before it, sent twice
+        if line.get("job") == self.guard.jobs:  # not that of an earlier job, sent twice
             self.code = line["ended"]
 
     def _watch(self) -> None:
-        """Raise ModelFailedError when a limit is passed."""
+        """Raise ModelFailedError when a limit is exceeded."""
         now = time.monotonic()
         if now - self.started > self.allowed:
             raise self._outgrown("took too long", f"{self.allowed:g} s: raise --timeout")
@@ -188,7 +188,7 @@ class Running:
 
 
 def _parsed(line: bytes | bytearray) -> dict[str, Any]:
-    """A line of the answer; empty for one that the user's code wrote into the pipe, or was writing when it ended."""
+    """A parsed line of the answer; empty for an incomplete one, or one that the user's code wrote into the pipe."""
     try:
         found = json.loads(line)
     except ValueError:
@@ -202,7 +202,7 @@ def _error(answer: Mapping[str, Any]) -> ConstraintError:
 
 
 def _ending(code: int | None, stage: str, printed: str) -> str:
-    """Why a child that gave no answer is gone, in one line."""
+    """Why a child ended without an answer, in one line."""
     if code is not None and code < 0:
         name = signal.Signals(-code).name
         reason = {"SIGSEGV": " (segmentation fault)", "SIGKILL": " (out of memory?)"}.get(name, "")

@@ -1,4 +1,4 @@
-"""Choose the statements of a notebook that a model needs: what trains, plots or downloads is left out; no torch."""
+"""Choose the statements of a notebook that a model needs, without training, plots and downloads; no torch."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _TRAINING = frozenset({"backward", "step", "fit"})
 
 
 def needed(statements: Sequence[ast.stmt], name: str) -> list[bool]:
-    """For each statement whether the model ``name`` (any class, where it is empty) needs it.
+    """For each statement, whether the model ``name`` (any class, where it is empty) needs it.
 
     Imports and definitions always run. Any other statement runs where it binds or changes a global name on which
-    the model depends: the name itself, those that classes read, those that such statements read in their turn.
+    the model depends: the name itself, those that classes read, and those that such statements read.
     """
     facts = [_Facts(s) for s in statements]
     libraries = {n for f in facts if isinstance(f.node, (ast.Import, ast.ImportFrom)) for n in f.binds}
@@ -23,7 +23,7 @@ def needed(statements: Sequence[ast.stmt], name: str) -> list[bool]:
         f.changes -= libraries
     roots = {name.split(".", maxsplit=1)[0]} - {""}
     wanted = roots | {n for f in facts if isinstance(f.node, ast.ClassDef) for n in f.loads}
-    if not wanted:  # a model that is built from calls alone
+    if not wanted:  # a model that is built by calls only
         wanted = {n for f in facts if isinstance(f.node, ast.Assign) for n in f.binds}
     grown = True
     while grown:
@@ -42,7 +42,7 @@ class _Facts:
         self.loads = {n for c in _codes(code) for n in _names(c, "LOAD_NAME", "LOAD_GLOBAL")}
         self.binds = set(_names(code, "STORE_NAME")) | {n for c in _codes(code) for n in _names(c, "STORE_GLOBAL")}
         self.changes = set(_changed(node))
-        """Those that have a method called are among them, which may change what they hold."""
+        """Names that have a method called are included, since it may change the object."""
         self.imports = any(isinstance(n, (ast.Import, ast.ImportFrom)) for n in ast.walk(node))
         called = {n.attr for n in ast.walk(node) if isinstance(n, ast.Attribute)}
         self.trains = bool(called & _TRAINING)
@@ -57,7 +57,7 @@ class _Facts:
 
 
 def _changed(node: ast.stmt) -> Iterator[str]:
-    """Names of which an item or attribute is set, or a method called."""
+    """Names that have an item or attribute set, or a method called."""
     for inner in ast.walk(node):
         targets: list[ast.expr] = []
         if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Attribute):

@@ -22,15 +22,15 @@ _MAGIC = re.compile(r"(?P<indent>\s*)(?:[!%?]|[\w., ]+=\s*[!%]|[\w.]+\?{1,2}\s*$
 _LATER = re.compile(
     r"""\s*(?:(?:class|(?:async\s+)?def)\s+\w+\s*\[|type\s+\w+\s*[=\[]|except\s+[\w.]+\s*,|.*\bt["'])"""
 )
-"""Type parameters and aliases, exceptions without brackets, templates: lines of Python 3.12 to 3.14."""
+"""Syntax of Python 3.12 to 3.14: type parameters and aliases, exceptions without brackets, template strings."""
 _LATEST = (3, 14)
 _CELL_MAGIC = re.compile(r"\s*%%(?P<name>\w+)")
 _TRANSPARENT = frozenset({"time", "timeit", "capture", "prun"})
-"""Cell magics that Python follows."""
+"""Cell magics after which the cell is Python."""
 _WRITES = re.compile(
     r"\s*%%(?:writefile|file)\s+(?:-a\s+)?[\"']?(?:\./)?(?P<path>[^\"'\n]+\.py)[\"']?\s*\n(?P<text>.*)", re.DOTALL
 )
-"""A cell that writes a file of Python."""
+"""A cell that writes a Python file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class Part:
     """Statements of one file, or of one cell of a notebook."""
 
     name: str
-    """What errors call it: the file, with the number of the cell."""
+    """Its name in errors: the file, with the number of the cell."""
     text: str
     statements: tuple[ast.stmt, ...]
     cell: int = 0
@@ -51,10 +51,10 @@ class Source:
 
     parts: tuple[Part, ...]
     warnings: tuple[str, ...] = ()
-    """What of a notebook is no Python and was left out."""
+    """The parts of a notebook that are not Python and were left out."""
     is_notebook: bool = False
     written: Mapping[str, str] = field(default_factory=dict)
-    """Path -> text of the files of Python that cells write."""
+    """Path -> text of the Python files that cells write."""
 
     @property
     def tree(self) -> ast.Module:
@@ -76,9 +76,9 @@ def read(file: Path, text: str | None = None) -> Source:
 
 
 def decoded(file: Path) -> tuple[str, str]:
-    """The text of a file, of a ``.py`` as its coding line says, a byte order mark and line ends kept; and its encoding.
+    """The text of a file and its encoding, for a ``.py`` by its coding line; a byte order mark and line ends are kept.
 
-    Raises UnusableInputError for one that is not so encoded, or has lines that end in CR alone, as no diff has them.
+    Raises UnusableInputError for a wrong encoding, and for lines that end in CR alone, which a diff cannot contain.
     """
     data, is_notebook = file.read_bytes(), file.suffix == NOTEBOOK
     try:
@@ -88,7 +88,7 @@ def decoded(file: Path) -> tuple[str, str]:
     except (SyntaxError, UnicodeDecodeError) as error:
         remedy = "save it as UTF-8" if is_notebook else "correct its coding line"
         raise UnusableInputError(f"cannot decode {str(file)!r}: {error}: {remedy}") from error
-    if text.encode(encoding) != data:  # as of encodings with states or marks
+    if text.encode(encoding) != data:  # as with encodings that have states or marks
         raise UnusableInputError(f"{encoding} does not give {str(file)!r} back: save it as UTF-8")
     if _LONE_CR.search(text):
         raise UnusableInputError(f"lines of {str(file)!r} end in CR alone: save it with ends in LF or CRLF")
@@ -110,14 +110,14 @@ def _file(file: Path, data: bytes | str) -> Part:
 
 
 def _check_encoding(file: Path, data: bytes) -> None:
-    """Raise UnusableInputError for bytes that Python refuses, which ``ast.parse`` takes in a comment."""
+    """Raise UnusableInputError for bytes that Python rejects, though ``ast.parse`` accepts them in a comment."""
     if b"\0" in data:
         raise UnusableInputError(f"not UTF-8: {str(file)!r} holds null bytes, as UTF-16 does: save it as UTF-8")
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
     except SyntaxError as error:
         if error.msg.startswith("unknown encoding"):
-            return  # of which the parser says the line
+            return  # the parser reports it with its line
         encoding = "utf-8"
     try:
         data.decode(encoding)
@@ -129,7 +129,7 @@ def _check_encoding(file: Path, data: bytes) -> None:
 
 
 def _is_later(error: SyntaxError) -> bool:
-    """Whether a later Python than this one may read the line."""
+    """Whether a later version of Python may accept the line."""
     is_known = sys.version_info >= _LATEST
     return not is_known and bool(_LATER.match(error.text or "") or str(error.msg).startswith("f-string"))
 
@@ -162,7 +162,7 @@ def _notebook(file: Path, data: bytes | str) -> Source:
 def _cells(file: Path, data: bytes | str) -> Iterator[tuple[int, str]]:
     """Number (from 1, code cells alone) and text of the code cells, in the formats 3 and 4."""
     try:
-        document = json.loads(data)  # in UTF-16 and UTF-32 too
+        document = json.loads(data)  # reads UTF-16 and UTF-32 too
         texts = ["".join(cell.get("source", cell.get("input", ""))) for cell in code_cells(document)]
     except UnicodeDecodeError as error:
         raise UnusableInputError(f"cannot decode {str(file)!r}: {error}: save it as UTF-8") from error
@@ -186,7 +186,7 @@ def _language(document: Mapping[str, Any]) -> str:
 
 
 def _python(text: str) -> tuple[str, int]:
-    """The Python of a cell, and how many lines of it are shell or magic; those become ``pass``, so that lines agree."""
+    """The Python of a cell, and its number of lines of shell or magic, which become ``pass`` to keep line numbers."""
     magic = _CELL_MAGIC.match(text)
     if magic and magic["name"] not in _TRANSPARENT:
         return "", len(text.splitlines())

@@ -1,4 +1,4 @@
-"""Calls of a user's file as its source has them: their arguments, whether these are constants, what hands them on."""
+"""Calls in a user's source: their arguments, whether these are constants, and which calls pass them on."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from constraints.sites import CONVS, one
 from constraints.source_edits import argument, call_at
 
 SELF = ("self", "cls")
-"""The first parameter of a method, which no call gives."""
+"""The first parameter of a method, which calls do not give."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SourceCalls:
-    """The calls that made a model's modules, read in the files that make them."""
+    """The calls that made a model's modules, as syntax in the user's files."""
 
     checked: Checked
     trees: dict[str, ast.Module] = field(default_factory=dict)
 
     def parameters(self, module: nn.Module, call: Call, used: Set[str]) -> tuple[str, ...]:
-        """Those of what makes a module; raises UnusableInputError where more than the call gives it ``used`` ones."""
+        """The parameters of a module's constructor; raises UnusableInputError where a ``used`` one is set elsewhere."""
         node, signature = self.node(call), inspect.signature(called_by(module, call)).parameters
-        is_lazy = ast.unparse(node.func).endswith(f"Lazy{type(module).__name__}")  # which has no in_channels
+        is_lazy = ast.unparse(node.func).endswith(f"Lazy{type(module).__name__}")  # lazy layers have no in_channels
         parameters = tuple(name for name in signature if name not in SELF)[1 if is_lazy else 0 :]
         for name in sorted(used & set(signature)) if isinstance(module, CONVS) else ():
             if argument(node, parameters, name) is None and one(getattr(module, name)) != signature[name].default:
@@ -56,7 +56,7 @@ class SourceCalls:
         return node
 
     def unsettled(self, call: Call, parameters: Sequence[str], depends: Mapping[str, set[str]]) -> str:
-        """Why new values may be those of this run alone: an argument that they depend on is no constant."""
+        """Why new values may hold for this run only: an argument that they depend on is not a constant."""
         node = self.node(call)
         for name in sorted(set().union(*depends.values())):
             given = argument(node, parameters, name)
@@ -81,11 +81,11 @@ class SourceCalls:
         depends: Mapping[str, set[str]],
         layer: str,
     ) -> tuple[dict[str, Any], dict[str, set[str]]]:
-        """The parameters of the function around a call by which it gets the wanted arguments.
+        """The parameters of the function that contains a call which set the wanted arguments of the call.
 
-        Each with its value; and with those others on which that depends.
+        Two dictionaries: parameter -> value, and parameter -> the parameters that its value depends on.
 
-        An argument that is worked out of several, as a padding is, is left to follow them.
+        An argument computed from several others, such as a padding, is left as it is, since it follows them.
         """
         node, found, others = self.node(call), dict[str, Any](), dict[str, set[str]]()
         where = f"{Path(call.file).name}:{call.position.line}"
@@ -112,7 +112,7 @@ class SourceCalls:
 
 
 def _names(node: ast.Call, parameters: Sequence[str], names: set[str], call: Call, where: str) -> Iterator[str]:
-    """The parameters of the function around a call by which it gets these arguments, constants left out."""
+    """The parameters of the function that contains a call which set these arguments of the call, constants left out."""
     for name in names:
         given = argument(node, parameters, name)
         if isinstance(given, ast.Name) and given.id in call.parameters:
@@ -122,7 +122,7 @@ def _names(node: ast.Call, parameters: Sequence[str], names: set[str], call: Cal
 
 
 def called_by(module: nn.Module, call: Call) -> Any:
-    """What a call calls that makes a module: its class, or within the constructor of that the one of a base class."""
+    """The constructor that a call runs for a module: that of its class, or, inside it, that of a base class."""
     kinds = type(module).__mro__
     for at, kind in enumerate(kinds):
         if getattr(vars(kind).get("__init__"), "__code__", None) is call.code:

@@ -1,8 +1,8 @@
-"""Stand in for modules that are not installed, as long as the model runs without them.
+"""Replace modules that are not installed by stand-ins (stubs), as long as the model runs without them.
 
-A file that draws curves imports matplotlib; its network does not. So what such a module would hold may be named,
-called, subclassed and used as a decorator while the file is imported and the model built. Anything that would need
-a value (a truth, a number, an iteration) raises ``NotInstalledError``, and so does any use in the forward pass.
+A file that draws curves imports matplotlib; its network does not. So the attributes of such a module can be named,
+called, subclassed and used as decorators while the file is imported and the model built. Anything that would need
+a value (a truth value, a number, an iteration) raises ``NotInstalledError``, and so does any use in the forward pass.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ _LIGHTNING = frozenset({"pytorch_lightning", "lightning"})
 _CHECKERS = ("beartype.beartype", "typeguard.typechecked", "jaxtyping.jaxtyped")
 """Decorators that check types and change nothing."""
 ABSENT = "__absent__"
-"""The attribute of a class that is extended of a package that is not installed: what it would be."""
+"""Attribute of a class that extends a stand-in: the dotted name of the missing base class."""
 
 
 class NotInstalledError(UnusableInputError):
-    """Something of a module that is not installed would decide what the network does."""
+    """The network would depend on something of a module that is not installed."""
 
 
 class StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """A finder for the modules that were allowed to be stood in for, and for all below them."""
+    """An import finder for the packages that may be replaced, and for all their submodules."""
 
     def __init__(self) -> None:
-        """Stand in for nothing yet."""
+        """Replace nothing yet."""
         self.packages: dict[str, None] = {}
         self.is_sealed = False
-        """Whether the model is built, so that nothing may be used any more."""
+        """Whether the model is built, after which no stand-in may be used."""
         self._parts: dict[str, _StandIn] = {}
 
     def allow(self, package: str) -> None:
-        """Stand in for a package from now on."""
+        """Replace a package from now on."""
         self.packages[package] = None
 
     def find_spec(
@@ -55,47 +55,47 @@ class StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
-        """Make a module whose every name is stood in for."""
+        """Make a module with a stand-in for every name."""
         return _Module(spec.name, self)
 
     def exec_module(self, module: ModuleType) -> None:
         """Do nothing: there is nothing to run."""
 
     def part(self, path: str) -> Any:
-        """What stands in for ``path``, the same thing each time."""
+        """The stand-in for ``path``, the same object each time."""
         if path.rpartition(".")[2] == "LightningModule" and path.partition(".")[0] in _LIGHTNING:
             return LightningModule
         return self._parts.setdefault(path, _StandIn(self, path))
 
     def use(self, path: str) -> None:
-        """Raise NotInstalledError where the model is built already."""
+        """Raise NotInstalledError if the model is already built."""
         if self.is_sealed:
             self.refuse(path)
 
     def refuse(self, path: str) -> NoReturn:
-        """Name what is not installed, and how to install it."""
+        """Raise NotInstalledError with what is not installed and how to install it."""
         package = next((p for p in self.packages if f"{path}.".startswith(f"{p}.")), path.partition(".")[0])
         raise NotInstalledError(f"the network uses what is not installed: {path!r}: {remedy(package)}")
 
     def remedies(self) -> str:
-        """What to do, for an error that may come of a stand-in; empty where nothing was stood in for."""
+        """What to do, for an error that a stand-in may have caused; empty where there is none."""
         return "; ".join(f"{package} is not installed: {remedy(package)}" for package in self.packages)
 
     def warnings(self) -> list[str]:
-        """A warning for each package that was stood in for."""
+        """A warning for each package that was replaced."""
         return [
             f"{package} is not installed: it was stood in for, since nothing of it is used in the forward pass"
             for package in self.packages
         ]
 
     def forget(self) -> None:
-        """Take the stand-ins out of Python's table of modules."""
+        """Remove the stand-ins from ``sys.modules``."""
         for name in [n for n, m in sys.modules.items() if isinstance(m, _Module)]:
             del sys.modules[name]
 
 
 def absent_path(value: Any) -> str:
-    """What of a package that is not installed this stands in for; empty for another thing."""
+    """The dotted name that this stand-in replaces; empty for any other object."""
     return value._path if type(value) is _StandIn else ""
 
 
@@ -201,7 +201,7 @@ for _operation in (*_VALUES, *_COMPARISONS, *_ARITHMETIC, "pow", "rpow", "neg"):
 
 
 class _Stub:
-    """The base class that a class of a module that is not installed leaves behind."""
+    """The base class put in place of one from a module that is not installed."""
 
     def __init_subclass__(cls, **_: Any) -> None:
         super().__init_subclass__()
@@ -211,7 +211,7 @@ class _Stub:
 
 
 class LightningModule(nn.Module):
-    """What a network is under Lightning: an nn.Module with hyperparameters and a log."""
+    """A stand-in for Lightning's base class: an nn.Module with hyperparameters and a ``log`` method."""
 
     def save_hyperparameters(self, *given: Any, ignore: str | Sequence[str] = (), **_: Any) -> None:
         """Keep as ``hparams`` the arguments of the constructor that calls this, or those named, or one object's."""
@@ -249,4 +249,4 @@ class _Hyperparameters(dict[str, Any]):
         try:
             return self[name]
         except KeyError:
-            raise AttributeError(name) from None  # by which ``hasattr`` and ``copy`` ask
+            raise AttributeError(name) from None  # the error that ``hasattr`` and ``copy`` expect

@@ -14,12 +14,12 @@ from constraints.faults import hands_over
 
 
 class TooLongError(BaseException):
-    """A statement took more time than it may; no Exception, so that no handler of the user's takes it for one."""
+    """A statement exceeded its time limit; a BaseException, so that a user's ``except Exception`` misses it."""
 
 
 @contextmanager
 def at_most(seconds: float | None) -> Iterator[Callable[[], float]]:
-    """Raise TooLongError inside after so many seconds, if any; gives a function that tells those that passed."""
+    """Raise TooLongError in the body after so many seconds, unless None; yields a function that gives those passed."""
     started = time.monotonic()
     if seconds is None or threading.current_thread() is not threading.main_thread():
         yield lambda: time.monotonic() - started

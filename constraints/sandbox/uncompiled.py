@@ -1,4 +1,4 @@
-"""Leave models as they are written where a user's code has them compiled, which takes long and changes no metric."""
+"""Make ``torch.compile`` in a user's code do nothing, since compiling takes long and changes no metric."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 
 @contextmanager
 def uncompiled() -> Iterator[None]:
-    """While entered, ``torch.compile`` gives back what it is given, as a call and as a decorator."""
+    """While entered, ``torch.compile`` returns its argument unchanged, as a call and as a decorator."""
     with patch.object(torch, "compile", _as_written):
         yield
 

@@ -1,4 +1,4 @@
-"""A user's file as its syntax: the functions and loops around a call, the lists that loops go over."""
+"""A user's file as syntax: the functions and loops around a call, the lists that loops iterate over."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class UserFile:
     """The syntax of one file."""
 
     def __init__(self, file: str, text: str) -> None:
-        """Of a file, by its real path, and its text."""
+        """Parse ``text``; ``file`` is its real path."""
         self.file, self.text = file, text.removeprefix(_BOM)
         self.bytes = Bytes(text)
         self.tree = ast.parse(self.text)
@@ -62,12 +62,12 @@ class UserFile:
                 yield inner.iter.lineno, inner.iter.col_offset
 
     def loop(self, loop: Loop) -> LoopNode:
-        """The loop over the expression at a place."""
+        """The loop whose iterable is at this place."""
         found = (n for n in ast.walk(self.tree) if isinstance(n, (ast.For, ast.comprehension)))
         return next(n for n in found if (n.iter.lineno, n.iter.col_offset) == loop)
 
     def literal(self, items: ast.expr) -> list[ast.expr] | None:
-        """The elements of a list that is written out, or that one assignment of the file names."""
+        """The elements of a list literal, given directly or by a name that the file assigns once."""
         if isinstance(items, ast.Call) and is_enumerated(items):
             items = items.args[0]
         if isinstance(items, ast.Name):
@@ -77,7 +77,7 @@ class UserFile:
         return list(items.elts) if is_plain and isinstance(items, (ast.List, ast.Tuple)) else None
 
     def enumerated(self, loop: Loop, name: str) -> Iterator[Piece]:
-        """What gives the turn of a loop a name."""
+        """The edits that add a variable counting a loop's iterations."""
         node = self.loop(loop)
         (start, stop), (first, last) = self.bytes.span(node.target), self.bytes.span(node.iter)
         is_open, is_bare = self._is_bare(node.target), self._is_bare(node.iter)
@@ -122,7 +122,7 @@ def _names(targets: Sequence[ast.expr]) -> list[str]:
 
 
 def is_constant(node: ast.expr) -> bool:
-    """Whether an expression is a value that is written out."""
+    """Whether an expression is a literal constant."""
     try:
         ast.literal_eval(node)
     except ValueError:
@@ -131,7 +131,7 @@ def is_constant(node: ast.expr) -> bool:
 
 
 def partials(tree: ast.Module) -> set[str]:
-    """Names that a file gives to a ``partial``: variables, attributes, and parameters by their defaults."""
+    """Names that a file binds to a ``partial``: variables, attributes, and parameters by their defaults."""
     made = set[str]()
     for node in ast.walk(tree):
         if isinstance(node, (ast.Assign, ast.AnnAssign, ast.NamedExpr)) and _makes_partial(node.value):

@@ -9,7 +9,7 @@ from types import ModuleType
 
 
 class WrittenFiles(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
-    """A finder for files of Python that are not written, each by its path relative to the working folder."""
+    """An import finder for Python files that exist only as text, by their path relative to the working folder."""
 
     def __init__(self, texts: Mapping[str, str]) -> None:
         """``texts`` are path -> text."""
@@ -18,7 +18,7 @@ class WrittenFiles(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """Find a module that was written, or a package around one."""
+        """Find such a module, or a package that contains one."""
         if self.is_package(fullname):
             return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
         if self._file(fullname) in self.texts:
@@ -26,7 +26,7 @@ class WrittenFiles(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
         return None
 
     def is_package(self, fullname: str) -> bool:
-        """Whether some written file is in a folder of this name."""
+        """Whether one of the files is in a folder of this name."""
         folder = fullname.replace(".", "/") + "/"
         return any(path.startswith(folder) for path in self.texts)
 

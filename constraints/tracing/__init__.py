@@ -1,1 +1,1 @@
-"""What a traced run is made of: axes, values, the rule of each operation, costs and structure."""
+"""Record one run of a model and derive its metrics: axes, values, the rule of each operation, costs, structure."""

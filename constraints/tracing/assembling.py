@@ -1,4 +1,5 @@
-"""What a tensor sees that was put together of parts: which part shows where; no torch."""
+"""The receptive field of a tensor assembled from parts (concatenated, written into slices), and where each part
+remains visible; no torch."""
 
 from __future__ import annotations
 
@@ -16,20 +17,20 @@ from constraints.tracing.side_by_side import Interval, Places, Row, are_nested, 
 from constraints.tracing.values import Flow, Part, Value, Views, join_views
 
 _MOST_CELLS = 1 << 22
-"""Elements of the largest table of which part shows where; beyond it every part counts everywhere it was laid."""
+"""Largest number of entries of ``_Table.cells``; beyond it each part counts as visible wherever it was written."""
 ROWS_APART = "rows of a batch that are parts of one sample, and see apart"
 
 
 class _Table(NamedTuple):
-    """Which part shows where in a tensor of ``shape``, of which parts touch some axes."""
+    """Which part is visible where, in a tensor of ``shape`` whose parts were written along the axes ``touched``."""
 
     shape: Shape
     touched: Sequence[int]
     cells: npt.NDArray[np.intp] | None
-    """The number of the part at each index of the touched axes; None where that would be too many."""
+    """The number of the visible part at each index of the touched axes; None where the table would be too large."""
 
     def shows(self, number: int, part: Part, axis: int) -> Places:
-        """Where along an axis a part shows at some index of the others."""
+        """The indices of an axis at which a part is visible, for at least one index of the other axes."""
         if self.cells is None:
             found = np.zeros(self.shape[axis], dtype=bool)
             found[_slice(part.region.get(axis, range(self.shape[axis])))] = True
@@ -40,7 +41,7 @@ class _Table(NamedTuple):
 
 
 def assembled(parts: Sequence[Part], shape: Shape) -> tuple[Views, Flow, tuple[Part, ...]]:
-    """What a tensor sees that parts were laid into, later ones over earlier ones, and the parts that show."""
+    """The views and flow of a tensor that parts were written into, later over earlier ones, and the visible parts."""
     table = _Table(
         shape, touched := sorted({axis for part in parts for axis in part.region}), _cells(parts, shape, touched)
     )
@@ -60,9 +61,10 @@ def assembled(parts: Sequence[Part], shape: Shape) -> tuple[Views, Flow, tuple[P
 
 
 def _aside(which: int, shown: Sequence[tuple[int, Part]], touched: Sequence[int]) -> set[int]:
-    """The parts that see all of a map along one spatial axis, beside maps: what is made of both they only shift.
+    """The parts that see the whole map along one spatial axis, where other parts are maps: they only shift the result.
 
-    So are channels of a pooled branch, spread over the map that they are concatenated with: a gate, by a linear layer.
+    An example: a pooled branch, expanded and concatenated with a map as channels; after the next convolution it acts
+    as a gate.
     """
     views = [(k, v) for k, p in shown if (v := p.views[which]) is not None]
     carried = {0, *(axis for _, p in shown for v in p.views if v for axis in v.axes)}
@@ -72,14 +74,14 @@ def _aside(which: int, shown: Sequence[tuple[int, Part]], touched: Sequence[int]
 
 
 def _beside_maps(shown: Sequence[tuple[int, Part]], aside: Sequence[set[int]], flow: Flow) -> Flow:
-    """What is inherited where some parts are set aside along spatial axes: of these, as of a gate, no poolings."""
+    """The flow where some parts are left aside along spatial axes: their poolings are not inherited, as from a gate."""
     places = [(k, p.flow, [i for i, v in enumerate(p.views) if v is not None]) for k, p in shown]
     mains = [f for k, f, axes in places if f.origin is not None and not (axes and all(k in aside[i] for i in axes))]
     return merge_flows(mains)._replace(context=True, poison=flow.poison) if mains else flow
 
 
 def are_rows(parts: Sequence[Part], shape: Shape) -> bool:
-    """Whether parts are laid along the batch axis alone: the first one of a map, which has one more for channels."""
+    """Whether the parts of a map are arranged along the batch axis only (the first axis; channels are the second)."""
     spatial = {axis for p in parts for v in p.views if v is not None for axis in v.axes}
     return (
         bool(parts) and len(shape) == len(spatial) + 2 and 0 not in spatial and all(set(p.region) == {0} for p in parts)
@@ -87,7 +89,7 @@ def are_rows(parts: Sequence[Part], shape: Shape) -> bool:
 
 
 def _apart(whole: View | None, rows: Sequence[View | None]) -> View | None:
-    """What all rows of a batch see: each sees less, where they do not see around the same places."""
+    """The view of all rows of a batch, marked as an upper bound where single rows see less than all together."""
     if whole is None or whole.unknown or whole.blurred or not whole.digits:
         return whole
     largest = max(v.size for v in rows if v is not None)
@@ -95,7 +97,7 @@ def _apart(whole: View | None, rows: Sequence[View | None]) -> View | None:
 
 
 def of_rows(value: Value) -> Views:
-    """The views of a tensor, which are those of the row that sees most where rows of a batch see apart."""
+    """The views of a tensor; where rows of the batch see different places, those of the row that sees most."""
     if not any(v is not None and ROWS_APART in v.blurred for v in value.views) or not are_rows(
         value.parts, value.shape
     ):
@@ -151,7 +153,7 @@ def _along(which: int, shown: Sequence[tuple[int, Part]], table: _Table) -> View
 def _everywhere(
     having: Sequence[tuple[int, Part, View]], shown: Sequence[tuple[int, Part]], table: _Table
 ) -> View | None:
-    """Parts along an axis that they were not laid along: each may see as all of them."""
+    """The view along a spatial axis that the parts do not divide: each element may see what any of the parts sees."""
     joint = _stacked(having, table.shape, table.touched) or join_views([(v,) for _, _, v in having])[0]
     if joint is not None and not joint.unknown and _alternates(having, shown, table):
         return unknown("rows that see differently along the other axis", joint)
@@ -159,7 +161,7 @@ def _everywhere(
 
 
 def _alternates(having: Sequence[tuple[int, Part, View]], shown: Sequence[tuple[int, Part]], table: _Table) -> bool:
-    """Whether parts that see differently take turns along another axis, of which a stride may leave some out."""
+    """Whether parts with different views alternate along another axis, so that a stride may skip some of them."""
     kinds: list[View] = []
     for _, _, view in having:
         if view not in kinds:
@@ -181,13 +183,13 @@ def _alternates(having: Sequence[tuple[int, Part, View]], shown: Sequence[tuple[
 
 
 def _is_plain(view: View, part: Part, axis: int, shape: Shape) -> bool:
-    """Whether a view has no spatial axis but one, or none, which a tensor axis counts index by index."""
+    """Whether each digit of a view, if it has any, counts the part's axis ``axis`` index by index."""
     size = len(part.region.get(axis, range(shape[axis])))
     return view.other is None and all(d[:3] == (axis, 1, size) and not d.offset for d in view.digits)
 
 
 def _stacked(having: Sequence[tuple[int, Part, View]], shape: Shape, touched: Sequence[int]) -> View | None:
-    """Places of a map that were taken out one by one, each laid at its own index of an axis: a map again."""
+    """A map rebuilt from its places, which were selected one by one and each written at its own index of an axis."""
     views = [v for _, _, v in having]
     if any(v.digits or v.pooled or v.unknown or v.blurred for v in views) or len({v.field.at(0) for v in views}) == 1:
         return None

@@ -1,9 +1,9 @@
-"""What attention sees: products of two tensors that both depend on the input, and what scales them.
+"""The receptive field of attention: products of two tensors that both depend on the input, and softmax.
 
-A product that sums channels (queries times keys) is a table of pairs: its elements see one place of each side. One that
-sums places (weights times values) brings them together. Where these are all places of the map, or some of each region,
-so that they are more on a larger input, the result sees them as a gate does: as global context, beside what it sees
-locally. Places of a window, of which there are more on a larger input but not larger ones, count with their reach.
+A product that sums over channels (queries times keys) is a table of pairs: each element sees one place of each side.
+A product that sums over places (weights times values) combines them. Where these are all places of the map, or some of
+each region, so that a larger input has more of them, the result sees them as through a gate: as global context, in
+addition to its local field. Places of a window (whose size does not grow with the input) count with their reach.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ Side = tuple[Value, int, Sequence[int | None]]
 
 
 def softmax(call: Call) -> Result:
-    """Softmax: each element is scaled by what all along the axis see, the whole map or a window."""
+    """Softmax: each element is scaled by all elements along the axis, the whole map or a window."""
     data = call.inputs[0]
     axis = call.arg("dim") % len(data.shape)
     views, context = list(data.views), data.flow.context
     for i, view in enumerate(views):
         summed = [d for d in view.digits if d.axis == axis] if view else []
         if view is None or not summed or view.other:
-            continue  # a table of pairs is summed next, and the whole map was noted when it was made
+            continue  # a table of pairs is summed next; its global context was noted when it was made
         if covers(summed, [d for d in view.digits if d.axis != axis]):
             context = True
         else:
@@ -60,13 +60,13 @@ def attention(call: Call) -> Result:
 
 
 def limited(views: Views) -> Views:
-    """Unknown where a table of pairs is masked so that no place sees across the map."""
+    """Unknown where a mask on a table of pairs keeps every place from seeing across the map."""
     why = "a mask says which places see which, and by that how far they see"
     return tuple(unknown(why, v._replace(other=None)) if v is not None and v.other else v for v in views)
 
 
 def _times(sides: Sequence[tuple[Views, int, Sequence[int | None]]]) -> tuple[Views, bool, list[bool]]:
-    """The views of a product, whether it brings in the whole map, and which sides it sees locally."""
+    """The views of a product, whether it adds global context, and which sides it sees locally."""
     rows = [tuple(moved(reduced(v, [axis], "attended"), axes) for v in views) for views, axis, axes in sides]
     found = [met(column) for column in zip(*rows, strict=True)]
     is_map = any(v is not None and v.is_local for row in rows for v in row)
@@ -75,7 +75,7 @@ def _times(sides: Sequence[tuple[Views, int, Sequence[int | None]]]) -> tuple[Vi
 
 
 def met(column: Sequence[View | None]) -> tuple[View | None, bool]:
-    """What elements see along one axis where tensors meet in a product; whether one brings in the whole map."""
+    """What elements of a product see along one axis, and whether one of the tensors adds global context."""
     views = [v for v in column if v is not None]
     lost = next((v for v in views if v.unknown), None)
     if lost is not None:
@@ -92,7 +92,7 @@ def met(column: Sequence[View | None]) -> tuple[View | None, bool]:
 
 
 def _sees_all(view: View) -> bool:
-    """Whether elements that stand for no place see the whole map."""
+    """Whether a tensor without places along the axis sees the whole map."""
     first, last = view.field.at(0)
     return (
         view.is_whole
@@ -102,9 +102,9 @@ def _sees_all(view: View) -> bool:
 
 
 def beside(a: View | None, b: View) -> tuple[View | None, bool]:
-    """Two aligned tensors joined; two that are laid out along axes of their own as a table of pairs.
+    """The join of two aligned tensors; the table of pairs of two that count along different tensor axes.
 
-    The second says whether a sum over either place brings in the whole map.
+    The second result says whether a sum over one side of the table adds global context.
     """
     if a is None or a.other or b.other or not (a.digits and b.digits) or are_aligned(a, b):
         return joined(a, b), False
@@ -115,7 +115,7 @@ def beside(a: View | None, b: View) -> tuple[View | None, bool]:
 
 
 def _flow(data: Sequence[Value], local: Sequence[bool], context: bool) -> Flow:
-    """What all sides inherit; poolings only from sides that are no gates."""
+    """The flow of a product of all sides; poolings are inherited only from sides that are not gates."""
     flow = merge_flows([value.flow for value in data])
     heads = [value.flow.heads for value, is_local in zip(data, local, strict=True) if is_local]
     return fresh(flow, heads=frozenset().union(*heads), context=flow.context or context)

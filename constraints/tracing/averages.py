@@ -1,4 +1,4 @@
-"""Global averages that are written as sums: which constants a sum is scaled by, before it and after; no torch.
+"""Recognise global averages written as sums, by the constants that scale a sum before and after it; no torch.
 
 A sum over all units of a map is their average once it, or the map, is divided by their number. A sum that adds the
 places of an axis one by one is a sum over that axis as soon as it holds all of them.
@@ -15,7 +15,7 @@ from constraints.tracing.handles import Handle
 from constraints.tracing.values import Call, Flow, Head, Picked, Value
 
 _HOMOGENEOUS = frozenset(["relu", "leaky_relu", "_prelu_kernel", "prelu", "abs", "neg", "real", "imag"])
-"""Functions of which a scale of their argument is one of their result."""
+"""Functions with f(c x) = c f(x) for c > 0: a scale of the argument is a scale of the result."""
 _SHIFTS = frozenset(["add", "sub"])
 _SUMS = _SHIFTS | {"maximum", "minimum"}
 """Functions of several tensors of which a scale of all of them is one of their result."""
@@ -23,7 +23,7 @@ _EXACT = 1e-6
 
 
 def scaled(call: Call, value: Value) -> Flow:
-    """What an elementwise function of one tensor, and of numbers, does to the scale of a sum or of a map."""
+    """The flow after an elementwise function of one tensor and numbers, which may scale a sum or a map."""
     flow = value.flow
     factor = _factor(call) if call.op in ("mul", "div") else None
     if factor is not None:
@@ -69,7 +69,7 @@ def _bent(flow: Flow) -> Flow:
 
 
 def _factor(call: Call) -> float | None:
-    """The number that a product with a constant multiplies by."""
+    """The constant factor of a product or quotient; None where there is none."""
     given = [call.args[0], call.arg("other")]
     numbers = [n for n in map(_number, given) if n is not None]
     if len(numbers) != 1 or not numbers[0] or (call.op == "div" and call.arg("rounding_mode", None)):
@@ -92,7 +92,7 @@ def _multiplied(flow: Flow, factor: float) -> Flow:
 
 
 def averaged(flow: Flow) -> Flow:
-    """The flow of a global sum, which is a global average where it was divided by the number of its units."""
+    """The flow of a global sum, turned into a global average where the sum was divided by the number of its units."""
     if not any(math.isclose(t, 1, rel_tol=_EXACT) for t in (flow.total, flow.total * flow.scale)):
         return flow
     heads = {Head("mean", h.call, h.map) if h.kind == "sum" else h for h in flow.heads}
@@ -100,21 +100,21 @@ def averaged(flow: Flow) -> Flow:
 
 
 def units_summed(whole: Value, summed: Sequence[bool]) -> float:
-    """Over how many units of a map a sum was taken, along those spatial axes that were summed."""
+    """The number of units of a map that were summed, over the summed spatial axes."""
     views = [v for v, is_summed in zip(whole.views, summed, strict=True) if v is not None and is_summed]
     sizes = {(d.axis, d.inner): d.size for v in views for d in v.digits}
     return float(math.prod(sizes.values()))
 
 
 def picked(data: Value, axis: int, index: int) -> Picked | None:
-    """One index of an axis that counts places of a map."""
+    """One index of an axis that counts places of a map; None for another axis."""
     if data.parts or not any(v is not None and any(d.axis == axis for d in v.digits) for v in data.views):
         return None
     return Picked(data, axis, frozenset([index]))
 
 
 def added(call: Call, data: Sequence[Value]) -> Picked | None:
-    """The places of one axis that a sum of several tensors has added so far, each once and with one weight."""
+    """The places of one axis that a sum has added so far, each once and all with the same weight; else None."""
     if call.op != "add" or len(data) != 2 or call.arg("alpha", 1) != 1:
         return None
     (first, one), (second, other) = ((v.flow.picked, v.flow) for v in data)
@@ -126,7 +126,7 @@ def added(call: Call, data: Sequence[Value]) -> Picked | None:
 
 
 def summed(found: Picked, scale: float) -> Value | None:
-    """The tensor that is summed over an axis, each place with ``scale``, where all places were added; else None."""
+    """The tensor that is summed over an axis, scaled by ``scale``, if all its places were added; else None."""
     if len(found.places) < found.whole.shape[found.axis]:
         return None
     whole = found.whole

@@ -1,4 +1,4 @@
-"""Which axes of a tensor carry a spatial axis of the input, and what units see along it; pure, no torch."""
+"""Which axes of a tensor correspond to a spatial axis of the input, and what units see along it; pure, no torch."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class Digit(NamedTuple):
     offset: int = 0
 
     def fills(self, shape: Shape) -> bool:
-        """Whether the axis holds whole turns of the digit and nothing else, such as a border."""
+        """Whether the axis consists of whole cycles of the digit, without a border for example."""
         return not self.offset and shape[self.axis] % (self.inner * self.size) == 0
 
 
 class Window(NamedTuple):
-    """A window that slides along one tensor axis, and how many places it has."""
+    """A window that slides along one tensor axis, and its number of positions."""
 
     kernel: int = 1
     stride: int = 1
@@ -42,16 +42,16 @@ class Window(NamedTuple):
 
     @property
     def changes_nothing(self) -> bool:
-        """Whether every result is the element at its own place."""
+        """Whether every result is the element at the same index."""
         return self.kernel == self.stride == 1 and self.padding == 0
 
     def reaches_beyond(self, size: int) -> bool:
-        """Whether some place of the window holds more than the ``size`` elements of its axis."""
+        """Whether the window covers all ``size`` elements of its axis and padding at some position."""
         last = (self.size - 1) * self.stride + (self.kernel - 1) * self.dilation - self.padding
         return self.padding > 0 or last >= size
 
     def taps(self, place: int, size: int) -> list[int]:
-        """The elements of an axis of ``size`` in the window at one place."""
+        """The elements of an axis of ``size`` in the window at one position."""
         first = place * self.stride - self.padding
         return [t for t in range(first, first + self.kernel * self.dilation, self.dilation) if 0 <= t < size]
 
@@ -67,7 +67,7 @@ class Cut(NamedTuple):
     """Whether the axis is gone afterwards."""
 
     def share(self, shape: Shape, views: Sequence[View | None]) -> float:
-        """How much of the whole the part is, along an axis that is spatial; 1 where it is not."""
+        """The part's share of the whole along a spatial axis; 1 along any other axis."""
         spatial = any(v is not None and any(d.axis == self.axis for d in v.digits) for v in views)
         return self.size / shape[self.axis] if spatial and not self.is_select else 1.0
 
@@ -75,7 +75,7 @@ class Cut(NamedTuple):
 class View(NamedTuple):
     """How one tensor depends on one spatial axis of an input.
 
-    Its element sees ``field.at(sum of digit * stride)``. Without digits every element sees the same, ``field.at(0)``.
+    Its element sees ``field.at(sum of digit * stride)``. Without digits every element sees ``field.at(0)``.
     """
 
     field: Field
@@ -84,18 +84,18 @@ class View(NamedTuple):
     """How the axis was reduced as a whole: "mean", "sum", "max", "other", "mixed" (each unit by its own weights) or
     "attended" (by weights that the input makes)."""
     unknown: str = ""
-    """Why it cannot be known what an element sees; digits that are left still say which axes carry the map."""
+    """Why it is unknown what an element sees; digits, where there are some, still say which axes carry the map."""
     extent: int = 0
     """Pixels of the input along the axis."""
     swept: bool = False
-    """Whether the coarsest digits were brought together: each place within a patch, say, sees all patches."""
+    """Whether the coarsest digits were reduced: each place within a patch, for example, sees all patches."""
     blurred: str = ""
-    """Why elements may see less than this: it is not known which place of those that were blurred each stands for."""
+    """Why the field is only an upper bound: it is unknown which of several places an element belongs to."""
     other: View | None = None
-    """What else an element sees, in a table of pairs of places: what queries see is one, what keys see the other."""
+    """In a table of pairs of places (queries times keys): the view of the other place."""
     is_part: bool = False
-    """Whether elements that stand for no place of their own do not see as all of the map: one place was picked, or
-    some of them see the whole map."""
+    """Of a view without digits: whether its field is not that of the whole map, since one place was selected, or only
+    some elements see the whole map."""
 
     @property
     def is_live(self) -> bool:
@@ -104,17 +104,17 @@ class View(NamedTuple):
 
     @property
     def is_local(self) -> bool:
-        """Whether its elements stand for places of a map, which a value of the whole map may scale."""
+        """Whether its elements correspond to places of a map, which a value of the whole map can scale as a gate."""
         return bool(self.digits) and not self.unknown and not self.swept
 
     @property
     def is_unit(self) -> bool:
-        """Whether the map has one unit along this spatial axis, whose tensor axis is gone."""
+        """Whether the map has one unit along this spatial axis, and the tensor axis was removed."""
         return not (self.digits or self.pooled or self.unknown or self.blurred or self.is_part or self.other)
 
     @property
     def is_whole(self) -> bool:
-        """Whether each element sees the whole map, evenly or as the input itself weighs it."""
+        """Whether each element sees the whole map, with equal weights or with weights computed from the input."""
         return self.swept or (not (self.digits or self.unknown) and self.pooled not in ("", "mixed"))
 
     @property
@@ -144,9 +144,9 @@ class View(NamedTuple):
     def size(self) -> int:
         """Pixels that the largest interior unit sees.
 
-        Every unit of a rhythm counts, as on an unbounded axis. A map that does not repeat its rhythm (an uneven
-        resampling, say) or has none (a join of maps of different pace) has no other units than its own: those whose
-        field keeps clear of the first and the last pixel that the map sees count, and all where there is none.
+        Every unit of a period counts, as on an unbounded axis. A map that does not repeat its period (after an uneven
+        resampling, for example) or has none (a join of maps with different jumps) has only its own units: those count
+        whose field touches neither the first nor the last pixel that the map sees, and all where there are none.
         """
         period = len(self.field.lo)
         if period == 1 or 2 * period <= self.units:
@@ -162,13 +162,13 @@ class View(NamedTuple):
 
 
 def are_aligned(a: View, b: View) -> bool:
-    """Whether the digits of one are among those of the other."""
+    """Whether the digits of one view are a subset of those of the other."""
     left, right = {d[:3] for d in a.digits}, {d[:3] for d in b.digits}
     return left <= right or right <= left
 
 
 def covers(gone: Collection[Digit], kept: Collection[Digit]) -> bool:
-    """Whether digits run over the whole map: none that stays counts in larger steps, as windows do."""
+    """Whether the digits ``gone`` span the whole map: no digit in ``kept``, such as a window's, has larger steps."""
     reach = max((abs(d.stride) * d.size for d in gone), default=0)
     return bool(gone) and all(abs(d.stride) * d.size < reach for d in kept)
 
@@ -178,12 +178,12 @@ def _positions(digit: Digit) -> range:
 
 
 def unknown(why: str, view: View | None = None) -> View:
-    """A dependence that cannot be known, laid out as ``view`` is where that can."""
+    """An unknown view, with the digits of ``view`` where they are known."""
     return View(Field(), view.digits if view else (), view.pooled if view else "", why, view.extent if view else 0)
 
 
 def normal(view: View) -> View:
-    """The same view with strides that share no factor and neighbouring digits of one axis made one."""
+    """The same view, its strides divided by their greatest common divisor and adjacent digits of one axis merged."""
     digits = _merged(view.digits)
     factor = math.gcd(*(d.stride for d in digits)) if digits else 1
     if factor > 1:
@@ -193,7 +193,7 @@ def normal(view: View) -> View:
 
 
 def without_idle(view: View) -> View:
-    """Without digits that change nothing, as those that count the columns of a map's rows."""
+    """Without digits that do not change the field, such as those of a map's columns in a view of its rows."""
     several = [d for d in view.digits if d.size > 1]
     if view.field.period == 1 or len(several) < 2 or not 0 < view.units <= _MOST_UNITS:
         return view

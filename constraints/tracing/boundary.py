@@ -1,4 +1,4 @@
-"""What crosses the border of a recorded run: values that are read, other threads, subclasses, tensors of before."""
+"""Watch what a recorded run does outside torch's dispatcher: values read, threads, subclasses, older tensors."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from constraints.tracing.module_calls import unwrapped
 from constraints.tracing.outputs import inside
 
 _READS = ("numpy", "tolist", "__dlpack__", "data_ptr", "untyped_storage", "apply_", "map_", "map2_")
-"""Ways out of a tensor, and of the tensors that they are given, that no operation of the dispatcher shows."""
+"""Methods that give access to a tensor's values, or its arguments', without an operation of the dispatcher."""
 _OF_FILES = 2
-"""The protocol of ``torch.save``; what reads such a file refuses what is not torch's own."""
+"""The protocol of ``torch.save``; its reader refuses types that are not torch's own."""
 _OF_POOLS = ("apply_async", "_map_async", "imap", "imap_unordered")
-"""Methods that hand a function to the threads of a pool; all others call one of them."""
+"""Methods that submit a function to the threads of a pool; all others call one of them."""
 _UNSEEN: tuple[tuple[Any, str], ...] = (
     (dispatch, "_disable_current_modes"),
     (torch._C, "_DisableTorchDispatch"),
@@ -42,30 +42,30 @@ _UNSEEN: tuple[tuple[Any, str], ...] = (
     (torch._C.ScriptFunction, "__call__"),
     (torch._C.ScriptMethod, "__call__"),
 )
-"""What lets values be read that no mode sees, as where a tensor is printed, and programs of TorchScript."""
+"""Functions inside which values are read unseen by any mode, as in printing a tensor, and TorchScript programs."""
 _ABSENT = object()
 
 
 class Watcher(Protocol):
-    """What is notified of what crosses the border in a thread that is followed."""
+    """Receives the events of this module in a thread that is followed."""
 
     def is_followed(self) -> bool:
         """Whether the operations of this thread are recorded."""
 
     def follow(self, run: Callable[..., Any]) -> Callable[..., Any]:
-        """The same function, whose operations are recorded in whatever thread runs it."""
+        """The same function, with its operations recorded in whatever thread runs it."""
 
     def leave(self) -> None:
-        """Operations may read values from here on that are not recorded."""
+        """From here on, operations that are not recorded may read values."""
 
     def read(self, tensor: torch.Tensor) -> None:
         """Values of a tensor leave the run."""
 
     def bare(self, tensor: torch.Tensor) -> AbstractContextManager[None]:
-        """Within it a tensor carries nothing that the recording gave it."""
+        """Within it, nothing of the recording is attached to the tensor."""
 
     def unread(self) -> AbstractContextManager[None]:
-        """Within it no values leave the run, whatever is read in this thread."""
+        """Within it, reads in this thread do not count as values leaving the run."""
 
     def rewrapped(self, tensor: torch.Tensor, again: torch.Tensor) -> None:
         """A tensor was given another type."""
@@ -73,9 +73,9 @@ class Watcher(Protocol):
 
 @contextmanager
 def watched(watcher: Watcher, modules: Iterable[nn.Module] = ()) -> Iterator[None]:
-    """Tell ``watcher`` of what this process does with tensors beside the dispatcher; as before afterwards.
+    """Notify ``watcher`` of what this process does with tensors outside the dispatcher; undone afterwards.
 
-    Files that define ``modules`` may have imported a function that is watched: it is watched under that name too.
+    Files that define ``modules`` may have imported a watched function by name: it is watched under that name too.
     """
     changed: list[tuple[Any, str, Any]] = [
         *((torch.Tensor, name, _reading(getattr(torch.Tensor, name), watcher)) for name in _READS),
@@ -105,7 +105,7 @@ def watched(watcher: Watcher, modules: Iterable[nn.Module] = ()) -> Iterator[Non
 
 
 def _imported(changed: Iterable[tuple[Any, str, Any]], modules: Iterable[nn.Module]) -> list[tuple[Any, str, Any]]:
-    """The names under which the files of modules hold what changes, with what it becomes."""
+    """The names that the modules' files imported for a watched function, with the replacement."""
     made = {id(getattr(owner, name)): new for owner, name, new in changed if not isinstance(owner, type)}
     files = {type(m).__module__ for m in modules} - {"torch"}
     known = [sys.modules[f] for f in files if f in sys.modules and not f.startswith("torch.")]
@@ -124,7 +124,7 @@ def _reading(method: Callable[..., Any], watcher: Watcher) -> Callable[..., Any]
 
 
 def _printing(method: Callable[..., Any], watcher: Watcher) -> Callable[..., Any]:
-    """The text of a tensor is made of values of its own, which are read piece by piece."""
+    """Printing a tensor reads its values in many small operations, which count as one read."""
 
     @wraps(method)
     def printing(self: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
@@ -181,7 +181,7 @@ def _rewrapping(method: Callable[..., Any], watcher: Watcher, at: int) -> Callab
 def _starting(method: Callable[[Thread], None], watcher: Watcher) -> Callable[[Thread], None]:
     @wraps(method)
     def start(self: Thread) -> None:
-        is_of_a_pool = "worker" in getattr(getattr(self, "_target", None), "__name__", "")  # which outlives the run
+        is_of_a_pool = "worker" in getattr(getattr(self, "_target", None), "__name__", "")  # it outlives the run
         if watcher.is_followed() and not is_of_a_pool:
             self.__dict__["run"] = watcher.follow(self.run)
         method(self)
@@ -222,7 +222,7 @@ _PLAIN = (str, bytes, int, float, complex, type(None), type, types.ModuleType, t
 
 
 def kept_by(modules: Iterable[nn.Module]) -> list[torch.Tensor]:
-    """The tensors in plain attributes of modules, which are there before a run, other than torch's own layers."""
+    """The tensors in plain attributes of modules before a run, torch's own layers left out."""
     found: list[torch.Tensor] = []
     for module in modules:
         if not type(module).__module__.startswith("torch.nn.modules"):
@@ -235,7 +235,7 @@ _OF_MODULES = frozenset(nn.Module().__dict__) - {"training"}
 
 
 def known_to(modules: Iterable[nn.Module]) -> list[torch.Tensor]:
-    """The tensors that the code of modules refers to: of their files, in closures and as default values."""
+    """The tensors that the code of modules refers to: globals of their files, closures and default values."""
     found: list[torch.Tensor] = []
     seen: set[int] = set()
     for module in modules:

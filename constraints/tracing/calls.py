@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from constraints.tracing.values import Call, Flow, Views
 
 Result = tuple[Views, Flow]
-"""What a rule says of the result of a call."""
+"""What a rule returns for the result of a call."""
 Results = list[Result]
 """The same for an operation with several results."""
 
@@ -18,8 +18,8 @@ class Operation(NamedTuple):
 
     rule: Callable[[Call], Any]
     label: str
-    """The name that people know it by."""
+    """Its common name, for messages."""
     cost: Callable[[Call], None] | None = None
-    """Of one that multiplies tensors: writes down its multiplications, whatever its operands come from."""
+    """For an operation that multiplies tensors: records its MACs, whether or not its operands depend on the input."""
     apart: Callable[[Call], int] | None = None
-    """Of one that may treat the indices of an axis each by itself: how many axes, the last ones, it mixes."""
+    """For an operation that treats the indices of some axes independently: the number of last axes that it mixes."""

@@ -22,7 +22,7 @@ class Charges:
         self._charged: set[str] = set()
 
     def identify(self, call: Call, frame: Frame) -> None:
-        """Tell which layer a call belongs to, and charge its parameters to the first call that uses them."""
+        """Set the layer that a call belongs to, and charge its parameters to the first call that uses them."""
         op, path, calls = call.op, frame.path, frame.calls
         place = calls[op] = calls.get(op, -1) + 1
         call.key = (path, op, place)
@@ -32,7 +32,7 @@ class Charges:
         if not named:
             return
         weights = named[0].union(*named[1:])
-        kernel = call.inputs[1].params if call.is_conv else None  # a layer is its kernel, with a bias or without
+        kernel = call.inputs[1].params if call.is_conv else None  # it identifies the layer, with or without a bias
         call.key = (op, kernel or weights)
         if new := weights - self._charged:
             self._charged |= new

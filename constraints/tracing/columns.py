@@ -1,4 +1,4 @@
-"""The rules of ``F.unfold`` and ``F.fold``: the places of a window as columns, and back onto pixels."""
+"""The rules of ``F.unfold`` and ``F.fold``: windows to columns, and columns back to pixels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from constraints.tracing.windows import each
 
 
 def unfolded(call: Call) -> Result:
-    """im2col: each window's elements become channels, the windows one axis."""
+    """im2col: each window's elements become channels; the windows become one axis."""
     data = call.inputs[0]
     kernel, stride = each(call.arg("kernel_size"), 2), each(call.arg("stride"), 2)
     dilation, pad = each(call.arg("dilation"), 2), each(call.arg("padding"), 2)
@@ -34,8 +34,8 @@ def unfolded(call: Call) -> Result:
 
 
 def _in_columns(view: View | None, shape: Shape, places: Mapping[int, tuple[Digit, Digit, int]]) -> View | None:
-    """``places`` has for each axis that windows slide over the digits of an index in a window, of the windows, and
-    the padding; their strides count along the axis."""
+    """The view in columns. ``places`` has, for each axis that windows slide over, the digits of the index within a
+    window and of the windows, and the padding; their strides count along the axis."""
     for axis in places:
         view = plain(view, axis, shape)
     if view is None or not view.digits:
@@ -52,7 +52,7 @@ def _in_columns(view: View | None, shape: Shape, places: Mapping[int, tuple[Digi
 
 
 def folded(call: Call) -> Result:
-    """col2im, the reverse of unfolded: each pixel sums the elements that lie on it, of all windows over it."""
+    """col2im, the reverse of unfolded: each pixel is the sum of its elements in all windows that contain it."""
     data, sizes = call.inputs[0], call.shape[-2:]
     kernel, stride, dilation, padding = (
         each(call.arg(name), 2) for name in ("kernel_size", "stride", "dilation", "padding")
@@ -70,7 +70,7 @@ def folded(call: Call) -> Result:
 
 
 def _from_columns(view: View | None, folds: Sequence[tuple[Digit, Digit, int, Window]]) -> View | None:
-    """Each fold has the digits of an index in a window, and of the windows, and the axis that pixels count along."""
+    """The view of pixels. Each fold has the digits of the index in a window and of the windows, and the axis."""
     if view is None or not view.digits:
         return view
     for within, over, axis, window in folds:
@@ -84,7 +84,8 @@ def _from_columns(view: View | None, folds: Sequence[tuple[Digit, Digit, int, Wi
 
 
 def _onto_pixels(field: Field, tap: int | None, step: int | None, window: Window) -> Field | None:
-    """``tap`` is what an index in a window moves the place by, ``step`` what a window does; None where neither fits."""
+    """The field of pixels. One index within a window moves the position by ``tap``, one window by ``step``; None if
+    neither fits."""
     kernel, stride, dilation, padding, units = window
     if tap is None and step is not None and step > 0:
         return transposed(field.every(step), kernel, stride, dilation, padding, units=units)

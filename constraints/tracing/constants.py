@@ -1,4 +1,4 @@
-"""Constants whose elements are all one number, which make a product a sum or a mean; no torch."""
+"""Constants whose elements are all the same number: a product with one is a sum or a mean; no torch."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from constraints.tracing.values import Value
 
 _NO_KWARGS: Mapping[str, Any] = {}
 _GIVEN = {"full": 1, "full_like": 1, "new_full": 2, "fill": 1}
-"""Operation -> the place of the number among its arguments."""
+"""Operation -> the position of the fill value among its arguments."""
 _ONES = ("ones", "ones_like", "new_ones")
 _CALCULATED: Mapping[str, Callable[[float, float], float]] = {
     "mul": operator.mul, "div": operator.truediv, "add": operator.add, "sub": operator.sub,
     "clamp": max, "clamp_min": max, "clamp_max": min,
 }  # fmt: skip
-"""Operation -> what it makes of the number that a constant is filled with, and of another one."""
+"""Operation -> its function of the fill value and another number."""
 _SAME = ("clone", "_to_copy", "repeat", "copy", "detach", "mean", "amax", "amin")
 
 
@@ -31,9 +31,9 @@ def filled(
     is_view: bool = False,
     named: Mapping[str, Any] = _NO_KWARGS,
 ) -> float | None:
-    """The number that all elements of a constant of shape ``shape`` are, made by ``op``; None where they may differ.
+    """The value of all elements of the constant that ``op`` makes; None where the elements may differ.
 
-    ``named`` are the arguments by name.
+    ``shape`` is its shape, ``named`` are the keyword arguments of ``op``.
     """
     if op in _ONES:
         return 1.0

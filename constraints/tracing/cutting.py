@@ -1,4 +1,4 @@
-"""The rules of operations that take parts of an axis, and of those that put tensors in the place of parts."""
+"""The rules of operations that take parts of an axis, and of those that write tensors into such parts."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def taken(call: Call) -> Results:
 
 
 def gated_half(call: Call) -> Result:
-    """Gated linear units: the first half of an axis, scaled by the second at its place."""
+    """Gated linear units: the first half of an axis, scaled elementwise by the second half."""
     data, axis, halves = call.inputs[0], call.arg("dim", -1) % len(call.shape), []
     for at in (0, call.shape[axis]):
         views, flow, _ = cut_views(data, Cut(axis, at, 1, call.shape[axis]))
@@ -52,7 +52,7 @@ def gated_half(call: Call) -> Result:
 
 
 def cuts(call: Call, shape: Shape) -> list[Cut] | None:
-    """Which part of a tensor of ``shape`` each result is; None for an operation that takes none."""
+    """The part of a tensor of ``shape`` that each result is; None for an operation that takes no parts."""
     if call.op not in (
         "select",
         "slice",
@@ -82,11 +82,11 @@ def cuts(call: Call, shape: Shape) -> list[Cut] | None:
 
 
 def cut_views(data: Value, cut: Cut) -> tuple[Views, Flow, tuple[Part, ...]]:
-    """What a part of an axis sees, which stays where it is one index, and what it is put together of itself."""
+    """The views and the flow of a part of an axis, and its own parts; an axis of one selected index is kept here."""
     if data.parts:
         size = tuple(cut.size if a == cut.axis else n for a, n in enumerate(data.shape))
         views, flow, parts = assembled(cut_out(data.parts, data.shape, cut), size)
-        return views, fresh(flow) if flow.origin is not None else flow, parts  # none: only constants were laid here
+        return views, fresh(flow) if flow.origin is not None else flow, parts  # no origin: only constants here
     if cut.is_select:
         return tuple(selected(v, cut.axis, cut.start) for v in data.views), fresh(data.flow), ()
     whole = cut.start == 0 and cut.step == 1 and cut.size == data.shape[cut.axis]
@@ -104,7 +104,7 @@ def stack(call: Call) -> Result:
 
 
 def picked(call: Call) -> Result:
-    """Indexing by a tensor: known along axes that carry nothing spatial."""
+    """Indexing by a tensor: known along axes that are not spatial."""
     data, n = call.inputs[0], len(call.inputs[0].shape)
     if call.op == "index_select":
         axes, keeps = [call.arg("dim") % n], True
@@ -129,7 +129,7 @@ def _picked(view: View | None, axes: Sequence[int], keeps: bool, old: Shape, new
 
 
 def scattered(call: Call) -> Result:
-    """A tensor with another one in place of a slice or of one index of it."""
+    """A tensor with a slice or one index replaced by another tensor."""
     data, source = call.inputs[:2]
     axis, n = call.arg("dim", 0) % len(data.shape), len(data.shape)
     if call.op == "select_scatter":
@@ -144,7 +144,7 @@ def scattered(call: Call) -> Result:
 
 
 def put(call: Call) -> Result:
-    """Values written where an index says: known along axes that carry nothing spatial."""
+    """Values written at the places that an index tensor names: known along axes that are not spatial."""
     data, values = call.inputs[0], call.inputs[-1]
     indices = call.arg("indices", None)
     axes = [call.arg("dim", 0)] if indices is None else [i for i, index in enumerate(indices) if index is not None]
@@ -152,13 +152,13 @@ def put(call: Call) -> Result:
     keeps = len(axes) == 1 and len(values.shape) <= len(data.shape) and not any(v.depends for v in call.inputs[1:-1])
     rows = [data.views, tuple(_put(v, axes, keeps) for v in _as_last(values, len(data.shape)))]
     depend = [v.flow for v in (data, *call.inputs[1:]) if v.depends]
-    for index in call.inputs[1:-1]:  # where the input itself says where to write
+    for index in call.inputs[1:-1]:  # the index depends on the input
         rows.append(tuple(v and unknown("an index that depends on the input") for v in index.views))
     return join_views(rows), fresh(merge_flows(depend))
 
 
 def _as_last(value: Value, n: int) -> Views:
-    """The views of a tensor whose axes are the last of ``n``, as broadcasting has it."""
+    """The views of a tensor whose axes are aligned with the last of ``n`` axes, as in broadcasting."""
     axes = [a + n - len(value.shape) for a in range(len(value.shape))]
     return tuple(moved(v, axes) for v in value.views)
 

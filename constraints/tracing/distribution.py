@@ -1,4 +1,4 @@
-"""Operations on tensors that were put together along an axis which they do not mix: part by part; no torch."""
+"""Apply an operation part by part to tensors assembled along an axis that the operation does not mix; no torch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MOST_PARTS = 64
 
 
 def distribute(call: Call, operation: Operation) -> None:
-    """Note what the parts of the result see, so that a slice of it sees no more than what it holds."""
+    """Record what the parts of the result see, so that a slice of it sees only what its own parts see."""
     assert operation.apart is not None
     axis = _cut_axis(call.inputs, len(call.shape))
     if axis is None or axis >= len(call.shape) - operation.apart(call):
@@ -40,7 +40,7 @@ def _channels(call: Call) -> int:
 
 
 def _cut_axis(inputs: Sequence[Value], n: int) -> int | None:
-    """The one axis of the result, which has ``n``, along which inputs were put together; None where it is spatial."""
+    """The one axis of the result (of ``n`` axes) along which inputs were assembled; None if spatial or not unique."""
     found = set()
     for value in inputs:
         spatial = {d.axis for v in value.views if v is not None for d in v.digits} if value.parts else set()
@@ -64,11 +64,11 @@ def _ends(inputs: Sequence[Value], axis: int, n: int) -> set[int]:
 
 
 def _piece(value: Value, axis: int, cut: Cut, call: Call) -> Value:
-    """What of an input goes into a piece of the result: as much of it, or all where it is spread or a weight."""
+    """The part of an input that a piece of the result needs; all of an input that is broadcast or a weight."""
     at = axis - len(call.shape) + len(value.shape)
     if at < 0 or value.shape[at] != call.shape[axis] or (call.is_conv and value is not call.inputs[0]):
         return value
     views, flow, _ = cut_views(value, cut._replace(axis=at))
     shape = tuple(cut.size if a == at else n for a, n in enumerate(value.shape))
-    flow = value.flow if flow.origin is not None else flow  # one origin: an activation written out stays one
+    flow = value.flow if flow.origin is not None else flow  # to recognise a hand-written activation
     return replace(value, shape=shape, views=views, flow=flow, parts=())

@@ -1,4 +1,4 @@
-"""The metrics of a run in which numbers may, or may not, be computed of what was read from tensors."""
+"""The metrics of a run in which it is unclear whether numbers are constants or computed from read values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from constraints.tracing.summary import Summary, summarise
 
 
 def summarised(run: Run) -> Summary:
-    """The summary of a run: with doubts about numbers, what it is both where they are constants and where none is."""
+    """The summary of a run; where numbers are in doubt, what is the same whether all or none of them are constants."""
     known = propagated(run)
     summary, doubts = summarise(known), [*known.read.doubts]
     known.forget()
@@ -26,13 +26,13 @@ def summarised(run: Run) -> Summary:
 
 
 def _agreed(summary: Summary, other: Summary, doubts: Iterable[str]) -> Summary:
-    """What two summaries agree on; what differs is unknown, by ``doubts``."""
+    """The summary with what differs between the two marked unknown, for the reasons ``doubts``."""
     names = [f.name for f in fields(Metrics)]
     differ = [n for n in names if getattr(summary.metrics, n) != getattr(other.metrics, n)]
     if not differ:
         return summary
     why = "; ".join(doubts)
-    unknown: dict[str, Any] = {name: None for name in differ}  # noqa: C420  # whose type mypy does not see
+    unknown: dict[str, Any] = {name: None for name in differ}  # noqa: C420  # mypy does not infer its type otherwise
     return replace(
         summary,
         metrics=replace(summary.metrics, **unknown),
@@ -44,6 +44,6 @@ def _agreed(summary: Summary, other: Summary, doubts: Iterable[str]) -> Summary:
 
 
 def _agreed_layers(layers: Iterable[Layer], others: Iterable[Layer]) -> tuple[Layer, ...]:
-    """The layers, where the two differ without what they see."""
+    """The layers; where the two summaries differ, without receptive fields."""
     same = set(others)
     return tuple(a if a in same else replace(a, receptive_field=None, jump=None, offset=None) for a in layers)

@@ -1,4 +1,4 @@
-"""What the end of a network gives for one sample: how many rows, and whether they are logits; no torch."""
+"""Check the output for one sample: its number of rows, and whether it is logits; no torch."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _SOFTMAX = {"_softmax": "softmax", "_safe_softmax": "softmax", "_log_softmax": "
 
 
 def rows(output: Shape) -> int:
-    """How many rows one sample gives: 1, unless its axes got into the batch's (or the batch's was dropped)."""
+    """The number of rows for one sample: 1, unless other axes were merged into the batch axis or that was dropped."""
     return output[0] if output else 1
 
 
 def warnings(output: Shape, calls: Sequence[Call]) -> Iterator[str]:
-    """What a person should know of the output, whose shape has the batch axis: several rows, a softmax."""
+    """Warnings about the output (``output`` is its shape with the batch axis): several rows, a softmax at the end."""
     if (count := rows(output)) != 1:
         shape = "x".join(map(str, output))
         yield f"one sample gives {count} rows ({shape}): the first axis of the output is not the batch alone"

@@ -1,4 +1,4 @@
-"""Tensors whose memory code outside of a run may write to, as where they were given to NumPy, and whether it did."""
+"""Tensors whose memory code outside the run may write to (after ``.numpy()``, for example), and whether it did."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ class Exported:
     def __init__(self) -> None:
         """Begin with none."""
         self._held: list[tuple[torch.Tensor, torch.Tensor]] = []
-        """Each with what it held."""
+        """Each tensor with a copy of its values."""
 
     def __bool__(self) -> bool:
         """Whether there are any."""
         return bool(self._held)
 
     def add(self, tensor: torch.Tensor) -> None:
-        """Note one whose values leave the run; without values nothing can be written from outside."""
+        """Add a tensor whose values leave the run; a meta tensor has none that could be written from outside."""
         if not tensor.is_meta:
             with torch.utils._python_dispatch._disable_current_modes():
                 self._held.append((tensor, tensor.detach().clone()))
 
     def look_again(self) -> None:
-        """Take what they hold now for what an operation of the run wrote."""
+        """Copy the current values again, after an operation of the run wrote to them."""
         self._held = [(t, t.detach().clone()) for t, _ in self._held]
 
     def changed(self) -> Iterator[torch.Tensor]:
-        """Those that hold something else than before, each once."""
+        """The tensors whose values changed since the last copy, each reported once."""
         for at, (tensor, before) in enumerate(self._held):
             now = tensor.detach()
             if now.shape != before.shape or not torch.equal(now.nan_to_num(), before.nan_to_num()):
@@ -38,5 +38,5 @@ class Exported:
                 yield tensor
 
     def values(self) -> list[torch.Tensor]:
-        """All that they hold now."""
+        """Their current values."""
         return [t.detach().flatten().double() for t, _ in self._held]

@@ -1,4 +1,4 @@
-"""How what tensors inherit is joined: chains of convolutions, poolings, maps; no torch."""
+"""Merge the flows of joined tensors: chains of convolutions, poolings, maps; no torch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from constraints.tracing.values import Flow, Path
 
 
 def merge_flows(flows: list[Flow]) -> Flow:
-    """What a tensor inherits that several tensors were joined into."""
+    """The flow of a tensor that several tensors were joined into."""
     if len(flows) == 1:
         return flows[0]
     paths = [f.path for f in flows if f.path is not None]
@@ -29,7 +29,8 @@ def merge_flows(flows: list[Flow]) -> Flow:
 
 
 def _side_by_side(paths: Sequence[Path]) -> Path | None:
-    """The deepest of chains that are joined; where a shorter one is dilated, counted from the end, so is its place."""
+    """The deepest of the joined chains; a place counts as dilated where the same place, counted from the end, of a
+    shorter chain is."""
     deepest = max(paths, key=lambda p: p[:2], default=None)
     for other in paths:
         if deepest is not None and other is not deepest and other.dilated:
@@ -38,7 +39,7 @@ def _side_by_side(paths: Sequence[Path]) -> Path | None:
 
 
 def _dilated_beside(main: Path, other: Path) -> Path:
-    """The main chain, dilated also where the other one is, as far as the two are apart."""
+    """The main chain, also marked dilated where the other one is, after the point where the two fork."""
     own, beside = _apart(main, other)
     before = own[0].before if own else main
     theirs = [False] * max(0, len(own) - len(beside)) + [p.is_dilated for p in beside[-len(own) :]]
@@ -52,7 +53,7 @@ def _dilated_beside(main: Path, other: Path) -> Path:
 
 
 def _apart(one: Path, other: Path) -> tuple[list[Path], list[Path]]:
-    """The places of two chains behind their fork, first to last."""
+    """The places of two chains after their fork, first to last."""
     left: list[Path] = []
     right: list[Path] = []
     a: Path | None = one
@@ -71,6 +72,6 @@ def _apart(one: Path, other: Path) -> tuple[list[Path], list[Path]]:
 
 
 def fresh(flow: Flow, **changes: Any) -> Flow:
-    """A flow that goes through an operation that is neither pointwise nor a permutation."""
+    """The flow after an operation that is neither pointwise nor a permutation."""
     kept = Flow(object(), frozenset(), flow.path, flow.heads, flow.context, flow.map, None, 0, flow.poison)
     return kept._replace(**changes) if changes else kept

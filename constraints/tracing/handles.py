@@ -1,4 +1,4 @@
-"""The tensors of a run, also after they are freed, and the memory that they share; no torch."""
+"""Records of the tensors of a run, which outlive the tensors, and of the memory that they share; no torch."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ FROM_NOWHERE = "a tensor that no recorded operation made"
 
 
 class Handle:
-    """One tensor of a run, also after it is freed; ``value`` and what is named after it change step by step."""
+    """One tensor of a run, also after it is freed; ``value`` and the fields after it change from step to step."""
 
     value: Value | None
     memory: Memory | None
-    """What it shares its memory with; None where nothing else does."""
+    """The memory that it shares with other tensors; None where it shares none."""
     source: str = ""
-    """Of a tensor that no recorded operation made and that is no constant either: what is known of it."""
+    """For a tensor that no recorded operation made and that is not a constant: what is known of its origin."""
     number: float | None = None
-    """Of a tensor of one number of Python's: that number."""
+    """For a tensor made of one Python number: that number."""
     tied: Handle | None = None
-    """The parameter or buffer whose memory it is, which is not registered itself."""
+    """For a tensor that is not registered itself: the parameter or buffer whose memory it uses."""
     version: int = 0
-    """Of the memory, when ``value`` was right."""
+    """Version of the memory for which ``value`` holds."""
     base: Handle | None = None
     """The tensor that it is a view of."""
     made: tuple[Call, Operation | None, int] | None = None
-    """The call that made the view, its rule, and which of its results this is."""
+    """The call that made the view, its operation, and the number of this result."""
     bordered: Sequence[bool] = ()
-    """Of a kernel that is no parameter itself: on which of its axes all that is at an end is zero."""
+    """For a kernel that is not a parameter itself: the axes on which all elements at an end are zero."""
     round: int = 0
-    """Of memory whose values were put off: the round in which that was; it holds them once that is over."""
+    """For memory whose values were postponed: the round of postponing; the memory is filled when that round ends."""
 
     def __init__(self, run: Recorder, shape: Shape, itemsize: int, kind: str = "real", name: str | None = None) -> None:
-        """Begin with a tensor of ``run``, as it was when it was first seen.
+        """Make the record of a tensor of ``run``, as it is when first seen.
 
-        ``itemsize`` is bytes of an element in a float32 forward pass; ``kind`` of its elements is "real" (or complex),
-        "integer" or "truth"; ``name`` is that of a parameter, empty for a buffer, None where it is not registered.
+        ``itemsize`` is the bytes of an element in a float32 forward pass; ``kind`` is "real" (complex included),
+        "integer" or "truth" (bool); ``name`` is a parameter's, empty for a buffer, None where it is not registered.
         """
         self.run = run
         self.shape = shape
@@ -53,23 +53,23 @@ class Handle:
         self.memory = None
 
     def __deepcopy__(self, memo: object) -> Handle | None:
-        """A tensor that is copied is a tensor of its own."""
+        """A copied tensor gets a handle of its own."""
         return self.run.copied(self)
 
     def __reduce__(self) -> tuple[type[None], tuple[()]]:
-        """What goes out as bytes says no more what it was."""
+        """Not pickled: a tensor that is read back has no handle."""
         return type(None), ()
 
 
 class Recorder(Protocol):
-    """What wrote a run down."""
+    """The recorder of a run."""
 
     def copied(self, handle: Handle) -> Handle | None:
         """The handle of a deep copy; None after the run."""
 
 
 class Memory:
-    """Memory that several tensors share: the tensor that all others are views of, and what was written where."""
+    """Memory that several tensors share: the root, of which all others are views, and the writes to it."""
 
     __slots__ = ("parts", "root", "version", "written")
 
@@ -77,8 +77,8 @@ class Memory:
         """Begin with one tensor."""
         self.root = root
         self.version = 0
-        """How often it was written to."""
+        """Number of writes so far."""
         self.parts: list[Part] = []
-        """What was laid into the root since its value was last worked out."""
+        """Parts written into the root since its value was last computed."""
         self.written: Value | None = None
         """The last value that was written."""

@@ -1,4 +1,4 @@
-"""Run operators that take functions (``torch.cond``, flex attention) so that what these do is recorded."""
+"""Run operators that take functions (``torch.cond``, flex attention) so that the functions' operations are recorded."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def is_higher_order(func: Any) -> bool:
 def run_in_parts(
     func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], recording: AbstractContextManager[object]
 ) -> Any:
-    """The result of an operator, whose functions are run under ``recording``; unrecorded where it has no such form."""
+    """The result of an operator, with its functions run under ``recording``; unrecorded where that is not possible."""
     kernel = func.py_kernels.get(torch._C.DispatchKey.CompositeExplicitAutograd)
     if func.name() == "cond":
         kernel = _branch  # torch's own refuses to run under a mode

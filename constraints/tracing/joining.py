@@ -1,4 +1,4 @@
-"""Views where elements are brought together: joins, reductions, tables of pairs, unknown places; no torch."""
+"""Views after elements are combined: joins, reductions, tables of pairs, elements of unknown place; no torch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MIXED = "along an axis each place sees all others, by weights of its own"
 def of_each_place(
     step: Callable[Concatenate[View | None, _Arguments], View | None],
 ) -> Callable[Concatenate[View | None, _Arguments], View | None]:
-    """A step on views that follows a table of pairs along both of its places."""
+    """Decorator: apply a step on views to both places of a table of pairs."""
 
     @wraps(step)
     def followed(view: View | None, /, *args: _Arguments.args, **kwargs: _Arguments.kwargs) -> View | None:
@@ -30,9 +30,9 @@ def of_each_place(
 
 
 def paired(a: View | None, b: View | None) -> View | None:
-    """A table whose elements see one place of ``a`` and one of ``b``; where both are the same, a map again.
+    """A table of pairs whose elements see one place of ``a`` and one of ``b``; an ordinary map if both are aligned.
 
-    Where one of them has become the whole map, what is left sees that by an attention, and is the other.
+    If one of them was reduced to the whole map, the result is the other one, which sees that map as an attention does.
     """
     if a is None or b is None or a.unknown or b.unknown:
         return b if a is None or (b is not None and b.unknown) else a
@@ -45,7 +45,7 @@ def paired(a: View | None, b: View | None) -> View | None:
 
 
 def blurred(view: View, axes: Collection[int], why: str) -> View:
-    """Elements that may each stand for any place along some tensor axes."""
+    """The view if each element may belong to any place along some tensor axes: an upper bound."""
     if view.other is not None:
         places = [blurred(v, axes, why) for v in (view._replace(other=None), view.other)]
         return paired(*places) or view
@@ -54,7 +54,7 @@ def blurred(view: View, axes: Collection[int], why: str) -> View:
 
 
 def blurred_along(view: View, gone: Iterable[Digit], kept: Sequence[Digit], why: str) -> View:
-    """The same along some digits of a view, of which others are kept."""
+    """As ``blurred``, for the digits ``gone``; the digits ``kept`` remain."""
     field = view.field
     for d in gone:
         field = field.window(d.size, d.stride)
@@ -63,7 +63,7 @@ def blurred_along(view: View, gone: Iterable[Digit], kept: Sequence[Digit], why:
 
 @of_each_place
 def reduced(view: View | None, axes: Collection[int], how: str = "other") -> View | None:
-    """After all indices of some tensor axes were brought together."""
+    """The view after a reduction over some tensor axes."""
     if view is None or not [d for d in view.digits if d.axis in axes]:
         return view
     gone = set(axes)
@@ -102,7 +102,7 @@ def _are_part(a: View, b: View) -> bool:
 
 
 def _joined_tables(a: View, b: View) -> View | None:
-    """Tables of the same pairs, or one with a map of one of its two places."""
+    """The join of two tables of the same pairs, or of a table and a map of one of its two places."""
     places: list[View | None] = [a._replace(other=None), a.other]
     for place in (b._replace(other=None), b.other):
         if place is None:
@@ -115,7 +115,7 @@ def _joined_tables(a: View, b: View) -> View | None:
 
 
 def _joined_blurred(a: View, b: View) -> View | None:
-    """Exact again where the exact one of both already sees all that the other may see."""
+    """A join with a blurred view: exact if the exact one of both already sees everything that the other may see."""
     view = joined(*(v._replace(blurred="", pooled=v.pooled or ("" if v.digits else "other")) for v in (a, b)))
     exact = next((v for v in (a, b) if not v.blurred), None)
     if view is None or view.unknown or (exact is not None and _sees_as(view, exact)):
@@ -132,7 +132,7 @@ def _sees_as(view: View, exact: View) -> bool:
 
 
 def _lost(a: View, b: View) -> View:
-    """The join with a view whose field is unknown; its layout is known where both have the same, or one has none."""
+    """The join with a view ``a`` of unknown field; its digits are known if both have the same, or one has none."""
     if a.digits == b.digits or (a.digits and not b.digits and not b.is_lost):
         return a
     if b.digits and not a.is_lost and not a.digits:
@@ -141,7 +141,7 @@ def _lost(a: View, b: View) -> View:
 
 
 def _joined_unit_by_unit(a: View, b: View, pooled: str) -> View:
-    """The hull where fields or layouts differ: every unit of the map is looked at."""
+    """The hull of views with different fields or digits, computed for every unit of the map."""
     if not a.digits and not b.digits:
         (low_a, high_a), (low_b, high_b) = a.field.at(0), b.field.at(0)
         hull = Field(0, (min(low_a, low_b),), (max(high_a, high_b),))
@@ -161,9 +161,9 @@ def _joined_unit_by_unit(a: View, b: View, pooled: str) -> View:
 
 
 def _common(a: Sequence[Digit], b: Sequence[Digit]) -> list[Digit] | None:
-    """The digits of both, those that reach further first; None where they overlap without being the same.
+    """The digits of both, those with the longest reach first; None where two overlap and are not equal.
 
-    So an index within windows comes behind that of the windows, be it dilated, and counts in smaller steps.
+    So the index within a window comes after the index of windows, also of dilated ones, and counts in smaller steps.
     """
     places = {(d.axis, d.inner, d.size, d.offset): d for d in (*b, *a)}
     digits = sorted(places.values(), key=lambda d: (-abs(d.stride) * d.size, -abs(d.stride)))

@@ -12,7 +12,7 @@ from constraints.tracing.sliding import plain
 
 @of_each_place
 def moved(view: View | None, axes: Sequence[int | None]) -> View | None:
-    """After a permutation: old axis ``a`` is ``axes[a]`` now, or gone (an axis of one index) where that is None."""
+    """The view after a permutation: old axis ``a`` becomes ``axes[a]``; None: it is removed (it has one index)."""
     if view is None or not view.digits:
         return view
     digits = [d._replace(axis=to) for d in view.digits if (to := axes[d.axis]) is not None]
@@ -20,14 +20,14 @@ def moved(view: View | None, axes: Sequence[int | None]) -> View | None:
 
 
 def without(gone: Iterable[int], n: int) -> list[int | None]:
-    """The new place of each of ``n`` axes after some are removed, for ``moved``."""
+    """The new number of each of ``n`` axes after some are removed, for ``moved``."""
     left = set(range(n)) - set(gone)
     return [sum(b < a for b in left) if a in left else None for a in range(n)]
 
 
 @of_each_place
 def reshaped(view: View | None, old: Shape, new: Shape) -> View | None:
-    """After a reshape of contiguous elements from shape ``old`` to ``new``."""
+    """The view after a reshape of contiguous elements from shape ``old`` to ``new``."""
     if view is None or not view.digits or old == new:
         return view
     old_steps, new_steps = _steps(old), _steps(new)
@@ -35,17 +35,17 @@ def reshaped(view: View | None, old: Shape, new: Shape) -> View | None:
     digits = [part for placed in parts.values() for part in placed or ()]
     cut = [d for d, placed in parts.items() if placed is None]
     if cut and len(view.digits) == 1 and cut[0].inner > 1:
-        return reshaped(plain(view, cut[0].axis, old), old, new)  # unit by unit, which any cut leaves in their order
+        return reshaped(plain(view, cut[0].axis, old), old, new)  # as one digit, which any reshape keeps
     if cut:
         return blurred_along(view, cut, digits, "a reshape that cuts across a spatial axis")
     return without_idle(normal(view._replace(digits=tuple(digits))))
 
 
 def settled(views: Sequence[View | None], shape: Shape) -> tuple[View | None, ...]:
-    """The views of a tensor that axes of one index were added to: those of a map of one unit count along one again.
+    """The views after axes of size 1 were added: a map of one unit is assigned a tensor axis again.
 
-    That is the axis behind the one of the spatial axis before, or before the one behind; where neither is known to
-    count along any, the axes in their order, as far as there are as many of both. The first axis is the batch's.
+    That is the axis after the previous spatial axis, or before the next one; where both are unknown, the free axes are
+    assigned in order, if their numbers match. The first axis is the batch axis.
     """
     taken = {axis for v in views if v is not None for axis in v.axes}
     free = [a for a, n in enumerate(shape) if n == 1 and a and a not in taken]
@@ -63,7 +63,7 @@ def settled(views: Sequence[View | None], shape: Shape) -> tuple[View | None, ..
 
 
 def _axis_of(views: Sequence[View | None], at: int, step: int) -> int | None:
-    """The axis a step from the one that a spatial axis counts along."""
+    """The tensor axis ``step`` after that of the spatial axis ``at``; None where that is unknown."""
     view = views[at] if 0 <= at < len(views) else None
     return view.digits[0].axis + step if view is not None and len(view.digits) == 1 else None
 
@@ -76,7 +76,7 @@ def _steps(shape: Shape) -> list[int]:
 def _placed(
     digit: Digit, old: Shape, old_steps: Sequence[int], new: Shape, new_steps: Sequence[int]
 ) -> list[Digit] | None:
-    """The digits of the new axes that one digit of an old axis becomes; None where it is cut across."""
+    """The digits on the new axes that one digit of an old axis becomes; None where the reshape splits it unevenly."""
     if digit.size == 1:
         same = [a for a in range(len(new)) if new[a] == 1 and old[: digit.axis] == new[:a]]
         return [digit._replace(axis=same[0])] if same and old[digit.axis] == 1 else []

@@ -1,4 +1,4 @@
-"""The rule of tables that are looked up by whole numbers, such as an embedding of tokens."""
+"""The rule of table look-ups by integer indices, such as an embedding of tokens."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from constraints.tracing.values import Call, Flow, Views
 
 
 def embedding(call: Call) -> tuple[Views, Flow]:
-    """Each place of the indices becomes a row of the table: one axis more, at the end."""
+    """Each index becomes a row of the table: one more axis, at the end."""
     table, indices = call.inputs[:2]
-    if table.depends:  # a table that is computed from an input: any place may see any row
+    if table.depends:  # the table is computed from an input: any place may see any row
         why = "a table that is computed from the input is looked up"
         rows = zip(table.views, indices.views, strict=True)
         views: Views = tuple(unknown(why) if a is not None or b is not None else None for a, b in rows)

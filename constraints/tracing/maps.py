@@ -1,4 +1,4 @@
-"""Which values are maps: the latest of them on the way to each value, and inputs without a channel axis; no torch."""
+"""Which values are maps, the latest map on the path to each value, and inputs without a channel axis; no torch."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from constraints.tracing.axes import Shape, View
 from constraints.tracing.values import Call, Flow, Value, Views
 
 _MOST_COLOURS = 4
-"""Of an image with transparency; an axis in front of more indices than that may be one that windows slide over."""
+"""Channels of an image with transparency; a larger first axis may be one that windows slide over."""
 _FLAT_AXES = 2
-"""Those of an image: what has as many of its own is a map, whatever became of a third."""
+"""The axes of an image: a tensor with two spatial axes is a map, even if a third one was reduced."""
 
 
 class Maps:
     """The maps of a run."""
 
     def __init__(self, shapes: Sequence[Shape], flat: Collection[int]) -> None:
-        """Begin with the shapes of the inputs, of which those of the numbers ``flat`` have no channel axis."""
+        """``shapes`` are those of the inputs; the inputs with the numbers ``flat`` have no channel axis."""
         self.spans = _spans(shapes, flat)
-        """For each input the indices of its spatial axes among all of them."""
+        """For each input, the numbers of its spatial axes, counted over all inputs."""
         self.found_flat: set[int] = set()
-        """The inputs whose first windows slide over more axes than are behind a channel axis."""
+        """The inputs whose first windows slide over more axes than a channel axis would leave."""
         self._shapes = shapes
         self._own: list[Value] = []
-        """Those that are the latest map on their own way."""
+        """Values whose flow refers to themselves as the latest map."""
 
     def note(self, value: Value, is_map: bool = False) -> None:
-        """Let a value that is a map, or of which nothing can be known, be the latest map on its way."""
+        """Make a value the latest map on its path, if it is a map or nothing is known of it."""
         flow = value.flow
         if not is_map:
             for view in value.views:
@@ -43,7 +43,7 @@ class Maps:
             self._own.append(value)
 
     def _is_map(self, views: Views) -> bool:
-        """Whether every spatial axis of some input has a tensor axis of its own, or one unit whose axis is gone."""
+        """Whether every spatial axis of some input has its own tensor axis, or one unit whose axis was removed."""
         for span in self.spans:
             axes, units = set(), 0
             for i in span:
@@ -74,13 +74,13 @@ class Maps:
                 self.found_flat.add(i)
 
     def forget(self) -> None:
-        """Take apart the values that refer to themselves."""
+        """Break the reference cycles, so that memory is freed at once."""
         for value in self._own:
             value.flow = Flow()
 
 
 def _own_axis(view: View) -> int | None:
-    """The tensor axis that counts a map's places along a spatial axis, patches in the batch aside; None without."""
+    """The tensor axis that counts a map's places along a spatial axis (ignoring patches in the batch axis), or None."""
     digits = view.digits
     if len(digits) > 1:
         digits = tuple([d for d in digits if d.axis])

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 
 _NEVER = 1e3
-"""What a score is lowered by that a softmax makes nothing of, in double precision too."""
+"""A score lowered by this much gets weight 0 from a softmax, in double precision too."""
 _MOST_ELEMENTS = 2**24
 _TABLE = 2
-"""Axes of a table: queries, and what they see."""
+"""Axes of a mask: queries, and keys."""
 
 Blocked = Callable[[torch.Tensor], torch.Tensor]
 
@@ -30,7 +30,7 @@ _PLACES: dict[str, tuple[tuple[int | str, Blocked], ...]] = {
     "where": ((0, lambda t: t != 0), (0, lambda t: t == 0)),
     "scaled_dot_product_attention": (("attn_mask", _added), ("attn_bias", _added), (3, _added)),
 }
-"""Operation -> the places of arguments that may be a mask, with which pairs it blocks."""
+"""Operation -> the positions of arguments that may be a mask, each with a function that says which pairs it blocks."""
 
 
 def may_mask(op: str) -> bool:
@@ -39,11 +39,11 @@ def may_mask(op: str) -> bool:
 
 
 def limits_reach(op: str, args: Sequence[Any], kwargs: Mapping[str, Any], is_known: Callable[[Any], bool]) -> bool:
-    """Whether a mask among the arguments keeps every query from seeing from one end to the other.
+    """Whether a mask among the arguments keeps every query from seeing the map from end to end.
 
-    Rows of a mask are queries, columns are what they see. One of which some row has both the first and the last column
-    that any row has lets places see across the map however large that is, as a causal one does. ``is_known`` says
-    whether the values of a tensor are there.
+    Rows of a mask are queries, columns are keys. A mask in which one row has both the first and the last column that
+    any row has lets that place see across a map of any size; a causal mask is one. ``is_known`` says whether the values
+    of a tensor are known.
     """
     masks = (blocked(t.detach()) for t, blocked in _candidates(op, args, kwargs) if is_known(t))
     return any(_is_within(blocked) for blocked in masks)

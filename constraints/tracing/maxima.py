@@ -1,7 +1,7 @@
-"""Where an operation takes the maximum of places of a map, or may pick the largest of them; no torch.
+"""Find operations that take the maximum over places of a map, or may do so; no torch.
 
 A maximum can be written without one: as a comparison that chooses, as the negative of a minimum, as
-``a + relu(b - a)``, as a norm of infinite order. What surely is one is tagged "max_pool", what may be one "picks".
+``a + relu(b - a)``, as a norm of infinite order. A certain maximum is tagged "max_pool", a possible one "picks".
 """
 
 from __future__ import annotations
@@ -16,31 +16,31 @@ from constraints.tracing.values import Call, Flow, Value, Views
 
 _MAXIMA = frozenset(["maximum", "max", "fmax", "clamp_min", "clamp", "clip"])
 _SIGNS = frozenset(["gt", "ge", "lt", "le", "sign", "sgn", "signbit", "heaviside"])
-"""Operations that tell which of two is the larger one, of both or of their difference."""
+"""Operations that tell which of two values is larger, from both or from their difference."""
 _CHOICES = _SIGNS | {"minimum", "min", "fmin", "clamp_max", "where"}
 _CHOICES_OF_TRUTHS = frozenset(["logical_or", "logical_and", "bitwise_or", "bitwise_and"])
 _SUMS = frozenset(["add", "sub", "rsub", "lerp"])
 _STRAIGHT = frozenset(["add", "sub", "rsub", "mul", "div", "neg", "real", "imag"])
-"""Operations that a difference stays a difference behind."""
+"""Operations after which a difference of places is still one."""
 _REDUCTIONS = frozenset(["max", "amax", "aminmax"])
 _PICKING_REDUCTIONS = frozenset(["min", "amin", "median", "nanmedian", "argmax", "argmin"])
 _NORMS = frozenset(["norm", "linalg_vector_norm"])
 
 
 class Meeting:
-    """Places of a map that were added or subtracted, as the origin of what is made of that sum."""
+    """A sum or difference of places of a map, as the origin of what is computed from it."""
 
     __slots__ = ("is_bent", "rows")
 
     def __init__(self, rows: Sequence[Views]) -> None:
-        """Begin with what each of the places sees."""
+        """``rows`` are the views of the places."""
         self.rows = rows
         self.is_bent = False
-        """Whether a function that is not linear was applied to the sum: with one of the places it may be a maximum."""
+        """Whether a nonlinear function was applied to the sum: added to one of the places, it may be a maximum."""
 
 
 def note_unary(call: Call, value: Value) -> None:
-    """Note what an elementwise function does to a sum of places."""
+    """Record what an elementwise function does to a sum of places."""
     origin = value.flow.origin
     if not isinstance(origin, Meeting):
         return
@@ -50,7 +50,7 @@ def note_unary(call: Call, value: Value) -> None:
 
 
 def note_pointwise(call: Call, data: Sequence[Value], rows: Sequence[Views]) -> None:
-    """Note where an elementwise function of several tensors takes the larger of two places, or may."""
+    """Tag an elementwise function of several tensors that takes, or may take, the larger of two places."""
     if call.op in _MAXIMA or call.op in _CHOICES or call.op in _CHOICES_OF_TRUTHS:
         chosen = rows[-2:] if call.op == "where" else rows
         if any(_are_neighbours(a, b) for a, b in combinations(chosen, 2)):
@@ -69,7 +69,7 @@ def _pairs(data: Sequence[Value]) -> list[tuple[Value, int]]:
 
 
 def _is_bent_sum_of(value: Value, other: Value, row: Views) -> bool:
-    """Whether a value is a bent sum of places, and another one of these places, or a sum of the same."""
+    """Whether ``value`` is a nonlinear function of a sum of places, and ``other`` one or a sum of these places."""
     origin, beside = value.flow.origin, other.flow.origin
     if not isinstance(origin, Meeting) or not origin.is_bent:
         return False
@@ -77,26 +77,26 @@ def _is_bent_sum_of(value: Value, other: Value, row: Views) -> bool:
 
 
 def met(call: Call, rows: Sequence[Views], flow: Flow) -> Flow:
-    """The flow of what several tensors were joined into, which remembers neighbouring places that were summed."""
+    """The flow of joined tensors, which records that neighbouring places were summed."""
     if call.op in _SUMS and any(_are_neighbours(a, b) for a, b in combinations(rows, 2)):
         return flow._replace(origin=Meeting(rows))
     return flow
 
 
 def note_reduction(call: Call, data: Value, axes: Sequence[int]) -> None:
-    """Note where a reduction takes the maximum over places of a map, or may."""
+    """Tag a reduction that takes, or may take, the maximum over places of a map."""
     order = call.arg("ord", call.arg("p", 0)) if call.op in _NORMS else 0
     is_maximum = call.op in _REDUCTIONS or order == math.inf
     if not (is_maximum or call.op in _PICKING_REDUCTIONS or order == -math.inf) or not are_places(data, axes):
         return
     if not is_maximum or any(v is not None and v.is_lost for v in data.views):
         call.tags.add("picks")
-    elif not any(v is not None and v.pooled == "max" for v in data.views):  # else the second step of one maximum
+    elif not any(v is not None and v.pooled == "max" for v in data.views):  # else it completes one maximum
         call.tags.add("max_pool")
 
 
 def are_places(data: Value, axes: Collection[int]) -> bool:
-    """Whether the indices of some axes stand for several places of a map."""
+    """Whether the indices of some axes are several places of a map."""
     if any(v is not None and (v.is_lost or any(d.axis in axes for d in v.digits)) for v in data.views):
         return True
     side_by_side = [p.views for p in data.parts if any(axis in p.region for axis in axes)]
@@ -104,7 +104,7 @@ def are_places(data: Value, axes: Collection[int]) -> bool:
 
 
 def _are_neighbours(first: Views, second: Views) -> bool:
-    """Whether two tensors see fields of one size a step apart: the units of one map, sliced, rolled or picked apart."""
+    """Whether two tensors have fields of the same size one jump apart: units of one map, sliced, rolled or selected."""
     pairs = [(a, b) for a, b in zip(first, second, strict=True) if a is not None and b is not None]
     if any(a.digits != b.digits or a.field.size != b.field.size or a.jump != b.jump for a, b in pairs):
         return False

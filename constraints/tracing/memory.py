@@ -1,4 +1,4 @@
-"""Tensors that share memory: what is written through one of them is seen by all; no torch."""
+"""Tensors that share memory: a write through one of them changes all; no torch."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from constraints.tracing.values import Call, Flow, Part, Region, Value
 
 HIDDEN_WRITE = "copy_: a write through a view that is no slice"
 _SAME = frozenset(["alias", "detach", "lift_fresh", "view", "_unsafe_view", "_reshape_alias", "expand"])
-"""Views whose elements are those of their base, in its order, where the shape is the same."""
+"""View operations that return the same elements in the same order if the shape is the same."""
 _RESHAPES = frozenset([*_SAME, "unsqueeze", "squeeze"]) - {"expand"}
 
 
 def shared(base: Handle, view: Handle, call: Call, operation: Operation | None, which: int) -> None:
-    """Note that a tensor is a view of another: result ``which`` of ``call``."""
+    """Record that a tensor is a view of another: result ``which`` of ``call``."""
     if view is base:
         return
     if base.memory is None:
@@ -32,12 +32,12 @@ def shared(base: Handle, view: Handle, call: Call, operation: Operation | None, 
 
 
 def is_stale(handle: Handle) -> bool:
-    """Whether the memory was written to through another tensor since the value was worked out."""
+    """Whether the memory was written to through another tensor since the value was computed."""
     return handle.memory is not None and handle.version != handle.memory.version
 
 
 def write(handle: Handle, value: Value) -> None:
-    """Give a tensor a new value in place; all that share its memory are worked out again when they are read."""
+    """Give a tensor a new value in place; the values of all that share its memory are recomputed when they are read."""
     memory = handle.memory
     if memory is None:
         handle.value = value
@@ -56,7 +56,7 @@ def write(handle: Handle, value: Value) -> None:
 
 
 def rebuilt(memory: Memory) -> Value:
-    """The root's value after what was laid into it."""
+    """The root's value after the writes to it."""
     root, written = memory.root, memory.written
     before = root.value
     assert before is not None
@@ -68,7 +68,7 @@ def rebuilt(memory: Memory) -> Value:
 
 
 def _lost(parts: Sequence[Part], value: Value, shape: Shape) -> list[Part]:
-    """The whole after a write of which it is not known where it went."""
+    """The root after a write to an unknown place."""
     views, flow, _ = assembled(parts, shape)
     both = tuple(
         unknown(HIDDEN_WRITE, old) if new is not None else old for old, new in zip(views, value.views, strict=True)
@@ -78,7 +78,7 @@ def _lost(parts: Sequence[Part], value: Value, shape: Shape) -> list[Part]:
 
 
 def _in_root(handle: Handle, parts: list[Part] | None) -> list[Part] | None:
-    """What fills a view as parts of the root; None where it is unknown which."""
+    """The parts of a view as parts of the root; None where their places are unknown."""
     while handle.base is not None and handle.made is not None and parts is not None:
         call, _, which = handle.made
         parts = _in_base(call, which, parts, handle.shape, handle.base.shape)
@@ -103,7 +103,7 @@ def _in_base(call: Call, which: int, parts: list[Part], part: Shape, whole: Shap
 
 
 def _uncut(part: Part, cut: Cut, n: int) -> Part:
-    """A part of a slice or of one index as a part of what it was taken from, which has ``n`` axes."""
+    """A part of a slice or of a selected index as a part of its base, which has ``n`` axes."""
     indices = range(cut.start, cut.start + cut.size * cut.step, cut.step)
     if cut.is_select:
         region: dict[int, range] = {a + (a >= cut.axis): r for a, r in part.region.items()}
@@ -114,7 +114,7 @@ def _uncut(part: Part, cut: Cut, n: int) -> Part:
 
 
 def _unreshaped(parts: list[Part], part: Shape, whole: Shape) -> list[Part] | None:
-    """Parts of a reshape as parts of its base, where each axis that is cut stays one."""
+    """Parts of a reshape as parts of its base, if no axis that the parts divide is split or merged."""
     found = []
     for p in parts:
         region: dict[int, range] = {}

@@ -1,4 +1,4 @@
-"""What a network takes of memory, by the tensors of a run and by its parameters."""
+"""The memory that a network needs, from the tensors of a run and its parameters."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ def peak_bytes(storages: Iterable[Storage], end: int) -> int:
     """The largest sum of tensors alive at once, in float32 whatever the model's precision.
 
     A tensor lives from the operation that makes it to the last one that reads it (an output to the end), both
-    included: an operation holds its inputs and its output together. Views and in-place operations take nothing;
-    weights, and what is computed from weights alone, are not counted, nor are results that nothing reads (the
-    indices of a max pooling). So in a chain the peak is the largest input + output of one out-of-place operation.
+    included: an operation holds its inputs and its output together. Views and in-place operations take no
+    memory; not counted are weights, what is computed from weights only, and results that nothing reads (the indices
+    of a max pooling). So in a chain the peak is the largest input + output of one out-of-place operation.
     """
     return _peak(((s.size_bytes, s.born, s.last) for s in storages if _counts(s)), end)
 
 
 def peak_int8_bytes(storages: Iterable[Storage], end: int) -> int:
-    """The same where each real number takes one byte."""
+    """As ``peak_bytes``, with one byte for each real number."""
     return _peak(((s.int8_bytes, s.born, s.last) for s in storages if _counts(s)), end)
 
 
 def ram_bytes(storages: Sequence[Storage], end: int) -> int:
     """As ``peak_int8_bytes``, with elementwise operations in place.
 
-    The result of one takes the memory of the first operand of its shape that nothing reads after it: that operand ends
-    where the result begins (Liberis et al., *uNAS*, arXiv 2010.14246, do so with sums).
+    The result reuses the memory of the first operand of its shape that nothing reads afterwards: the operand's life
+    ends where that of the result begins (Liberis et al., *uNAS*, arXiv 2010.14246, do so for sums).
     """
     last = {id(s): s.last for s in storages}
     for s in storages:
@@ -43,7 +43,7 @@ def ram_bytes(storages: Sequence[Storage], end: int) -> int:
 
 
 def weight_bytes_int8(parameters: Iterable[torch.Tensor]) -> int:
-    """Kernels and matrices at a byte an element, parameters of fewer axes at four."""
+    """Bytes of the weights: one per element of kernels and matrices, four per element of parameters with fewer axes."""
     return sum(p.numel() * (INT8_BYTES if p.dim() > 1 else INT32_BYTES) for p in parameters)
 
 

@@ -1,4 +1,4 @@
-"""The rules of operations that bring tensors or elements together: pointwise, reductions, products, attention."""
+"""The rules of operations that combine tensors or elements: pointwise, reductions, products, attention."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from constraints.tracing.parts import laid
 from constraints.tracing.values import Call, Head, Part, Picked, Value, Views, join_views
 
 _TWO_CHANNEL_AXES = 2
-"""Those of a map that are not spatial: batch and channels."""
+"""Number of axes of a map that are not spatial: batch and channels."""
 _SPATIAL_AXES = 2
 
 
@@ -42,7 +42,7 @@ def pointwise(call: Call) -> Result:
 
 
 def _added(call: Call, data: list[Value], rows: list[Views], sums: Picked) -> Result:
-    """Places of an axis that are added up one by one: once all are, a sum over the axis."""
+    """Places of an axis added one by one; once all are added, a sum over the axis."""
     scale = data[0].flow.scale
     if (whole := averages.summed(sums, scale)) is None:
         views, flow = _combined(call, data, rows)
@@ -53,7 +53,7 @@ def _added(call: Call, data: list[Value], rows: list[Views], sums: Picked) -> Re
 
 
 def _are_aligned(first: Views, second: Views) -> bool:
-    """Whether two tensors count along the same axes, or one of them along some of those of the other."""
+    """Whether two tensors have the same digits, or the digits of one are a subset of the other's."""
     pairs = [(a, b) for a, b in zip(first, second, strict=True) if a is not None and b is not None]
     return all(a.digits == b.digits or not (a.digits and b.digits) or are_aligned(a, b) for a, b in pairs)
 
@@ -72,7 +72,7 @@ def _broadcast(views: Views, shape: Shape, out: Shape) -> Views:
 
 
 def _combined(call: Call, data: list[Value], rows: list[Views]) -> Result:
-    """Several tensors made one; a value of the whole map that scales or shifts a map adds nothing to its field."""
+    """Several tensors combined; a gate (a value of the whole map that scales or shifts it) does not widen its field."""
     gates, shape = _of_other_inputs(data, call.shape), call.shape
     rows = [tuple(None for _ in row) if i in gates else row for i, row in enumerate(rows)]
     found = [_scaled(column, data, shape) for column in zip(*rows, strict=True)]
@@ -80,13 +80,13 @@ def _combined(call: Call, data: list[Value], rows: list[Views]) -> Result:
     mains = [i for i in range(len(data)) if i not in gates or data[i].is_local]
     flow = merge_flows([data[i].flow for i in mains])
     flow = averages.combined(call, flow) if len(mains) > 1 else flow
-    context = bool(gates) or any(spans for _, _, spans in found)  # along one axis alone too: its reach grows with it
+    context = bool(gates) or any(spans for _, _, spans in found)  # on one axis too: the reach grows with the input
     flow = flow._replace(context=flow.context or context, depthwise=frozenset(), origin=object())
     return _uncrossed(tuple(view for view, _, _ in found)), flow
 
 
 def _uncrossed(views: Views) -> Views:
-    """Unknown where an axis counts along two axes of the input at once, as in a map joined with its transpose."""
+    """Unknown where a tensor axis corresponds to two axes of the input, as in a map joined with its transpose."""
     tables = [v for v in views if v is not None and v.other is not None]
     places = [{d[:3] for part in (v, v.other) if part for d in part.digits if d.size > 1} for v in tables]
     if not any(a & b for a, b in combinations(places, 2)):
@@ -95,7 +95,7 @@ def _uncrossed(views: Views) -> Views:
 
 
 def _scaled(column: Sequence[View | None], data: list[Value], shape: Shape) -> tuple[View | None, set[int], bool]:
-    """What elements see along one axis, which tensors are gates along it, and whether pairs span the map."""
+    """What elements see along one axis, which tensors are gates along it, and whether a table of pairs spans it."""
     live = [v for v in column if v is not None and v.is_local]
     gates = {i for i, v in enumerate(column) if live and v is not None and is_scaling(v, data[i].shape, shape, live)}
     result: View | None = None
@@ -108,7 +108,7 @@ def _scaled(column: Sequence[View | None], data: list[Value], shape: Shape) -> t
 
 
 def _of_other_inputs(data: Sequence[Value], shape: Shape) -> set[int]:
-    """The values of a whole other input that scale a map of this one."""
+    """The values that see another input as a whole and scale a map of this one."""
     live = [v for value in data for v in value.views if v is not None and v.is_live]
     found = set()
     for i, value in enumerate(data):
@@ -120,16 +120,16 @@ def _of_other_inputs(data: Sequence[Value], shape: Shape) -> set[int]:
 
 
 def normalisation(call: Call) -> Result:
-    """Batch, layer, group and RMS normalisation: they scale and shift, and see nothing new by definition."""
+    """Batch, layer, group and RMS normalisation: by definition they do not widen the field."""
     data = call.inputs[0]
     return data.views, averages.normalised(data.flow)
 
 
 def concatenation(call: Call) -> Result:
-    """Concatenation along an axis: other axes take the hull of what meets."""
+    """Concatenation along an axis: along the other axes, the hull of all inputs."""
     axis, at, parts = call.arg("dim", 0) % len(call.shape), 0, list[Part]()
     if not any(v.depends for v in call.inputs if v.shape != (0,)):
-        return pointwise(call)  # nothing but empty tensors, as where a detector found no object
+        return pointwise(call)  # only empty tensors, as when a detector finds no object
     for value in call.inputs:
         if value.shape != (0,):
             parts += laid(value, {axis: range(at, at + value.shape[axis])})
@@ -162,7 +162,7 @@ def _reduced(call: Call, data: Value, axes: Collection[int], how: str) -> Result
 
 
 def pool(call: Call, data: Value, axes: Iterable[int], how: str) -> Result:
-    """Bring the elements of some axes together; where that ends the last spatial axis, it is a global pooling."""
+    """Reduce some axes; where that removes the last spatial axis, it is a global pooling."""
     axes = set(axes)
     views = tuple(reduced(v, axes, how) for v in data.views)
     if views == data.views:
@@ -172,17 +172,17 @@ def pool(call: Call, data: Value, axes: Iterable[int], how: str) -> Result:
         still = any(
             v is not None and v is not before and v.is_local for v, before in zip(views, data.views, strict=True)
         )
-        # a window of elements, say, makes a map of one
+        # an example: the windows of ``unfold`` become units of a map again
         return views, fresh(data.flow, whole=None if still else whole, scale=data.flow.scale)
     kinds = _kinds(views, whole)
     if len(kinds) > 1 and len(own := _kinds(views, data)) == 1 and _is_flat_map(data):
-        kinds, whole = own, data  # the maximum over frames, say, and then a pooling of the map that it gave
-    if "mixed" in kinds and len(kinds) > 1:  # a linear layer over one axis, say
+        kinds, whole = own, data  # an example: a maximum over frames, then a pooling of the resulting map
+    if "mixed" in kinds and len(kinds) > 1:  # an example: a linear layer over one axis
         views = tuple(unknown(MIXED, v) if v is not None and v.pooled == "mixed" else v for v in views)
         kinds.remove("mixed")
     kind = next(iter(kinds)) if len(kinds) == 1 else "sum" if kinds == {"sum", "mean"} else "other"
     flow = fresh(data.flow, heads=data.flow.heads | {Head(kind, call, whole)})
-    if of_rows(whole) is not whole.views:  # what each row sees is known
+    if of_rows(whole) is not whole.views:  # the field of each row is known
         views = tuple(v and v._replace(blurred="") for v in views)
     if kind != "sum":
         return views, flow
@@ -191,18 +191,18 @@ def pool(call: Call, data: Value, axes: Iterable[int], how: str) -> Result:
 
 
 def _kinds(views: Views, whole: Value) -> set[str]:
-    """How the axes of a map were pooled; those that were pooled, or merged with channels, before it are not its own."""
+    """How the axes of a map were pooled, without axes that were pooled or merged with channels before it."""
     pairs = zip(views, whole.views, strict=True)
     return {v.pooled for v, w in pairs if v and not v.is_unit and ((w and w.digits) or v.pooled in ("", "mixed"))}
 
 
 def _is_flat_map(data: Value) -> bool:
-    """Whether a tensor counts places along two spatial axes or more."""
+    """Whether a tensor is a map along two or more spatial axes."""
     return len([v for v in data.views if v is not None and v.is_live]) >= _SPATIAL_AXES
 
 
 def as_of_a_map(views: Views, data: Value, axes: Collection[int]) -> Views:
-    """Unknown where a layer slides over, or pools, axes of a map that a linear layer made of all places of one."""
+    """Unknown where a layer slides over or pools axes made by a linear layer that mixed all places of a map."""
     mixed = [v for v in data.views if v is not None and v.pooled == "mixed" and not v.digits]
     if not mixed:
         return views
@@ -229,7 +229,7 @@ _OPERANDS = (
 
 
 def product_macs(call: Call) -> None:
-    """Each element of the result takes as many multiplications as there are terms in its sum."""
+    """MACs of a matrix product: per element of the result, one for each term of its sum."""
     a, _ = operands(call)
     terms = a.shape[-1] * (a.shape[0] if call.op == "addbmm" else 1)
     call.macs = math.prod(call.shape) * terms
@@ -279,7 +279,7 @@ def _multiplied(call: Call, a: Value, b: Value) -> Result:
 def _weighted(call: Call, weight: Value, value: Value, axis: int, axes: Sequence[int | None]) -> Result:
     """A product with weights: a linear layer over the axis that is summed."""
     over_space = any(v is not None and any(d.axis == axis for d in v.digits) for v in value.views)
-    if over_space and weight.fill is not None:  # with ones, or with one over their number: a sum or a mean
+    if over_space and weight.fill is not None:  # a weight of equal elements: a sum or a mean
         mean = math.isclose(weight.fill * value.shape[axis], 1, rel_tol=1e-5)
         views, flow = pool(call, value, [axis], "mean" if mean else "sum" if weight.fill == 1 else "other")
         return tuple(moved(v, axes) for v in views), flow

@@ -1,4 +1,4 @@
-"""Keep torch's stacks of modes as they are, also where an exception cuts the exit of a mode short."""
+"""Restore torch's stacks of modes, also where an exception interrupts the exit of a mode."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ _FLAGS = (
     "_is_in_non_infra_torch_dispatch_mode",
     "_is_in_any_mode_without_ignore_compile_internals",
 )
-"""What torch notes beside its stack of dispatch modes."""
+"""State that torch keeps in addition to its stack of dispatch modes."""
 
 
 @contextmanager
 def modes_kept() -> Iterator[None]:
-    """Afterwards both stacks of modes, and whether gradients are taken, are what they were.
+    """Restore both stacks of modes, and whether gradients are enabled, at the end.
 
-    A mode that is entered again deep in a recursion may be unable to leave: its exit is Python code, which raises
-    RecursionError there. What it leaves behind would see every later operation of this process.
+    The exit of a mode deep in a recursion may itself raise RecursionError, since it is Python code. The mode would then
+    stay active for every later operation of this process.
     """
     dispatched, functions = torch._C._len_torch_dispatch_stack(), torch._C._len_torch_function_stack()
     flags = {name: getattr(dispatch, name) for name in _FLAGS if hasattr(dispatch, name)}

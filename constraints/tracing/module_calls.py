@@ -1,4 +1,4 @@
-"""Which module runs, in each thread that is followed, by wrappers around the forward methods."""
+"""Track which module is running, in each followed thread, by wrappers around the forward methods."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _PATH = "_traced_path"
 _FORWARD = "forward"
 _MARK = "_traced_forward"
 _EMPTY: Mapping[str, Any] = {}
-_kind: Callable[[object], Any] = type  # whose hash mypy does not believe in
+_kind: Callable[[object], Any] = type  # mypy does not accept it as hashable
 _alone = threading.RLock()
-"""Classes are wrapped for one run at a time."""
+"""Only one run at a time wraps classes."""
 
 
 class Follower(Protocol):
@@ -31,15 +31,15 @@ class Follower(Protocol):
     is_over: bool
 
     def follow(self, run: Callable[..., Any]) -> Callable[..., Any]:
-        """The same function, whose operations are recorded in whatever thread runs it."""
+        """The same function, with its operations recorded in whatever thread runs it."""
 
 
 @contextmanager
 def naming(modules: Mapping[str, nn.Module], recorder: Follower) -> Iterator[None]:
-    """Let ``recorder`` know which module runs, by wrappers around the forward methods.
+    """While entered, tell ``recorder`` which module is running, by wrappers around the forward methods.
 
     The method of a class is wrapped in the class, and each module has its path as an attribute: so a copy of a module,
-    however it is made, runs by itself and under the same path. A module that has its own function has that wrapped.
+    however it is made, runs itself and under the same path. A forward function set on an instance is wrapped there.
     """
     with _alone:
         kinds = {kind: vars(kind).get(_FORWARD) for kind in map(_kind, modules.values()) if _has_method(kind)}
@@ -47,7 +47,7 @@ def naming(modules: Mapping[str, nn.Module], recorder: Follower) -> Iterator[Non
         methods = [(kind, _named(kind.forward, recorder, kind)) for kind in kinds]
         for kind, method in methods:
             setattr(kind, _FORWARD, method)
-        for path, module in [*modules.items()][::-1]:  # the first path of a shared one stays
+        for path, module in [*modules.items()][::-1]:  # reversed, so that a shared module keeps its first path
             vars(module)[_PATH] = path
         for module in own:
             vars(module)[_FORWARD] = _of_module(module, recorder)
@@ -65,24 +65,24 @@ def _put_back(kinds: Mapping[Any, Any], own: Mapping[nn.Module, Any], modules: S
         if forward is not None:
             vars(module)[_FORWARD] = forward
     for kind, method in kinds.items():
-        if method is None:  # it inherits one
+        if method is None:  # the class inherits its forward method
             delattr(kind, _FORWARD)
         else:
             setattr(kind, _FORWARD, method)
 
 
 def unwrapped(function: Any) -> Any:
-    """The function that a wrapper of this file calls; any other as it is."""
+    """The function inside a wrapper of this file; any other function itself."""
     return function.__wrapped__ if getattr(function, _MARK, False) else function
 
 
 def _has_method(kind: type) -> bool:
-    """Whether the forward method of a class is one in Python: programs of TorchScript find theirs by themselves."""
+    """Whether the forward method of a class is a Python method; TorchScript modules look theirs up on their own."""
     return isinstance(inspect.getattr_static(kind, _FORWARD, None), types.FunctionType)
 
 
 def _of_module(module: nn.Module, recorder: Follower) -> Callable[..., Any]:
-    """The wrapper of a module's own; bound as that is, so that a deep copy of it is one of the copy."""
+    """The wrapper of a forward function set on an instance; bound like it, so that a deep copy binds to the copy."""
     forward = module.forward
     if isinstance(forward, types.MethodType) and forward.__self__ is module:
         return types.MethodType(_named(forward.__func__, recorder), module)
@@ -97,14 +97,14 @@ def _of_module(module: nn.Module, recorder: Follower) -> Callable[..., Any]:
     def of_module(*args: Any, **kwargs: Any) -> Any:
         return named(module, *args, **kwargs)
 
-    vars(of_module).update({"__wrapped__": forward, _MARK: True})  # so that its signature still reads
+    vars(of_module).update({"__wrapped__": forward, _MARK: True})  # so that inspect.signature still works
     return of_module
 
 
 def _named(forward: Callable[..., Any], recorder: Follower, kind: type | None = None) -> Callable[..., Any]:
-    """A forward function, of a module and its arguments, which notes that the module runs where that has a path.
+    """A wrapper of a forward function that records that the module is running, if the module has a path.
 
-    As the method of ``kind`` it is none of a class that inherits it, nor of a module that has its own.
+    As the method of ``kind`` it records nothing in a subclass or for a module with its own forward function.
     """
     here = recorder.here
 
@@ -128,7 +128,7 @@ def _named(forward: Callable[..., Any], recorder: Follower, kind: type | None = 
 
 
 class Here(threading.local):
-    """What is known of one thread."""
+    """State of one thread."""
 
     def __init__(self) -> None:
         """Begin with a thread that is not followed."""

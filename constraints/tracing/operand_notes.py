@@ -1,4 +1,4 @@
-"""What is noted of special operands: kernels with borders, memory layouts, tensors made of numbers, masks."""
+"""Record facts about special operands: kernels with zero borders, memory layouts, tensors made of numbers, masks."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _NO_KWARGS: Mapping[str, Any] = {}
 
 
 class OperandNotes:
-    """Looks at the operands of the few operations whose outcome depends on more than shapes."""
+    """Inspects the operands of the few operations whose rule depends on more than shapes."""
 
     def __init__(
         self,
@@ -40,14 +40,14 @@ class OperandNotes:
         postponed: Postponed,
         here: Here,
     ) -> None:
-        """Note in the ``handles``."""
+        """The facts are stored in the ``handles``."""
         self._handles, self._numbers, self._exported = handles, numbers, exported
         self._postponed, self._here = postponed, here
         self._handle = handles.of
 
     @contextmanager
     def unread(self) -> Iterator[None]:
-        """Within it no values leave the run, whatever is read in this thread."""
+        """Within it, reads in this thread do not count as values leaving the run."""
         self._postponed.fill()
         before, self._here.is_copying = self._here.is_copying, True
         try:
@@ -56,9 +56,9 @@ class OperandNotes:
             self._here.is_copying = before
 
     def as_written(self, operator: Operator, args: tuple[Any, ...]) -> tuple[Operator, tuple[Any, ...]]:
-        """The operation as it is recorded, and its arguments.
+        """The operation and its arguments in the form that is recorded.
 
-        Notes what is made of Python's numbers or of an array; looks at kernels, and at how memory is laid out.
+        Records tensors made of Python numbers or of an array; inspects kernels and memory layouts.
         """
         tensor = args[0]
         if not operator.is_of_torch:
@@ -75,7 +75,7 @@ class OperandNotes:
         return operator, args
 
     def _source_of(self, made: torch.Tensor) -> str:
-        """What is known of a tensor that was made of numbers: some are in no program, and were all read before."""
+        """The origin of a tensor made of numbers; numbers with too many digits for source text were read."""
         if self._numbers.is_empty:
             return ""
         if made.is_meta or not made.is_floating_point():
@@ -88,7 +88,7 @@ class OperandNotes:
         return MADE_OF_READ if is_read else MADE_OF_NUMBERS
 
     def _quantised(self, operator: Operator, args: tuple[Any, ...]) -> tuple[Operator, tuple[Any, ...]]:
-        """The operation on real numbers that a quantised one stands for; its weights are constants of the model."""
+        """The operation on real numbers that a quantised one represents; its weights are constants of the model."""
         func, restated = quantised.restated(operator.op, args)
         for tensor in restated:
             if isinstance(tensor, torch.Tensor) and not any(tensor is a for a in args):
@@ -99,7 +99,7 @@ class OperandNotes:
         return real._replace(operation=real.operation._replace(label=label)), restated
 
     def _look_at_kernel(self, kernel: torch.Tensor) -> None:
-        """Note where a kernel ends in zeros, which a mask makes and training does not change; not in a parameter's."""
+        """Record the axes on which a kernel, other than a trained parameter, has zeros at an end, as by a mask."""
         handle = self._handle(kernel)
         if handle.name or kernel.is_meta or kernel.dim() <= _TWO_CHANNEL_AXES:
             return
@@ -111,7 +111,7 @@ class OperandNotes:
             handle.bordered = [not (used.select(a, 0).any() and used.select(a, -1).any()) for a in axes]
 
     def limits(self, operator: Operator, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None) -> bool:
-        """Whether one of the tensors is a mask that limits how far places see; a parameter is learned, and none."""
+        """Whether one of the tensors is a mask that limits how far places see; a learned parameter is no mask."""
         now = self._postponed.round
 
         def is_known(tensor: torch.Tensor) -> bool:

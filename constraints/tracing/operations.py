@@ -1,4 +1,4 @@
-"""The table of operations: for each name in torch's dispatcher the rule that says what it does."""
+"""The table of operations: for each operator name of torch's dispatcher, the rule that gives its result."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ _PADDINGS = """
     replication_pad3d
 """
 
-OPERATIONS: dict[str, Operation] = {  # no composite that may return its argument itself: its parts tell what it did
+OPERATIONS: dict[str, Operation] = {  # without composites that may return their argument: their parts are here
     **_named(mixing.pointwise, _POINTWISE, apart=_none),
     **_named(mixing.reduction, _REDUCTIONS),
     **_named(attention.attention, _ATTENTIONS, "scaled_dot_product_attention"),
@@ -121,19 +121,19 @@ OPERATIONS: dict[str, Operation] = {  # no composite that may return its argumen
     **_named(cutting.taken, "unbind"),
     **_named(reshaping.windows, "unfold"),
 }
-"""What the trace knows; an operation that is not here is named in the warnings, and nothing is assumed about it."""
+"""All operations with a rule; any other one is named in the warnings, and nothing is assumed about it."""
 
 _CONSTANT = """
     zeros_like ones_like empty_like full_like rand_like randn_like randint_like new_zeros new_ones new_empty
     new_full new_empty_strided zero bernoulli uniform normal fill random exponential cauchy geometric log_normal
 """
 CONSTANT = frozenset(_CONSTANT.split())
-"""Operations whose result depends on no value of their input."""
+"""Operations whose result does not depend on the values of their input."""
 
 BLANK = frozenset(
     ["empty", "empty_like", "empty_strided", "empty_permuted", "new_empty", "new_empty_strided", "resize"]
 )
-"""Operations that give memory as it is."""
+"""Operations that return uninitialised memory."""
 
 _NO_PRODUCTS = """
     _pack_padded_sequence sort topk kthvalue mode cumsum cumprod cummax cummin logcumsumexp nonzero searchsorted
@@ -146,4 +146,4 @@ _NO_PRODUCTS = """
     fractional_max_pool2d fractional_max_pool3d diag_embed renorm rot90 trace
 """
 NO_PRODUCTS = frozenset(_NO_PRODUCTS.split())
-"""Operations that have no rule here, and surely multiply no tensors in the sense of a matrix product."""
+"""Operations without a rule that certainly are no matrix products or convolutions."""

@@ -1,4 +1,4 @@
-"""What the rule of an operation says of its results, and what of that is not known; no torch."""
+"""Apply the rule of an operation to its call, and collect what stays unknown; no torch."""
 
 from __future__ import annotations
 
@@ -22,22 +22,23 @@ _PICKING = """
     unique_consecutive torchvision::roi_pool
 """
 _PICKS = frozenset(_PICKING.split())
-"""Operations that have no rule and may pick the largest of several elements."""
+"""Operations without a rule that may select the largest of several elements."""
 
 
 class Outcomes:
-    """The outcomes of a run's calls, with what is not known of them."""
+    """The results of a run's calls, with the reasons for what is unknown."""
 
     def __init__(self, axes: int) -> None:
-        """Begin with nothing unknown; ``axes`` is how many spatial axes all inputs have."""
+        """Begin with nothing unknown; ``axes`` is the number of spatial axes of all inputs together."""
         self.reasons: dict[str, str] = {}
-        """Why what an operation does is not known -> the operation."""
+        """Reason why the effect of an operation is unknown -> the operation."""
         self.hidden: dict[str, str] = {}
-        """Why something may be hidden -> what: "products", "linear" (layers behind a pool too), "layers", "maxima"."""
+        """Reason -> what an unknown operation may contain: "products", "linear" (linear layers after a pool too),
+        "layers" or "maxima"."""
         self._axes = axes
 
     def of(self, call: Call, operation: Operation | None) -> Any:
-        """What the rule says; what it cannot tell is noted with its reason."""
+        """The result of the rule; what the rule leaves unknown is recorded with its reason."""
         if operation is None:
             return self._not_known(call)
         call.label = operation.label
@@ -58,16 +59,16 @@ class Outcomes:
         return outcome
 
     def _with_inputs(self, call: Call, operation: Operation, outcome: Any) -> Any:
-        """What the rule says, with the parts that inputs were put together of, and with what is not known of them."""
+        """The result of the rule, with the parts that inputs were assembled from and what is unknown of the inputs."""
         if operation.apart is not None and any(v.parts and outcome[0] is not call.inputs[0].views for v in call.inputs):
             distribute(call, operation)
         for value in call.inputs:
-            if value.flow.poison and not (value.parts and cuts(call, value.shape)):  # a slice sees its own parts alone
+            if value.flow.poison and not (value.parts and cuts(call, value.shape)):  # a slice sees only its own parts
                 return [_spread(call, o) for o in outcome] if isinstance(outcome, list) else _spread(call, outcome)
         return outcome
 
     def _placed(self, call: Call, views: Views) -> Views:
-        """The views, where something became unknown here with the operation and its place in the reason."""
+        """The views; where one became unknown in this call, its reason gets the names of operation and module."""
         for i, view in enumerate(views):
             if view is None or not (view.unknown or view.blurred):
                 continue
@@ -82,7 +83,7 @@ class Outcomes:
         return views
 
     def _not_known(self, call: Call) -> tuple[Views, Flow]:
-        """Anything may come of anything; but what sees the same wherever it is still sees no more than that."""
+        """The result may be any function of the inputs; an axis along which all elements see the same stays known."""
         call.label = call.op.lstrip("_")
         reason = f"{call.name_and_label}: {_NOT_KNOWN}"
         self.reasons.setdefault(reason, call.op)
@@ -93,7 +94,7 @@ class Outcomes:
         return self.of_anything([v for v in call.inputs if v.depends], reason)
 
     def note_hidden(self, call: Call, step: RecordedOperation) -> None:
-        """An operation that is not known may multiply its operands: those of the kind of number that it gives."""
+        """Record that an unknown operation may multiply its operands, if one has the number kind of its result."""
         reason = f"{call.name_and_label}: how many multiplications it takes is not known"
         if not step.operator.is_of_torch:
             self.hidden[reason] = "layers"
@@ -104,21 +105,21 @@ class Outcomes:
             self.hidden.setdefault(reason, "linear" if behind else "products")
 
     def of_anything(self, data: Sequence[Value], reason: str) -> tuple[Views, Flow]:
-        """What may be any function of some values."""
+        """The views and the flow of what may be any function of some values."""
         flow = merge_flows([v.flow for v in data])
         views = tuple(_mixed([v for value in data if (v := value.views[i])], reason) for i in range(self._axes))
         return views, fresh(flow)
 
 
 def _over_space(call: Call) -> bool:
-    """Whether elements are brought together that may stand for several places of a map."""
+    """Whether elements that may be several places of a map are combined."""
     axis = call.arg("dim", None) if "dim" in call.names else None
     several = [v for v in call.inputs if v.depends]
     return any(are_places(v, range(n) if axis is None else [axis % max(n, 1)]) for v in several for n in [len(v.shape)])
 
 
 def _mixed(views: Sequence[View], reason: str) -> View | None:
-    """What a function of any kind sees along an axis of which it reads tensors."""
+    """What an unknown function of some tensors sees along one axis."""
     if not views:
         return None
     lost = next((v.unknown for v in views if v.unknown), "")
@@ -129,7 +130,7 @@ def _mixed(views: Sequence[View], reason: str) -> View | None:
 
 
 def _spread(call: Call, outcome: tuple[Views, Flow]) -> tuple[Views, Flow]:
-    """What is not known of an operand is not known of the result; no rule may lose it."""
+    """Make unknown in the result what is unknown in an operand, whatever the rule says."""
     views, flow = outcome
     for i, view in enumerate(views):
         whys = [u.unknown for v in call.inputs if (u := v.views[i]) is not None and u.unknown and not u.pooled]

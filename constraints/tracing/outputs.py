@@ -18,9 +18,9 @@ from torch import nn
 from torch.utils._pytree import tree_leaves
 
 _MOST_ITEMS = 1000
-"""Of an output that is a generator, how many are asked for."""
+"""The number of items taken from an output that is a generator."""
 _MOST_OBJECTS = 1000
-"""How many objects that are no containers of Python's are opened."""
+"""The number of objects other than Python's containers that are opened."""
 _PLAIN = (str, bytes, int, type(None), type, types.ModuleType, Enum, np.dtype)
 _CLOSED = (
     types.FunctionType,
@@ -35,18 +35,18 @@ _CLOSED = (
 
 @dataclass(kw_only=True)
 class Opened:
-    """What is in an output."""
+    """The contents of an output."""
 
     tensors: list[torch.Tensor] = field(default_factory=list)
     numbers: list[complex] = field(default_factory=list)
-    """Numbers that are no integers."""
+    """Numbers other than integers."""
     has_arrays: bool = False
     closed: list[str] = field(default_factory=list)
-    """The types of what may hold more, and cannot be opened."""
+    """The types of objects that may contain more and cannot be opened."""
 
 
 def opened(output: Any) -> Opened:
-    """The tensors and numbers of nested containers, dataclasses, distributions, generators, classes of one's own."""
+    """The tensors and numbers of nested containers, dataclasses, distributions, generators, user-defined classes."""
     found = Opened()
     _open(output, found, {})
     return found
@@ -65,25 +65,25 @@ def _open(thing: Any, found: Opened, seen: dict[int, Any]) -> None:
         elif _is_closed(leaf) or len(seen) >= _MOST_OBJECTS:
             found.closed.append(type(leaf).__name__)
         else:
-            seen[id(leaf)] = leaf  # which keeps its identity from being given to another
+            seen[id(leaf)] = leaf  # kept alive, so that its id is not reused
             for inner in inside(leaf):
                 _open(inner, found, seen)
 
 
 def _is_bare(thing: Any) -> bool:
-    """Whether it is a function that holds nothing but its code."""
+    """Whether it is a function without closure, attributes or bound object."""
     if isinstance(thing, types.BuiltinFunctionType):
         return not isinstance(thing.__self__, torch.Tensor)
     return isinstance(thing, types.FunctionType) and not thing.__closure__
 
 
 def _is_closed(thing: Any) -> bool:
-    """Whether it may hold or compute more, which shows only when it is called."""
+    """Whether it is something that may contain or compute more when it is called."""
     return isinstance(thing, _CLOSED) or inspect.isawaitable(thing)
 
 
 def inside(thing: Any) -> Iterable[Any]:
-    """What an object that is no container of Python's holds."""
+    """What an object other than a Python container contains."""
     if isinstance(thing, (Iterator, set, frozenset)):
         return islice(thing, _MOST_ITEMS)
     if isinstance(thing, Mapping):

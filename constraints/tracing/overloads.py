@@ -1,4 +1,4 @@
-"""What is looked up once for each operator of torch's dispatcher: its rule, and what its schema says."""
+"""Facts about each operator of torch's dispatcher, looked up once: its rule, and what its schema says."""
 
 from __future__ import annotations
 
@@ -16,42 +16,42 @@ from constraints.tracing.operations import CONSTANT, NO_PRODUCTS, OPERATIONS
 from constraints.tracing.values import CONVOLUTIONS
 
 _TOLD_OTHERWISE = ("padding", "vec", "other")
-"""Overloads that torch works out first: padding in words, sizes or factors as a list, the larger of two tensors."""
+"""Overloads that torch reduces to others: padding by name, sizes or factors as a list, the larger of two tensors."""
 _SPECIAL = ("lift_fresh", "as_strided", *CONVOLUTIONS)
 _HIDDEN_VIEWS = ("_unsafe_view", "unsafe_split", "unsafe_split_with_sizes")
-"""Views that do not say so in their schema."""
+"""View operations that are not marked as such in their schema."""
 _BATCH_NORMS = ("native_batch_norm", "batch_norm", "cudnn_batch_norm", "miopen_batch_norm")
-"""Operations that write to their running statistics, in training mode, and do not say so."""
+"""Operations that write to their running statistics in training mode, which their schema does not say."""
 
 
 class Operator(NamedTuple):
-    """What is looked up once for each operator of torch's dispatcher."""
+    """What is known of an operator of torch's dispatcher."""
 
     op: str
     names: Mapping[str, int]
-    """Place of each argument in its schema."""
+    """Argument name -> position in its schema."""
     operation: Operation | None
     """Its rule; None where it is not known."""
     writes: tuple[int | str, ...]
-    """The arguments that it writes to, by place or, in one of ``out``'s kind, by name."""
+    """The arguments that it writes to, by position, or by name for ``out`` arguments."""
     is_view: bool
     """Whether its result shares the memory of its first argument."""
     decomposes: bool
-    """Whether it is run as the operations that torch writes it in."""
+    """Whether it is decomposed into the operations that torch implements it with."""
     is_special: bool = False
-    """Whether the tensors themselves say what it does."""
+    """Whether its tensors have to be inspected to know what it does."""
     hides: bool = False
-    """Whether it is not known, and may hold products of tensors."""
+    """Whether it has no rule and may contain products of tensors."""
     tensors: tuple[int, ...] = ()
-    """The places of the arguments that may be tensors or hold some, by their types in its schema."""
+    """The positions of arguments that may be or contain tensors, by their types in its schema."""
     operands: frozenset[int] = frozenset()
-    """The places of the arguments that it may calculate with; other integers are shapes and axes."""
+    """The positions of arguments that it may calculate with; other integers are shapes and axes."""
     keeps_statistics: bool = False
-    """Whether it writes to running statistics, in training mode, and does not say so."""
+    """Whether it writes to running statistics in training mode, which its schema does not say."""
     hides_writes: bool = False
-    """Whether it may write to any argument without saying so."""
+    """Whether it may write to any argument although its schema does not say so."""
     is_elementwise: bool = False
-    """Whether each element of its result is made of those at the same place, with statistics perhaps: as norms do."""
+    """Whether each element of its result depends on those at the same place only (and on statistics, in norms)."""
     draws: bool = False
     """Whether it draws random numbers, which follow from a seed."""
 
@@ -62,14 +62,14 @@ class Operator(NamedTuple):
 
 
 SET_DATA = torch.ops.aten._has_compatible_shallow_copy_type.default
-"""What runs first where a tensor is given another one's memory: ``x.data = y``."""
+"""The operator that runs first in ``x.data = y``, which gives a tensor the memory of another."""
 _OPERATORS: dict[int, tuple[Any, Operator]] = {}
-"""Identity of an overload -> itself, so that none takes its place, and what was looked up: its own hash is slow."""
+"""``id`` of an overload -> the overload, to keep the id valid, and the facts; the overload's own hash is slow."""
 _WRAPPED = re.compile(r"Optional|List|[\[\]]")
 _NO_TENSORS = frozenset(["int", "bool", "float", "number", "str", "Device", "Generator"])
-"""Types of arguments, or of the elements of lists, that are and hold no tensors."""
+"""Types of arguments, or of the elements of lists, that neither are nor contain tensors."""
 _ELEMENTWISE = ("add", "batch_norm")
-"""Operations by whose rules all elementwise ones, and norms, are followed."""
+"""Rules of elementwise operations and norms."""
 _OPERANDS = frozenset(["Tensor", "number", "Optional[number]"])
 """Types of arguments that an operation may calculate with."""
 
@@ -125,14 +125,14 @@ def _read(func: Any) -> Operator:
 
 
 def is_laid_out_as(tensor: torch.Tensor, size: Sequence[int], stride: Sequence[int], offset: int | None = None) -> bool:
-    """Whether a view of the memory is the tensor again; along an axis of one index no stride is taken."""
+    """Whether a view with this size, stride and offset equals the tensor; strides of axes of size 1 are ignored."""
     steps = [(a, b) for n, a, b in zip(size, stride, tensor.stride(), strict=False) if n > 1]
     is_at_its_place = offset is None or offset == tensor.storage_offset()
     return tuple(size) == tuple(tensor.shape) and all(a == b for a, b in steps) and is_at_its_place
 
 
 def shapes_of(tensors: Iterable[torch.Tensor], op: str) -> list[Shape]:
-    """The shapes of an operation's results; UnusableInputError for a nested tensor that has none."""
+    """The shapes of an operation's results; raises UnusableInputError for a nested tensor without one."""
     try:
         return [tuple(t.shape) for t in tensors]
     except RuntimeError:

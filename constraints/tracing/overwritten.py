@@ -1,4 +1,4 @@
-"""Tensors that live longer than a run: what they held before it wrote to them, and putting that back."""
+"""Keep the values of tensors from outside a run before the run writes to them, and restore them."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from constraints.tracing.registry import Registry, memory_of
 
 
 class Overwritten:
-    """The tensors from outside that a run met, and what it overwrote of them and of the registered ones."""
+    """The tensors from outside that a run used, and the overwritten values of these and of registered ones."""
 
     def __init__(self, registry: Registry) -> None:
         """Begin with the tensors of a model's modules."""
         self.outside: list[torch.Tensor] = []
-        """Tensors that were there before the run, other than registered ones."""
+        """Tensors that existed before the run, other than registered ones."""
         self._registry = registry
         self._before: dict[int, list[tuple[torch.Tensor, torch.Tensor]]] = {}
         self._places: dict[int, list[torch.Tensor]] = {}
-        """Place in memory -> the tensors from outside that are there, of the first ``_placed``."""
+        """Memory address -> the tensors from outside at it, of the first ``_placed``."""
         self._placed = 0
 
     def keep(self, args: Iterable[Any], kwargs: Mapping[str, Any] | None) -> None:
-        """Remember what tensors that outlive the run held before an operation writes to them, through a view too."""
+        """Keep the values of tensors that outlive the run before an operation writes to them, through a view too."""
         for tensor in self.outside[self._placed :]:
             if place := memory_of(tensor):
                 self._places.setdefault(place, []).append(tensor)

@@ -1,4 +1,4 @@
-"""Parts that a tensor is put together of: where each lies, and what of it a slice takes; no torch."""
+"""Parts that a tensor is assembled from: where each is, and what a slice takes of it; no torch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from constraints.tracing.values import Part, Region, Value, Views
 
 
 def laid(value: Value, region: Region) -> list[Part]:
-    """A tensor as parts of a larger one, whose region ``region`` it fills."""
+    """A tensor as parts of a larger one, of which it fills ``region``."""
     if not value.parts:
         return [Part(region, value.views, value.flow)]
     return [Part(_within(p.region, region), p.views, p.flow) for p in value.parts]
@@ -27,7 +27,7 @@ def _of(outer: range, inner: range) -> range:
 
 
 def cut_out(parts: Iterable[Part], shape: Shape, cut: Cut) -> list[Part]:
-    """The parts of what a slice or a selection takes from a tensor of shape ``shape``."""
+    """The parts of a slice or a selection from a tensor of shape ``shape``."""
     wanted = range(cut.start, cut.start + cut.size * cut.step, cut.step)
     found: list[Part] = []
     for region, views, flow in parts:
@@ -47,12 +47,12 @@ def cut_out(parts: Iterable[Part], shape: Shape, cut: Cut) -> list[Part]:
 
 
 def inserted(views: Views, axis: int, n: int) -> Views:
-    """The views of an index of an axis as those of a part of the whole, which has ``n`` axes."""
+    """The views of a tensor at one index of a new axis, as those of a part of the whole, which has ``n`` axes."""
     return tuple(moved(v, [a + (a >= axis) for a in range(n - 1)]) for v in views)
 
 
 def overlaid(parts: Sequence[Part], new: Sequence[Part]) -> list[Part]:
-    """The parts with others laid over them, without those that one of these hides."""
+    """The parts with new ones written over them, without those that a new one hides."""
     left = [p for p in parts if not any(_hides(n.region, p.region) for n in new)]
     return [*left, *new]
 

@@ -1,9 +1,9 @@
-"""Arithmetic that is put off until a value is read: most forward passes read none, and shapes are all a trace needs.
+"""Postpone arithmetic until a value is read: most forward passes read none, and a trace needs shapes only.
 
-An operation with a rule in ``unfilled`` gives memory of the right shape, to which nothing is written yet, and is noted.
-What is made of such memory is noted too, and runs on whatever is there: it does the same whatever the values are. As
-soon as anything else may look at such memory, or something changes that a noted operation reads, all of them run in
-their order and fill the memory: a reader gets the value that the model computes.
+An operation with a rule in ``unfilled`` returns uninitialised memory of the right shape and is put on a list. An
+operation on such memory is listed too, and runs on whatever the memory contains, if its shapes do not depend on values.
+As soon as anything else may read such memory, or something that a listed operation reads is changed, all of them run in
+order and fill the memory: a reader gets the value that the model computes.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from constraints.tracing.overloads import Operator
 
 _MOST_BYTES = 2**28
-"""What all memory that waits for its values may take."""
+"""Limit on the bytes of memory that waits for its values."""
 _ARITHMETIC = frozenset(["conv2d", "addmm", "mm", "bmm"])
-"""Operations that are put off whatever their tensors are; all others where a tensor waits for its values."""
+"""Operations that are postponed in any case; all others only where a tensor waits for its values."""
 _OF_ANY_VALUES = """
     conv1d conv2d conv3d convolution batch_norm native_batch_norm native_layer_norm native_group_norm
     mm addmm bmm baddbmm mul add sub rsub div neg abs exp log sqrt rsqrt pow maximum minimum clamp clamp_min clamp_max
@@ -36,41 +36,41 @@ _OF_ANY_VALUES = """
     pixel_shuffle pixel_unshuffle index index_select
 """
 _ANY_VALUES = frozenset(_OF_ANY_VALUES.split())
-"""Operations that give the same shapes, and raise the same errors, whatever real numbers they are given."""
+"""Operations whose shapes and errors do not depend on the real numbers that they are given."""
 _OF_SHAPE = "zeros_like ones_like empty_like full_like rand_like randn_like new_zeros new_ones new_empty new_full"
 _SHAPE_ALONE = frozenset(_OF_SHAPE.split())
 """Operations that read no value of their tensor."""
 _IS_TRAINING = 5
-"""The place of the argument that makes a batch normalisation write to its running statistics."""
+"""The position of the argument that makes a batch normalisation write to its running statistics."""
 _unseen = torch.utils._python_dispatch._disable_current_modes  # not the one that is watched
 _storage = torch._C.TensorBase.untyped_storage
 
 
 class Postponed:
-    """The operations of a run that were put off."""
+    """The postponed operations of a run."""
 
     def __init__(self, *, is_open: bool) -> None:
-        """Begin with none; none will be where ``is_open`` is false, or where another thread may look at any time."""
+        """Begin with none; nothing is postponed if ``is_open`` is false or another thread is running."""
         self._is_open = is_open and not _thread._count()
         self._waiting: list[tuple[Any, tuple[Any, ...], Mapping[str, Any], Any]] = []
         """Operations, their arguments, and the results that were given before they ran."""
         self._bytes = 0
         self.round = 1
-        """The number that handles have whose memory waits for its values."""
+        """Handles with this number of ``round`` wait for their values."""
         self._lock = threading.RLock()
 
     def close(self) -> None:
-        """Put off nothing from here on: memory may be looked at, or written to, by what is not seen."""
+        """Postpone nothing from here on: memory may be read or written by code that is not seen."""
         self._is_open = False
         self.fill()
 
     def met(self, tensor: torch.Tensor) -> None:
-        """Put off nothing from here on where others own the memory of a tensor, as an array does: they may write."""
+        """Postpone nothing from here on if something else (an array, say) owns a tensor's memory: it may write."""
         if self._is_open and tensor.layout is torch.strided and not _storage(tensor).resizable():
             self.close()
 
     def fill(self) -> None:
-        """Run what was put off, so that all memory holds its values."""
+        """Run the postponed operations, so that all memory contains its values."""
         with self._lock:
             waiting, self._waiting = self._waiting, []
             if waiting:
@@ -134,5 +134,5 @@ def _fill(given: Any, made: Any) -> None:
 
 
 def _may_change(operator: Operator, args: Sequence[Any]) -> bool:
-    """Whether an operation may write to memory that others read."""
+    """Whether an operation may write to memory that postponed operations read."""
     return bool(operator.writes) or operator.hides_writes or bool(operator.keeps_statistics and args[_IS_TRAINING])

@@ -1,4 +1,4 @@
-"""Carry what is known of each tensor through the steps of a run, from the inputs to the outputs; no torch."""
+"""Propagate what is known of each tensor through the steps of a run, from the inputs to the outputs; no torch."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from constraints.tracing.run import RecordedOperation, Run
 
 _COPY = OPERATIONS["add"]._replace(label="copy")
-"""A copy takes each element as it is, and spreads over the shape of its target."""
+"""A copy keeps each element and is broadcast to the shape of its target."""
 _OF_VALUES = frozenset(["bernoulli", "normal", "fill", "poisson"])
-"""Of the operations that make constants, those that may read tensors."""
+"""Operations that make constants and may read tensors."""
 _OF_OTHERS = CONSTANT | {"copy", "changed", "set", "set_data"}
-"""Operations whose results are not made of all tensors that they are given, or of others too."""
+"""Operations whose results do not depend on exactly the tensors in their arguments."""
 _STILL = Flow()
 """What a weight or a constant inherits: nothing."""
 _NO_PARAMS: frozenset[str] = frozenset()
@@ -38,20 +38,20 @@ class Propagation:
     """What is known after all steps of a run."""
 
     def __init__(self, run: Run, flat: Collection[int] = (), *, suspects: bool = False) -> None:
-        """Follow the steps of ``run`` in their order; the inputs of the numbers ``flat`` have no channel axis.
+        """Follow the steps of ``run`` in order; the inputs with the numbers ``flat`` have no channel axis.
 
-        ``suspects`` takes every number that may be computed of what was read before for one that is.
+        With ``suspects``, every number that may be computed from values read before counts as one that is.
         """
         self.run = run
         self.calls: list[Call] = []
-        """The operations that depend on an input, views and copies aside."""
+        """The operations that depend on an input, without views and copies."""
         self.storages: list[Storage] = []
         self._viewed: list[Handle] = []
-        """The tensors of which there are views."""
+        """The tensors that have views."""
         self.end = len(run.steps)
         self.maps = Maps([h.shape for h in run.inputs], flat)
         self.spans = self.maps.spans
-        """For each input the indices of its spatial axes among all of them."""
+        """For each input, the numbers of its spatial axes, counted over all inputs."""
         self._nothing: Views = (None,) * sum(len(span) for span in self.spans)
         self.outcomes = Outcomes(len(self._nothing))
         self.read = ReadValues(self.outcomes, self.maps, suspects=suspects)
@@ -65,7 +65,7 @@ class Propagation:
         self.outputs = [*(self._read(h, 0) for h in run.outputs), *self._left_otherwise()]
 
     def forget(self) -> None:
-        """Take apart what refers to itself, so that it is freed at once and the collector has nothing to search."""
+        """Break reference cycles, so that memory is freed at once, without the garbage collector."""
         for call in self.calls:
             call.out = None
         self.maps.forget()
@@ -83,7 +83,7 @@ class Propagation:
         return value
 
     def _enter_new(self, index: int, step: RecordedOperation) -> None:
-        """Tensors that were made from nothing."""
+        """Set the values of tensors made without an input tensor."""
         for handle, shape in zip(step.outputs, step.shapes, strict=True):
             if handle.name is None:
                 storage = self._store(index, handle, shape)
@@ -92,7 +92,7 @@ class Propagation:
                 handle.value = Value(shape, views, flow, storage, index, fill=fill)
 
     def _blank(self, step: RecordedOperation, shape: Shape) -> tuple[Views, Flow]:
-        """Memory that was not written to yet: what is read from it, no recorded operation put there."""
+        """The value of uninitialised memory: what is read from it was not written by a recorded operation."""
         if 0 in shape:
             return self._nothing, _STILL
         place = f" in {step.frame.path}" if step.frame.path else ""
@@ -100,7 +100,7 @@ class Propagation:
         return (unknown(why),) * len(self._nothing), Flow(origin=object(), poison=frozenset([why]))
 
     def _follow(self, index: int, step: RecordedOperation) -> None:
-        """Give the results of a step their values."""
+        """Set the values of the results of a step."""
         operator, depends = step.operator, False
         inputs = self._read_each(step.inputs, index)
         op, operation = operator.op, operator.operation
@@ -117,7 +117,7 @@ class Propagation:
             if flow is _STILL:
                 continue
             depends = depends or flow.origin is not None
-            if flow.poison and not operator.is_view and op != "copy":  # what is moved may yet be written over
+            if flow.poison and not operator.is_view and op != "copy":  # a view or copy may be overwritten
                 reasons = self.outcomes.reasons
                 reasons.update(dict.fromkeys(flow.poison.difference(reasons), op))
         call = Call(index, op, step.frame.path, (), step.args, step.kwargs, operator.names, inputs, step.shapes[0])
@@ -129,11 +129,11 @@ class Propagation:
             self._settle_constant(call, step)
 
     def _of_others(self, step: RecordedOperation, inputs: list[Value]) -> list[Value]:
-        """What a result is made of that is not made of all tensors which the operation is given, or of others too."""
+        """The values that the result depends on, for operations where these are not exactly the tensor arguments."""
         op = step.operator.op
-        if op == "copy":  # copy_(target, source): the target is what the source is now
+        if op == "copy":  # copy_(target, source): the result depends on the source only
             return inputs[1:2]
-        if op in ("changed", "set"):  # from outside, or to memory that was there
+        if op in ("changed", "set"):  # written from outside, or set to existing memory
             return [*inputs, *self.read.values]
         if op == "set_data":  # x.data = y: x has y's memory from here on
             step.outputs[0].memory = step.outputs[0].value = None
@@ -141,7 +141,7 @@ class Propagation:
         return _read_by_constant(step.operator, inputs)
 
     def _left_otherwise(self) -> Sequence[Value]:
-        """The values of outputs that are no tensors: numbers, arrays, what cannot be opened."""
+        """The values of outputs other than tensors: numbers, arrays, objects that cannot be opened."""
         if self.run.closed:
             why = f"an output of type {', '.join(self.run.closed)}: it cannot be opened, and may hold or compute more"
             self.outcomes.hidden[why] = "layers"
@@ -151,7 +151,7 @@ class Propagation:
         return self.read.values if self.run.numbers else ()
 
     def _anything(self, shape: Shape, why: str, index: int) -> Value:
-        """The value of a tensor of which nothing is known."""
+        """The value of a tensor about which nothing is known."""
         flow = Flow(origin=object(), poison=frozenset([why]))
         return Value(shape, (unknown(why),) * len(self._nothing), flow, None, index)
 
@@ -181,7 +181,7 @@ class Propagation:
         return value
 
     def _work_out(self, handle: Handle, memory: Memory) -> None:
-        """The value of a tensor whose memory was written to through another one."""
+        """Recompute the value of a tensor whose memory was written to through another one."""
         handle.version = memory.version
         if handle.base is None or handle.made is None:
             value = rebuilt(memory)
@@ -200,7 +200,7 @@ class Propagation:
         handle.value = self._made(again, which, shape, result, base.storage)
 
     def _settle(self, call: Call, step: RecordedOperation, operation: Operation | None) -> None:
-        """Values that depend on an input."""
+        """Set the values of results that depend on an input."""
         self._charges.identify(call, step.frame)
         outcome = self.outcomes.of(call, operation)
         if step.operator.hides:
@@ -208,7 +208,7 @@ class Propagation:
         if not isinstance(outcome, list):
             self._give(call, step, operation, 0, outcome)
             for i in range(1, len(step.outputs)):
-                if 0 not in step.shapes[i]:  # as the statistics that a batch normalisation saves for training
+                if 0 not in step.shapes[i]:  # as are statistics saved by batch normalisation for training
                     self._give(call, step, operation, i, outcome)
         else:
             for i in range(min(len(step.outputs), len(outcome))):
@@ -221,7 +221,7 @@ class Propagation:
     def _give(
         self, call: Call, step: RecordedOperation, operation: Operation | None, which: int, result: Result
     ) -> None:
-        """Give one of the results its value."""
+        """Set the value of one of the results."""
         handle, shape, targets = step.outputs[which], step.shapes[which], step.targets
         value = self._made(call, which, shape, result, self._storage_of(handle, step, call, which, shape))
         call.out = call.out or value
@@ -237,7 +237,7 @@ class Propagation:
         shared(base, view, call, operation, which)
 
     def _storage_of(self, handle: Handle, step: RecordedOperation, call: Call, which: int, shape: Shape) -> Storage:
-        """The memory of a result: that of what it was written to or is a view of, or new."""
+        """The memory of a result: that of the tensor it was written to or is a view of, else new."""
         targets, is_view = step.targets, step.operator.is_view
         if is_view or targets:
             value = handle.value if _is_in(handle, targets) else call.inputs[0] if is_view else None
@@ -251,13 +251,13 @@ class Propagation:
         return storage
 
     def _settle_constant(self, call: Call, step: RecordedOperation) -> None:
-        """Values that depend on no input: made from parameters only (weights), or new."""
+        """Set the values of results that depend on no input: computed from parameters only (weights), or constants."""
         operator = step.operator
         is_new = not call.inputs
         params = _NO_PARAMS.union(*(v.params for v in call.inputs))
         is_weight = not is_new and all(v.storage is None for v in call.inputs)
         if not is_weight and operator.operation is not None and operator.operation.cost is not None:
-            self._charges.identify(call, step.frame)  # a state of zeros, say, that is multiplied all the same
+            self._charges.identify(call, step.frame)  # a product with an initial state of zeros counts too
             call.label = operator.operation.label
             operator.operation.cost(call)
             self.calls.append(call)
@@ -286,7 +286,7 @@ class Propagation:
             value = Value(shape, views, flow, storage, call.index, _NO_PARAMS, parts or ())
             self.maps.note(value)
             return value
-        kept = flow.origin is data.flow.origin  # as norms and activations leave it
+        kept = flow.origin is data.flow.origin  # norms and activations keep the origin
         value = Value(shape, views, flow, storage, call.index, _NO_PARAMS, parts or (data.parts if kept else ()))
         if data.flow.map is data:
             self.maps.note(value, is_map=True)
@@ -322,7 +322,7 @@ class Propagation:
 
 
 def propagated(run: Run, *, suspects: bool = False) -> Propagation:
-    """What is known after all steps of a run, be its inputs maps with a channel axis or without."""
+    """What is known after all steps of a run, whose inputs may have a channel axis or not."""
     if suspects:
         _forget_values(run)
     known = Propagation(run, suspects=suspects)
@@ -344,7 +344,7 @@ def _is_in(handle: Handle, several: Sequence[Handle]) -> bool:
 
 
 def _read_by_constant(operator: Operator, inputs: list[Value]) -> list[Value]:
-    """The tensors of which a new one takes the values, not only the shape."""
+    """The tensors whose values, and not only shapes, a new constant takes."""
     if operator.op in _OF_VALUES:
         return inputs[1:] if operator.writes or operator.op == "fill" else inputs
     return []

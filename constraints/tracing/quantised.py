@@ -1,4 +1,4 @@
-"""Quantised operators: recorded as the operations on real numbers that they stand for."""
+"""Quantised operators: recorded as the operations on real numbers that they represent."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 _ATEN: Any = torch.ops.aten
 _OF_PACKED = 2
-"""Arguments of a convolution whose options are packed with its weights, behind these: a scale and a zero point."""
+"""Arguments of a convolution whose options are packed with its weights; after these, a scale and a zero point."""
 Restated = tuple[Any, tuple[Any, ...]]
 """An operator of torch's on real numbers, and its arguments; weights are tensors."""
 
@@ -19,14 +19,14 @@ def _convolved(found: re.Match[str], args: Sequence[Any]) -> Restated:
     data, packed, *rest = args
     weight, bias = packed.unpack()
     n = int(found["dims"])
-    if weight.dim() > n + 2:  # one dimension, packed as two
+    if weight.dim() > n + 2:  # a 1d convolution, packed as a 2d one
         weight = weight.squeeze(2)
     is_given = len(rest) > _OF_PACKED
     options = rest[:3] if is_given else (packed.stride(), packed.padding(), packed.dilation())
     sizes = [list(option)[-n:] for option in options]
     output_padding = list(packed.output_padding())[-n:]
     is_transposed = bool(found["transposed"])
-    made = None if bias is None else bias.detach()  # the one that is packed lives longer than a run
+    made = None if bias is None else bias.detach()  # the packed bias outlives the run
     taken = (data, _real(weight), made, *sizes, is_transposed, output_padding, packed.groups())
     return _ATEN.convolution.default, taken
 
@@ -54,7 +54,7 @@ _RULES: Mapping[str, Callable[[re.Match[str], Sequence[Any]], Restated]] = {
         tuple(args[:1]),
     ),
 }
-"""Name -> what it stands for; an activation that is a part of it, or all of it, keeps every place to itself."""
+"""Name -> the operation that it represents; a fused activation is left out, since it works element by element."""
 
 
 def is_known(op: str) -> bool:
@@ -63,7 +63,7 @@ def is_known(op: str) -> bool:
 
 
 def restated(op: str, args: Sequence[Any]) -> Restated:
-    """What a quantised operator stands for: beside its rounding it sees and multiplies what that does."""
+    """The operation that a quantised operator represents: except for rounding, it sees and multiplies the same."""
     matches = ((re.fullmatch(pattern, _name(op)), rule) for pattern, rule in _RULES.items())
     return next(rule(found, args) for found, rule in matches if found)
 

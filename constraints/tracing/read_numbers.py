@@ -1,4 +1,4 @@
-"""Numbers that were read from tensors, and whether they come back as arguments or results."""
+"""Numbers that a model's code read from tensors, and whether they return as arguments or results."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from constraints.tracing.overloads import Operator
 
 _SINGLE = 2.0**-24
-"""How far a number may be from its nearest one in single precision, relative to it."""
+"""Largest relative error of rounding a number to single precision."""
 
 
 class ReadNumbers:
@@ -26,33 +26,33 @@ class ReadNumbers:
     ) -> None:
         """Begin with none.
 
-        ``rounds`` finds whether the program may make round numbers, once that is needed, and ``floor_divides`` whether
-        it may make floats of few digits.
+        ``rounds`` finds out, when needed, whether the program may produce round numbers, and ``floor_divides`` whether
+        it may produce floats of few digits.
         """
         self._find_division = floor_divides
         self._numbers: set[float] = set()
         self._find = rounds
         self._has_round = False
-        """Whether round numbers were read themselves, or numbers that are not known."""
+        """Whether round numbers, or unknown numbers, were read."""
         self.unchosen_seed: int | None = None
         """The seed of torch's generator as long as the program does not choose one."""
 
     def note(self, result: Any) -> None:
-        """Note what an operation gave, where it is a number."""
+        """Record the result of an operation if it is a number."""
         if isinstance(result, (float, complex)) or type(result) is int:
             self._numbers.add(abs(result))
             self._has_round = self._has_round or type(result) is int
 
     def note_all(self) -> None:
-        """Note that a tensor was read as a list or an array, of which any number may be made."""
+        """Record that a tensor was read as a list or an array, from which any number may be computed."""
         self._has_round = True
 
     def come_back(self, operator: Operator, args: Sequence[Any], kwargs: Mapping[str, Any] | None) -> Returned:
-        """Whether an argument was "read" before, or is one that "maybe" was computed of such.
+        """Return "read" if an argument was read before, "maybe" if one may be computed from such numbers, else "".
 
-        A number of many digits that equals one that was read is that one. Any other of many digits may be computed;
-        one of few digits only where the program rounds, or reads whole numbers: else it is the program's own. The
-        seed that random numbers are drawn from is an argument too, where the program chose one in this run.
+        A number of many digits that equals one that was read is that one. Any other number of many digits may be
+        computed; one of few digits only if the program rounds or reads whole numbers, else it is a constant of the
+        program. The seed of random numbers counts as an argument too, if the program chose it in this run.
         """
         if self.is_empty:
             return ""
@@ -78,7 +78,7 @@ class ReadNumbers:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing was read so far."""
+        """Whether nothing has been read so far."""
         return not (self._numbers or self._has_round)
 
     @cached_property
@@ -90,17 +90,17 @@ class ReadNumbers:
         return self._find()
 
     def may_be_round(self) -> bool:
-        """Whether a whole number, or one of few digits, may be computed of what was read."""
+        """Whether a whole number, or one of few digits, may be computed from what was read."""
         return self._has_round or (bool(self._numbers) and self._finds_rounding)
 
     def as_tensor(self) -> torch.Tensor:
-        """The real ones."""
+        """The real numbers among them."""
         return torch.tensor([n for n in self._numbers if not isinstance(n, complex)], dtype=torch.float64)
 
     def kind_of(self, numbers: Iterable[Any]) -> str:
-        """Whether some of them were "read" from tensors, or may be "computed" of such; integers left aside.
+        """Return "computed" if some may be computed from these, "read" if some were, else "". integers do not count.
 
-        What is written in a program has few digits; what comes of a sample's values has many.
+        Numbers written in a program have few digits; numbers computed from a sample's values have many.
         """
         floats = [abs(a) for a in numbers if isinstance(a, (float, complex))]
         computed = any(a not in self._numbers and _has_many_digits(a) for a in floats)
@@ -108,7 +108,7 @@ class ReadNumbers:
 
 
 def are_short(numbers: Iterable[float]) -> bool:
-    """Whether all have as few digits as numbers in a program, in single precision at least."""
+    """Whether all have as few digits as numbers written in a program, at least after rounding to single precision."""
     return not any(n != float(f"{n:.6g}") and abs(n - float(f"{n:.6g}")) > abs(n) * _SINGLE for n in numbers)
 
 

@@ -1,4 +1,4 @@
-"""Values that leave a run as numbers or arrays, and what may come back of them; no torch."""
+"""Values that leave a run as numbers or arrays, and results that may be computed from them; no torch."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ if TYPE_CHECKING:
     from constraints.tracing.run import RecordedOperation
 
 _TRUTHS = ("equal", "is_nonzero", "allclose", "is_same_size")
-"""Operations that say yes or no."""
+"""Operations whose result is a truth value."""
 
 
 class ReadValues:
-    """What was read so far from tensors that depend on an input."""
+    """The values read so far from tensors that depend on an input."""
 
     def __init__(self, outcomes: Outcomes, maps: Maps, *, suspects: bool) -> None:
-        """Begin with nothing read; ``suspects`` takes every number that may be computed of what was read for one."""
+        """Begin with nothing read; with ``suspects``, a number that may be computed from read values counts as one."""
         self.values: list[Value] = []
         self.decided: list[str] = []
-        """Where values of the input were read, by which the code may decide what runs."""
+        """Modules that read values of the input, by which the code may decide what runs."""
         self.doubts: dict[str, None] = {}
-        """Operations that take numbers that may be computed of what was read, with what is not known of these."""
+        """Reasons for doubt: operations that take numbers that may be computed from read values."""
         self._outcomes, self._maps, self._suspects = outcomes, maps, suspects
         self._by = ""
-        """Where the first was read."""
+        """The module that read the first value."""
 
     def note(self, step: RecordedOperation, inputs: Sequence[Value]) -> None:
-        """Values leave the run: what comes back from outside may depend on them."""
+        """Record that values leave the run: numbers from outside may depend on them from now on."""
         found = [v for v in inputs if v.depends]
         if not found or step.operator.op == "_has_compatible_shallow_copy_type":
             return
@@ -45,13 +45,13 @@ class ReadValues:
         self.values += found
 
     def are_taken(self, step: RecordedOperation) -> bool:
-        """Whether an operation takes a number that was made of what was read; where one may be, that is a doubt."""
+        """Whether an operation takes a number computed from read values; a mere possibility is recorded as a doubt."""
         if step.returned == "maybe" and self.values:
             self._doubt(f"{step.operator.op} in {step.frame.path}" if step.frame.path else step.operator.op)
         return bool(self.values) and (step.returned == "read" or (self._suspects and step.returned == "maybe"))
 
     def made(self, handle: Handle, index: int) -> Value | None:
-        """The value of a tensor of numbers, or of an array, that was made of what was read; None where none was."""
+        """The value of a tensor made of numbers or an array that come from read values; None if they do not."""
         if not self.values:
             return None
         if handle.source == MADE_OF_NUMBERS:
@@ -60,10 +60,10 @@ class ReadValues:
         return self.returned(handle.shape, index) if is_of_read else None
 
     def returned(self, shape: Shape, index: int, *, is_seed: bool = False) -> Value:
-        """The value of what was made of numbers that were read before, or drawn from a seed that was."""
+        """The value of what is computed from read numbers, or drawn from a seed that was read."""
         why = f"values that were read from a tensor{self._where} and came back"
         views, flow = self._outcomes.of_anything(self.values, why)
-        # places may make a map again, and what is drawn from a seed differs from place to place
+        # single places may be assembled to a map again, and what is drawn from a seed differs from place to place
         views = tuple(unknown(why) if v is not None and (is_seed or v.is_part) else v for v in views)
         value = Value(shape, views, flow, None, index)
         self._maps.note(value)

@@ -1,4 +1,4 @@
-"""Run a model once under a dispatch mode and write down which operations ran, on what, and in which module."""
+"""Run a model once under a dispatch mode and record which operations ran, on which tensors, in which module."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NO_KWARGS: Mapping[str, Any] = {}
 
 
 class WantsGradientsError(Exception):
-    """The model turned gradients on while autograd was left out, so that the run shows less than it should."""
+    """The model enabled gradients in a run without autograd, which therefore misses operations."""
 
 
 def record(
@@ -38,12 +38,12 @@ def record(
     hidden: Collection[str] = (),
     watch: Callable[[Sequence[RecordedOperation]], AbstractContextManager[object]] | None = None,
 ) -> Run:
-    """Run ``model``, whose parts by their paths are ``modules``, without gradients on its arguments (with batch axis).
+    """Run ``model`` on arguments with a batch axis, without gradients; ``modules`` are its modules by path.
 
-    Whatever happens, the wrappers and the mode are gone afterwards, and the tensors that were there before hold what
-    they held. ``autograd`` is for a model that turns gradients on: without it WantsGradientsError is raised for one.
-    ``hidden`` are the paths of modules that are not registered. ``watch`` is entered around the run, with the steps
-    as they come.
+    In every case the wrappers and the mode are removed afterwards, and tensors that existed before have their old
+    values. ``autograd`` is for a model that enables gradients: without it such a model raises WantsGradientsError.
+    ``hidden`` are the paths of modules that are not registered. ``watch`` is a context
+    manager around the run; its argument is the list of steps, which grows during the run.
     """
     postponed = Postponed(is_open=not (autograd or watch or has_ways(modules.values())))
     recorder = Recorder(modules, autograd, hidden, postponed)
@@ -53,7 +53,7 @@ def record(
         border = watched(recorder, modules.values())
         with modes_kept(), naming(modules, recorder), border, marked() as seed, recorder.following(), watching:
             recorder.numbers.unchosen_seed = seed
-            found = opened(called(model, args, kwargs))  # a generator runs here
+            found = opened(called(model, args, kwargs))  # an output that is a generator runs here
         left = [recorder.left(t) for t in found.tensors]
     except Exception as error:
         if recorder.wants_gradients:
@@ -79,5 +79,5 @@ def record(
 
 @hands_over
 def called(model: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    """The model's result: what is raised here is the model's doing."""
+    """The model's result; an exception from here comes from the model's code."""
     return model(*args, **kwargs)

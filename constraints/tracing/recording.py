@@ -1,4 +1,4 @@
-"""The dispatch mode that records every operation of a run, and what of it crosses the border of torch's dispatcher."""
+"""The dispatch mode that records every operation of a run, and what happens outside torch's dispatcher."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ from constraints.tracing.tensor_handles import HANDLE, TensorHandles
 
 _TWO_CHANNEL_AXES = 2
 _IS_TRAINING = 5
-"""The place of the argument that makes a batch normalisation write to its running statistics."""
+"""The position of the argument that makes a batch normalisation write to its running statistics."""
 _NO_KWARGS: Mapping[str, Any] = {}
 _OVERLOAD = torch._ops.OpOverload
 
 
 class _Copies:
-    """What the handles of a run know of it: what notes their copies, until it is over."""
+    """The only reference of a run's handles to the recorder, to record copies of them until the run is over."""
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder: Recorder | None = recorder
@@ -57,12 +57,12 @@ class _Copies:
         return self._recorder.copied(handle) if self._recorder else None
 
     def end(self) -> None:
-        """Let go of the recorder, so that a run is freed as soon as nothing needs it."""
+        """Drop the recorder, so that a run is freed as soon as nothing needs it."""
         self._recorder = None
 
 
 class Recorder(TorchDispatchMode):
-    """Writes down every operation; each tensor carries its handle, so that no memory is held."""
+    """Records every operation; each tensor carries its handle as an attribute, so that no tensor is kept alive."""
 
     supports_higher_order_operators = True
 
@@ -106,7 +106,7 @@ class Recorder(TorchDispatchMode):
         return bool(self.here.stack)
 
     def follow(self, run: Callable[..., Any]) -> Callable[..., Any]:
-        """The same function, whose operations are recorded in whatever thread runs it."""
+        """The same function, with its operations recorded in whatever thread runs it."""
         self._postponed.close()
 
         @wraps(run)
@@ -120,11 +120,11 @@ class Recorder(TorchDispatchMode):
         return followed
 
     def leave(self) -> None:
-        """Let all memory hold its values: operations may read them that are not recorded."""
+        """Fill all postponed memory, since operations that are not recorded may read it."""
         self._postponed.close()
 
     def read(self, tensor: torch.Tensor) -> None:
-        """Note that values of a tensor leave the run."""
+        """Record that values of a tensor leave the run."""
         if self.here.is_copying:
             return
         self._postponed.close()
@@ -133,11 +133,11 @@ class Recorder(TorchDispatchMode):
         self._exported.add(tensor)
 
     def unread(self) -> AbstractContextManager[None]:
-        """Within it no values leave the run: a tensor is copied."""
+        """Within it, reads do not count as values leaving the run, as in copying a tensor."""
         return self._notes.unread()
 
     def rewrapped(self, tensor: torch.Tensor, again: torch.Tensor) -> None:
-        """Note that a tensor was given another type."""
+        """Record that a tensor was given another type."""
         if again is not tensor:
             held = self.handles.new(again)
             held.round = self._handle(tensor).round
@@ -145,7 +145,7 @@ class Recorder(TorchDispatchMode):
 
     @contextmanager
     def bare(self, tensor: torch.Tensor) -> Iterator[None]:
-        """Within it a tensor does not carry its handle, as where it is written as bytes."""
+        """Within it, the tensor has no handle attached, as while it is pickled."""
         handle = tensor.__dict__.pop(HANDLE, None)
         try:
             yield
@@ -179,13 +179,13 @@ class Recorder(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        """Run the operation and write it down."""
+        """Run the operation and record it."""
         if func.__class__ is not _OVERLOAD and is_higher_order(func):
             self._postponed.fill()
             return run_in_parts(func, args, kwargs or {}, self)
         operator = looked_up(func)
         if types and any(t.__torch_dispatch__ is not torch.Tensor.__torch_dispatch__ for t in types):
-            return NotImplemented  # a subclass says itself which operations it stands for
+            return NotImplemented  # a tensor subclass decides which operations it runs
         if STAND_INS and operator.operation is None and (stand_in := STAND_INS.get(func._schema.name)):
             with self:
                 made = ran(stand_in, args, kwargs or _NO_KWARGS)
@@ -207,7 +207,7 @@ class Recorder(TorchDispatchMode):
         if writes or (operator.keeps_statistics and args[_IS_TRAINING]):
             self.handles.overwritten.keep(args, kwargs)
         result, waits = self._postponed.ran(really, func, args, kwargs or _NO_KWARGS, inputs)
-        if result.__class__ is torch.Tensor and not result.is_nested:  # as nearly every one is
+        if result.__class__ is torch.Tensor and not result.is_nested:  # the usual case
             results = [result]
             shapes = [tuple(result.shape)]
             outputs = [self.handles.made(result, shapes[0])]
@@ -238,13 +238,13 @@ class Recorder(TorchDispatchMode):
             self._note(SET, [source], [target], [tuple(args[1].shape)], [target])
 
     def _note_changes(self) -> None:
-        """Note tensors that were written to from outside the run."""
+        """Record tensors that were written to from outside the run."""
         for tensor in self._exported.changed():
             handle = self._handle(tensor)
             self._note(CHANGED, [handle], [handle], [tuple(tensor.shape)], [handle])
 
     def undo(self) -> None:
-        """Put back what the run changed."""
+        """Restore what the run changed."""
         self.is_over = True
         self._copies.end()
         self.handles.undo()
@@ -252,7 +252,7 @@ class Recorder(TorchDispatchMode):
 
 @hands_over
 def _in_parts(func: Any, *args: Any, **kwargs: Any) -> Any:
-    """Run a composite operation as its parts: torch's own, and not those that it knows for the compiler."""
+    """Run a composite operation as its parts: torch's own decomposition, and not the compiler's."""
     if torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd"):
         return func._op_dk(torch._C.DispatchKey.CompositeImplicitAutograd, *args, **kwargs)
     return func.decompose(*args, **kwargs)

@@ -14,7 +14,7 @@ _MOST_RESULTS = 3
 
 
 def recurrent(call: Call) -> list[tuple[Views, Flow]]:
-    """A recurrent layer sees every step before."""
+    """A recurrent layer: each step sees all steps before it."""
     macs(call)
     flows = [v.flow for v in call.inputs if v.depends]
     rows = [v.views for v in call.inputs if v.depends]
@@ -23,14 +23,14 @@ def recurrent(call: Call) -> list[tuple[Views, Flow]]:
 
 
 def macs(call: Call) -> None:
-    """Each step multiplies by every matrix once; in a packed sequence all steps of all samples are one axis."""
+    """Each step multiplies by every matrix once; in a packed sequence, all steps of all samples form one axis."""
     steps = math.prod(call.inputs[0].shape[:-1])
     call.macs = steps * sum(math.prod(w.shape) for w in _weights(call) if len(w.shape) > 1)
 
 
 def _weights(call: Call) -> Sequence[Handle]:
     several = call.arg("params")
-    if several is None:  # of one layer, as the CPU's library takes it
+    if several is None:  # one layer's weights, in the form of the CPU library's operator
         several = [call.arg(f"weight{i}") for i in range(4)]
     return [w for w in several if isinstance(w, Handle)]
 

@@ -1,4 +1,4 @@
-"""The parameters and buffers of a model, each with its handle, and what cannot be counted or is registered nowhere."""
+"""The parameters and buffers of a model with their handles, and those that cannot be counted or are not registered."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from constraints.tracing.axes import Shape
 from constraints.tracing.handles import Handle, Recorder
 
 _FLOAT32_BYTES = 4
-_storage = torch._C.TensorBase.untyped_storage  # not the one that is watched
+_storage = torch._C.TensorBase.untyped_storage  # the original, not the watched one
 
 
 def new_handle(run: Recorder, tensor: torch.Tensor, shape: Shape, name: str | None = None) -> Handle:
@@ -26,19 +26,19 @@ def new_handle(run: Recorder, tensor: torch.Tensor, shape: Shape, name: str | No
 
 
 def memory_of(tensor: torch.Tensor) -> int:
-    """Its place in memory; 0 where it has none."""
+    """Its memory address; 0 where it has none."""
     return _storage(tensor).data_ptr() if tensor.layout is torch.strided else 0
 
 
 class Registry:
-    """What a model's modules register, those of the paths ``hidden`` left out."""
+    """What a model's modules register, except modules at the paths ``hidden``."""
 
     def __init__(self, modules: Mapping[str, nn.Module], hidden: Collection[str], run: Recorder) -> None:
-        """Look through the modules; ``run`` is that of the handles."""
+        """Collect from the modules; ``run`` is the recorder of the handles."""
         self.parameters: dict[str, torch.Tensor] = {}
         self.uncounted: dict[str, str] = {}
         self.handles: dict[int, Handle] = {}
-        """Identity of a parameter or buffer -> its handle, which it does not carry."""
+        """``id`` of a parameter or buffer -> its handle, which is not attached to the tensor itself."""
         self._run = run
         self._buffers: list[torch.Tensor] = []
         self._hidden = {path: modules[path] for path in hidden}
@@ -77,7 +77,7 @@ class Registry:
 
     @cached_property
     def memories(self) -> Mapping[int, Sequence[torch.Tensor]]:
-        """Parameters and buffers by their place in memory; needed only for a model that writes in place."""
+        """Parameters and buffers by memory address; needed only for a model that writes in place."""
         places: dict[int, list[torch.Tensor]] = {}
         for tensor in (*self.parameters.values(), *self._buffers):
             places.setdefault(memory_of(tensor), []).append(tensor)
@@ -96,7 +96,7 @@ class Registry:
 
 
 def _packed(module: nn.Module) -> str:
-    """Why a module's weights are no parameters, where they are kept in another form."""
+    """Why a module's weights are not parameters, where they are stored in another form; else empty."""
     kind: Any = type(module)
     is_quantised, is_script = _kind(kind)
     if is_quantised and not any(p is not None for p in module._parameters.values()):
@@ -108,7 +108,7 @@ def _packed(module: nn.Module) -> str:
 
 @cache
 def _kind(kind: Any) -> tuple[bool, bool]:
-    """Whether a class of modules packs its weights, and whether it is a program."""
+    """Whether a class of modules packs its weights, and whether it is a TorchScript program."""
     is_quantised = "quantized" in kind.__module__.split(".") and (
         hasattr(kind, "weight") or hasattr(kind, "get_weight")
     )

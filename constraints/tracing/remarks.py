@@ -1,4 +1,4 @@
-"""What a run showed that people should know of: parameters that were not used, not registered or not counted."""
+"""Warnings from a run: parameters that are not used, not registered or not counted."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ _MOST_NAMES = 6
 
 
 def remarks(run: Run) -> tuple[str, ...]:
-    """One line for each."""
+    """One line for each warning."""
     unused = [h.name for h in run.weights if h.name and h.value is None]
     return (*_unused(unused, run), *uncounted(run), *_unregistered(run.unregistered))
 
 
 def _unused(names: Sequence[str], run: Run) -> Iterable[str]:
-    """A line for each of a few parameters; for many one line, by the modules of which none is used."""
+    """A line for each unused parameter; if there are many, one line that groups them by entirely unused modules."""
     if len(names) <= _MOST_NAMES:
         return [f"{name}: never used by the forward pass" for name in names]
     others = set(run.parameters) - set(names)
@@ -29,7 +29,7 @@ def _unused(names: Sequence[str], run: Run) -> Iterable[str]:
 
 
 def _outermost(name: str, others: Iterable[str]) -> str:
-    """The outermost module around a parameter that holds none of the others; else the parameter."""
+    """The outermost module that contains a parameter and none of ``others``; else the parameter."""
     parts = name.split(".")
     for depth in range(1, len(parts)):
         prefix = ".".join(parts[:depth])

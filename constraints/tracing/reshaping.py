@@ -15,13 +15,13 @@ from constraints.tracing.values import Call, Value, Views
 
 
 def permuted_views(views: Views, order: Sequence[int]) -> Views:
-    """After ``permute(order)``: new axis ``i`` is old axis ``order[i]``."""
+    """The views after ``permute(order)``: new axis ``i`` is old axis ``order[i]``."""
     axes = [list(order).index(a) for a in range(len(order))]
     return tuple(moved(v, axes) for v in views)
 
 
 def reshape_views(views: Views, old: Shape, new: Shape) -> Views:
-    """After a reshape of contiguous elements."""
+    """The views after a reshape of contiguous elements."""
     views = tuple([reshaped(v, old, new) for v in views])
     if 1 in new[1:] and any(v is not None and not v.digits for v in views):
         views = settled(views, new)
@@ -31,7 +31,7 @@ def reshape_views(views: Views, old: Shape, new: Shape) -> Views:
 
 
 def _repeating(views: Views, shape: Shape) -> Views:
-    """A map whose units are each written several times in a row (a pixel shuffle, say) is a finer map."""
+    """The views of a map whose units are each repeated several times in a row (as by a pixel shuffle): a finer map."""
     single = [v.digits[0] for v in views if v is not None and len(v.digits) == 1]
     axes = {d.axis for d in single}
     if not len(views) == len(single) == len(axes) == len(shape) - 2 or any(d.offset or d.stride < 1 for d in single):
@@ -54,7 +54,7 @@ def permute(call: Call) -> Result:
 
 
 def order_of(call: Call, n: int) -> list[int]:
-    """Which old axis each new one is, of a permutation of ``n`` axes."""
+    """The old axis of each new axis, for a permutation of ``n`` axes."""
     order = list(range(n))
     if call.op == "permute":
         return [d % n for d in call.arg("dims")]
@@ -101,7 +101,7 @@ def roll(call: Call) -> Result:
 
 
 def flip(call: Call) -> Result:
-    """Axes turned round."""
+    """Axes reversed."""
     data, n, views = call.inputs[0], len(call.inputs[0].shape), call.inputs[0].views
     for dim in call.arg("dims"):
         views = tuple(_flipped(v, dim % n, data.shape) for v in views)
@@ -115,7 +115,7 @@ def _flipped(view: View | None, axis: int, shape: Shape) -> View | None:
     for d in view.digits:
         if d.axis == axis:
             field = field.window(1, 1, (d.size - 1) * d.stride)
-            offset = (shape[axis] - d.offset) % (d.inner * d.size)  # where its first whole turn begins now
+            offset = (shape[axis] - d.offset) % (d.inner * d.size)  # where its first whole cycle begins now
             digits.append(d._replace(stride=-d.stride, offset=offset))
         else:
             digits.append(d)
@@ -144,7 +144,7 @@ def windows(call: Call) -> Result:
 
 
 def _unfolded(view: View | None, axis: int, within: Digit, count: int) -> View | None:
-    """``within`` counts inside a window; its stride is the distance between windows here."""
+    """The view after ``unfold``; ``within`` counts inside a window; its stride here is the distance of windows."""
     if view is None:
         return view
     digits: list[Digit] = []
@@ -183,13 +183,13 @@ def channels_shuffled(call: Call) -> Result:
 
 
 def restrided(call: Call) -> Result:
-    """as_strided: any layout of memory of which the layout is not known."""
+    """as_strided: an arbitrary layout of memory, so its result is unknown."""
     data = call.inputs[0]
     return tuple(v and unknown(v.unknown or "as_strided") for v in data.views), fresh(data.flow)
 
 
 def same(call: Call) -> Result:
-    """Identity in every respect that counts: alias, detach, clone, contiguous, dtype and device changes."""
+    """Identity in every respect that matters here: alias, detach, clone, contiguous, dtype and device changes."""
     return call.inputs[0].views, call.inputs[0].flow
 
 

@@ -1,4 +1,4 @@
-"""Whether a model's program has ways to make round numbers of others."""
+"""Whether a model's code can turn numbers into round ones."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ _OF_TYPES = """
 """
 _HIDDEN = "__int__ __round__ __floor__ __ceil__ __trunc__ __index__ __len__ __floordiv__"
 _NAMES = frozenset(f"{_BUILTINS} {_OF_MATH} {_OF_SEQUENCES} {_OF_TYPES} {_HIDDEN}".split())
-"""Of what gives numbers of few digits, whatever it is given."""
+"""Names of functions that return numbers of few digits, whatever their arguments."""
 _WITHOUT_PLACES = ("//", "//=", "%", "%=")
 _PERCENT = re.compile(r"%[-+ #0-9*]*(?:\.[\d*]|[eEfFgG])")
-"""A format of few digits for the operator of texts."""
+"""A string format (for ``%``) that prints few digits."""
 _TEXTS = frozenset(["str", "repr"])
 _CUTS = frozenset(["BINARY_SUBSCR", "BINARY_SLICE"])
-"""What takes a part of a text."""
+"""Operations that take a part of a string."""
 _OF_TEXT = frozenset(["__repr__", "__hash__", "extra_repr"])
 
 
 def rounds(modules: Iterable[nn.Module]) -> bool:
-    """Whether the code of modules, or code that it refers to, rounds, counts or looks places up.
+    """Whether the code of modules, or code that it refers to, rounds, counts or searches for positions.
 
-    Other code makes of a number that it read either one of many digits, or decides by it. What makes a module does not
-    run in a forward pass, so that its ``__init__`` is left out.
+    Other code turns a number that it read into one of many digits, or only makes decisions by it. A module's
+    ``__init__`` does not run in a forward pass and is left out.
     """
     kept = list(modules)
     kinds = {type(module) for module in kept}
@@ -56,7 +56,7 @@ def rounds(modules: Iterable[nn.Module]) -> bool:
 
 
 def floor_divides(modules: Iterable[nn.Module]) -> bool:
-    """Whether the same code divides by ``//`` or takes a remainder: of a number of many digits one without places."""
+    """Whether the same code uses ``//`` or ``%``, which can turn a number of many digits into a whole one."""
     kept = list(modules)
     codes = (code for code, _ in walked([*{type(module) for module in kept}, *_held(kept)], _runs))
     return any(_leaves_no_places(step) for code in codes for step in dis.get_instructions(code))
@@ -79,7 +79,7 @@ def _is_text_of_names(code: types.CodeType) -> bool:
 
 
 def _formats(code: types.CodeType) -> bool:
-    """Whether code may write a number in few digits: by a format that it gives, or as a part of a text."""
+    """Whether code may write a number with few digits: by a format, or by taking a part of a string."""
     if "format" in code.co_names or any(_is_text(c) and _PERCENT.search(c) for c in code.co_consts):
         return True
     steps = list(dis.get_instructions(code))
@@ -89,24 +89,24 @@ def _formats(code: types.CodeType) -> bool:
 
 
 def _parses(code: types.CodeType) -> bool:
-    """Whether code may read a number from a text; one that reads whole ones rounds anyway."""
+    """Whether code may parse a number from a string; parsing whole numbers counts as rounding already."""
     steps = dis.get_instructions(code)
     return any(s.opname in {"LOAD_GLOBAL", "LOAD_NAME"} and s.argval in {"float", "complex"} for s in steps)
 
 
 def _is_named(thing: Any) -> bool:
-    """Whether something is, under whatever name, what rounds."""
+    """Whether an object is, under any name, a function that rounds."""
     return callable(thing) and getattr(thing, "__name__", None) in _NAMES
 
 
 def _runs(thing: Any, function: types.FunctionType) -> bool:
-    """Whether a function may run in a forward pass, and is more than the text or the hash of an object."""
+    """Whether a function may run in a forward pass, and is not ``__repr__`` or ``__hash__`` of an object."""
     is_module = isinstance(thing, type) and issubclass(thing, nn.Module)
     return function.__name__ not in _OF_TEXT and not (is_module and function.__name__ == "__init__")
 
 
 def _things(value: Any, depth: int) -> Iterator[Any]:
-    """The functions and classes that an attribute holds, or is of."""
+    """The functions and classes that an attribute contains, or the class of its value."""
     if isinstance(value, (type, types.FunctionType, types.BuiltinFunctionType)):
         yield value
     elif depth and isinstance(value, (dict, list, tuple)):

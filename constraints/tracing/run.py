@@ -1,4 +1,4 @@
-"""What one run of a model did: its operations, first to last, and which module was running."""
+"""The record of one run of a model: its operations, first to last, and which module was running."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ class Frame:
         """Begin a call of the module at ``path``."""
         self.path, self.is_leaf = path, is_leaf
         self.calls: dict[str, int] = {}
-        """How often each operation was called so far, for code that reads the steps in their order."""
+        """How often each operation was called so far, for code that reads the steps in order."""
 
 
 Returned = Literal["", "read", "maybe"]
-"""Whether a number was read from a tensor before."""
+"""Whether a number was read from a tensor before this step."""
 
 
 class RecordedOperation(NamedTuple):
-    """One operation that ran; handles represent its tensors."""
+    """One recorded operation; its tensors are represented by handles."""
 
     operator: Operator
     args: Sequence[Any]
@@ -41,16 +41,16 @@ class RecordedOperation(NamedTuple):
     """The shapes of the outputs, which an operation in place may change."""
     frame: Frame
     targets: Sequence[Handle] = ()
-    """Of the outputs, the tensors that were there before and were written to."""
+    """The outputs that existed before and were written to."""
     returned: Returned = ""
-    """Whether it takes a number that was "read" from a tensor before, or that "maybe" was computed of such."""
+    """It is "read" if a number that was read before is an argument, "maybe" if one may be computed from such."""
     limits: bool = False
     """Whether one of its tensors, if that is a constant, is a mask that limits how far the places of a map see."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What one run of a model did, first to last."""
+    """The record of one run of a model."""
 
     steps: Sequence[RecordedOperation]
     inputs: Sequence[Handle]
@@ -60,12 +60,12 @@ class Run:
     closed: Sequence[str] = ()
     """The types of outputs that cannot be opened."""
     numbers: str = ""
-    """Of outputs that are numbers or arrays: whether they were "read" from tensors or may be "computed" of such."""
+    """For outputs that are numbers or arrays: whether they were "read" from tensors or may be "computed" from such."""
     parameters: Mapping[str, torch.Tensor]
     """Every registered parameter once, by its first path."""
     weights: Sequence[Handle]
-    """Of the parameters and buffers, used or not."""
+    """Handles of the parameters and buffers, used or not."""
     uncounted: Mapping[str, str] = field(default_factory=dict)
-    """Parameter, or module that keeps parameters in a form of its own -> why they cannot be counted."""
+    """Parameter, or module that stores parameters in another form -> why they cannot be counted."""
     unregistered: Mapping[str, int] = field(default_factory=dict)
-    """Module that is not registered (empty where its place is not known) -> how many parameters of it were used."""
+    """Unregistered module (empty where its path is unknown) -> the number of its parameters that were used."""

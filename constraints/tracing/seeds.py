@@ -1,4 +1,4 @@
-"""Seeds of random numbers that the program of a run chose itself."""
+"""Detect seeds of random numbers that the model's code chose itself."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 import torch
 
 _MARK = 0x5BD1_E995_9E37_79B9
-"""No program's seed is another one of these bits away from the seed that was there before."""
+"""The current seed with these bits flipped: a value that no program is expected to choose."""
 _BYTES = 8
-"""Of the seed, with which the state of torch's generator begins; the numbers that it draws follow from the rest."""
+"""Length of the seed at the start of the state of torch's generator; the numbers drawn depend on the rest only."""
 
 
 @contextmanager
 def marked() -> Iterator[int]:
-    """Within it torch's generator says that it has a seed that no program chooses, and draws as before; yields it."""
+    """Within it, torch's generator reports a seed that no program chooses, but draws as before; yields that seed."""
     before = torch.default_generator.initial_seed()
     _say(before ^ _MARK)
     now = torch.default_generator.initial_seed()
@@ -39,7 +39,7 @@ def _say(seed: int) -> None:
 def chosen(given: Sequence[Any], unchosen: int | None) -> list[int]:
     """The seeds that an operation with these arguments draws from, where its program chose them.
 
-    A generator of the program's own has such a seed; torch's has where that is not ``unchosen`` any more.
+    The program's own generators always have such a seed; torch's has one if its seed is no longer ``unchosen``.
     """
     generators = [a for a in given if isinstance(a, torch.Generator)]
     if generators:

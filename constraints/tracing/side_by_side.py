@@ -1,4 +1,4 @@
-"""Parts that lie side by side along spatial axes: what the units of the whole see; no torch."""
+"""The view of a tensor whose parts are next to each other along a spatial axis; no torch."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from constraints.tracing.values import Part
 
 _MISPLACED = "maps laid side by side along a spatial axis"
 Places = npt.NDArray[np.bool_]
-"""Along one axis, whether a part shows at an index."""
+"""For each index of one axis, whether a part is visible there."""
 Interval = tuple[Bound, Bound]
 
 
 class Row(NamedTuple):
-    """One part along one spatial axis: what it sees there, where it was laid, and where it shows."""
+    """One part along one spatial axis: its view, the indices it was written to, and those at which it is visible."""
 
     view: View
     laid: range
     shows: Places
 
     def sees(self, index: int) -> Interval:
-        """What the part sees at an index of the whole, also beyond its end, as if it continued."""
+        """What the part sees at an index of the whole; beyond its ends it is extrapolated."""
         stride = self.view.digits[0].stride if self.view.digits else 0
         return self.view.field.at((index - self.laid.start) // self.laid.step * stride)
 
 
 def listed(rows: Sequence[Row], digit: Digit, crossed: bool) -> View:
-    """Unit by unit: each sees what the parts see that show there."""
+    """The view computed unit by unit: each unit sees what the parts that are visible there see."""
     main = max(rows, key=lambda r: int(r.shows.sum()))
     kept, size = [main], digit.size
     whole = main.view._replace(digits=(digit,))
@@ -45,7 +45,7 @@ def listed(rows: Sequence[Row], digit: Digit, crossed: bool) -> View:
         if not _is_in_place(row, main):
             if int(row.shows.sum()) * 2 >= int(main.shows.sum()) or not _is_at_an_end(row):
                 return unknown(_MISPLACED, whole)
-            continue  # a border that wraps around or reflects
+            continue  # a circular or reflected border
         kept.append(row)
     is_one = all(row.sees(int(i)) == main.sees(int(i)) for row in kept for i in row.shows.nonzero()[0])
     if is_one and main.laid.step == 1 and (map_of_all := _continued(main, digit)) is not None:
@@ -62,7 +62,7 @@ def listed(rows: Sequence[Row], digit: Digit, crossed: bool) -> View:
 
 
 def _continued(main: Row, digit: Digit) -> View | None:
-    """One map, as if it continued where nothing was laid: a border."""
+    """The map of one part, extrapolated to where nothing was written, as a border is."""
     if not main.view.digits:
         return None
     part = {digit.axis: len(main.laid)}
@@ -71,7 +71,7 @@ def _continued(main: Row, digit: Digit) -> View | None:
 
 
 def _is_in_place(row: Row, main: Row) -> bool:
-    """Whether a part is where the main one would see about the same pixels."""
+    """Whether a part is at indices where the extrapolated main part would see about the same pixels."""
     step = max(math.ceil(main.view.jump), 1)
     for i in row.shows.nonzero()[0]:
         (low, high), (first, last) = row.sees(int(i)), main.sees(int(i))
@@ -87,18 +87,18 @@ def _is_at_an_end(row: Row) -> bool:
 
 
 def are_nested(seen: Sequence[Interval]) -> bool:
-    """Whether one of several fields holds all others."""
+    """Whether one of several fields contains all others."""
     low, high = hull(seen)
     return not seen or (low, high) in seen
 
 
 def hull(seen: Sequence[Interval]) -> Interval:
-    """From the first pixel of several fields to the last."""
+    """The interval from the first pixel of several fields to the last."""
     return min((s[0] for s in seen), default=math.inf), max((s[1] for s in seen), default=-math.inf)
 
 
 def bordered(having: Sequence[tuple[int, Part, View]], axes: set[int], shape: Shape) -> View:
-    """Axes that carry several axes or patches: one map with a border, where all else is small."""
+    """The view along axes with several digits (patches, say): one map with a border, if other parts are small."""
     placed = []
     for _, part, view in having:
         placed.append((_size(part, axes, shape), _placed(view, part, shape)))
@@ -112,7 +112,7 @@ def bordered(having: Sequence[tuple[int, Part, View]], axes: set[int], shape: Sh
 
 
 def heap(views: Sequence[View], axes: set[int]) -> View:
-    """Maps in a row that are not parts of one."""
+    """The view of different maps concatenated along a spatial axis: an upper bound."""
     first, *others = [blurred(v, axes, "a concatenation of different maps along a spatial axis") for v in views]
     for view in others:
         first = joined(first, view) or first
@@ -124,7 +124,7 @@ def _size(part: Part, axes: set[int], shape: Shape) -> int:
 
 
 def _placed(view: View, part: Part, shape: Shape) -> View:
-    """A part's view at its place in the whole."""
+    """A part's view, moved to its place in the whole."""
     if view.other is not None:
         places = [_placed(v, part, shape) for v in (view._replace(other=None), view.other)]
         return paired(*places) or view

@@ -1,4 +1,4 @@
-"""Views of what is taken along one tensor axis: windows, paddings, slices, single indices, resamplings; no torch."""
+"""Views after operations along one tensor axis: windows, padding, slices, selection, resampling; no torch."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from constraints.tracing.joining import blurred, of_each_place, reduced
 
 @of_each_place
 def windowed(view: View | None, axis: int, shape: Shape, window: Window) -> View | None:
-    """After a convolution or pooling along a tensor axis of a tensor of shape ``shape``."""
+    """The view after a convolution or pooling along one axis of a tensor of shape ``shape``."""
     if view is None or (window.changes_nothing and window.size == shape[axis]):
         return view
     if len(view.digits) == 1 and view.digits[0].axis != axis:
         return view
-    if view.digits == ((axis, 1, shape[axis], 1, 0),) and not view.swept:  # the plain case, which is nearly every one
+    if view.digits == ((axis, 1, shape[axis], 1, 0),) and not view.swept:  # the usual case
         field = view.field.window(window.kernel, window.dilation, -window.padding).every(window.stride)
         return View(
             field, (Digit(axis, 1, window.size, 1),), view.pooled, view.unknown, view.extent, False, view.blurred
@@ -35,12 +35,12 @@ def windowed(view: View | None, axis: int, shape: Shape, window: Window) -> View
 
 
 def _is_in_patches(view: View, at: int) -> bool:
-    """Whether a digit counts inside patches, which others of larger steps count."""
+    """Whether a digit counts inside patches, and another digit, with larger steps, counts the patches."""
     return any(abs(d.stride) > abs(view.digits[at].stride) for d in view.digits)
 
 
 def _windowed_in_patches(view: View, at: int, window: Window) -> View:
-    """After a window that slides inside patches: beyond a patch's border is padding, and not the next patch."""
+    """The view after a window that slides inside patches: beyond a patch's border is padding, not the next patch."""
     d = view.digits[at]
     outer = [o for o in view.digits if abs(o.stride) > abs(d.stride)]
     finer = [o for o in view.digits if o not in outer and o is not d]
@@ -63,11 +63,11 @@ def _windowed_in_patches(view: View, at: int, window: Window) -> View:
 
 @of_each_place
 def shifted(view: View | None, axis: int, shape: Shape, by: int, size: int) -> View | None:
-    """After a tensor axis was padded by ``by`` indices in front (cropped where negative) to ``size`` in all."""
+    """The view after an axis was padded by ``by`` indices in front (cropped if negative) to a total of ``size``."""
     on = [d for d in view.digits if d.axis == axis] if view else []
     if view is None or not on or (len(on) == 1 and is_plain(on[0], shape)):
         return windowed(view, axis, shape, Window(padding=by, size=size))
-    if by >= 0 and size >= by + shape[axis]:  # a border beside places that several digits count
+    if by >= 0 and size >= by + shape[axis]:  # a border around places that several digits count
         return view._replace(digits=tuple(d._replace(offset=d.offset + by) if d in on else d for d in view.digits))
     if by <= 0 and size - by <= shape[axis]:
         return sliced(view, shape, Cut(axis, -by, 1, size))
@@ -76,7 +76,7 @@ def shifted(view: View | None, axis: int, shape: Shape, by: int, size: int) -> V
 
 @of_each_place
 def sliced(view: View | None, shape: Shape, cut: Cut) -> View | None:
-    """After taking a part of a tensor axis."""
+    """The view after taking a part of a tensor axis."""
     axis, start, step, size = cut[:4]
     if view is None or (step == 1 and start == 0 and size == shape[axis]):
         return view
@@ -88,14 +88,14 @@ def sliced(view: View | None, shape: Shape, cut: Cut) -> View | None:
         return part and without_idle(part)
     if step == 1 and all(_on_block(d, shape[axis], start, size) for d in digits):
         return view._replace(digits=tuple(_reoffset(d, start) if d.axis == axis else d for d in view.digits))
-    if all(start + size <= d.offset for d in digits):  # the border alone, where a class token is, say
+    if all(start + size <= d.offset for d in digits):  # only the border, such as a class token
         return reduced(view, [axis])
     return blurred(view, [axis], "a slice that cuts across a spatial axis")
 
 
 @of_each_place
 def selected(view: View | None, axis: int, index: int) -> View | None:
-    """After picking one index of a tensor axis (which stays, of size 1)."""
+    """The view after selecting one index of a tensor axis (which is kept, with size 1)."""
     if view is None or not view.digits:
         return view
     field, kept, pooled, is_part = view.field, [], view.pooled, view.is_part
@@ -105,7 +105,7 @@ def selected(view: View | None, axis: int, index: int) -> View | None:
             kept.append(d)
         elif 0 <= (index - d.offset) // d.inner < d.size or d.offset == 0:
             field = field.window(1, 1, (index - d.offset) // d.inner % d.size * d.stride)
-        else:  # in the border, where a class token is, say
+        else:  # in the border, such as a class token
             field, pooled = field.window(d.size, d.stride), "other"
     is_part = is_part and not kept
     return normal(view._replace(field=field, digits=tuple(kept), pooled="" if kept else pooled, is_part=is_part))
@@ -129,7 +129,7 @@ def plain(view: View | None, axis: int, shape: Shape) -> View | None:
 
 @of_each_place
 def resampled_axis(view: View | None, axis: int, shape: Shape) -> View | None:
-    """The view made ready for a resampling along a tensor axis: one digit, of stride 1."""
+    """The view prepared for a resampling along a tensor axis: with one digit, of stride 1."""
     view = plain(view, axis, shape)
     if view is None or not any(d.axis == axis for d in view.digits):
         return view
@@ -140,7 +140,7 @@ def resampled_axis(view: View | None, axis: int, shape: Shape) -> View | None:
 
 @of_each_place
 def adaptive_pooled(view: View | None, axis: int, shape: Shape, output: int) -> View | None:
-    """After an adaptive pooling of a tensor axis to ``output`` units."""
+    """The view after an adaptive pooling of a tensor axis to ``output`` units."""
     view = resampled_axis(view, axis, shape)
     if view is None or not any(d.axis == axis for d in view.digits):
         return view
@@ -148,7 +148,7 @@ def adaptive_pooled(view: View | None, axis: int, shape: Shape, output: int) -> 
 
 
 def _on_block(digit: Digit, axis_size: int, start: int, size: int) -> bool:
-    """Whether a slice keeps whole turns of the digit."""
+    """Whether a slice keeps whole cycles of the digit."""
     block = digit.inner * digit.size
     first = start - digit.offset
     if digit.offset or block < axis_size < 2 * block:

@@ -1,4 +1,5 @@
-"""Read the structure of a network off its recorded calls: stages, pairs, pools, the map that is judged."""
+"""Derive the structure of a network from its recorded calls: main path, separable pairs, pools, the map whose receptive
+field is reported."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ def distinct(calls: Iterable[Call]) -> list[Call]:
 
 
 def separable_pairs(calls: Iterable[Call]) -> tuple[set[Key], dict[Key, set[Key]]]:
-    """Depthwise layers that reach a pointwise one, and for each pointwise layer the depthwise ones it ends."""
+    """The depthwise layers that reach a pointwise one, and pointwise layer -> the depthwise ones that reach it."""
     ends: dict[Key, set[Key]] = {}
     for call in calls:
         if call.pairs:
@@ -27,13 +28,13 @@ def separable_pairs(calls: Iterable[Call]) -> tuple[set[Key], dict[Key, set[Key]
 def main_path(outputs: Iterable[Value], ends: dict[Key, set[Key]]) -> tuple[Place, ...]:
     """The convolutions of the deepest chain from input to output, first to last, each layer once.
 
-    ``ends`` are the depthwise layers that each pointwise one ends: such a pair is one convolution.
+    ``ends`` is pointwise layer -> the depthwise layers that reach it: such a pair is one convolution.
     """
     paths = [v.flow.path for v in outputs if v.flow.path is not None]
     node: Path | None = max(paths, key=lambda p: p[:2], default=None)
     nodes: dict[Key, Path] = {}
     while node is not None:
-        nodes.pop(node.call.key, None)  # the first call of a layer counts, and the walk goes backwards
+        nodes.pop(node.call.key, None)  # the first call of a layer counts; the walk goes backwards
         nodes[node.call.key] = node
         node = node.before
     return tuple(_place(n, ends, nodes) for n in reversed(nodes.values()))
@@ -64,15 +65,15 @@ def linear_heads(outputs: Iterable[Value]) -> list[Call]:
 
 
 def judged_by_pool(outputs: Sequence[Value]) -> list[Head]:
-    """The global poolings of whose maps the last one is judged."""
+    """The global poolings whose maps are candidates for the reported receptive field."""
     return [h for h in global_pools(outputs) if h.is_last and h.kind in ("mean", "max", "sum")]
 
 
 def judged_map(outputs: Sequence[Value]) -> Value | None:
     """The last map before global pooling; where nothing is pooled globally, the last with all its spatial axes.
 
-    It is the one that the outputs come from: where what an output sees is not known, or was not on its way to it, no
-    earlier map is judged in its place.
+    It is the map that the outputs are computed from: if an output's field is unknown, or was unknown on the path to it,
+    no earlier map is used instead.
     """
     lost = next((m for v in outputs if (m := _judged_for(v)) is not None and is_unknown(m)), None)
     found = lost or _latest(outputs)
@@ -86,7 +87,7 @@ def _judged_for(output: Value) -> Value | None:
 
 
 def _latest(outputs: Sequence[Value]) -> Value | None:
-    pooled = [h.map for h in judged_by_pool(outputs) if h.map is not None]  # a head on an early map may come last
+    pooled = [h.map for h in judged_by_pool(outputs) if h.map is not None]  # an auxiliary head may run last
     maps = pooled or [v.flow.map for v in outputs if v.flow.map is not None]
     return max(maps, key=lambda m: m.index, default=None)
 

@@ -53,7 +53,7 @@ _HIDDEN = {
     "layers": (*_OF_THE_CALLS, "fully_connected"),
     "maxima": ("max_pools",),
 }
-"""What an operation that is not known may hold -> the metrics that it makes unknown."""
+"""What an unknown operation may contain -> the metrics that it makes unknown."""
 _FLAT_AXES = 2
 _NO_MAP = "no map with spatial axes leads from the input to the output"
 _NO_TENSOR = "the forward method returns no tensor: return the output"
@@ -61,21 +61,21 @@ _NO_TENSOR = "the forward method returns no tensor: return the output"
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """Everything that a run showed, in plain values."""
+    """Everything found out from a run, in plain values."""
 
     metrics: Metrics
     layers: tuple[Layer, ...]
     output: tuple[int, ...]
     """Shape of the (first) output without the batch axis."""
     rows: int
-    """How many rows one sample gives: 1, unless the network mixes the batch axis with others."""
+    """Number of output rows for one sample: 1, unless the network mixes the batch axis with others."""
     path: tuple[Place, ...]
     """The convolutions of the main path, from which the stages follow."""
     with_pool: tuple[int, ...]
-    """The receptive field of the globally pooled unit, per axis, which decides nothing; empty without such a pool."""
+    """The receptive field of the globally pooled unit, per axis, for information only; empty without such a pool."""
     warnings: tuple[str, ...]
     unknown: Mapping[str, str]
-    """Metric -> why it cannot be known; its value is ``None`` then."""
+    """Metric -> why it is unknown; its value is then ``None``."""
     responsible: Mapping[str, tuple[str, ...]]
     """Metric -> the layers that it counts or is about."""
 
@@ -102,7 +102,7 @@ def summarise(known: Propagation) -> Summary:
     field = _field(spatial)
     unknown = _unknown(known, judged, field)
     depthwise = [c for c in convs if c.is_depthwise]
-    dilated = distinct([c for c in all_convs if c.is_dilated])  # some call of a layer is, be it not the first
+    dilated = distinct([c for c in all_convs if c.is_dilated])  # a layer counts if any of its calls is dilated
     sizes = [(p.numel(), p.requires_grad) for p in parameters]
     in_all, int8 = sum([n for n, _ in sizes]), weight_bytes_int8(parameters)
     metrics: dict[str, Any] = {
@@ -164,7 +164,7 @@ def _names(calls: Iterable[Call]) -> tuple[str, ...]:
 
 
 def _spatial(known: Propagation, value: Value | None) -> list[View]:
-    """The map's views along the axes of the first input that it depends on, and is a map along where it is one."""
+    """The map's views along the axes of the first input that it depends on (one where it is still a map, if any)."""
     if value is None:
         return []
     found = [[v for i in span if (v := value.views[i]) is not None] for span in known.spans]
@@ -173,7 +173,7 @@ def _spatial(known: Propagation, value: Value | None) -> list[View]:
 
 
 def _along_the_map(views: list[View]) -> list[View]:
-    """Without axes that were pooled or mixed before, where two or more are left: frames that became channels, say."""
+    """Without axes that were pooled or mixed before (frames merged into channels, say), if two or more are left."""
     left = [v for v in views if v.digits or v.is_unit or v.is_lost or v.blurred]
     return left if len(left) >= _FLAT_AXES else views
 
@@ -185,7 +185,7 @@ def _field(spatial: Sequence[View]) -> tuple[int, ...] | None:
 
 
 def _with_pool(spatial: Sequence[View]) -> tuple[int, ...]:
-    """The field of all units of a map together, which a global pool of it sees."""
+    """The field of all units of a map together, that is, of a global pool over it."""
     return tuple(round(v.size + (v.units - 1) * v.jump) for v in spatial)
 
 
@@ -230,14 +230,14 @@ def _layers(known: Propagation, calls: Sequence[Call]) -> tuple[Layer, ...]:
     place = _Place()
     for call in calls:
         views = call.out.views if call.out else ()
-        if views is not seen:  # norms and activations hand their input's views on
+        if views is not seen:  # norms and activations share their input's views
             seen, place = views, _place(_with_one_field(_spatial(known, call.out)))
         layers.append(_layer(call, place))
     return tuple(layers)
 
 
 def _with_one_field(spatial: Sequence[View]) -> Sequence[View]:
-    """The axes of a map where each unit sees one field along all of them; empty where it does not."""
+    """The views of a map if all units have the same field along every axis; else empty."""
     maps = [v for v in spatial if v.is_live and not v.blurred and v.other is None]
     return spatial if maps and all(v in maps or v.is_unit for v in spatial) else ()
 
@@ -251,7 +251,7 @@ def _place(spatial: Sequence[View]) -> _Place:
 
 
 def _layer(call: Call, place: _Place) -> Layer:
-    layer = object.__new__(Layer)  # whose constructor sets field by field, past the lock of a frozen value
+    layer = object.__new__(Layer)  # avoids the slow constructor of a frozen dataclass
     vars(layer).update(
         name=call.name_or_label,
         op=call.label,
@@ -279,9 +279,9 @@ def _warnings(known: Propagation, judged: Value | None, unknown: Mapping[str, st
 
 
 def _reasons(known: Propagation, unknown: Mapping[str, str]) -> list[str]:
-    """What operations left unknown, and what was only handed on to an output; a second one of a place adds nothing."""
+    """The reasons that operations left something unknown, and those that only reached an output; one for each place."""
     named = {reason.split(": ")[0] for reason in known.outcomes.reasons}
-    of_calls = (reason for name, reason in unknown.items() if name not in _OF_PARAMS)  # of those the remarks speak
+    of_calls = (reason for name, reason in unknown.items() if name not in _OF_PARAMS)  # the remarks report those
     handed_on = (reason for reason in of_calls if reason.split(": ")[0] not in named)
     return list(dict.fromkeys([*known.outcomes.reasons, *handed_on]))
 

@@ -1,4 +1,4 @@
-"""The handle of each tensor that a run meets: of a parameter, of one of the run, of a constant from outside."""
+"""The handle of each tensor in a run: a parameter, a tensor made in the run, or a constant from outside."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from constraints.tracing.postponed import Postponed
 from constraints.tracing.registry import Registry, memory_of, new_handle
 
 HANDLE = "_traced_handle"
-"""The attribute of a tensor that is its handle, but for registered ones."""
+"""The attribute of a tensor that contains its handle; registered tensors have none."""
 
 
 class TensorHandles:
-    """The handles of a run; each tensor carries its own, so that no memory is held."""
+    """The handles of a run, each attached to its tensor, so that no tensor is kept alive."""
 
     def __init__(
         self, run: Recorder, modules: Mapping[str, nn.Module], registry: Registry, postponed: Postponed
     ) -> None:
-        """Begin with those of the registered tensors; ``run`` is that of the handles."""
+        """Begin with the handles of the registered tensors; ``run`` is the recorder of the handles."""
         self.weights = registry.handles
         self.overwritten = Overwritten(registry)
         self._run, self._registry, self._postponed = run, registry, postponed
@@ -57,7 +57,7 @@ class TensorHandles:
         return handle
 
     def made(self, tensor: torch.Tensor, shape: Shape) -> Handle:
-        """The handle of a result, which is a new one where no argument was written to."""
+        """The handle of a result; a new one if no argument was written to."""
         held = tensor.__dict__
         handle: Handle | None = held.get(HANDLE) or self.weights.get(id(tensor))
         if handle is None or handle.run is not self._run:
@@ -65,7 +65,7 @@ class TensorHandles:
         return handle
 
     def given(self, args: Sequence[Any], places: Sequence[int], found: list[Handle]) -> list[Any]:
-        """The arguments by place with handles, which are noted in ``found``; only those at ``places`` hold tensors."""
+        """The positional arguments with handles, also added to ``found``; only those at ``places`` contain tensors."""
         held, weights = list(args), self.weights
         if places and places[-1] >= len(held):
             places = [at for at in places if at < len(held)]
@@ -84,7 +84,7 @@ class TensorHandles:
         return held
 
     def named(self, kwargs: Mapping[str, Any], operator: Operator, inputs: list[Handle]) -> dict[str, Any]:
-        """The arguments by name; what is only written to is no input."""
+        """The keyword arguments with handles; what is only written to is not added to ``inputs``."""
         read = {k: v for k, v in kwargs.items() if k not in operator.writes}
         named = dict(zip(read, self._held(read.values(), inputs), strict=True))
         out = {k: v for k, v in kwargs.items() if k in operator.writes}
@@ -98,7 +98,7 @@ class TensorHandles:
         outputs: list[Handle],
         shapes: list[Shape],
     ) -> Sequence[Handle]:
-        """The handles of what was written to, which are outputs too where the operation is not known."""
+        """The handles of tensors that were written to; they are outputs too if the operation is unknown."""
         given = [kwargs.get(w) if isinstance(w, str) else args[w] if w < len(args) else None for w in operator.writes]
         found: list[Handle] = []
         for tensor in tensors_among(given):
@@ -110,7 +110,7 @@ class TensorHandles:
         return found
 
     def _held(self, args: Iterable[Any], found: list[Handle]) -> list[Any]:
-        """The arguments with handles in place of tensors, which are noted in ``found`` too."""
+        """The arguments with handles in place of tensors; the handles are also added to ``found``."""
         held: list[Any] = []
         for a in args:
             if isinstance(a, torch.Tensor):
@@ -124,7 +124,7 @@ class TensorHandles:
         return held
 
     def _trace_back(self, tensor: torch.Tensor, handle: Handle) -> None:
-        """Say where a tensor comes from that no recorded operation made."""
+        """Record the origin of a tensor that no recorded operation made."""
         shared = self._registry.memories.get(memory_of(tensor))
         if shared:
             handle.tied = self.weights[id(shared[0])]
@@ -137,11 +137,11 @@ class TensorHandles:
 
     @property
     def outside(self) -> Sequence[torch.Tensor]:
-        """The tensors from outside that the run met, the inputs among them."""
+        """The tensors from outside that the run used, the inputs included."""
         return self.overwritten.outside
 
     def undo(self) -> None:
-        """Write back what the run overwrote, and take the handles off tensors that live longer than it."""
+        """Restore what the run overwrote, and remove the handles from tensors that outlive it."""
         self.overwritten.restore()
         for tensor in self.outside:
             tensor.__dict__.pop(HANDLE, None)

@@ -1,7 +1,7 @@
-"""Memory of the shape and layout that an operation's result has, without the result: a rule for each operation.
+"""Allocate memory with the shape and layout of an operation's result, without computing it: a rule for each operation.
 
-A rule takes the arguments, and whether the operation writes to the first of them. It gives None where anything is
-not as it nearly always is: other dtypes, devices and layouts, arguments left out or refused. Then the operation runs.
+A rule takes the arguments, and whether the operation writes to the first of them. It returns None for anything
+unusual: other dtypes, devices and layouts, arguments that are missing or invalid. Then the operation itself runs.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ _DTYPES = (torch.float32, torch.float64)
 _NUMBERS = (int, float)
 _STRIDED = torch.strided
 _PLANE, _MAP = 2, 4
-"""Axes of a map, and of a batch of maps with channels."""
+"""Numbers of axes of a map, and of a batch of maps with channels."""
 _CONVOLUTION = (None, None, None, [1, 1], [0, 0], [1, 1], 1)
 _POOL: tuple[Any, ...] = (None, None, [], [0, 0], [1, 1], False)
-"""The arguments of a convolution, and of a pooling, where they are left out."""
+"""Default arguments of a convolution and of a pooling."""
 _MOST = 10_000
 
-_storage = torch._C.TensorBase.untyped_storage  # not the one that is watched
+_storage = torch._C.TensorBase.untyped_storage  # the original, not the watched one
 
 
 @lru_cache(_MOST)
 def _strides(shape: Shape) -> Shape | None:
-    """Those of a tensor that is laid out plainly; None of an empty one."""
+    """The strides of a contiguous tensor of this shape; None for an empty one."""
     steps, step = [], 1
     for size in reversed(shape):
         steps.append(step)
@@ -39,7 +39,7 @@ def _strides(shape: Shape) -> Shape | None:
 
 
 def _is_plain(tensor: Any, dtype: torch.dtype) -> bool:
-    """Whether a tensor is one of numbers of ``dtype``, laid out as torch lays out what it makes of such."""
+    """Whether a tensor has this ``dtype`` and the default layout of torch's results."""
     return (
         tensor.__class__ in _KINDS
         and tensor.dtype is dtype
@@ -50,7 +50,7 @@ def _is_plain(tensor: Any, dtype: torch.dtype) -> bool:
 
 
 def _is_vector(tensor: Any, dtype: torch.dtype, length: int) -> bool:
-    """Whether a tensor has one number for each of ``length`` channels, or is left out."""
+    """Whether a tensor is a vector of ``length`` elements, or None."""
     return tensor is None or (
         tensor.__class__ in _KINDS
         and tensor.dtype is dtype
@@ -71,15 +71,15 @@ def _pointwise(args: Sequence[Any], in_place: bool) -> Any:
         if not isinstance(other, torch.Tensor) or other.shape != first.shape or not _is_plain(other, dtype):
             return None
         if in_place and _storage(first).data_ptr() == _storage(other).data_ptr():
-            return None  # torch refuses some of these
+            return None  # torch raises an error for some of these
     return first if in_place else torch.empty_like(first)
 
 
 @lru_cache(_MOST)
 def _places(size: Shape, kernel: Shape, numbers: tuple[int, ...]) -> tuple[int, ...]:
-    """How many places windows have along the last two axes; ``numbers`` are strides, paddings and dilations.
+    """The numbers of window positions along the last two axes; ``numbers`` are strides, paddings and dilations.
 
-    Empty where torch refuses them, or repeats one that is given once.
+    Empty if torch would raise an error for them, or if a number is given once for both axes.
     """
     if len(numbers) != 3 * _PLANE:
         return ()

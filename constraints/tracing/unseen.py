@@ -1,4 +1,4 @@
-"""Whether a model's code has ways to the memory of tensors that no operation, and no watched method, shows."""
+"""Whether a model's code can access the memory of tensors without an operation or a watched method."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _MEMORY = "_C TensorBase _python_dispatch _op_dk redispatch to_dlpack _to_dlpack
 _AT_RUN_TIME = "importlib import_module attrgetter methodcaller __getattribute__ __builtins__ builtins"
 _LANGUAGES = "ctypes cffi cupy numba triton cpp_extension load_inline load_library"
 _WAYS = frozenset(f"{_MEMORY} {_LANGUAGES}".split())
-"""Names in code, or of packages, that are those of memory itself, of what lets operations run unseen."""
+"""Names in code, or of packages, that give access to memory or let operations run unseen."""
 _NAMES = _WAYS | frozenset(_AT_RUN_TIME.split())
-"""The same, and names in code of what finds things by names that are made at run time."""
+"""The same, with names of functions that look things up by names made at run time."""
 _COMPUTING = frozenset([eval, exec, compile, __import__, vars, globals, locals, getattr])
-"""Functions that come to whatever a text names that is made at run time."""
+"""Functions that can reach any object by a string made at run time."""
 _COMPUTING_NAMES = frozenset(function.__name__ for function in _COMPUTING)
 _OWNERS = ("torch._C", "torch.utils._python_dispatch")
-"""Modules whose objects do so under any name."""
+"""Modules whose objects can do so under any name."""
 _KNOWN = frozenset(["torch", "torchvision", "numpy", "constraints", "nas", *sys.stdlib_module_names]) - _WAYS
-"""Packages whose code is not read: what of it gives memory away is watched."""
+"""Packages whose code is not searched: their functions that give access to memory are watched."""
 _BETWEEN = frozenset(["CACHE", "PUSH_NULL", "RESUME", "EXTENDED_ARG", "NOP"])
 _CALLS = frozenset(["CALL", "PRECALL", "KW_NAMES"])
 _SELF = "self"
@@ -38,9 +38,9 @@ _judged: WeakKeyDictionary[type, bool] = WeakKeyDictionary()
 
 
 def has_ways(modules: Iterable[nn.Module]) -> bool:
-    """Whether the code of modules, or code that it refers to, names a way to read or write memory unseen.
+    """Whether the code of modules, or code that it refers to, can read or write memory unseen.
 
-    A program of TorchScript is one: it turns tensors into numbers by itself.
+    A TorchScript program can: it converts tensors to numbers itself.
     """
     kinds: dict[type, None] = {}
     for module in modules:
@@ -60,16 +60,16 @@ def _kind_has(kind: type) -> bool:
 
 
 def _have(begin: Iterable[Any]) -> bool:
-    """Whether the code of functions and classes, or of those that it names, has a way."""
+    """Whether the code of functions and classes, or of those that it refers to, can do so."""
     return any(_names_way(code) or _computes_names(code) or any(map(_is_way, named)) for code, named in walked(begin))
 
 
 def walked(
     begin: Iterable[Any], runs: Callable[[Any, types.FunctionType], bool] = lambda thing, function: True
 ) -> Iterator[tuple[types.CodeType, Sequence[Any]]]:
-    """The code of functions and classes, and of those that it names, each with what its names refer to.
+    """The code of functions and classes, and of those that it refers to, each with the objects that its names refer to.
 
-    ``runs`` says of a class, or a function, and one of its functions whether that is among them.
+    ``runs`` takes a class or function and one of its functions, and says whether that one is included.
     """
     seen: dict[int, Any] = {}
     found = list(begin)
@@ -86,16 +86,15 @@ def walked(
 
 
 def _names_way(code: types.CodeType) -> bool:
-    """Whether a name or a text in code is that of a way."""
+    """Whether a name or a string in code is one of ``_WAYS``."""
     texts = [text for text in code.co_consts if isinstance(text, str)]
     return any(not _NAMES.isdisjoint(name.split(".")) for name in (*code.co_names, *texts))
 
 
 def _computes_names(code: types.CodeType) -> bool:
-    """Whether code looks something up by a name that it makes at run time.
+    """Whether code looks up something by a name that it makes at run time.
 
-    ``getattr`` with a name that is written out is no more than that name, and on ``self`` it finds what is looked at
-    anyway.
+    ``getattr`` with a literal name is the same as that name, and on ``self`` it finds what is searched anyway.
     """
     if _COMPUTING_NAMES.isdisjoint(code.co_names):
         return False
@@ -103,7 +102,7 @@ def _computes_names(code: types.CodeType) -> bool:
     for at, step in enumerate(steps):
         if step.opname in {"LOAD_GLOBAL", "LOAD_NAME"} and step.argval in _COMPUTING_NAMES:
             following = steps[at + 1 :]
-            first = following[0].argval  # two names where one instruction loads both
+            first = following[0].argval  # a tuple of two names where one instruction loads both
             is_on_self = following[0].opname.startswith("LOAD_FAST") and (first == _SELF or first[:1] == (_SELF,))
             if step.argval != getattr.__name__ or not (is_on_self or _is_written_out(following)):
                 return True
@@ -111,7 +110,7 @@ def _computes_names(code: types.CodeType) -> bool:
 
 
 def _is_written_out(steps: Sequence[dis.Instruction]) -> bool:
-    """Whether the arguments that follow are a variable or an attribute, a text, and at most one plain default."""
+    """Whether the next arguments are a variable or an attribute, a literal string, and at most one simple default."""
     rest = list(dropwhile(lambda step: step.opname in {"LOAD_ATTR", "LOAD_METHOD"}, steps[1:]))
     names = [step.opname for step in rest[:3]]
     is_plain = steps[0].opname.startswith("LOAD_") and names[0] == "LOAD_CONST"
@@ -119,7 +118,7 @@ def _is_written_out(steps: Sequence[dis.Instruction]) -> bool:
 
 
 def _given(function: types.FunctionType) -> Iterator[Any]:
-    """What a function has of the place where it was made: default values, and variables around it."""
+    """The values stored with a function: defaults and closure variables."""
     yield from (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
     for cell in function.__closure__ or ():
         with suppress(ValueError):  # empty
@@ -127,7 +126,7 @@ def _given(function: types.FunctionType) -> Iterator[Any]:
 
 
 def _named(code: types.CodeType, file: Mapping[str, Any]) -> Iterator[Any]:
-    """What the names of code mean: in its file, and in the modules that it names there."""
+    """The objects that the names of code refer to: in its file, and in the modules that it names there."""
     for name in code.co_names:
         value = file.get(name)
         if value is not None:
@@ -137,7 +136,7 @@ def _named(code: types.CodeType, file: Mapping[str, Any]) -> Iterator[Any]:
 
 
 def functions(thing: Any) -> Iterator[types.FunctionType]:
-    """A function, or the methods of a class; none of a package that is known."""
+    """A function, or the methods of a class; none for a package whose code is not searched."""
     if is_known(getattr(thing, "__module__", None)):
         return
     things = [thing]
@@ -149,15 +148,15 @@ def functions(thing: Any) -> Iterator[types.FunctionType]:
 
 
 def is_known(module: str | None) -> bool:
-    """Whether a module is of a package whose code is not read."""
+    """Whether a module belongs to a package whose code is not searched."""
     return module is not None and module.partition(".")[0] in _KNOWN
 
 
 def _is_way(value: Any) -> bool:
-    """Whether an object is, or is part of, what sees memory by itself."""
+    """Whether an object gives access to memory, or is part of a module that does."""
     if isinstance(value, types.ModuleType):
         return not _WAYS.isdisjoint(value.__name__.split(".")) or _is_compiled(value.__name__)
-    if isinstance(value, types.BuiltinFunctionType) and value in _COMPUTING:  # under another name, or handed on
+    if isinstance(value, types.BuiltinFunctionType) and value in _COMPUTING:  # under another name, or passed as a value
         return True
     owner = getattr(value, "__module__", None)
     if not isinstance(owner, str):
@@ -168,7 +167,7 @@ def _is_way(value: Any) -> bool:
 
 
 def _is_compiled(module: str) -> bool:
-    """Whether a module is a user's, in another language: whatever it does to a tensor is not seen."""
+    """Whether a module is a user's compiled extension: what it does to a tensor is not seen."""
     spec = getattr(sys.modules.get(module), "__spec__", None)
     return not is_known(module) and isinstance(getattr(spec, "loader", None), ExtensionFileLoader)
 

@@ -1,4 +1,4 @@
-"""What is known of each tensor of a traced run, and of each call that made one; no torch."""
+"""What is known of each tensor of a traced run, and of the call that made it; no torch."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ CONVOLUTIONS = ("convolution", "_convolution", "conv1d", "conv2d", "conv3d")
 Views = tuple[View | None, ...]
 """One for each spatial axis of each input; None where the tensor does not depend on that input."""
 Region = Mapping[int, range]
-"""A part of a tensor: the indices along each axis that it does not fill."""
+"""A region of a tensor: axis -> indices, for each axis that the region does not fill."""
 Key = tuple[object, ...]
-"""What makes two calls the same layer."""
+"""Two calls with the same key are the same layer."""
 
 
 class Part(NamedTuple):
-    """A tensor laid into a part of another: its views have the axes of the whole, and count along them within it."""
+    """A tensor written into a region of another; its views have the axes of the whole, indexed within the region."""
 
     region: Region
     views: Views
@@ -27,7 +27,7 @@ class Part(NamedTuple):
 
 
 class Picked(NamedTuple):
-    """Places of one axis of a map that were picked one by one and added."""
+    """Places of one axis of a map that were selected one by one and added."""
 
     whole: Value
     axis: int
@@ -42,11 +42,11 @@ class Path(NamedTuple):
     call: Call
     before: Path | None
     dilated: int = 0
-    """How many places of the chain are dilated."""
+    """The number of dilated places in the chain."""
 
     @property
     def is_dilated(self) -> bool:
-        """Whether its last place is: the call, or one of a branch beside it."""
+        """Whether its last place is dilated: the call, or one in a parallel branch."""
         return self.dilated > (self.before.dilated if self.before else 0)
 
 
@@ -63,10 +63,10 @@ class Head:
     map: Value | None = None
     """The map that was pooled."""
     is_last: bool = True
-    """Whether no map continues beside it (one does where a branch is pooled and concatenated)."""
+    """Whether no map continues in parallel (one does if a pooled branch is concatenated with it)."""
 
     def inside(self) -> Head:
-        """The same pooling, of a branch inside the network."""
+        """The same pooling, marked as that of a branch inside the network."""
         return replace(self, is_last=False) if self.is_last else self
 
 
@@ -74,30 +74,30 @@ class Flow(NamedTuple):
     """What a tensor inherits from the calls that led to it."""
 
     origin: object = None
-    """Tensors of one origin are pointwise functions of one tensor (an activation written out, a norm by hand)."""
+    """Tensors with the same origin are pointwise functions of one tensor (a hand-written activation or norm)."""
     depthwise: frozenset[Key] = frozenset()
-    """Depthwise convolutions that nothing but norms, activations, concatenation and permutes followed."""
+    """Depthwise convolutions followed only by norms, activations, concatenation and permutes so far."""
     path: Path | None = None
     heads: frozenset[Head] = frozenset()
     context: bool = False
-    """Whether a gate or an attention brought in the whole map."""
+    """Whether a gate or an attention added global context."""
     map: Value | None = None
-    """The latest map with every spatial axis on a tensor axis of its own that this one was computed from."""
+    """The latest map, with its own tensor axis for every spatial axis, that this tensor was computed from."""
     whole: Value | None = None
-    """The map of which some spatial axes have been pooled and others not yet."""
+    """The map before pooling, while some of its spatial axes are pooled and others are not yet."""
     total: float = 0.0
-    """Over how many units a global sum was taken, divided by what it was divided by since; 0 where none is left."""
+    """Number of units of a global sum, over the constant it was divided by since; 0 where there is no sum."""
     poison: frozenset[str] = frozenset()
-    """Why what led here cannot be known."""
+    """Why something on the path to this tensor is unknown."""
     scale: float = 1.0
-    """By which constants the elements were multiplied, before any sum."""
+    """Product of the constants that the elements were multiplied by before any sum."""
     picked: Picked | None = None
-    """Of places of an axis that were picked one by one: which were added up."""
+    """For places of an axis that were selected one by one: those added so far."""
 
 
 @dataclass(slots=True, eq=False)
 class Storage:
-    """The life of one piece of memory: bytes in float32, the call that made it, the last call that read it."""
+    """The lifetime of one piece of memory: bytes in float32, the call that made it, the last call that read it."""
 
     size_bytes: int
     born: int
@@ -106,7 +106,7 @@ class Storage:
     int8_bytes: int = 0
     """Bytes where each real number takes one."""
     operands: tuple[Storage, ...] = ()
-    """Of the result of an elementwise operation: its operands of the same shape, which it may be written over."""
+    """For the result of an elementwise operation: its operands of the same shape, whose memory it may reuse."""
 
 
 @dataclass(slots=True, eq=False)
@@ -122,9 +122,9 @@ class Value:
     params: frozenset[str] = frozenset()
     """The parameters that it was computed from, where no input was involved."""
     parts: tuple[Part, ...] = ()
-    """What it was put together of, where that was several tensors."""
+    """The parts it was assembled from, if there are several."""
     fill: float | None = None
-    """Of a constant whose elements are all one number: that number."""
+    """For a constant with equal elements: their value."""
 
     @property
     def depends(self) -> bool:
@@ -133,7 +133,7 @@ class Value:
 
     @property
     def is_weight(self) -> bool:
-        """Whether it was there before the run, registered or not, or was made of parameters."""
+        """Whether it existed before the run, registered or not, or was computed from parameters only."""
         return not self.depends and (self.storage is None or bool(self.params))
 
     @property
@@ -143,12 +143,12 @@ class Value:
 
     @property
     def is_local(self) -> bool:
-        """Whether it is so, and not only the places within its patches are left."""
+        """Whether it is live along some axis, and not only by the places within its patches."""
         return any(v is not None and v.is_local for v in self.views)
 
 
 class Call:
-    """One operation of the run: what it was called with, and what its rule found out."""
+    """One operation of the run: its arguments, and the findings of its rule."""
 
     label: str = ""
     params: int = 0
@@ -163,7 +163,7 @@ class Call:
     pairs: frozenset[Key] = frozenset()
     """The depthwise layers that this pointwise one makes separable."""
 
-    def __init__(  # noqa: PLR0917  # one is made for every operation that runs
+    def __init__(  # noqa: PLR0917  # positional for speed: one is made for every operation
         self,
         index: int,
         op: str,
@@ -175,7 +175,7 @@ class Call:
         inputs: list[Value],
         shape: Shape = (),
     ) -> None:
-        """Begin with what was called; ``names`` gives the place of each argument in the operation's schema."""
+        """``names`` gives the position of each argument in the operation's schema."""
         self.index = index
         self.op = op
         self.name = name
@@ -187,31 +187,31 @@ class Call:
         self.shape = shape
         self.tags: set[str] = set()
         self.parts: dict[int, tuple[Part, ...]] = {}
-        """Result -> what it was put together of, where that was several tensors."""
+        """Number of a result -> the parts it was assembled from, if there are several."""
 
     def but(self, **changes: Any) -> Call:
-        """The same call with other values."""
+        """The same call with some attributes changed."""
         other = object.__new__(Call)
         vars(other).update(vars(self), **changes)
         return other
 
     def arg(self, name: str, default: Any = None) -> Any:
         """The argument of that name in the operation's schema."""
-        if self.kwargs and name in self.kwargs:  # first, as one may stand in for that of the call
+        if self.kwargs and name in self.kwargs:  # first, since it may override the positional one
             return self.kwargs[name]
         at = self.names.get(name)
         return self.args[at] if at is not None and at < len(self.args) else default
 
     @property
     def name_or_label(self) -> str:
-        """The module's path; the function's name behind it where the module has parts of its own."""
+        """The module's path; with the function's name if the module has submodules."""
         if "functional" not in self.tags:
             return self.name
         return f"{self.name}.{self.label}" if self.name else self.label
 
     @property
     def name_and_label(self) -> str:
-        """For a reason: which operation, and in which module."""
+        """For messages: which operation, and in which module."""
         return self.name_or_label if "functional" in self.tags else f"{self.label} in {self.name}"
 
     @property
@@ -226,7 +226,7 @@ class Call:
 
     @property
     def is_strided(self) -> bool:
-        """Whether it makes its map smaller by a stride."""
+        """Whether it downsamples its map by a stride."""
         return not self.is_transposed and max(self.stride, default=1) > 1
 
     @property

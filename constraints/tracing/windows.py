@@ -17,7 +17,7 @@ from constraints.tracing.values import Call, Flow, Key, Path, Value
 
 
 def described(call: Call) -> None:
-    """Write down what kind of convolution a call is, and its multiplications."""
+    """Record what kind of convolution a call is, and its MACs."""
     data, weight = call.inputs[0], call.inputs[1]
     call.kernel = weight.shape[2:]
     n = len(call.kernel)
@@ -30,7 +30,7 @@ def described(call: Call) -> None:
 
 
 def mixed_axes(call: Call) -> int:
-    """How many axes a window mixes, the last ones; in a convolution over channels all but the batch."""
+    """The number of last axes that a window mixes; for a convolution that mixes channels, all but the batch."""
     if call.is_conv:
         data = call.inputs[0].shape
         is_apart = call.is_depthwise and call.shape[-len(call.kernel) - 1] == data[-len(call.kernel) - 1]
@@ -67,7 +67,7 @@ def _bordered(call: Call) -> Sequence[bool]:
 
 
 def _masked(view: View | None, before: View | None, axes: Sequence[int]) -> View | None:
-    """What is seen along axes on which the kernel ends in zeros: less than its size tells."""
+    """Unknown along axes on which the kernel has zeros at an end: it sees less than its size."""
     if view is None or before is None or view.unknown or not any(d.axis in axes for d in before.digits):
         return view
     return unknown("its kernel is computed or fixed, and zero at an end, so that it sees less than its size")
@@ -75,7 +75,7 @@ def _masked(view: View | None, before: View | None, axes: Sequence[int]) -> View
 
 def _convolved(view: View | None, call: Call, shape: Shape, channel_axis: int, padding: Sequence[int]) -> View | None:
     axes: Iterable[int] = range(channel_axis + 1, len(shape))
-    if view is not None and len(view.digits) == 1 and view.other is None:  # the plain case: a map along one axis
+    if view is not None and len(view.digits) == 1 and view.other is None:  # the usual case: a map along one axis
         axes = (only,) if (only := view.digits[0].axis) in axes else ()
     if not call.is_depthwise:
         view = reduced(view, [channel_axis])
@@ -101,7 +101,7 @@ def _conv_flow(call: Call, data: Value, context: bool = False) -> Flow:
     if not call.is_transposed and call.groups == 1 and not call.is_spatial:
         call.pairs = flow.depthwise
     spatial, total, dilated = (path.spatial, path.total, path.dilated) if path else (0, 0, 0)
-    if not [h for h in flow.heads if h.is_last and h.map is not None]:  # after it comes the output, no stage
+    if not [h for h in flow.heads if h.is_last and h.map is not None]:  # after the last global pool no stage follows
         path = Path(spatial + call.is_spatial, total + 1, call, path, dilated + call.is_dilated)
     depthwise = frozenset([call.key]) if call.is_depthwise else frozenset[Key]()
     return Flow(object(), depthwise, path, flow.heads, flow.context or context, flow.map, None, 0, flow.poison)
@@ -143,9 +143,9 @@ def _slides_over_space(call: Call, data: Value, first: int) -> bool:
 
 
 def _covered(call: Call, sizes: Shape, padding: Sequence[int]) -> list[bool]:
-    """Along which axes the one window of the pooling holds the whole map.
+    """The axes along which the single window of the pooling covers the whole map.
 
-    A padded window over a map of one unit is one of many kinds of layer that small inputs shrink to it.
+    A padded window over a map of one unit does not count: it may be any pooling on an input that is too small.
     """
     rows = zip(call.kernel, sizes, padding, call.shape[-len(sizes) :], strict=True)
     return [out == 1 and kernel - pad >= size and (size > 1 or not pad) for kernel, size, pad, out in rows]
@@ -179,7 +179,7 @@ def adaptive_pool(call: Call) -> Result:
 
 
 def _marked(view: View | None, axis: int, whole: str) -> View | None:
-    """With the note that the one unit along an axis was pooled of all there were."""
+    """The view, marked as pooled over all units of an axis."""
     if view is None or not whole or [d.axis for d in view.digits] != [axis]:
         return view
     return view._replace(pooled=whole)

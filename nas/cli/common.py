@@ -40,7 +40,7 @@ def interruptible(advice: str) -> Iterator[None]:
 
 @contextmanager
 def ended_by_ctrl_c() -> Iterator[None]:
-    """Ctrl-C is how a person ends what is refreshed: no error is said, and the code is that of an interruption."""
+    """Ctrl-C is how the user ends what is refreshed: no error is said, and the code is that of an interruption."""
     try:
         yield
     except KeyboardInterrupt:

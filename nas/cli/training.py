@@ -1,4 +1,4 @@
-"""The command that trains a person's own network: ``train``."""
+"""The command that trains the user's own network: ``train``."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def train(
     """Train a given network as the candidates of a study are, and print what it came to.
 
     ``flags`` are fields of the configuration, ``code`` how often and within which limits the network is trained. 1
-    where it breaks a rule, or a target was asked for and missed; what the person's own code raised ends as it does.
+    where it breaks a rule, or a target was asked for and missed; what the user's own code raised ends as it does.
     """
     from nas.config import read_config
     from nas.project_settings import TRAINING, settings

@@ -145,7 +145,7 @@ def _holds(value: str, text: str) -> bool:
 
 
 def _name(param: Any) -> str:
-    """As a person writes it."""
+    """As the user writes it."""
     return str(max(param.opts, key=len)) if param.param_type_name == "option" else str(param.metavar or param.name)
 
 

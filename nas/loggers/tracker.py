@@ -24,7 +24,7 @@ class TrialRun:
 
     @property
     def name(self) -> str:
-        """As a person finds it among others."""
+        """As the user finds it among others."""
         return f"trial-{self.number:05d}"
 
 
@@ -36,7 +36,7 @@ class Tracker(Protocol):
 
     @property
     def place(self) -> str:
-        """Where a person finds what it writes, in words, without passwords."""
+        """Where the user finds what it writes, in words, without passwords."""
         ...
 
     def begin(self, run: TrialRun) -> int:

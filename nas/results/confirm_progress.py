@@ -1,4 +1,4 @@
-"""What a person sees while trials are confirmed: a bar a training, or a line an epoch; all on stderr."""
+"""What the user sees while trials are confirmed: a bar a training, or a line an epoch; all on stderr."""
 
 from __future__ import annotations
 

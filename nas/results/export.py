@@ -131,7 +131,7 @@ def _of_code(  # noqa: PLR0917 - internal
     data: Mapping[str, Any],
     warnings: tuple[str, ...],
 ) -> GivenSubject:
-    """A network that a person's own code makes."""
+    """A network that the user's own code makes."""
     report = card(study, row).report
     tables = {
         "metrics": dict(report.metrics),

@@ -1,4 +1,4 @@
-"""A network of a person's own code as files to take away: its weights, its source with them, ONNX, torch.export."""
+"""A network of the user's own code as files to take away: its weights, its source with them, ONNX, torch.export."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def Net():
 
 @dataclass(frozen=True, kw_only=True)
 class GivenSubject:
-    """A network of a person's own code to export, and what is known of it."""
+    """A network of the user's own code to export, and what is known of it."""
 
     given: Given
     input: tuple[int, ...]
@@ -65,7 +65,7 @@ class GivenSubject:
 def write_given(subject: GivenSubject, to: Path) -> dict[Path, str]:
     """Write the file, beside source the weights and the copied files; returns what each of them holds, in words.
 
-    Raises UnusableInputError for what cannot be written, ModelFailedError where the person's code raises meanwhile.
+    Raises UnusableInputError for what cannot be written, ModelFailedError where the user's code raises meanwhile.
     """
     if to.suffix == ".py":
         return _source(subject, to)
@@ -77,7 +77,7 @@ def write_given(subject: GivenSubject, to: Path) -> dict[Path, str]:
 
 
 def _in_child(subject: GivenSubject, to: Path) -> None:
-    """Have the file written by the child, which alone runs the person's code."""
+    """Have the file written by the child, which alone runs the user's code."""
     arguments = {
         "given": replace(subject.given, target=subject.given.found()).as_dict(),
         "weights": str(subject.weights.path) if subject.weights else None,

@@ -1,4 +1,4 @@
-"""What a person sees while a search runs: a live view on a terminal, a line an event elsewhere; all on stderr."""
+"""What the user sees while a search runs: a live view on a terminal, a line an event elsewhere; all on stderr."""
 
 from __future__ import annotations
 

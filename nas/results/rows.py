@@ -53,7 +53,7 @@ class Row:
     architecture: str | None
     """None for a given network that cannot be written as one."""
     origin: str | None = None
-    """Where a network is from that a person gave; None for what the search proposed."""
+    """Where a network is from that the user gave; None for what the search proposed."""
     seed: int | None = None
     """Of a given network's training; None is that of the study."""
     broken: tuple[str, ...] = ()
@@ -83,7 +83,7 @@ class Row:
 
     @property
     def network(self) -> str:
-        """Its architecture, and where a person's own code made it, that; what a table shows."""
+        """Its architecture, and where the user's own code made it, that; what a table shows."""
         own = f"({self.origin})" if self.seed is not None else None
         return " ".join(part for part in (self.architecture, own) if part)
 
@@ -168,7 +168,7 @@ def row_of(trial: Seen, study_attrs: Mapping[str, Any], source: Source | None = 
 
 
 def _known(attrs: Mapping[str, Any], name: str) -> int | None:
-    """A metric, which may be unknown of a network that a person gave, and of no other."""
+    """A metric, which may be unknown of a network that the user gave, and of no other."""
     return _count(attrs[name]) if SEED in attrs else int(attrs[name])
 
 

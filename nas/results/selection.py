@@ -1,4 +1,4 @@
-"""Which trial a person means: by its number, as ``best``, by its network's text, or by a known network's name."""
+"""Which trial the user means: by its number, as ``best``, by its network's text, or by a known network's name."""
 
 from __future__ import annotations
 

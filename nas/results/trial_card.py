@@ -72,7 +72,7 @@ class Card:
     row: Row
     report: Report
     sizes: Sizes | None
-    """None where a person's own model could not be summarised."""
+    """None where the user's own model could not be summarised."""
     stages: tuple[Stage, ...]
     head: str
     curve: tuple[Mapping[str, Any], ...]
@@ -203,7 +203,7 @@ def _built(
 
 
 def _of_code(study: optuna.Study, row: Row, trial: FrozenTrial, rules: Sequence[Constraint]) -> Card:
-    """The card of a person's own network: its report is as it was when it was trained, and no code of theirs runs."""
+    """The card of the user's own network: its report is as it was when it was trained, and no code of theirs runs."""
     try:
         shown = trial.user_attrs[GIVEN]["shown"]
         report = Report.from_dict(shown["report"], rules)

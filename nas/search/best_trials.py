@@ -1,4 +1,4 @@
-"""Which trials of a study are its best: one order for every reader of it; no Optuna."""
+"""The best trials of a study, in the one order that every command uses; loads no Optuna."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ T = TypeVar("T", bound=Seen)
 
 
 def best_trials(study: Described, trials: Iterable[T]) -> list[T]:
-    """The complete ones of a study's ``trials`` that keep the rules and can be made again, the best first.
+    """The complete trials of a study that keep its rules and whose network can be built again, best first.
 
-    A model that was given in memory cannot. Raises UnusableInputError for a study that this tool did not make.
+    A model that was given in memory cannot be built again. Raises UnusableInputError for a study that this tool did not
+    make.
     """
     kept = [t for t in trials if t.state == TrialState.COMPLETE and not t.user_attrs.get(BROKEN) and not _is_memory(t)]
     try:
@@ -25,16 +26,16 @@ def best_trials(study: Described, trials: Iterable[T]) -> list[T]:
 
 
 def order(won: bool, accuracy: float | None, number: int) -> tuple[bool, bool, float, int]:
-    """What puts the better of two complete trials before the other, by the accuracy that their study judges by.
+    """The sort key that puts the better of two complete trials first, by the accuracy that their study maximises.
 
-    A network that won is what the search looked for, though its validation accuracy may be that of a few epochs. All
-    others are compared by theirs.
+    A network that won (confirmed over the target) comes first, whatever its validation accuracy, which may be from a
+    few epochs only. All others are compared by validation accuracy.
     """
     return not won, accuracy is None, -(accuracy or 0.0), number
 
 
 def has_won(trial: Seen, study_attrs: Mapping[str, Any]) -> bool:
-    """Whether the search looked for confirmed networks over the target, and a trial's is one."""
+    """Whether the search ended at confirmed networks over the target and this trial's network is one of them."""
     if FINISHED not in trial.user_attrs and trial.number not in study_attrs.get(WON, ()):
         return False
     mean, target = study_attrs.get(f"{CONFIRMED}{trial.number}", {}).get("mean"), study_attrs.get(TARGET)

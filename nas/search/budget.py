@@ -26,19 +26,19 @@ class Budget:
     """Fewest epochs after which candidates are compared."""
 
     def is_target_met(self, best: float | None) -> bool:
-        """Whether the best accuracy exceeds the target; False without one of either."""
+        """Whether the best accuracy exceeds the target; False where either of them is None."""
         return self.target is not None and best is not None and best > self.target
 
 
 @dataclass(frozen=True, kw_only=True)
 class Goal:
-    """What a search for confirmed networks ends at: ``count`` of them over the target."""
+    """When a search for confirmed networks ends: once ``count`` of them are over the target."""
 
     count: int
     feed: Feed
-    """The whole training set; the test set judges."""
+    """Trains on the whole training set and evaluates on the test set."""
     recipe: Callable[[int, Mapping[str, Any]], Recipe | None]
-    """That of a training of so many epochs, with what a trial's parameters tune of it."""
+    """(epochs, trial parameters) -> the recipe of a training of that length, with the trial's tuned options."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,14 +19,14 @@ from nas.search.worker import Outcome
 
 
 class State(Enum):
-    """What a candidate that has not ended does."""
+    """The state of an unfinished candidate."""
 
     TRAINING = "training"
     """It has a worker."""
     PAUSED = "paused"
     """It waits at a rung until it is promoted or pruned."""
     ASIDE = "aside"
-    """Its files could not be written: it waits until those of another can be."""
+    """Its files could not be written: it waits until another candidate's files can be written again."""
 
 
 @dataclass(kw_only=True)
@@ -42,19 +42,19 @@ class Candidate:
     future: Future[Outcome] | None = None
     deaths: int = 0
     seed: int | None = None
-    """Of a given network's training; None is the seed of the search."""
+    """The seed of a given network's training; None means the seed of the search."""
     given: Given | None = None
-    """Where a person's own code makes the network."""
+    """The user's code that builds the network, if it does."""
     measured: Mapping[str, float] = field(default_factory=dict)
-    """Metrics that no arithmetic knows, by name."""
+    """Metrics that are measured instead of computed from the architecture, by name."""
     reported: int = 0
-    """Epochs that the study knew of before this launch."""
+    """Epochs that were stored in the study before this launch."""
     curve: list[dict[str, Any]] = field(default_factory=list)
     epoch_started: float = 0.0
 
 
 def set_leftover_aside(folder: Path) -> str:
-    """Free the folder of a new trial of what another study left there, one since deleted perhaps; a note if it did."""
+    """Move away what another (perhaps deleted) study left in a new trial's folder; a note about it, or empty."""
     if not folder.exists():
         return ""
     names = (folder.with_name(f"left-{number}-{folder.name}") for number in count(1))

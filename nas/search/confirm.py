@@ -29,7 +29,7 @@ TICK_SECONDS = 0.5
 
 
 OWN_DRAWS = 2**20
-"""Added to a confirmation's seed: what it draws (weights, order, augmentation) no candidate of a search draws."""
+"""Added to a confirmation's seed, so that its weights, order and augmentation differ from every candidate's."""
 
 Progress = Callable[[int, int, int, int], None]
 """Called with (trial, seed, epochs trained, epochs in all)."""
@@ -37,7 +37,7 @@ Progress = Callable[[int, int, int, int], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """A trial to confirm: its network's text, or where a person's own code made it, ``given`` and what it is called."""
+    """A trial to confirm: its network's text or, where user code makes the network, ``given`` and its name."""
 
     trial: int
     network: str
@@ -58,12 +58,12 @@ def confirm(
     precisions: Callable[[], Mapping[str, Precision]] = dict,
     recipe: Recipe | None = None,
 ) -> list[Confirmation]:
-    """Confirm the networks of trials; each seed is added to what the study knows as soon as it is evaluated.
+    """Confirm the networks of trials; each seed's result is stored in the study as soon as it is evaluated.
 
-    ``feed`` holds the whole training set; only the last epoch is evaluated, on the test set. Each seed has augmented
-    epochs of its own. ``precisions`` is called first, and is that of a Driver. A training that was interrupted resumes
-    from its checkpoint, and a seed that the study knows at this length is not trained again. Raises UnusableInputError,
-    naming trial and seed, for one that failed.
+    ``feed`` holds the whole training set; only the last epoch is evaluated, on the test set. Each seed has its own
+    augmented epochs. ``precisions`` is called first, as by a Driver. An interrupted training resumes from its
+    checkpoint, and a seed that the study already has for this number of epochs is not trained again. Raises
+    UnusableInputError, naming trial and seed, for one that failed.
     """
     from nas.training.tuning import tuned  # readers of a study import this module too
 
@@ -128,14 +128,14 @@ def _seeds(known: Confirmation | None) -> tuple[int, ...]:
 
 
 def digest(architecture: str) -> str:
-    """What tells the trials of one number apart, should a study be made again."""
+    """A hash that tells two trials of the same number apart, where a study was deleted and made again."""
     return hashlib.sha256(architecture.encode()).hexdigest()[:8]
 
 
 def _run(
     engine: Engine, tasks: dict[tuple[int, int], Task], progress: Progress
 ) -> Iterator[tuple[tuple[int, int], Confirmed]]:
-    """Yield what each training came to, as it ends."""
+    """Yield the result of each training as it ends."""
     waiting, running = list(tasks), dict[Future[Confirmed], tuple[int, int]]()
     deaths: Counter[tuple[int, int]] = Counter()
     while waiting or running:
@@ -168,7 +168,7 @@ def _failed(trial: int, seed: int, reason: str) -> UnusableInputError:
 
 
 def confirmation_of(trial: int, seed: int, task: Task, outcome: Confirmed, measure: str) -> Confirmation:
-    """What the training of one seed came to."""
+    """The result of training with one seed."""
     assert outcome.test_accuracy is not None
     balanced = outcome.test_balanced_accuracy
     return Confirmation(

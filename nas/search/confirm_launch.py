@@ -41,10 +41,10 @@ def confirm_trials(
     progress: Progress,
     module: nn.Module | None = None,
 ) -> list[Confirmation]:
-    """Retrain trials, by their numbers, on all training images of the study's ``dataset``; the test set judges.
+    """Retrain trials, by their numbers, on all training images of ``dataset``, and evaluate them on the test set.
 
-    ``epochs`` None is the search's budget of one candidate; of ``config`` the storage, the study and the workers count.
-    ``module`` is the one that the trials were given, where that was in memory.
+    ``epochs`` None means the epoch budget of a candidate. Of ``config``, only storage, study and workers are used.
+    ``module`` is the model in memory that the trials were made from, if they were.
 
     Raises UnusableInputError for no seed or no epoch, where another process confirms trials of the study, and as
     ``confirm`` does.

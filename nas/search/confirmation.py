@@ -1,4 +1,4 @@
-"""What confirming a network came to, and how it is kept: seeds add up, and none replaces a larger one."""
+"""The result of confirming a network, and how it is stored: new seeds are added, none is lost."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import optuna
 
 OTHERS = "others"
-"""In the table of a confirmation: those of the same network in trainings of other lengths."""
+"""Key in a stored confirmation: the confirmations of the same network with other numbers of epochs."""
 _NORMAL = 1.96
 _STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
 """Two-sided 95 % quantiles of Student's t for 1 to 10 degrees of freedom."""
@@ -23,7 +23,7 @@ _STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.22
 
 @dataclass(frozen=True, kw_only=True)
 class Confirmation:
-    """Test accuracy of one network, trained on the whole training set, one value a seed."""
+    """Test accuracy of one network, trained on the whole training set: one value per seed."""
 
     trial: int
     architecture: str
@@ -32,11 +32,11 @@ class Confirmation:
     accuracies: tuple[float, ...]
     seconds: float
     test_images: int = 0
-    """How many each accuracy is over, of balanced ones how many would be as certain; 0 where that was not kept."""
+    """Number of test images; for balanced accuracy, the number that would be as certain; 0 if not stored."""
     balanced_accuracies: tuple[float, ...] = ()
     """The balanced test accuracies; empty where an earlier version did not keep them."""
     measure: str = ACCURACY
-    """What the study's candidates are judged by, and this: one of nas.objective_text.MEASURES."""
+    """The accuracy that the study maximises: one of nas.objective_text.MEASURES."""
 
     @property
     def judged(self) -> tuple[float, ...]:
@@ -55,10 +55,10 @@ class Confirmation:
 
     @property
     def half_width(self) -> float:
-        """Half of the 95 % interval of the accuracy on new images and new seeds.
+        """Half the width of the 95 % interval of the accuracy on new images and new seeds.
 
-        Two errors add up in squares: that of a share of ``test_images`` (normal approximation of the binomial), and
-        that of a mean over seeds (Student's t); of one seed only the first is known.
+        The square root of the sum of two squared errors: of a share of ``test_images`` (normal approximation of the
+        binomial) and of a mean over seeds (Student's t). With one seed, only the first is known.
         """
         sampling = _NORMAL * math.sqrt(self.mean * (1 - self.mean) / self.test_images) if self.test_images else 0.0
         n = len(self.accuracies)
@@ -66,14 +66,14 @@ class Confirmation:
         return math.hypot(sampling, seeds)
 
     def verdict(self, target: float) -> str:
-        """``over`` or ``not over`` a target, or that the interval holds it."""
+        """``over`` or ``not over`` a target, or that the interval includes the target."""
         if abs(self.mean - target) < self.half_width:
             n = len(self.seeds)
             return f"too close to {target:.2%} to say at {n} seed{'s' * (n != 1)}"
         return f"{'over' if self.mean > target else 'not over'} {target:.2%}"
 
     def with_seeds_of(self, other: Confirmation) -> Confirmation:
-        """Both together: of trainings of one length; where both have a seed, this one's accuracy stays."""
+        """Both merged, for trainings with equal epochs; where both have a seed, this one's accuracy is kept."""
         known = dict(zip(other.seeds, other.accuracies, strict=True)) | dict(
             zip(self.seeds, self.accuracies, strict=True)
         )
@@ -101,9 +101,9 @@ class Confirmation:
 
 
 def confirmations(study: Described, trial: int) -> list[Confirmation]:
-    """What a study keeps of a trial's confirmations, one a length of training, the longest first.
+    """A trial's confirmations in a study, one for each number of epochs, longest training first.
 
-    Raises UnusableInputError where it holds something else than this tool writes.
+    Raises UnusableInputError where the stored value is not one that this tool writes.
     """
     table = study.user_attrs.get(f"{CONFIRMED}{trial}")
     if not table:
@@ -116,9 +116,9 @@ def confirmations(study: Described, trial: int) -> list[Confirmation]:
 
 
 def add(study: optuna.Study, new: Confirmation) -> Confirmation:
-    """Keep a confirmation beside those that the study has, and return it with the seeds that it had of this length.
+    """Store a confirmation in the study; return it merged with the study's seeds for the same number of epochs.
 
-    What readers show is the one of the longest training; the others stay with it.
+    Readers show the one of the longest training; the others are stored with it.
     """
     known = {one.epochs: one for one in confirmations(study, new.trial)}
     whole = new.with_seeds_of(known[new.epochs]) if new.epochs in known else new

@@ -1,4 +1,4 @@
-"""A launch that is asked to confirm: what its search ends at, and which trials are confirmed after it."""
+"""A launch with ``--confirm``: when its search ends, and which trials are confirmed after it."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 
 def ends_confirmed(config: LaunchConfig) -> bool:
-    """Whether a launch ends at confirmed networks, instead of confirming the best ones after its end."""
+    """Whether the search itself ends once networks are confirmed, rather than confirming the best ones afterwards."""
     return config.stop_at_target and config.confirm > 0
 
 
 def goal(config: LaunchConfig, feed: Feed, way: Training, folder: Path, held: ExitStack) -> Goal | None:
-    """The confirmed networks that a launch ends at, if it does; until ``held`` is closed no other process confirms."""
+    """When the search ends by confirmed networks, if it does; no other process confirms until ``held`` is closed."""
 
     def recipe(epochs: int, params: Mapping[str, Any]) -> Recipe:
         return tuned(way.for_epochs(epochs), params)
@@ -40,23 +40,23 @@ def goal(config: LaunchConfig, feed: Feed, way: Training, folder: Path, held: Ex
 
 
 def to_confirm(config: LaunchConfig, driver: Driver) -> int:
-    """How many of the best trials are to be confirmed after the search.
+    """How many of the best trials to confirm after the search.
 
-    Of one that ends at confirmed networks none, unless it ended before it confirmed, or began to confirm, any.
+    A search that ends by confirmed networks needs none, unless it ended before it began any confirmation.
     """
     finish = driver.finish
     return 0 if finish and (finish.tried or finish.failed or finish.is_under_way) else config.confirm
 
 
 def is_any_complete(driver: Driver) -> bool:
-    """Whether there is a trial to confirm, be it one that was confirmed before."""
+    """Whether there is a trial to confirm, including those that were confirmed before."""
     return any(counts(trial) for trial in driver.store.trials())
 
 
 def is_reached(driver: Driver, summary: Summary, confirmed: Sequence[Confirmation]) -> bool:
-    """Whether some candidate met the target, be it by what was ``confirmed`` after a search for confirmed networks.
+    """Whether some candidate met the target, possibly by what was ``confirmed`` after a search for confirmed networks.
 
-    The study then keeps which, as it does where the search itself ended there.
+    The study then stores which, as it does where the search itself met the target.
     """
     if (finish := driver.finish) is None or summary.reached:
         return summary.reached

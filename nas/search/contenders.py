@@ -16,7 +16,7 @@ from nas.search.trial_store import counts, is_finished, is_given
 from nas.space.attributes import ARCHITECTURE
 
 ALL_IMAGES = 1.15
-"""An epoch of all images over one of those that candidates train on: a tenth more, and something in reserve."""
+"""Duration of an epoch of all images over one of the training part: a tenth more images, plus a margin."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,22 +28,22 @@ class Contender:
     network: str
     """Its text."""
     params: Mapping[str, Any]
-    """Of its trial, its recipe's options among them."""
+    """The parameters of its trial, including tuned recipe options."""
     epoch_seconds: float
-    """What its last epoch took."""
+    """Seconds that its last epoch took."""
 
     @property
     def trained(self) -> Trained:
-        """What a confirmation takes."""
+        """The same network as input of a confirmation."""
         return Trained(trial=self.trial, network=self.network, key=self.network)
 
     def seconds(self, epochs: int) -> float:
-        """What a training of so many epochs on all images may take at most."""
+        """Upper estimate of the seconds that a training of this many epochs on all images takes."""
         return epochs * self.epoch_seconds * ALL_IMAGES
 
 
 def of_candidate(candidate: Candidate, accuracy: float, images: int) -> Contender:
-    """That of a candidate with an epoch or more, the last one with this validation ``accuracy``."""
+    """The contender of a candidate with at least one epoch, whose last one has this validation ``accuracy``."""
     last = candidate.curve[-1]
     return Contender(
         trial=candidate.trial.number,
@@ -55,7 +55,7 @@ def of_candidate(candidate: Candidate, accuracy: float, images: int) -> Contende
 
 
 def of_trials(trials: Iterable[FrozenTrial], images: int) -> dict[int, Contender]:
-    """Those of the trials that the search itself trained to the end, by number."""
+    """The contenders of the trials that the search itself trained to the end, by number."""
     return {
         trial.number: Contender(
             trial=trial.number,
@@ -70,10 +70,10 @@ def of_trials(trials: Iterable[FrozenTrial], images: int) -> dict[int, Contender
 
 
 def seen(trial: FrozenTrial, images: int) -> Seen:
-    """How far a trial with an epoch or more is trained."""
+    """How far a trial with at least one epoch is trained."""
     return Seen(epochs=max(trial.intermediate_values), accuracy=accuracy(trial) or 0.0, images=images)
 
 
 def ranked(contenders: Iterable[Contender], forecast: CurveForecast) -> list[Contender]:
-    """The one with the least error forecast after a whole training first; of equals the earlier trial."""
+    """Sorted by the error forecast after a full training, least first; equal ones by trial number."""
     return sorted(contenders, key=lambda c: (forecast.error(c.seen, forecast.epochs), c.trial))

@@ -29,7 +29,7 @@ _REMEDIES_OF_SQLITE = {
     "readonly database": "give --storage a writable path",
     "disk is full": "make room on that disk",
 }
-"""What SQLite says -> what to do; of anything else it is damaged."""
+"""What SQLite says -> what to do; any other error means that the file is damaged."""
 
 
 def open_database(url: str, *, write: bool) -> BaseStorage:
@@ -70,7 +70,7 @@ def check_writable(url: str) -> None:
 
 
 def unusable_database(verb: str, url: str, error: Exception) -> UnusableInputError:
-    """The error that refuses a database; what Optuna says of a failed statement leaves its cause out."""
+    """The error for an unusable database, from the cause, which Optuna's message of a failed statement leaves out."""
     what = reason(error.__cause__ if isinstance(error, StorageInternalError) and error.__cause__ else error)
     remedy = "give --storage a database that can be reached"
     if url.startswith("sqlite"):
@@ -80,7 +80,7 @@ def unusable_database(verb: str, url: str, error: Exception) -> UnusableInputErr
 
 
 def _holds_tables(place: str, options: Mapping[str, Any]) -> bool:
-    """Whether a database holds Optuna's tables: a reader makes none, nor the file of an SQLite database."""
+    """Whether a database holds Optuna's tables; creates neither tables nor an SQLite file."""
     import sqlalchemy
 
     url = sqlalchemy.make_url(place)
@@ -94,6 +94,6 @@ def _holds_tables(place: str, options: Mapping[str, Any]) -> bool:
 
 
 def reason(error: BaseException) -> str:
-    """What a database said, in one line without passwords and numbers of errors."""
+    """The database's message in one line, without passwords and error numbers."""
     text = str(error).strip().partition("\n")[0] or type(error).__name__
     return masked(re.sub(r"^\([\w.]+\)\s*|\[Errno -?\d+\] ", "", text)).rstrip(". ")

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Deletion:
-    """What deleting a study takes away."""
+    """What deleting a study removes."""
 
     study: str
     trials: int
     folder: Path | None
-    """The folder of its files; None where there is none, or one that is not the study's alone."""
+    """The folder of its files; None where there is none, or where it also belongs to another study."""
 
 
 def planned(place: str, name: str) -> Deletion:
@@ -39,8 +39,8 @@ def planned(place: str, name: str) -> Deletion:
 def delete(place: str, plan: Deletion) -> None:
     """Delete the study and its folder, or neither where one of them cannot be.
 
-    Raises UnusableInputError where a launch or a confirmation holds the study, and where its files cannot be taken
-    away; what is left of them then is named.
+    Raises UnusableInputError where a launch or a confirmation holds the study, and where files cannot be removed; the
+    error then names what is left of them.
     """
     import optuna
 

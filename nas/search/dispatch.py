@@ -1,4 +1,4 @@
-"""Candidates at work: sent to the workers, and what these answer, stored in the study and decided on."""
+"""Sends candidates to workers, stores their results in the study, and decides what happens to them next."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from nas.training.recipes import Recipe
 
 LOOK_SECONDS = 1.0
-"""Time between reads of what the workers have trained."""
+"""Time between reads of the workers' progress."""
 
 
 @dataclass(kw_only=True)
@@ -43,11 +43,11 @@ class Dispatch:
     notes: list[str]
     clock: Callable[[], float]
     completed: Callable[[Candidate], None]
-    """Called with every candidate that is trained to the end, once that is stored."""
+    """Called with every candidate that was trained to the end, after its result is stored."""
     precisions: Mapping[str, Precision] = field(default_factory=dict)
-    """CPU class -> what the precision ``auto`` is there."""
+    """CPU class -> the precision that ``auto`` means on it."""
     errors: dict[int, ConstraintError] = field(default_factory=dict)
-    """What ended a training, by the number of its trial."""
+    """The error that ended a training, by trial number."""
     times: EpochTimes = field(default_factory=EpochTimes)
     _looked: float = 0.0
 
@@ -58,13 +58,13 @@ class Dispatch:
 
     @property
     def futures(self) -> list[Future[Outcome]]:
-        """What is waited for."""
+        """The results that the driver waits for."""
         return [candidate.future for candidate in self.running if candidate.future is not None]
 
     def send_all(self) -> None:
         """Send every candidate that has a slot, and no worker yet, to a worker."""
         for candidate in self.running:
-            if candidate.future is None:  # since just now, or since an outage in the midst of this
+            if candidate.future is None:  # newly started, or an outage interrupted an earlier call
                 self.send(candidate, threads=self._free_threads(candidate))
 
     def send(self, candidate: Candidate, threads: int | None = None) -> None:
@@ -86,10 +86,10 @@ class Dispatch:
         candidate.future = self.engine.submit(train_candidate, task)
 
     def _free_threads(self, candidate: Candidate) -> int | None:
-        """Threads of a candidate that has no other one beside it for a free worker, as its trial then says.
+        """Threads of a candidate that also gets the cores of idle workers; its trial then says so.
 
-        None are those of its worker. Other threads add in another order, so that trainings of given networks, which are
-        to repeat, get none of the free cores.
+        None means its worker's own threads. Another number of threads adds floats in another order, so trainings of
+        given networks, which must be reproducible, get no extra cores.
         """
         if len(self.running) >= self.engine.slots or not self.may_widen:
             return None
@@ -99,7 +99,7 @@ class Dispatch:
         return threads
 
     def collect(self) -> bool:
-        """Store what the workers have trained since; whether that of unfinished candidates was looked at, too."""
+        """Store what the workers have trained since; returns whether unfinished candidates were read, too."""
         if is_time_to_look := self.clock() - self._looked >= LOOK_SECONDS:
             self._looked = self.clock()
         for candidate in self.running:
@@ -110,7 +110,7 @@ class Dispatch:
         return is_time_to_look
 
     def pace(self, seconds_left: float, *, is_patient: bool) -> Pace | None:
-        """How long an epoch takes; None where that is not known yet (``EpochTimes.mean``)."""
+        """How long an epoch takes; None while that is not known yet (``EpochTimes.mean``)."""
         training = {candidate.trial.number: candidate.folder for candidate in self.running}
         seconds = self.times.mean(training, is_patient=is_patient)
         if not seconds:
@@ -124,7 +124,7 @@ class Dispatch:
         )
 
     def _settle(self, candidate: Candidate, future: Future[Outcome]) -> None:
-        """Decide on a candidate whose worker is done with it."""
+        """Handle a candidate whose worker has finished its task."""
         try:
             outcome = future.result()
         except BrokenProcessPool:
@@ -132,7 +132,7 @@ class Dispatch:
         except OSError as error:
             self.pool.set_aside(candidate, error)
         except SharedFaultError:
-            raise  # every candidate, or every one that an earlier launch began, meets it: none of them has failed
+            raise  # it would stop every candidate: none of them has failed by itself
         except KilledError as error:
             self._retry(candidate, error)
         except ConstraintError as error:
@@ -150,7 +150,7 @@ class Dispatch:
             self._decide(candidate, outcome)
 
     def _retry(self, candidate: Candidate, error: ConstraintError | None = None) -> None:
-        """Train a candidate again whose worker died, unless that happens at every try."""
+        """Train a candidate again after its worker died, until it has died MAX_DEATHS times."""
         candidate.deaths += 1
         if candidate.deaths >= MAX_DEATHS:
             reason = f"its worker died {candidate.deaths} times"
@@ -160,14 +160,14 @@ class Dispatch:
             self.send(candidate)
 
     def _report(self, candidate: Candidate, curve: Sequence[dict[str, Any]]) -> None:
-        """Store the epochs that the study does not have yet."""
+        """Store the epochs that are not in the study yet."""
         for epoch in curve[len(candidate.curve) :]:
             candidate.epoch_started = self.clock()
             self.pool.add_epoch(candidate, epoch)
             self.times.add(candidate.trial.number, epoch["seconds"])
 
     def _decide(self, candidate: Candidate, outcome: Outcome) -> None:
-        """End a candidate that failed or is trained to the end; let the others wait at their rung."""
+        """End a candidate that failed or is trained to the end; pause any other one at its rung."""
         if outcome.reason:
             self.pool.fail(candidate, outcome.reason)
         elif len(candidate.curve) >= self.budget.epochs:

@@ -1,4 +1,4 @@
-"""The search loop: every free worker gets a candidate, and every finished one is judged, until a budget is spent."""
+"""The search loop: gives each free worker a candidate and handles each result, until a budget is spent."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 TICK_SECONDS = 0.25
 EVENTS = 100
-"""How many of the last events are kept for the live view."""
+"""How many of the latest events the live view keeps."""
 
 
 @dataclass(kw_only=True)
@@ -57,36 +57,36 @@ class Driver:
     folder: Path
     seed: int = 0
     recipe: Recipe | None = None
-    """That of every candidate; None is the usual one for the budget's epochs."""
+    """Used for every candidate; None means the default for the budget's epochs."""
     objectives: Objectives = field(default_factory=Objectives)
     measure: Callable[[Architecture], Mapping[str, float]] = lambda architecture: {}
-    """The metrics of a network that are measured before it trains, by name."""
+    """Measures a network before it trains: metric name -> value."""
     observe: Callable[[Driver], None] = lambda driver: None
     hold: Callable[[], None] = lambda: None
     """Called before anything is written: raises where the study is no longer this driver's."""
     precisions: Callable[[], Mapping[str, Precision]] = dict
-    """Called once, before the first training: CPU class -> what the precision ``auto`` is there."""
+    """Called once, before the first training: CPU class -> the precision that ``auto`` means on it."""
     trackers: Trackers | None = None
-    """Where epochs and ends are logged beside the study."""
+    """Loggers that get epochs and final states in addition to the study."""
     machine: str = field(default_factory=cpu_class)
-    """What trains, in words."""
+    """The machine that trains, in words."""
     clock: Callable[[], float] = time.monotonic
     pace: Pace | None = None
-    """How long an epoch takes in this launch; None until that is known."""
+    """Seconds of an epoch in this launch; None until known."""
     earlier: list[FrozenTrial] = field(default_factory=list)
     """Trials that ended before this launch."""
     notes: list[str] = field(default_factory=list)
-    """What a person should know of and no trial's state says, one line each."""
+    """Messages for the user that no trial's state shows, one line each."""
     network: Network | None = None
-    """What a person gave to be trained to the end, instead of a search; ``seeds`` says how often."""
+    """A given network that is trained to the end, once per seed, instead of a search."""
     seeds: Sequence[int] = ()
     goal: Goal | None = None
-    """The confirmed networks that the search ends at; None for one that confirms nothing itself."""
+    """When confirmed networks end the search; None where the search itself confirms nothing."""
     events: deque[tuple[float, str]] = field(default_factory=lambda: deque(maxlen=EVENTS))
-    """What happened to candidates last, the newest at the end: the time by ``clock``, and a line."""
+    """Latest events of candidates, newest last: (time by ``clock``, line)."""
 
     def __post_init__(self) -> None:
-        """The time of the launch begins."""
+        """Start the clock of the launch."""
         self.started = self.clock()
         self.store = TrackedStore(self.study, self.trackers) if self.trackers else TrialStore(self.study)
         epochs = self.budget.epochs
@@ -107,20 +107,20 @@ class Driver:
         self._agreed: Mapping[str, Precision] | None = None
 
     def _source(self) -> Proposals:
-        """What makes candidates: the sampler's proposals, or the network that was given."""
+        """Makes candidates: the sampler's proposals, or the given network."""
         if self.network is None:
             return Proposals(store=self.store, folder=self.folder, notes=self.notes, measure=self.measure)
         seeds = deque(self.seeds)
         return GivenProposals(store=self.store, folder=self.folder, notes=self.notes, network=self.network, seeds=seeds)
 
     def _finish(self, goal: Goal) -> Finish:
-        """What has networks confirmed before the search ends."""
+        """Confirms networks before the search ends."""
         engine, notes = self.engine, self.notes
         finalist = Finalist(goal=goal, pool=self.pool, engine=engine, folder=self.folder, notes=notes)
         return Finish(finalist=finalist, pool=self.pool, engine=engine, budget=self.budget, notes=notes)
 
     def _dispatch(self) -> Dispatch:
-        """What sends candidates to the workers, and stores what they have trained."""
+        """Sends candidates to the workers, and stores their results."""
         return Dispatch(
             pool=self.pool,
             engine=self.engine,
@@ -135,11 +135,11 @@ class Driver:
         )
 
     def _now(self) -> float:
-        """The time by the clock that the driver has now."""
+        """The time by ``clock``, which may be replaced after construction."""
         return self.clock()
 
     def run(self) -> Summary:
-        """Search until a budget is spent; on KeyboardInterrupt the workers end and everything finished is kept."""
+        """Search until a budget is spent; KeyboardInterrupt ends the workers and keeps everything finished."""
         self.hold()
         self._take_up()
         ended: str | None = None
@@ -159,12 +159,12 @@ class Driver:
         return Summary(ended=ended, unfinished=unfinished, best=self.target.best, reached=self._is_reached())
 
     def happened(self, event: str) -> None:
-        """Keep a line of what has just happened, for the live view."""
+        """Add an event for the live view."""
         self.events.append((self.clock(), event))
 
     @property
     def errors(self) -> Mapping[int, ConstraintError]:
-        """What ended the training of a given network, by the number of its trial."""
+        """Errors that ended trainings of given networks, by trial number."""
         return self.dispatch.errors
 
     @property
@@ -174,7 +174,7 @@ class Driver:
 
     @property
     def paused(self) -> dict[int, Candidate]:
-        """The candidates that wait at a rung, by the number of their trial."""
+        """The candidates that wait at a rung, by trial number."""
         return {candidate.trial.number: candidate for candidate in self.pool.of(State.PAUSED)}
 
     @property
@@ -191,7 +191,7 @@ class Driver:
         return bool(self.finish.over) if self.finish else self.target.is_reached
 
     def _turn(self) -> str | None:
-        """Do what there is to do now; why the search ends, where it does."""
+        """Do one round of work; the reason why the search ends, or None where it continues."""
         if met := self.finish.ended() if self.finish else self.target.met():
             self.pool.prune_all("the search met its target")
             return met
@@ -207,21 +207,21 @@ class Driver:
         return None
 
     def _may_train(self) -> bool:
-        """Whether there may be something to train, be it a network to confirm."""
+        """Whether there may be something left to train or to confirm."""
         return bool(self.pool.members or self.proposals.leftover or self.next.may_propose or self.finish)
 
     def _agree(self) -> None:
-        """Find what the precision ``auto`` is, for every training of this launch."""
+        """Find which precision ``auto`` means in every training of this launch."""
         self._agreed = self.dispatch.precisions = self.precisions()
         if self.finish:
             self.finish.finalist.precisions = self._agreed
 
     def _is_confirming(self) -> bool:
-        """Whether a network is being confirmed, the best one where nothing else is left to do."""
+        """Whether a network is being confirmed; starts with the best one where nothing else is left to do."""
         return self.finish is not None and (self.finish.job is not None or self.finish.begin_last())
 
     def _take_up(self) -> None:
-        """Read what earlier launches did, and what they left undone."""
+        """Read what earlier launches finished and left unfinished."""
         self.proposals.rejected_before = self.store.rejected()
         trials = self.store.trials()
         self.earlier = [t for t in trials if t.state.is_finished()]
@@ -239,7 +239,7 @@ class Driver:
             self.finish.survey(trials)
 
     def _resume(self) -> None:
-        """Continue from what the study holds; an error where the storage is still out of reach."""
+        """Continue from the state in the study; raises where the storage is still unreachable."""
         self.observe(self)
         self.hold()
         trials = self.store.trials()
@@ -254,7 +254,7 @@ class Driver:
         self.dispatch.send_all()
 
     def _collect(self) -> None:
-        """Wait for the workers a moment, and store what they have trained since."""
+        """Wait for the workers for a moment, then store what they have trained."""
         futures = [*self.dispatch.futures, *(self.finish.futures if self.finish else [])]
         self.engine.wait(futures, min(TICK_SECONDS, max(self.seconds_left, 0)))
         has_looked = self.dispatch.collect()
@@ -271,7 +271,7 @@ class Driver:
         self.target.completed(self.objectives.score(candidate.curve[-1]))
 
     def _out_of_time(self) -> str:
-        """How a launch ended whose time is spent; what would have been enough, where it was too short for an epoch."""
+        """Why the launch ended, its time being spent; with a sufficient time limit where no epoch was finished."""
         if self.finish and self.finish.job:
             return f"the time is spent in the middle of the confirmation of trial {self.finish.job.trial}"
         if self.dispatch.times or not self.running:
@@ -281,7 +281,7 @@ class Driver:
 
 
 def _beginning(candidate: Candidate) -> str:
-    """What happens to a candidate that gets a worker, by the state that it was in."""
+    """The event line for a candidate that gets a worker, by its previous state."""
     trained = len(candidate.curve)
     if not trained:
         return f"trial {candidate.trial.number} {'proposed' if candidate.seed is None else 'started'}"

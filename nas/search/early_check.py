@@ -1,6 +1,6 @@
-"""What can be wrong with a launch's study, rules, training and beginning, found before data is decoded.
+"""Checks a launch's study, constraints, training and starting networks before any data is decoded.
 
-Nothing is written; a person's own code runs in the limited child alone.
+Nothing is written; user code runs only in the limited child process.
 """
 
 from __future__ import annotations
@@ -32,23 +32,23 @@ from nas.user_augmentation import check_source, is_file
 
 ADVICE = "give --storage a writable path"
 LOCK = ".lock"
-"""Of the file beside a journal that locks it."""
+"""Suffix of the lock file beside a journal."""
 _THUMBNAILS = ("auto", "cifar10", "digits")
-"""Data whose images and classes are as many and as large as those that a space has where nothing is said of them."""
+"""Data sets whose image shape and number of classes are a space's defaults."""
 _OF_NO_DATA = frozenset(
     {"convs", "dilated_convs", "depthwise_convs", "depthwise_separable_convs", "global_average_pools", "max_pools"}
 )
-"""Metrics that no image and no number of classes change; a large image has the stem stride, which ends a stage."""
+"""Metrics independent of image size and classes (not stages: for large images the stem strides, which ends one)."""
 _ANY_IMAGE = (3, 512, 512)
-"""Large enough that no layer leaves an empty map, so that no network is missing."""
+"""An image so large that no layer's output is empty, so that every network of the space can be counted."""
 
 
 def check_means(config: LaunchConfig) -> None:
-    """Raise UnusableInputError for what is wrong with how networks are trained and measured, by what, and logged."""
+    """Raise UnusableInputError for an unusable recipe, augmentation, metric file, engine or logger."""
     shipped = config.augmentation
     if config.augmentation is not None and is_file(config.augmentation):
         check_source(config.augmentation)
-        shipped = None  # its code runs once there is an image to try it on
+        shipped = None  # a user's pipeline runs later, once there is an image to try it on
     Training.asked(config.recipe, shipped, config.epochs, tune=config.tune)
     if config.metrics is not None:
         check_file(config.metrics, config.rules, config.objective)
@@ -59,10 +59,10 @@ def check_means(config: LaunchConfig) -> None:
 
 
 def check_feasible(config: LaunchConfig) -> None:
-    """Raise UnusableInputError, naming the smallest change, where no network of the space keeps the rules.
+    """Raise UnusableInputError, naming the smallest change, where no network of the space satisfies the constraints.
 
-    Of data of other images and classes than CIFAR-10's, of which nothing is known yet, only rules on what these do not
-    change are judged. The default space and rules have networks.
+    Where image size and classes are not known yet (data other than CIFAR-10), only constraints that do not depend on
+    them are checked. The default space and constraints have feasible networks.
     """
     if not {"space", "constraints"} & config.model_fields_set:
         return
@@ -74,7 +74,7 @@ def check_feasible(config: LaunchConfig) -> None:
 
 
 def check_beginning(config: LaunchConfig) -> None:
-    """Raise UnusableInputError for a start, a prior study or a teacher that is not there."""
+    """Raise UnusableInputError for a starting network, prior study or teacher that does not exist."""
     starts.check(config.start)
     if config.from_study is not None:
         prior.check(config.from_study, config.storage, config.study)
@@ -82,10 +82,10 @@ def check_beginning(config: LaunchConfig) -> None:
 
 
 def check_study(config: LaunchConfig) -> None:
-    """Raise UnusableInputError where the study cannot be made, or not be resumed, whatever the data are.
+    """Raise UnusableInputError where the study cannot be created or resumed, whatever the data.
 
-    That is a storage that cannot be read or written, a study that another launch holds, and one that was made with
-    other rules, another seed or objective, or other epochs.
+    Reasons: the storage cannot be read or written, another launch holds the study, or the study was made with other
+    constraints, seed, objective or epochs.
     """
     if not is_database(config.storage):
         _check_writable(Path(config.storage))
@@ -94,8 +94,8 @@ def check_study(config: LaunchConfig) -> None:
         check_writable(config.storage)
     if known:
         asked = {"constraints": config.rules, "seed": config.seed, "epochs": config.epochs}
-        left = {"epochs"} - config.model_fields_set  # which then are the study's own
-        if config.metrics is None:  # else a file has to be run that says which of its own are maximised
+        left = {"epochs"} - config.model_fields_set  # not given: the study's own are used
+        if config.metrics is None:  # else the objective's direction needs the user's file to run
             asked["objective"] = str(Objectives.parse(config.objective))
         refuse_other(config.study, known, asked, [key for key in asked if key not in left])
         if not is_postgresql(config.storage) and _exists(run_folder(config.storage, config.study)):
@@ -104,15 +104,15 @@ def check_study(config: LaunchConfig) -> None:
 
 
 def known_study(config: LaunchConfig) -> Mapping[str, Any]:
-    """What the study was made with; nothing where it is not made yet."""
+    """What the study was made with; empty where it does not exist yet."""
     with opened_if_made(config.storage) as storage:
         return {} if storage is None else known_of(storage, config.study)
 
 
 def _check_writable(journal: Path) -> None:
-    """By the journal, or by the nearest folder above it that there is."""
+    """Check the journal, or where it does not exist the nearest existing folder above it."""
     there = next(path for path in (journal, *journal.absolute().parents) if _exists(path))
-    longest = os.pathconf(there, "PC_NAME_MAX")  # a folder that is not made yet says nothing of the names in it
+    longest = os.pathconf(there, "PC_NAME_MAX")  # cannot be asked of a folder that does not exist yet
     if any(len(os.fsencode(part)) > longest for part in (*journal.parts, f"{journal.name}{LOCK}")):
         raise UnusableInputError(f"cannot write {journal}: {os.strerror(errno.ENAMETOOLONG)}: {ADVICE}")
     if there != journal and not there.is_dir():
@@ -124,7 +124,7 @@ def _check_writable(journal: Path) -> None:
 def _exists(path: Path) -> bool:
     """Whether there is such a file or folder; UnusableInputError where that cannot be known.
 
-    ``Path.exists`` raises of some of these errors in one release of Python, and says False of them in another.
+    Depending on the release of Python, ``Path.exists`` raises some of these errors or returns False.
     """
     try:
         path.stat()

@@ -1,4 +1,4 @@
-"""Where candidates train: what every engine does, behind concurrent.futures' shape."""
+"""The interface of an engine, which runs trainings on workers; modelled on ``concurrent.futures``."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any, Protocol, TypeVar
 T = TypeVar("T")
 
 MAX_DEATHS = 3
-"""How often a piece of work may take its worker down before it counts as failed."""
+"""How many times a task's worker may die before the task counts as failed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Placement:
-    """What a worker may use: a device as torch names it, and a number of threads."""
+    """What a worker may use: a torch device, and a number of threads."""
 
     device: str
     threads: int
@@ -27,10 +27,10 @@ class Engine(Protocol):
 
     @property
     def slots(self) -> int:
-        """How many pieces of work it does at once; of a cluster that may change."""
+        """How many tasks it runs at once; in a cluster this may change."""
 
     def threads(self, count: int) -> int:
-        """Threads for each of ``count`` pieces of work that have all cores to themselves."""
+        """Threads for each of ``count`` tasks that share all cores."""
 
     def submit(self, function: Callable[..., T], *args: Any) -> Future[T]:
         """Call ``function(placement, *args)`` on a free worker."""
@@ -43,17 +43,17 @@ class Engine(Protocol):
 
 
 class Starter(Protocol):
-    """The module of an engine, which ``nas.search.engine_choice`` names."""
+    """The module of an engine, as ``nas.search.engine_choice`` lists them."""
 
     def check(self, device: str) -> None:
-        """Raise UnusableInputError for what can be known to be missing before any data is read."""
+        """Raise UnusableInputError for missing requirements that can be found before any data is read."""
 
     def start(self, place: str | None, *, root: Path, workers: int | None, device: str, tasks: int | None) -> Engine:
         """Start the engine; ``place`` is what follows its name and a colon, ``root`` the folder of all studies' files.
 
-        ``workers`` None are as many as there is room for, of few ``tasks`` fewer, each with more cores. Raises
-        UnusableInputError where a GPU is asked for and there is none, or what runs it cannot be reached.
+        ``workers`` None means as many as fit; with fewer ``tasks`` than that, fewer workers with more cores each.
+        Raises UnusableInputError where a GPU is asked for and there is none, or where a cluster cannot be reached.
         """
 
     def machine(self, device: str) -> str:
-        """What trains, in words."""
+        """The machine that trains, in words."""

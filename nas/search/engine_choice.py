@@ -19,11 +19,11 @@ class Choice:
 
     module: str
     place: str = ""
-    """What may follow the name and a colon, in words; empty where nothing may."""
+    """What may follow the name and a colon, as shown to users; empty where nothing may."""
     pattern: str = ""
     """The same as a regular expression."""
     is_here: bool = False
-    """Whether its workers are processes of this machine."""
+    """Whether its workers are processes on this machine."""
 
 
 KINDS: Mapping[str, Choice] = MappingProxyType(
@@ -41,7 +41,7 @@ def forms() -> str:
 
 
 def split(text: str) -> tuple[str, str | None]:
-    """``NAME[:PLACE]`` as its two parts; ValueError for one that is none."""
+    """``NAME[:PLACE]`` split into its two parts; ValueError for anything else."""
     name, colon, place = text.partition(":")
     if name not in KINDS or (colon and not (KINDS[name].pattern and re.fullmatch(KINDS[name].pattern, place))):
         raise ValueError(f"give {forms()}")
@@ -49,10 +49,10 @@ def split(text: str) -> tuple[str, str | None]:
 
 
 def is_here(text: str) -> bool:
-    """Whether the workers of an engine are processes of this machine."""
+    """Whether the workers of an engine are processes on this machine."""
     return KINDS[split(text)[0]].is_here
 
 
 def starter(text: str) -> Starter:
-    """What starts an engine; loads its module."""
+    """The module that starts an engine, imported."""
     return cast("Starter", import_module(KINDS[split(text)[0]].module))

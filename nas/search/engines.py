@@ -1,4 +1,4 @@
-"""The engine of a launch, by its configuration."""
+"""Starts the engine that a launch's configuration names."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from nas.search.stored import runs_folder
 
 
 def engine(config: LaunchConfig, tasks: int | None = None) -> Engine:
-    """What trains the candidates of a launch; where there are few ``tasks``, with more cores for each.
+    """The engine that trains the candidates of a launch; with few ``tasks``, each gets more cores.
 
     Raises UnusableInputError where a GPU is asked for and there is none, or a cluster cannot be reached.
     """
@@ -19,5 +19,5 @@ def engine(config: LaunchConfig, tasks: int | None = None) -> Engine:
 
 
 def machine_name(config: LaunchConfig) -> str:
-    """What trains, in words."""
+    """The machine that trains, in words."""
     return starter(config.engine).machine(config.device)

@@ -1,4 +1,4 @@
-"""Adding candidates to a study from outside of a launch."""
+"""Adds networks to a study's queue from outside a launch."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Enqueued:
-    """What became of one network."""
+    """The outcome of enqueueing one network."""
 
     architecture: str
     state: str
-    """``waits`` since this call, ``waited`` before it already, or ``tried``: a trial of the study has it."""
+    """``waits`` (added by this call), ``waited`` (was already queued) or ``tried`` (a trial already has it)."""
     trial: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Queue:
-    """What a call of ``enqueue`` came to."""
+    """The result of a call of ``enqueue``."""
 
     study: str
     networks: tuple[Enqueued, ...]
     waiting: int
-    """Networks that wait in the study now."""
+    """Number of networks that wait in the study now."""
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON document of ``enqueue --format json``."""
@@ -60,10 +60,10 @@ def enqueue(
     study: str | None = None,
     storage: str | Path = STORAGE,
 ) -> Queue:
-    """Let networks, by text, name or value, wait in a study: a running launch tries them, or else the next one.
+    """Add networks, by text, name or value, to a study's queue: the running launch, or the next one, trains them.
 
-    Raises UnusableInputError, and adds none of them, where one is for other images or breaks a rule of the study; it
-    names the rule and the nearest networks that keep all.
+    Raises UnusableInputError, and adds none, where one is for other images or breaks a constraint of the study; the
+    error names the constraint and the nearest feasible networks.
     """
     place = str(storage)
     several = [networks] if isinstance(networks, (str, Architecture)) else networks
@@ -97,7 +97,7 @@ def _added(study: optuna.Study, texts: Sequence[str]) -> Queue:
 
 
 def _held(study: optuna.Study) -> dict[str, int]:
-    """The networks of a study, each with the first of its trials."""
+    """Each network of a study, with the number of its first trial."""
     found: dict[str, int] = {}
     for trial in study.get_trials(deepcopy=False):
         if (text := trial.user_attrs.get(ARCHITECTURE)) is not None:
@@ -106,7 +106,7 @@ def _held(study: optuna.Study) -> dict[str, int]:
 
 
 def _judge(study: optuna.Study, networks: Sequence[Architecture]) -> list[str]:
-    """The texts of networks that may be tried in a study."""
+    """The texts of the networks; raises for one that must not be tried in the study."""
     known = identity(study, "constraints")
     constraints = counted(known["constraints"])  # the launch measures the others before it trains
     if not networks:
@@ -126,7 +126,7 @@ def _judge(study: optuna.Study, networks: Sequence[Architecture]) -> list[str]:
 
 
 def _nearest(network: Architecture, known: Mapping[str, str] | None, constraints: tuple[Constraint, ...]) -> str:
-    """In words, the nearest networks that may be tried; why not, where the study's space is not at hand."""
+    """In words, the nearest feasible networks; generic advice where they cannot be found."""
     if known is None:
         return "take one that keeps it"
     try:
@@ -140,7 +140,7 @@ def _nearest(network: Architecture, known: Mapping[str, str] | None, constraints
 
 
 def _images(study: optuna.Study) -> tuple[Shape, int] | None:
-    """The shape of a study's images and its classes; None where neither it nor a trial of it says."""
+    """A study's image shape and number of classes; None where neither the study nor a trial stores them."""
     if IMAGES in study.user_attrs:
         (channels, height, width), classes = study.user_attrs[IMAGES]
         return (int(channels), int(height), int(width)), int(classes)

@@ -1,4 +1,4 @@
-"""The augmented epochs of a confirmation, made by an idle worker while the one before is trained on."""
+"""Augmented epochs of a confirmation, made by an idle worker while the previous epoch trains."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ if TYPE_CHECKING:
 
 
 def make_epoch(placement: Placement, feed: Feed, number: int) -> None:
-    """Have epoch ``number`` (from 0) in the feed's folder, where every process of this machine finds it."""
+    """Make epoch ``number`` (from 0) in the feed's folder, where every process of this machine finds it."""
     feed.prepare(number)
 
 
 @dataclass(kw_only=True)
 class EpochsAhead:
-    """What a training of ``epochs`` will read next; that it is missing costs the training time, and nothing else.
+    """Makes what a training of ``epochs`` will read next; a missing epoch only costs the training time.
 
-    Only a worker of this machine makes them, and only where another one trains: the folder is this machine's.
+    Only a second worker of this machine makes them, since the folder is on this machine.
     """
 
     engine: Engine
     feed: Feed
     epochs: int
     made: int = 0
-    """The first epoch that no worker was asked for."""
+    """The first epoch that was not requested from a worker yet."""
     _future: Future[None] | None = field(default=None, init=False)
 
     def look(self, done: int) -> None:
-        """Have the epoch that is trained on after ``done`` of them made, or the next; no more stay with a feed."""
+        """Request the epoch that is trained on after ``done`` epochs, or the one after it; a feed keeps no more."""
         is_idle = self._future is None or self._future.done()
         number = max(self.made, done)
         if is_idle and number < min(done + 2, self.epochs) and isinstance(self.engine, LocalEngine):
@@ -42,6 +42,6 @@ class EpochsAhead:
             self.made = number + 1
 
     def end(self) -> None:
-        """Wait for the epoch that is being made, after which its worker is free."""
+        """Wait until the epoch being made is complete and its worker is free."""
         if self._future is not None:
             wait([self._future])

@@ -1,11 +1,11 @@
-"""The expected accuracy of the best trial on images that no candidate was chosen by.
+"""The expected accuracy of the best trial on images that were not used to select it.
 
 The best of many candidates is partly the luckiest: its validation accuracy is above its true one (the winner's curse).
-The true accuracies of the complete candidates are taken as drawn from a normal distribution around their mean, each
-measured with the binomial error of a share of the validation images. Then a candidate's true accuracy, given all
-measurements, is about normal around its measurement drawn towards the mean: the less the candidates differ beyond that
-error, the further (Morris, Parametric empirical Bayes inference, 1983: equations 1.17 and 4.1, with his corrections for
-a mean and a spread that are estimated themselves). Of three or fewer candidates nothing can be said of their spread.
+The true accuracies of the complete candidates are modelled as draws from one normal distribution, each measured with
+the binomial error of a share of the validation images. Then a candidate's true accuracy, given all measurements, is
+about normal around its measurement shrunk towards the mean: the less the candidates differ beyond that error, the more
+(empirical Bayes: Morris, Parametric empirical Bayes inference, 1983: equations 1.17 and 4.1, with his corrections for a
+mean and a spread that are estimated themselves). With three or fewer candidates, their spread cannot be estimated.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class Expectation:
     over_target: float | None
     """Probability, 0 to 1; None without a target."""
     candidates: int
-    """How many complete candidates it is the best of."""
+    """Number of complete candidates that it was chosen from."""
     images: int
-    """How many validation images measured each of them, or of a balanced accuracy would as certainly."""
+    """Number of validation images; for balanced accuracy, the number that would be as certain."""
     measure: str = ACCURACY
     """Which accuracy it is: one of nas.objective_text.MEASURES."""
 
@@ -45,7 +45,7 @@ class Expectation:
         return dict(vars(self))
 
     def sentence(self, target: float | None) -> str:
-        """In words, for the line below a leaderboard."""
+        """As text, for the line below a leaderboard."""
         best = f"the best of {self.candidates}" if self.candidates > 1 else "the only one complete"
         odds = (
             "" if self.over_target is None else f"; over {target:.2%} with a probability of {_share(self.over_target)}"
@@ -61,7 +61,7 @@ class Expectation:
 def expectation(
     trial: int, accuracy: float, others: Sequence[float], *, images: int, target: float | None, measure: str = ACCURACY
 ) -> Expectation:
-    """That of the best trial; ``others`` are the validation accuracies of the other complete ones."""
+    """The expectation of the best trial; ``others`` are the validation accuracies of the other complete trials."""
     measured = [accuracy, *others]
     mean = statistics.fmean(measured)
     error = _variance(mean, images)
@@ -86,12 +86,12 @@ def expectation(
 
 
 def standard_error(share: float, images: int) -> float:
-    """That of a share of so many images, one more or less right where all of them are, or none."""
+    """Standard error of a share of ``images``; where all or none are right, half an image counts as wrong or right."""
     return math.sqrt(_variance(share, images))
 
 
 def _variance(share: float, images: int) -> float:
-    """That of a measured share; a candidate that got all or none right counts as half an image off (Laplace)."""
+    """Variance of a measured share; all or none right counts as half an image off (Laplace)."""
     share = min(max(share, 0.5 / images), 1 - 0.5 / images)
     return share * (1 - share) / images
 

@@ -1,4 +1,4 @@
-"""What networks train on, and what judges them: for candidates the split's parts, to confirm all images."""
+"""The images for training and evaluation: a split of the training set for candidates, all of it to confirm."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 def search_feed(dataset: Dataset, seed: int, way: Training, teacher: Teacher | None = None) -> Feed:
-    """What candidates train on: the training part of the split, evaluated on the validation part."""
+    """The feed of candidates: trained on the training part of the split, evaluated on the validation part."""
     folder, split = user_cache() / "epochs", dataset.split()
     return Feed(dataset=dataset, split=split, folder=folder, seed=seed, teacher=teacher, **way.of_feed())
 
 
 def confirm_feed(dataset: Dataset, way: Training, teacher: Teacher | None = None) -> Feed:
-    """The whole training set, evaluated on the test set."""
+    """The feed of confirmations: trained on the whole training set, evaluated on the test set."""
     return Feed(dataset=dataset, split=None, folder=user_cache() / "epochs", teacher=teacher, **way.of_feed())

@@ -1,4 +1,4 @@
-"""The files of a task that is done where the run folder is not: fetched before it, brought back after every epoch."""
+"""Copies the files of a task on another machine: fetched before it starts, sent back after every epoch."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from nas import atomic
 from nas.search.worker import CHECKPOINT, PROGRESS, TEST, WEIGHTS
 
 FILES = (CHECKPOINT, WEIGHTS, TEST, PROGRESS)
-"""What is kept of a task; progress comes last, so that it never runs ahead of the checkpoint."""
+"""Files of a task that are copied; PROGRESS is last, so that it is never ahead of the checkpoint."""
 
 Attempt = tuple[int, int]
-"""The number of the submission and when it was begun, in nanoseconds: the greatest attempt at a task is its last."""
+"""(number of the submission, start time in nanoseconds): the greatest attempt at a task is the latest."""
 
 
 class SupersededError(Exception):
-    """The same task was begun elsewhere meanwhile."""
+    """The same task was started elsewhere in the meantime."""
 
 
 class Keeper:
-    """Keeps the files of tasks below ``root``; an attempt that another one followed can write no more.
+    """Stores the files of tasks below ``root``; an attempt that was superseded by a later one cannot write any more.
 
-    Such an attempt is one on a machine that was cut off, and whose work was given to another.
+    That happens when a machine was disconnected and its task was given to another.
     """
 
     def __init__(self, root: Path) -> None:
@@ -33,7 +33,7 @@ class Keeper:
         self._last: dict[Path, Attempt] = {}
 
     def begin(self, folder: str, submission: int) -> tuple[Attempt, dict[str, bytes]]:
-        """Begin a new attempt at the task whose files are in ``folder``, below the root; it gets what is kept.
+        """Start a new attempt at the task whose files are in ``folder`` below the root; returns the stored files.
 
         Raises SupersededError for a submission that a later one has replaced.
         """
@@ -46,7 +46,7 @@ class Keeper:
         return attempt, files
 
     def keep(self, folder: str, attempt: Attempt, files: Mapping[str, bytes]) -> None:
-        """Write files, each one whole or not at all. Raises SupersededError where another attempt followed."""
+        """Write files, each atomically. Raises SupersededError where a later attempt has started."""
         place = self._open(folder, attempt)
         place.mkdir(parents=True, exist_ok=True)
         for name in FILES:
@@ -63,7 +63,7 @@ class Keeper:
 
 
 class Mirror:
-    """A copy of a task's files in ``folder``; what changes there is handed to ``send``."""
+    """A copy of a task's files in ``folder``; changed files are passed to ``send``."""
 
     def __init__(self, folder: Path, files: Mapping[str, bytes], send: Callable[[dict[str, bytes]], None]) -> None:
         """Write ``files`` into the folder; they count as sent."""
@@ -73,7 +73,7 @@ class Mirror:
         self._sent = self._stamps()
 
     def push(self) -> None:
-        """Send the files that changed since they were last sent, if any did."""
+        """Send the files that changed since they were last sent, if any."""
         now = self._stamps()
         changed = [name for name, stamp in now.items() if self._sent.get(name) != stamp]
         if changed:
@@ -81,7 +81,7 @@ class Mirror:
         self._sent = now
 
     def _stamps(self) -> dict[str, tuple[int, int]]:
-        """What tells a file from the one that replaced it: every writer here replaces whole files."""
+        """Values that change when a file is replaced; every writer here replaces whole files."""
         stamps = {}
         for name in FILES:
             with suppress(FileNotFoundError):

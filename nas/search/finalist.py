@@ -1,6 +1,6 @@
-"""The network that is being confirmed: its training begun or resumed, watched, and its trial ended by it.
+"""The network that is being confirmed: starts or resumes its training, follows it, and ends its trial.
 
-What is under way is kept in the study: the next launch resumes it from its checkpoint.
+The confirmation in progress is stored in the study: the next launch resumes it from its checkpoint.
 """
 
 from __future__ import annotations
@@ -27,52 +27,52 @@ if TYPE_CHECKING:
     from nas.training.precision import Precision
 
 SEED = 0
-"""Of the training that confirms; ``confirm --seeds`` adds others."""
+"""The seed of the confirmation; ``confirm --seeds`` adds others."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Due:
-    """A confirmation that is under way, as the study keeps it."""
+    """A confirmation in progress, as stored in the study."""
 
     trial: int
     epochs: int
     threads: int | None = None
-    """Those that train it; None where that was not kept."""
+    """Threads that train it; None where they were not stored."""
 
 
 @dataclass(kw_only=True)
 class Finalist:
-    """At most one training at a time that confirms a network, with all cores."""
+    """Runs at most one confirmation at a time, with all cores."""
 
     goal: Goal
     pool: Pool
     engine: Engine
     folder: Path
-    """That of the study's files."""
+    """The folder of the study's files."""
     notes: list[str]
     precisions: Mapping[str, Precision] = field(default_factory=dict)
     job: FinalistJob | None = None
     ahead: EpochsAhead | None = None
-    """What the job reads next."""
+    """Makes the epochs that the job reads next."""
     due: Due | None = None
-    """What an earlier launch was confirming."""
+    """The confirmation that an earlier launch left unfinished."""
 
     @property
     def futures(self) -> list[Future[Confirmed]]:
-        """What is waited for."""
+        """The results that the driver waits for."""
         return [self.job.future] if self.job else []
 
     @property
     def is_under_way(self) -> bool:
-        """Whether a confirmation has begun and is not over."""
+        """Whether a confirmation is in progress."""
         return self.job is not None or self.due is not None
 
     def survey(self) -> None:
-        """Read which confirmation the study says is under way."""
+        """Read from the study which confirmation is in progress."""
         self.due = _due(self.pool.store.study.user_attrs.get(FINALIST))
 
     def ends_due(self) -> bool:
-        """End the trial of a confirmation that was over before its end was stored whole; whether there was one."""
+        """End the trial of a confirmation that finished before its result was fully stored; whether there was one."""
         study = self.pool.store.study
         due = _due(study.user_attrs.get(FINALIST))
         if due is None or all(one.epochs != due.epochs for one in confirmations(study, due.trial)):
@@ -82,7 +82,7 @@ class Finalist:
         return True
 
     def begin(self, best: Contender, epochs: int, *, expected: float) -> None:
-        """Train a network for so many epochs, after which its accuracy is ``expected``, or resume that."""
+        """Start or resume training a network for ``epochs``, after which its ``expected`` accuracy is forecast."""
         threads = self.engine.threads(1)
         task = task_of(
             best.trained,
@@ -106,7 +106,7 @@ class Finalist:
         )
 
     def outcome(self) -> Confirmed | None:
-        """What the training came to, its reason where it failed; None where there is none, or it is not over."""
+        """The result of the training, with the reason if it failed; None where there is none or it still runs."""
         if self.job is None:
             return None
         if self.job.future.done():
@@ -116,14 +116,14 @@ class Finalist:
         return None
 
     def store(self, outcome: Confirmed) -> None:
-        """Keep in the study what a training came to, and complete the trial of its network."""
+        """Store the result of a confirmation in the study, and complete the trial of its network."""
         assert self.job is not None
         task, measure = self.job.task, self.pool.objectives.measure
         add(self.pool.store.study, confirmation_of(self.job.trial, SEED, task, outcome, measure))
         self._end(self.job.trial, epochs=task.epochs, threads=task.threads)
 
     def give_up(self, reason: str) -> None:
-        """Fail the candidate, if it is one, whose network cannot be confirmed."""
+        """Note that a network cannot be confirmed, and fail its candidate if that has not ended."""
         assert self.job is not None
         number = self.job.trial
         self.notes.append(f"trial {number} cannot be confirmed: {reason}")
@@ -132,13 +132,13 @@ class Finalist:
         self.forget()
 
     def leave(self) -> None:
-        """Have the workers free of the confirmation that is over."""
+        """Free the workers of a finished confirmation."""
         if self.ahead:
             self.ahead.end()
         self.job = self.ahead = None
 
     def forget(self) -> None:
-        """Keep in the study that none is under way."""
+        """Store in the study that no confirmation is in progress."""
         self.pool.store.set_finalist({})
         self.due = None
 
@@ -148,7 +148,7 @@ class Finalist:
 
 
 def _due(table: Any) -> Due | None:
-    """The confirmation that the study says is under way, if any."""
+    """The confirmation in progress that the study stores, if any."""
     try:
         threads = table.get("threads") if table else None
         known = None if threads is None else int(threads)

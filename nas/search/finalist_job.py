@@ -1,4 +1,4 @@
-"""The confirmation of a finalist: one training on all images with all cores, begun again where its worker died."""
+"""The confirmation of a finalist: one training on all images with all cores, restarted if its worker dies."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class FinalistJob:
     future: Future[Confirmed] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Begin it, or resume it from its checkpoint."""
+        """Start it, or resume it from its checkpoint."""
         self._submit()
 
     @property
@@ -35,7 +35,7 @@ class FinalistJob:
         return len(read_progress(self.task.folder))
 
     def outcome(self) -> Confirmed | None:
-        """What a training came to that is over, with its reason where it failed; None where it is begun again.
+        """The result of a finished training, with the reason if it failed; None where it was restarted.
 
         Raises OSError where its files cannot be written, MOST_REFUSALS times, and SharedFaultError.
         """

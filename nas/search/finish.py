@@ -1,18 +1,18 @@
-"""Ending a search at a confirmed network: which candidate is trained to the end at once, on all images, and when.
+"""Ends a search with a confirmed network: which candidate is trained to the end on all images, and when.
 
-A candidate that is expected over the target need not train to the end on a part of the images before it is confirmed.
-So here the search looks for one by its first epochs, and the best goes straight into its confirmation, with all cores:
+A candidate that is expected to exceed the target need not finish training on a part of the images before it is
+confirmed. So candidates are compared by their first epochs, and the best is confirmed directly, with all cores:
 
 1. candidates train up to the first rung until FEWEST have, and FOR_EACH_WORKER for each worker;
-2. the best quarter of them, FINALISTS at least, train up to the second rung;
+2. the best quarter of them, at least FINALISTS, train up to the second rung;
 3. when nothing trains any more, the one of them with the best forecast (``nas.search.curve_forecast``) is confirmed,
-   for the fewest epochs after which it is expected over the target. Where even a whole training would not do, more
-   candidates begin. Those of the first rung alone do not compete: the best of many first epochs was lucky as well;
-4. after MOST_ROUNDS times as many the search is the usual one, and looks for such a candidate at every turn.
+for the fewest epochs after which it is expected over the target. Where no training is long enough, more candidates
+start. Those that reached only the first rung do not compete: the best of many first epochs is partly luck;
+4. after MOST_ROUNDS times as many candidates, the normal search continues, and looks for such a candidate every turn.
 
-Validation alone decides which network is confirmed: no test accuracy changes a forecast. The test set is opened once,
-after the last epoch, and says whether the search is at its goal. A network that misses the target stays confirmed, and
-the search continues; from the first miss on, whatever it missed by, a confirmation trains as long as a candidate may.
+Only validation accuracy decides which network is confirmed: no test accuracy changes a forecast. The test set is opened
+once, after the last epoch, and decides whether the search has reached its goal. A network that misses the target stays
+confirmed, and the search continues; after the first miss, every confirmation trains for the full epoch budget.
 """
 
 from __future__ import annotations
@@ -46,18 +46,18 @@ FOR_EACH_WORKER = 4
 MOST_ROUNDS = 3
 FINALISTS = 2
 QUARTER = 4
-"""One in so many of those that came to the first rung trains up to the second."""
+"""One in this many of the candidates that reached the first rung trains up to the second."""
 RESERVE = 2
-"""Epochs before the last moment at which the time suffices for a confirmation, from which on none is waited for."""
+"""Safety margin in epochs: the wait for candidates ends this long before it is too late for a confirmation."""
 
 
 class Turn(Enum):
-    """What a free worker does."""
+    """The next action of a free worker."""
 
     SEARCH = "search"
-    """What it does in any search."""
+    """The same as in any search."""
     BEGIN = "begin"
-    """Begin a candidate; none is promoted."""
+    """Start a new candidate; none is promoted."""
     WAIT = "wait"
     """Nothing."""
 
@@ -67,19 +67,19 @@ class Finish:
     """Decides which network of a study is confirmed, and when."""
 
     finalist: Finalist
-    """Has that done."""
+    """Runs the confirmations."""
     pool: Pool
     engine: Engine
     budget: Budget
     notes: list[str]
     known: dict[int, Confirmation] = field(default_factory=dict)
-    """What was confirmed, by trial: that of the longest training."""
+    """Confirmations by trial number, of the longest training each."""
     over: list[int] = field(default_factory=list)
-    """The trials whose networks are confirmed over the target."""
+    """The trials whose networks were confirmed over the target."""
     failed: set[int] = field(default_factory=set)
-    """Those whose confirmations failed in this launch."""
+    """The trials whose confirmations failed in this launch."""
     _is_missed: bool = False
-    """Whether a network of the search was confirmed and is not over the target."""
+    """Whether a network of the search was confirmed below the target."""
     _complete: dict[int, Contender] = field(default_factory=dict)
     _images: int = 0
     _forecast: CurveForecast = field(init=False)
@@ -97,24 +97,24 @@ class Finish:
 
     @property
     def job(self) -> FinalistJob | None:
-        """The training that confirms, where one is under way in this launch."""
+        """The confirmation that this launch is running, if any."""
         return self.finalist.job
 
     @property
     def futures(self) -> list[Future[Any]]:
-        """What is waited for."""
+        """The results that the driver waits for."""
         return [*self.finalist.futures]
 
     @property
     def is_under_way(self) -> bool:
-        """Whether a confirmation has begun and is not over."""
+        """Whether a confirmation is in progress."""
         return self.finalist.is_under_way
 
     @property
     def tried(self) -> set[int]:
-        """The trials that are not confirmed again: those over the target, and those that a whole training confirmed.
+        """The trials that are not confirmed again: those over the target, and those confirmed by a full training.
 
-        A person may have confirmed others by fewer epochs than any that the search would choose.
+        The user may have confirmed others with fewer epochs than the search would choose.
         """
         fewest = self._forecast.fewest
         return {n for n, one in self.known.items() if self._is_over(n) or one.epochs >= fewest}
@@ -132,20 +132,20 @@ class Finish:
         self.finalist.survey()
 
     def ended(self) -> str | None:
-        """How the search ended; None as long as it is not at its goal."""
+        """Why the search ended; None while its goal is not reached."""
         if len(self.over) < self.finalist.goal.count:
             return None
         self.pool.store.set_won(self.over)
         return f"the target is met: {'; '.join(self._sentence(number) for number in self.over)}"
 
     def completed(self, candidate: Candidate) -> None:
-        """The search itself trained a candidate to the end."""
+        """Handle a candidate that the search itself trained to the end."""
         self._complete[candidate.trial.number] = self._contender(candidate)
 
     def turn(self, *, may_begin: bool, seconds_left: float) -> Turn | Candidate:
-        """What a free worker does; where that is to train a candidate up to the second rung, that candidate.
+        """The next action of a free worker: a Turn, or a candidate to train up to the second rung.
 
-        May begin a confirmation, of which no worker is free.
+        May start a confirmation, which uses all workers.
         """
         if self.job or self._resumes():
             return Turn.WAIT
@@ -166,11 +166,11 @@ class Finish:
 
     @property
     def _second(self) -> int:
-        """Epochs of the second rung, of one rung its own."""
+        """Epochs of the second rung; where there is only one, of that one."""
         return self.pool.halving.levels[:2][-1]
 
     def _resumes(self) -> bool:
-        """Whether there is a confirmation to resume; it begins once nothing else trains."""
+        """Whether there is a confirmation to resume; starts it once nothing else trains."""
         if (due := self.finalist.due) is None:
             return False
         found = next((one for one in self._contenders() if one.trial == due.trial), None)
@@ -181,7 +181,7 @@ class Finish:
         return found is not None
 
     def _chooses(self, *, is_first_round: bool, seconds_left: float) -> bool:
-        """Whether a network is to be confirmed now; that begins once nothing else trains."""
+        """Whether a network is to be confirmed now; starts that once nothing else trains."""
         untried = self._untried()
         ripe = [] if is_first_round else [one for one in untried if one.seen.epochs >= self._second]
         best, length = self._best(ripe)
@@ -195,15 +195,15 @@ class Finish:
 
     @staticmethod
     def _is_last_moment(best: Contender, length: int, seconds_left: float) -> bool:
-        """Whether a confirmation that does not begin now may not end in time."""
+        """Whether a confirmation must start now to end in time."""
         needed = best.seconds(length)
         return needed <= seconds_left < needed + RESERVE * best.epoch_seconds
 
     def begin_last(self) -> bool:
-        """Confirm the best complete ones, as many as was asked for, where nothing is left to do.
+        """Where nothing is left to do, confirm the best complete trials, as many as were asked for.
 
-        What was confirmed before is none of them, unless it is one of the best. Where fewer are complete, those that
-        wait at a rung are confirmed in their place.
+        Earlier confirmations count only where they are of one of the best. Where fewer trials are complete, candidates
+        that wait at a rung are confirmed in their place.
         """
         untried, count = self._untried(), self.finalist.goal.count
         last = contenders.ranked(self._complete.values(), self._forecast)[:count]
@@ -215,7 +215,7 @@ class Finish:
         return bool(left)
 
     def collect(self) -> None:
-        """Store what the confirmation came to, where it is over."""
+        """Store the result of the confirmation if it has finished."""
         outcome, job = self.finalist.outcome(), self.job
         if outcome is None or job is None:
             return

@@ -1,4 +1,4 @@
-"""Whether data and training of a launch fit: epochs and batch size by the data unless asked for, and doubts."""
+"""Fits a training to its data: epochs and batch size by the number of images unless asked for, and warnings."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ from nas.training.sizing import Sizing, sentence, sizing
 def fitted(
     config: LaunchConfig, asked: Training, dataset: Dataset, known: int | None
 ) -> tuple[LaunchConfig, Training, Sizing | None]:
-    """Epochs and batch size as the data wants them, where neither epochs nor a recipe were asked for; what it chose.
+    """The training with epochs and batch size chosen by the data, and that choice.
 
-    None where nothing was chosen. A study that has its epochs already (``known``) keeps them.
+    The choice is None where epochs or a recipe were asked for. A study that has its epochs already (``known``) keeps
+    them.
     """
     if "epochs" in config.model_fields_set or config.recipe not in (None, named_recipes.DEFAULT):
         return config, asked, None
@@ -29,7 +30,7 @@ def fitted(
     sized = sizing(len(dataset.split().train), usual)
     epochs = known or sized.epochs
     kept = {name: getattr(asked.recipe, name) for name in ("distillation", "temperature")}
-    # Few images want many epochs, which are no more steps than a short training has.
+    # With few images, many epochs take no more steps than a short training on many.
     make = recipes.default if config.recipe or epochs == sized.epochs else recipes.usual
     recipe = replace(make(epochs), batch_size=sized.batch_size, **kept)
     augmentation = usual_augmentation(recipe) if config.augmentation is None else asked.augmentation
@@ -41,13 +42,13 @@ def fitted(
 
 
 def said(feed: Feed, way: Training, epochs: int, sized: Sizing | None, others: Mapping[str, str] | None = None) -> str:
-    """What the number of images decided; of batch size and epochs nothing where the study has others."""
+    """In words, what was chosen by the number of images; only what the study does not have already."""
     is_sized = sized == Sizing(batch_size=way.recipe.batch_size, epochs=epochs)
     return sentence(len(feed.labels), sized if is_sized else None, others)
 
 
 def doubts_of(dataset: Dataset, way: Training, epochs: int, target: float | None, measure: str) -> tuple[str, ...]:
-    """What a person should know of the data before anything trains, a line each; the target is of a ``measure``."""
+    """Warnings about the data before anything trains, a line each; ``measure`` is the accuracy that has the target."""
     return advice(
         dataset,
         batch_size=way.recipe.batch_size,

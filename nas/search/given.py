@@ -1,7 +1,7 @@
-"""A network that a person gave: an architecture, or a file of their own, of which a copy is kept beside its trial.
+"""A network given by the user: an architecture, or a file of user code, which is copied beside its trial.
 
-What the file imports of the person's own modules is copied and hashed too. The files are used as long as they are what
-they were when the trial was made; after that the copies are.
+The user's modules that the file imports are copied and hashed too. The original files are used while they are unchanged
+since the trial was made; otherwise the copies are used.
 """
 
 from __future__ import annotations
@@ -20,36 +20,36 @@ from constraints.errors import ModelFailedError, UnusableInputError
 from constraints.sandbox.request import Limits, Target
 
 COPIES = "source"
-"""The folder, in that of a trial, with the copies of its files."""
+"""The subfolder of a trial's folder with the copies of its files."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Given:
-    """A network made by a person's own code."""
+    """A network built by user code."""
 
     target: Target
     arguments: Mapping[str, Any] = field(default_factory=dict)
     """Keyword arguments for a class or a function."""
     files: Mapping[str, str] = field(default_factory=dict)
-    """Absolute path of each file of the person's that is imported for it, the target's first -> its SHA-256."""
+    """Absolute path of each user file that is imported for it, the target's first -> its SHA-256."""
     limits: Limits = field(default_factory=Limits)
-    """Of the code: the seconds that a step or less of it may take, and its memory beside that of the images."""
+    """Limits of the user code: seconds for at most one training step, and memory in addition to the images'."""
     is_finished: bool = False
-    """Whether the target is a module that is made already, perhaps with trained weights, and no class or function."""
+    """Whether the target is a module instance, perhaps with trained weights, rather than a class or function."""
     is_architecture: bool = False
-    """Whether its architecture is known, so that its trained weights are kept under the names of that."""
+    """Whether its architecture is known, so that its trained weights are stored under the architecture's names."""
     memory: str = ""
-    """SHA-256 of a module that was given from memory, in place of code."""
+    """SHA-256 of a module in memory, where one was given in place of code."""
     pickled: str = ""
-    """That module; it goes from process to process, and is kept nowhere."""
+    """That module, pickled; it is sent between processes, and never stored on disk."""
     paths: tuple[str, ...] = ()
-    """Where its classes are imported from."""
+    """``sys.path`` entries from which its classes are imported."""
     copies: Path | None = None
-    """Where the copies are; None where there are none yet."""
+    """The folder of the copies; None before they are made."""
 
     @property
     def key(self) -> str:
-        """A text that no other network has: what is called, with which arguments, in files of which content."""
+        """A text that identifies the network: what is called, with which arguments, and the hashes of its files."""
         code = self.memory or " ".join(sorted(self.files.values())) or self.target.module
         return f"{self.target.name}({json.dumps(self.arguments, sort_keys=True)}) {code}"
 
@@ -59,7 +59,7 @@ class Given:
         return _common(self.files)
 
     def as_dict(self) -> dict[str, Any]:
-        """Ready for JSON; where the copies are is left out, since folders are moved."""
+        """Ready for JSON, without the folder of the copies, since folders may be moved."""
         table = asdict(replace(self, copies=None))
         for name in ("copies", "pickled", "paths"):
             table.pop(name)
@@ -68,7 +68,7 @@ class Given:
 
     @classmethod
     def from_dict(cls, table: Mapping[str, Any], folder: Path | None = None) -> Given:
-        """Read back what a trial keeps; ``folder`` is that of its files."""
+        """Read what a trial stores; ``folder`` is the trial's."""
         return cls(
             target=Target.from_dict(table["target"]),
             arguments=table["arguments"],
@@ -81,13 +81,13 @@ class Given:
         )
 
     def keep_copies(self, folder: Path) -> None:
-        """Copy the files below the ``folder`` of the trial, as they lie to each other."""
+        """Copy the files into the trial's ``folder``, keeping their paths relative to each other."""
         for path, copy in _copies(self.files, folder / COPIES).items():
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, copy)
 
     def copy_found(self, folder: Path) -> None:
-        """Copy the files, or of those that have changed since the copies, into a folder; raises as ``found``."""
+        """Copy the files, or the stored copies where a file has changed, into a folder; raises as ``found``."""
         self.found()
         kept = _copies(self.files, self.copies) if self.changed() and self.copies else {}
         for path, copy in _copies(self.files, folder).items():
@@ -95,13 +95,13 @@ class Given:
             shutil.copyfile(kept.get(path, path), copy)
 
     def changed(self) -> list[str]:
-        """The files that are no longer what they were, or not there."""
+        """The files that have changed or are missing."""
         return [path for path, known in self.files.items() if file_hash(Path(path)) != known]
 
     def found(self) -> Target:
-        """The target where its code is: in the files themselves, or, where one of them has changed, in the copies.
+        """The target with its code in the original files or, where one of them has changed, in the copies.
 
-        Raises UnusableInputError where the copies are not what they were either.
+        Raises UnusableInputError where the copies have changed, too.
         """
         if self.memory and not self.pickled:
             raise UnusableInputError(
@@ -122,7 +122,7 @@ class Given:
 
 @contextmanager
 def shown_images_of(channels: int) -> Iterator[None]:
-    """Advise in the block for a model of other channels than the data's: as in a check, but that the data stay."""
+    """Rewrite a check's advice on other channels in the block: here the model has to change, not the images."""
     try:
         yield
     except ModelFailedError as error:

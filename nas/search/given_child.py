@@ -1,4 +1,4 @@
-"""The child's side of training a person's own network: make it, try it, train it, with the limits of the sandbox."""
+"""Training a network of user code, the part in the sandboxed child process: build it, try it, train it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _UNLIMITED = 10**9
 
 
 def described(checked: Checked, request: Request) -> dict[str, Any]:
-    """What training needs to know of a model that was checked, beside the report."""
+    """What training needs to know about a checked model in addition to the report."""
     return {
         **_written(checked, request),
         "files": _files(request),
@@ -58,12 +58,12 @@ def _written(checked: Checked, request: Request) -> dict[str, Any]:
     """The architecture's text, or why there is none."""
     try:
         return {"architecture": str(import_module(checked.model, request.inputs[0].shape).architecture)}
-    except Exception as error:  # of the model's code too, which runs again
+    except Exception as error:  # the model's code runs again here, and may raise anything
         return {"architecture": None, "why": " ".join(str(error).split())}
 
 
 def _files(request: Request) -> dict[str, str]:
-    """The files of the person's that are imported, the target's first, each with its SHA-256."""
+    """The user files that are imported, the target's first, each with its SHA-256."""
     target = request.target
     first = target.file or Path(getattr(sys.modules.get(target.module), "__file__", None) or "")
     if not first.is_file() or not is_users(str(first.resolve())):
@@ -80,14 +80,14 @@ def _sizes(checked: Checked, request: Request) -> dict[str, float] | None:
 
     try:
         counted = torchinfo.summary(checked.model, (1, *request.inputs[0].shape), verbose=0)
-    except Exception:  # its hooks run the model, which the check ran already: `show` leaves sizes out
+    except Exception:  # torchinfo's hooks may fail on a model that the check could run: `show` leaves sizes out
         return None
     found = (counted.total_input, counted.total_output_bytes, counted.total_param_bytes)
     return dict(zip(("input", "forward_backward", "params"), (size / 1e6 for size in found), strict=True))
 
 
 def attempt(arguments: Mapping[str, Any], send: Send) -> dict[str, Any]:
-    """The notes of a network that can be trained."""
+    """Build the network and try a training step; returns its notes."""
     placement, task = _handed(arguments)
     with _prepared(placement, task, send) as prepared:
         return {"notes": list(prepared.notes)}
@@ -108,7 +108,7 @@ def confirm(arguments: Mapping[str, Any], send: Send) -> dict[str, Any]:
 
 
 def _handed(arguments: Mapping[str, Any]) -> tuple[Placement, Task]:
-    """What the worker, this process' own parent, wrote into its pipe."""
+    """The placement and task that the worker, this process's parent, wrote into its pipe."""
     placement, task = pickle.loads(base64.b64decode(arguments["handed"]))
     return placement, task
 
@@ -126,14 +126,14 @@ def _outcome(_: torch.nn.Module, result: Result) -> dict[str, Any]:
 
 
 def _keep_as_architecture(task: Task, model: GivenModel) -> None:
-    """Write the weights under the names of the architecture, which is proved to compute the same with them."""
+    """Write the weights under the architecture's names, after checking that it computes the same with them."""
     shape = task.feed.dataset.image_shape
     found = import_module(copy.deepcopy(model.model).cpu(), shape)
     weights_file.save({name: t.clone().contiguous() for name, t in found.weights.items()}, task.folder / WEIGHTS)
 
 
 def _done(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """What ``work`` gives; what is no fault of the network's (an unwritten file, an augmentation) is kept apart."""
+    """The result of ``work``; errors that are not the network's fault (files, augmentation) are marked as such."""
     try:
         return work()
     except OSError as error:
@@ -146,7 +146,7 @@ def _done(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 @contextmanager
 def _prepared(placement: Placement, task: Task, send: Send) -> Iterator[Prepared]:
-    """The network that a person's code makes with the task's seed, ready to be trained."""
+    """The network that the user code builds with the task's seed, ready to be trained."""
     given = task.given
     assert given is not None
     torch.manual_seed(task.seed)
@@ -160,13 +160,13 @@ def _prepared(placement: Placement, task: Task, send: Send) -> Iterator[Prepared
 
 
 def _unpacked(given: Given, send: Send) -> torch.nn.Module:
-    """A module from the memory of the program that this process is a descendant of."""
+    """The module that the user's program, an ancestor of this process, sent from its memory."""
     with stage("import", send):
         return unpacked(given)
 
 
 def _on_cpu(work: Callable[[], Prepared], loader: Loader) -> Prepared:
-    """What ``work`` gives; once more without a graphics card, where the code asks for one that is not there."""
+    """The result of ``work``; retried on the CPU where the code asks for a GPU that does not exist."""
     try:
         return work()
     except RuntimeError as error:
@@ -187,7 +187,7 @@ def _tried(placement: Placement, task: Task, model: torch.nn.Module, send: Send)
 
 
 def _trained(placement: Placement, task: Task, prepared: Prepared, send: Send) -> tuple[torch.nn.Module, Result]:
-    """Train as a worker does; the time limit is of the person's code, not of the images that are made for it."""
+    """Train as a worker does; the time limit applies to the user code, not to making augmented images."""
 
     prepared.model.alive, rest = _signs(send)
     recipe = task.recipe or recipes.usual(task.epochs)
@@ -207,7 +207,7 @@ def _trained(placement: Placement, task: Task, prepared: Prepared, send: Send) -
 
 
 def _fault(error: Exception) -> ConstraintError:
-    """What the model raised in its training; the backward pass is torch's, and what it meets is the model's too."""
+    """The error of a model's training; one from torch's backward pass counts as the model's, too."""
     found = failed("training", error)
     if isinstance(found, ModelFailedError):
         return found
@@ -216,7 +216,7 @@ def _fault(error: Exception) -> ConstraintError:
 
 
 def _signs(send: Send) -> tuple[Callable[[], None], Callable[[], None]]:
-    """A heartbeat, which restarts the time limit, and one after which no limit holds until the next of these."""
+    """Two heartbeats: one restarts the time limit, the other suspends it until the next heartbeat."""
     last = -math.inf
 
     def beat() -> None:

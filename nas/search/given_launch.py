@@ -1,4 +1,4 @@
-"""A training of a given network: what a person names -> a network, its trials in a study, and a driver for them."""
+"""Training a given network: from what the user names to a network, its trials in a study, and their driver."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from nas.space.sampler import FeasibleSampler
 
 _WAY = ("recipe", "augmentation", "teacher")
-"""How a network trains, as far as a training may ask for it."""
+"""Flags that change how a network is trained."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,19 +56,19 @@ class Trainings:
     network: Network
     prepared: Prepared
     notes: tuple[str, ...]
-    """What a person should know of the network, a line each."""
+    """Messages about the network, a line each."""
 
     def trials(self) -> list[FrozenTrial]:
-        """Its trials in the study, by seed; of trials of one seed the last."""
+        """Its trials in the study, by seed; the last one of each seed."""
         trials = self.prepared.study.get_trials(deepcopy=False)
         mine = {t.user_attrs[SEED]: t for t in trials if is_given(t) and key_of(t.user_attrs) == self.network.key}
         return [mine[seed] for seed in sorted(mine)]
 
 
 def settled(config: LaunchConfig, given: Mapping[str, Any]) -> LaunchConfig:
-    """The configuration with what an existing study was made with, where a flag of ``given`` says nothing else.
+    """The configuration, with an existing study's values for everything that is not in ``given``.
 
-    What a project's settings say is for new studies alone, but for where the metrics of one are.
+    A project's settings only apply to new studies, except for the path of a metrics file.
     """
     study = _existing(config)
     if study is None:
@@ -87,7 +87,7 @@ def settled(config: LaunchConfig, given: Mapping[str, Any]) -> LaunchConfig:
 
 
 def check(config: LaunchConfig, wanted: Wanted) -> None:
-    """Raise UnusableInputError for what is wrong with a training whatever its data, before that is decoded."""
+    """Raise UnusableInputError for what can be found to be wrong before any data is decoded."""
     wanted.check()
     config = _asked(config, wanted)
     check_means(config)
@@ -96,13 +96,13 @@ def check(config: LaunchConfig, wanted: Wanted) -> None:
 
 
 def _asked(config: LaunchConfig, wanted: Wanted) -> LaunchConfig:
-    """The configuration with how the network alone is asked to train."""
+    """The configuration with the recipe and teacher asked for this network."""
     way = {name: value for name in _WAY if (value := getattr(wanted, name)) is not None}
     return config.model_copy(update=way)
 
 
 def _existing(config: LaunchConfig) -> Described | None:
-    """What is known of the study; None where it is not made yet."""
+    """The study's description; None where it does not exist yet."""
     with opened_if_made(config.storage) as storage:
         summaries = optuna.get_all_study_summaries(storage=storage) if storage is not None else []
         found = [summary for summary in summaries if summary.study_name == config.study]
@@ -112,9 +112,9 @@ def _existing(config: LaunchConfig) -> Described | None:
 def _way(
     config: LaunchConfig, wanted: Wanted, dataset: Dataset, teacher: Taught | None
 ) -> tuple[LaunchConfig, Training, Sizing | None, Training]:
-    """How the network trains: as the study does, which refuses another way, or as is asked for, sized by the data.
+    """How the network trains: as the study's networks do (anything else is refused), or as asked, fitted to the data.
 
-    Last, how it would train in a new study.
+    The last item is how it would train in a new study.
     """
     study = _existing(config)
     asked = Training.asked(
@@ -132,10 +132,10 @@ def _way(
 
 
 def prepare(config: LaunchConfig, wanted: Wanted, dataset: Dataset, observe: Callable[[Driver], None]) -> Trainings:
-    """Judge the network, try a step of its training, and open everything that its trainings need.
+    """Check the network against the constraints, try one training step, and open everything that its trainings need.
 
-    Raises UnusableInputError for a network that cannot be trained, one of which an unfinished training was begun with
-    other files, and as ``nas.search.launch.prepare``; ModelFailedError where the person's code raised.
+    Raises UnusableInputError for a network that cannot be trained or has an unfinished training with other files, and
+    as ``nas.search.launch.prepare`` does; ModelFailedError where user code raised.
     """
     wanted.check()
     dataset.split()
@@ -207,7 +207,7 @@ def prepare(config: LaunchConfig, wanted: Wanted, dataset: Dataset, observe: Cal
 
 
 def _missing(study: optuna.Study, network: Network, config: LaunchConfig, wanted: Wanted, folder: Path) -> list[int]:
-    """The seeds without a trial that is complete or can be resumed; ends or refuses trials of files that changed."""
+    """The seeds without a complete or resumable trial; ends or refuses unfinished trials whose files have changed."""
     trials = [t for t in study.get_trials(deepcopy=False) if is_given(t)]
     mine = [t for t in trials if key_of(t.user_attrs) == network.key and t.state != TrialState.FAIL]
     for trial in trials:

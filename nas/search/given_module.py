@@ -1,4 +1,4 @@
-"""A module in the memory of a person's program, on its way to the process that trains it: kept nowhere."""
+"""Sends a module from the memory of the user's program to the process that trains it; never stored on disk."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def packed(module: nn.Module) -> bytes:
-    """The module as bytes, the same in every process for equal modules: torch numbers the tensors in their order.
+    """The module pickled by torch; equal modules give equal bytes in every process.
 
     Raises UnusableInputError for one that cannot be pickled, or whose class another process cannot import.
     """
@@ -35,7 +35,7 @@ def packed(module: nn.Module) -> bytes:
 
 
 def unpacked(given: Given) -> nn.Module:
-    """The module again, in a process that was started for it by the program that packed it."""
+    """The module, rebuilt in a process that the packing program started for it."""
     import torch
 
     sys.path[:] = list(dict.fromkeys([*sys.path, *given.paths]))
@@ -45,7 +45,7 @@ def unpacked(given: Given) -> nn.Module:
 
 
 def carrying(given: Given, content: bytes) -> Given:
-    """A given network with its module."""
+    """A given network together with its module."""
     return replace(
         given,
         memory=hashlib.sha256(content).hexdigest(),
@@ -55,9 +55,9 @@ def carrying(given: Given, content: bytes) -> Given:
 
 
 def handed_again(given: Given | None, module: nn.Module | None, trial: int) -> Given | None:
-    """The given network of a ``trial`` with its module, where it was a module in memory and that is here again.
+    """The given network of a ``trial``, with its module where it was a module in memory and is passed again.
 
-    Raises UnusableInputError where it is not the module that was given, is missing, or is one too many.
+    Raises UnusableInputError where the module is another one, is missing, or is passed where none is needed.
     """
     if given is None or not given.memory:
         if module is not None:

@@ -1,4 +1,4 @@
-"""What a person names -> a network, judged by a study's rules, measured, and tried for a step of its training."""
+"""Turns what the user names into a network: checked, measured, and tried for one training step."""
 
 from __future__ import annotations
 
@@ -51,11 +51,12 @@ def judged_network(
     *,
     latency: Predictor | None = None,
 ) -> tuple[Network, tuple[str, ...]]:
-    """The network that is wanted, once a step of its training was tried, and what a person should know of it.
+    """The wanted network, after one training step was tried, and messages about it.
 
-    Where its study goes by the ``latency``, one that is no architecture is timed, since that predicts of others alone.
+    Where the study uses ``latency``, a network that is not an architecture is timed, since latency can only be
+    predicted from an architecture.
 
-    Raises UnusableInputError for one that cannot be trained, ModelFailedError where the person's code raised.
+    Raises UnusableInputError for one that cannot be trained, ModelFailedError where the user's code raised.
     """
     if wanted.is_architecture:
         return of_architecture(wanted.target, rules, dataset), ()
@@ -70,7 +71,7 @@ def judged_network(
 
 
 def _timed(latency: Predictor | None) -> list[str]:
-    """What has a check measure the latency, where a study goes by it."""
+    """The constraint that makes a check measure the latency, where the study uses it."""
     return [] if latency is None else [_ANY_LATENCY]
 
 
@@ -87,9 +88,9 @@ def _latency_notes(network: Network, latency: Predictor | None) -> Iterator[str]
 
 
 def with_measures(network: Network, measures: Measures, dataset: Dataset) -> Network:
-    """The network with what is measured of it, as of a candidate, and the rules on that which it breaks.
+    """The network with its measured metrics, as of a candidate, and the constraints on these that it breaks.
 
-    Raises UnusableInputError where a person's own metrics would have to measure a module in memory.
+    Raises UnusableInputError where the user's metrics would have to measure a module in memory.
     """
     given = network.given
     if network.architecture is not None:
@@ -110,7 +111,7 @@ def with_measures(network: Network, measures: Measures, dataset: Dataset) -> Net
 def of_architecture(text: str, constraints: Sequence[str], dataset: Dataset) -> Network:
     """The network of an architecture's text or name, for the images and classes of the data.
 
-    Raises ArchitectureError for what is none, and UnusableInputError for one that is written for other data.
+    Raises ArchitectureError for invalid text, and UnusableInputError for an architecture written for other data.
     """
     architecture = named.architecture(text)
     shape, classes = dataset.image_shape, len(dataset.classes)
@@ -137,7 +138,7 @@ def _data_of(shape: Sequence[int], classes: int) -> str:
 
 
 def _of_code(*, rules: Sequence[str], wanted: Wanted, dataset: Dataset, threads: int, sandbox: Sandbox) -> Network:
-    """The network that a person's code makes, judged as ``validate`` judges it."""
+    """The network that user code builds, checked as ``validate`` does."""
     target = parse_target(wanted.target)
     request = Request(
         target=target,
@@ -147,12 +148,12 @@ def _of_code(*, rules: Sequence[str], wanted: Wanted, dataset: Dataset, threads:
         classes=len(dataset.classes),
         threads=threads,
         fixes_seconds=0.0,
-        limits=replace(wanted.limits(), seconds=max(wanted.limits().seconds, Limits().seconds)),  # of several steps
+        limits=replace(wanted.limits(), seconds=max(wanted.limits().seconds, Limits().seconds)),  # for several steps
         steps=(STEP,),
     )
     found = _images_alone(wanted, dataset, lambda: sandbox.check(request))
     report = found.report
-    if STEP not in found.steps:  # the time ended, or the process
+    if STEP not in found.steps:  # it timed out, or its process died
         raise ModelFailedError(report.warnings[-1])
     more = found.steps[STEP]
     if "refused" in more:
@@ -178,7 +179,7 @@ def _of_code(*, rules: Sequence[str], wanted: Wanted, dataset: Dataset, threads:
 
 
 def _of_module(module: nn.Module, *, rules: Sequence[str], wanted: Wanted, dataset: Dataset, threads: int) -> Network:
-    """The network of a model in memory: judged here, since its code has run here already, and sent where it trains."""
+    """The network of a model in memory: checked in this process, where its code has run anyway, and sent to train."""
     from constraints import check
     from nas.architecture.from_module import from_module
 
@@ -211,7 +212,7 @@ def _of_module(module: nn.Module, *, rules: Sequence[str], wanted: Wanted, datas
 
 
 def _images_alone(wanted: Wanted, dataset: Dataset, judged: Callable[[], Found]) -> Found:
-    """What a check finds; where the forward pass wants other images, or more than these, with what to do here."""
+    """The result of a check; an error about other or more inputs is rewritten with the advice for trainings."""
     try:
         with shown_images_of(dataset.image_shape[0]):
             return judged()
@@ -225,7 +226,7 @@ def _images_alone(wanted: Wanted, dataset: Dataset, judged: Callable[[], Found])
 
 
 def _metrics(values: Mapping[str, Any]) -> Metrics:
-    """A report's metrics as those of a candidate."""
+    """A report's metrics in the form of a candidate's."""
     return Metrics(**{f.name: _tupled(values.get(f.name)) for f in fields(Metrics)})
 
 

@@ -1,4 +1,4 @@
-"""The candidates of a training of given networks: each from its trial, none from a sampler."""
+"""The candidates of a training of given networks, made from trials instead of a sampler's proposals."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ from nas.space.sampler import FeasibleSampler
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
-    """A network to train: an architecture, or what a person's own code makes, which may be one as well."""
+    """A network to train: an architecture, or a network of user code (whose architecture may be known, too)."""
 
     origin: str
-    """What a person called it: the name or text of an architecture, or where the code is."""
+    """What the user called it: the name or text of an architecture, or where the code is."""
     architecture: Architecture | None
     given: Given | None
     metrics: Metrics
     broken: tuple[str, ...]
-    """The rules that it breaks."""
+    """The constraints that it breaks."""
     measured: Mapping[str, float] = field(default_factory=dict)
-    """Its metrics by name that no arithmetic knows, and those that are objectives."""
+    """Its measured metrics by name, and those that are objectives."""
     shown: Mapping[str, Any] = field(default_factory=dict)
-    """What is shown of a network that is no architecture: its report, and its sizes."""
+    """For a network that is not an architecture: its report and its sizes, to be shown."""
 
     @property
     def key(self) -> str:
-        """A text that no other network has."""
+        """A text that identifies the network."""
         return self.given.key if self.given else str(self.architecture)
 
     def attributes(self, seed: int) -> dict[str, Any]:
-        """What a trial of it keeps."""
+        """The user attributes of its trial."""
         known = {ORIGIN: self.origin, SEED: seed, BROKEN: list(self.broken)}
         if self.architecture is not None:
             known[ARCHITECTURE] = str(self.architecture)
@@ -55,7 +55,7 @@ class Network:
 
 
 def key_of(attributes: Mapping[str, Any]) -> str:
-    """The ``key`` of the network of a trial, given or proposed; empty where it has none yet."""
+    """The ``key`` of a trial's network, given or proposed; empty where the trial has no network yet."""
     given = attributes.get(GIVEN)
     return str(given["key"]) if given else str(attributes.get(ARCHITECTURE, ""))
 
@@ -63,7 +63,7 @@ def key_of(attributes: Mapping[str, Any]) -> str:
 def networks(study: Study, trials: Sequence[int], folder: Path) -> list[Trained]:
     """The networks of trials, to be trained from scratch; ``folder`` is that of the study's files.
 
-    Raises UnusableInputError where a trial holds something else than this tool writes.
+    Raises UnusableInputError where a trial's attributes are not those that this tool writes.
     """
     by_number = {trial.number: trial.user_attrs for trial in study.get_trials(deepcopy=False)}
     return [_trained(study, number, by_number[number], folder) for number in trials]
@@ -81,16 +81,16 @@ def _trained(study: Study, number: int, attributes: Mapping[str, Any], folder: P
 
 @dataclass(kw_only=True)
 class GivenProposals(Proposals):
-    """Makes a candidate of ``network`` with each of the ``seeds``: of its unfinished trial, or of a new one."""
+    """Makes a candidate of ``network`` for each of the ``seeds``: from its unfinished trial, or a new one."""
 
     network: Network
     seeds: deque[int]
-    """Those that have no trial yet."""
+    """The seeds without a trial."""
 
     def survey(
         self, trials: Sequence[FrozenTrial], known: Collection[int], rungs: Sequence[int]
     ) -> Iterator[Candidate]:
-        """Find the unfinished trials of the network; those of the search are left as they are."""
+        """Find the unfinished trials of the network; the search's trials are left as they are."""
         self.count = len(trials)
         mine = (t for t in trials if not t.state.is_finished() and t.number not in known)
         self.leftover = deque(t for t in mine if is_given(t) and key_of(t.user_attrs) == self.network.key)
@@ -104,7 +104,7 @@ class GivenProposals(Proposals):
         return self._given(self.store.reopen(left.number), len(left.intermediate_values), left.user_attrs[SEED])
 
     def waiting(self, sampler: FeasibleSampler) -> Candidate | None:
-        """None: what waits in the study's queue is left to its next search."""
+        """None: the study's queue is left to its next search."""
         return None
 
     def new(self, sampler: FeasibleSampler) -> Candidate | None:

@@ -1,7 +1,7 @@
-"""Train a person's own network: a worker has it done in a process with limits, and hears what came of it.
+"""Trains a network of user code: the worker starts a child process with limits and receives the result.
 
-The worker itself never runs the person's code. What it hands to the process of its own, and takes from it, goes through
-pipes; nothing pickled is read from a disk.
+The worker itself never runs user code. It exchanges data with the child through pipes; nothing pickled is read from
+disk.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _CHILD = "nas.search.given_child"
 
 
 def train_given(placement: Placement, task: Task) -> Outcome:
-    """As ``train_candidate``; raises ModelFailedError where the person's code raised, hung or outgrew its limits."""
+    """As ``train_candidate``; raises ModelFailedError where the user's code raised, hung or outgrew its limits."""
     found = _in_child("train", placement, task)
     return Outcome(curve=tuple(read_progress(task.folder)), reason=found["reason"])
 
@@ -35,7 +35,7 @@ def confirm_given(placement: Placement, task: Task) -> Confirmed:
 
 
 def try_given(placement: Placement, task: Task, sandbox: Sandbox) -> tuple[str, ...]:
-    """Make the network and try a step of its training; what a person should know of it, a line each.
+    """Build the network and try one training step; returns messages about it, a line each.
 
     Nothing is written. Raises UnusableInputError for a network that cannot be trained, and as ``train_given``.
     """
@@ -54,7 +54,7 @@ def _in_child(name: str, placement: Placement, task: Task) -> dict[str, Any]:
 
 
 def job(name: str, placement: Placement, task: Task) -> Job:
-    """The work for the process with limits: its memory is what the network may take beside two epochs of images."""
+    """The job for the child process; its memory limit is the network's, plus two epochs of images."""
     given = task.given
     assert given is not None
     handed = replace(task, after_epoch=None, given=replace(given, target=given.found()))
@@ -68,5 +68,5 @@ def job(name: str, placement: Placement, task: Task) -> Job:
 
 
 def limits_of(given: Given, images: int) -> Limits:
-    """The limits of a training whose epoch of images takes so many bytes."""
+    """The limits of a training with epochs of ``images`` bytes."""
     return replace(given.limits, memory_bytes=given.limits.memory_bytes + 2 * images)

@@ -19,21 +19,21 @@ import numpy as np
 from nas.search.objectives import Objectives
 
 FIRST_RUNG = 1
-"""Fewest epochs of a first rung, in a study that is made now, ..."""
+"""Epochs of the first rung of a new study: at least this many, ..."""
 FIRST_SHARE = 20
-"""... and one in so many of the full budget, so that long trainings are compared where short ones are."""
+"""... and at least this fraction of the full budget, so that long trainings are compared as late as short ones."""
 EARLIER_FIRST_RUNG = 2
-"""The same in studies of earlier releases, which do not say it."""
+"""The first rung of studies made by earlier releases, which did not store it."""
 RUNG_FACTOR = 2
-"""How many times as long each further rung is; one in so many of a rung's candidates is promoted."""
+"""Each rung has this many times the epochs of the one before; one in this many of its candidates is promoted."""
 MOST_WAITING = 1_000
-"""Most candidates that wait at a rung. Worse ones are pruned: all of these would be promoted first."""
+"""Most candidates that wait at a rung; worse ones are pruned, since all of these would be promoted first."""
 STALE_SHARE = 0.001
-"""A rung is ranked again when more of its candidates than this share have come since."""
+"""A rung is ranked again once its new candidates exceed this share of the ranked ones."""
 
 
 def first_rung(epochs: int) -> int:
-    """Fewest epochs of the first rung in a study that is made now, of ``epochs`` the full budget.
+    """Fewest epochs of the first rung of a new study with an epoch budget of ``epochs``.
 
     It is one epoch, and from 40 epochs on a twentieth of them, so that rungs are at about the same shares of the
     schedule in a training of any length: 1, 2, 5, 10, 20 of 20 epochs, 6, 12, 25, 50, 100 of 100. With rungs down to
@@ -54,7 +54,7 @@ def rungs(epochs: int, first: int = FIRST_RUNG) -> list[int]:
 
 
 def mean_epochs(epochs: int, first: int = FIRST_RUNG) -> float:
-    """Epochs that a candidate trains on average where ``epochs`` are the most, and one in RUNG_FACTOR passes a rung."""
+    """Average epochs per candidate for a budget of ``epochs``, where one in RUNG_FACTOR passes each rung."""
     levels = [0, *rungs(epochs, first)]
     return math.fsum((level - before) / RUNG_FACTOR**passed for passed, (before, level) in enumerate(pairwise(levels)))
 
@@ -68,9 +68,9 @@ class Halving:
         self._objectives = objectives
         self._reached: dict[int, dict[int, tuple[float, ...]]] = {level: {} for level in self.levels}
         self._places: dict[int, dict[int, int]] = {level: {} for level in self.levels}
-        """Places of the trials that reached a rung, the best first, as it was ranked last."""
+        """Rank of each trial that reached a rung, best first, as of the last ranking."""
         self._new: Counter[int] = Counter()
-        """Trials that reached a rung since it was ranked."""
+        """Trials that reached a rung since its last ranking."""
 
     def add(self, number: int, epoch: int, values: tuple[float, ...]) -> None:
         """Note the score of trial ``number`` after ``epoch``; only rungs count."""
@@ -79,7 +79,7 @@ class Halving:
             self._new[epoch] += 1
 
     def until(self, trained: int) -> int:
-        """Up to which epoch a candidate with ``trained`` epochs trains next."""
+        """The epoch up to which a candidate with ``trained`` epochs trains next."""
         return next((level for level in self.levels if level > trained), self.levels[-1])
 
     def promoted(self, paused: Mapping[int, int], *, is_last: bool) -> int | None:

@@ -1,4 +1,4 @@
-"""Holding a study: no second launch works on it, and what takes disk or database away is one line."""
+"""Holding a study, so that no second launch works on it; errors of disk or database become one line."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from nas.search.storage import UNREADABLE, is_of_storage
 from nas.search.stored import is_postgresql, run_folder
 
 PATIENCE_SECONDS = 0.2
-"""How long a lock is tried: a reader that looks whether a launch is at work holds it for a moment."""
+"""How long to wait for a lock: a reader that checks for a running launch holds it for a moment."""
 
 
 @contextmanager
 def hold(
     place: str, study: str, job: str = "driver", *, storage: BaseStorage | None = None, lapse: float = LAPSE_SECONDS
 ) -> Iterator[Callable[[], None]]:
-    """Keep a second ``job`` off a study: by a lease in PostgreSQL, and off the folder of its checkpoints by a file.
+    """Let only one ``job`` work on a study, by a lease in PostgreSQL and a lock file in the folder of its checkpoints.
 
     Yields what a search calls before each step (``Lease.check``); nothing commits through ``storage`` without the
     lease. Raises UnusableInputError where another holds the study.
@@ -45,9 +45,9 @@ def hold(
 
 @contextmanager
 def hold_folder(folder: Path, place: str, study: str, job: str = "driver") -> Iterator[None]:
-    """Keep a second ``job`` off the study's own ``folder`` too, where that is not the one of its name.
+    """Also lock the study's own ``folder``, where that is not the folder named after the study.
 
-    The same database may be opened from another working directory, whose folder of that name is another one.
+    The same database may be opened from another working directory, where that name is another folder.
     """
     if folder.resolve() == run_folder(place, study).resolve():
         yield
@@ -75,7 +75,7 @@ def _lock(folder: Path, study: str, job: str) -> FileLock:
 
 
 def _nothing() -> None:
-    """What is held by a file alone is not lost meanwhile."""
+    """Do nothing: a file lock, unlike a lease, cannot be lost."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A journal file as a storage of studies, with a lock that dies with its holder."""
+"""A journal file as a storage of studies, with a lock that is released when its holder dies."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _OF_A_PROPOSAL = {
     Operation.SET_TRIAL_USER_ATTR,
     Operation.SET_TRIAL_SYSTEM_ATTR,
 }
-"""Operations of which there are dozens for each proposal: waiting for the disk at each would take most of its time."""
+"""Operations without fsync: there are dozens per proposal, and an fsync each would dominate its time."""
 
 
 def open_journal(path: Path, *, write: bool) -> BaseStorage:
@@ -66,7 +66,7 @@ class _Journal(BaseJournalBackend):
         self._file, self._written = _identity(path), 0
 
     def read_logs(self, log_number_from: int) -> Iterable[dict[str, Any]]:
-        """The lines from that number on; LookupError where one is of what was never made: lines are lost."""
+        """The lines from that number on; LookupError where one refers to a study or trial that was never created."""
         self._check_file()
         if log_number_from == 0:
             self._read, self._trials, self._studies, self._has_deleted = 0, 0, 0, False
@@ -77,7 +77,7 @@ class _Journal(BaseJournalBackend):
             yield log
 
     def _check(self, log: Mapping[str, Any]) -> None:
-        """Count studies and trials; of a deleted study some may have been refused, which Optuna passes over."""
+        """Count studies and trials; lines about a deleted study may be invalid, and Optuna ignores them."""
         op = log["op_code"]
         self._studies += op == Operation.CREATE_STUDY
         if log.get("study_id", -1) >= self._studies:
@@ -88,7 +88,7 @@ class _Journal(BaseJournalBackend):
             raise LookupError(f"trial {log['trial_id']} was never made: lines are lost")
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Write lines; whole ones only, while this process holds the lock."""
+        """Append whole lines, while this process holds the lock."""
         lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
         with self._lock:
             self._check_file()
@@ -100,7 +100,7 @@ class _Journal(BaseJournalBackend):
                     os.fsync(file.fileno())
 
     def _check_file(self) -> None:
-        """Raise UnusableInputError where the file is another one than was opened, or lost what was written to it."""
+        """Raise UnusableInputError where the file was replaced or truncated since it was opened."""
         now = _identity(self._path)
         if now is None or now != self._file or self._path.stat().st_size < self._written:
             raise UnusableInputError(
@@ -110,7 +110,7 @@ class _Journal(BaseJournalBackend):
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """What tells a file from one that takes its place; None where there is none."""
+    """Device and inode of a file, which change when it is replaced; None where it does not exist."""
     try:
         status = path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -119,7 +119,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _refuse_other_files(path: Path) -> None:
-    """Raise ValueError for a file that is no journal, before anything is written beside it."""
+    """Raise ValueError for a file that is not a journal, before a lock file is written beside it."""
     if path.exists():
         with path.open("rb") as file:
             first = file.read(len(_SQLITE_START))
@@ -132,7 +132,7 @@ def _refuse_other_files(path: Path) -> None:
 
 
 def _set_torn_line_aside(path: Path) -> None:
-    """Cut a last line without its end off, so that the next one does not run into it; the caller holds the lock."""
+    """Cut off an incomplete last line, so that the next one is not appended to it; the caller holds the lock."""
     if not path.exists():
         with path.open("ab"):
             return
@@ -150,7 +150,7 @@ def _set_torn_line_aside(path: Path) -> None:
 
 
 def _end_of_last_line(path: Path, size: int, block: int = 1 << 16) -> int:
-    """Of the first ``size`` bytes, how many go up to and with the last line feed."""
+    """How many of the first ``size`` bytes end with the last line feed."""
     with path.open("rb") as file:
         for start in range(max(0, size - block), -block, -block):
             file.seek(max(0, start))

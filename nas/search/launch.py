@@ -42,7 +42,7 @@ from nas.space.sampler import FeasibleSampler
 from nas.training.decoded import Dataset
 
 FLAGS = ("recipe", "augmentation", "tune", "teacher")
-"""Fields of the configuration that say how candidates train: a study keeps its own, and refuses others."""
+"""Configuration fields that change how candidates train: a study keeps its own values and refuses others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,17 +55,17 @@ class Prepared:
     training: Training
     """How its candidates train."""
     lock: ExitStack
-    """Keeps other launches off the study until it is closed."""
+    """Holds the study, so that no other launch works on it, until closed."""
     advice: tuple[str, ...]
-    """What a person should know of the data before anything trains, a line each."""
+    """Warnings about the data before anything trains, a line each."""
     sizing: str = ""
-    """What the number of images decided; empty where it decided nothing."""
+    """What was chosen by the number of images; empty where nothing was."""
     beginning: tuple[str, ...] = ()
-    """What becomes of the networks that the search begins with, a line each."""
+    """What happens to the starting networks, a line each."""
 
 
 def check(config: LaunchConfig) -> None:
-    """Raise UnusableInputError for what is wrong with a configuration whatever its data, before that is decoded."""
+    """Raise UnusableInputError for what can be found to be wrong with a configuration before any data is decoded."""
     spaces.load(config.space)
     check_means(config)
     check_study(config)
@@ -76,14 +76,14 @@ def check(config: LaunchConfig) -> None:
 def prepare(
     config: LaunchConfig, dataset: Dataset, observe: Callable[[Driver], None], *, lapse: float = LAPSE_SECONDS
 ) -> Prepared:
-    """Open everything that a search needs; every error comes before a worker starts.
+    """Open everything that a search needs; every error is raised before a worker starts.
 
-    ``lapse`` is of the lease, in seconds.
+    ``lapse`` is the lease's, in seconds.
 
-    Raises UnusableInputError for a space in which nothing is feasible, a storage that cannot be opened, a study made
-    with other data, space or constraints, one that another launch holds, a GPU that is not there.
+    Raises UnusableInputError for a space with no feasible network, a storage that cannot be opened, a study made with
+    other data, space or constraints, a study that another launch holds, or a missing GPU.
     """
-    dataset.split()  # where that leaves nothing to select by, no study is made
+    dataset.split()  # raises where it leaves no validation images, before a study is made
     teacher = teachers.read(config.teacher, storage=config.storage, study=config.study, dataset=dataset)
     asked = Training.asked(
         config.recipe,
@@ -92,7 +92,7 @@ def prepare(
         tune=config.tune,
         dataset=dataset,
         teacher=teachers.taught(teacher),
-    )  # before a study is made with it
+    )  # raises before a study is made
     has_rule = AUGMENTATION_RULE in config.constraints
     if has_rule and config.augmentation is not None:
         asked.check_rule(dataset)
@@ -190,7 +190,7 @@ def _budget(config: LaunchConfig, study: optuna.Study) -> Budget:
 
 
 def _learn(study: optuna.Study, sampler: FeasibleSampler, prior: Prior | None) -> None:
-    """Rank the first candidates by what another study taught, in this launch or an earlier one."""
+    """Rank the first candidates by another study's results, read in this launch or an earlier one."""
     if prior is not None and prior.weights is not None:
         study.set_user_attr(PRIOR, dict(prior.weights))
     if sampler.proxy is not None and (weights := study.user_attrs.get(PRIOR)):
@@ -200,7 +200,7 @@ def _learn(study: optuna.Study, sampler: FeasibleSampler, prior: Prior | None) -
 def run(prepared: Prepared) -> Summary:
     """Search until a budget is spent; UnusableInputError where the disk or the database became unavailable.
 
-    What was stored until then is kept, and the next launch resumes from it.
+    Everything stored before that is kept, and the next launch resumes from it.
     """
     with prepared.lock, one_line_errors():
         return prepared.driver.run()

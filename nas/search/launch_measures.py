@@ -1,4 +1,4 @@
-"""What measures the candidates of a launch, and what the launch looks for."""
+"""The measured metrics and the objectives of a launch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nas.user_metrics import read_metrics
 
 
 def measuring(config: LaunchConfig, held: ExitStack) -> tuple[Measures, Objectives]:
-    """What measures the candidates of a launch until ``held`` is closed, and what it looks for."""
+    """The measures of a launch, usable until ``held`` is closed, and its objectives."""
     own = None
     if config.metrics is not None:
         own = read_metrics(Path(config.metrics), held.enter_context(Sandbox()))

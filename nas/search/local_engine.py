@@ -1,4 +1,4 @@
-"""Worker processes of this machine as an engine."""
+"""The engine ``local``: worker processes on this machine."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _LOOK_SECONDS = 0.5
 
 
 class LocalEngine:
-    """One process a slot, so that a worker that dies ends no other; each has its share of cores or a GPU."""
+    """One process per slot, so that a worker's death ends no other; each has its share of cores or a GPU."""
 
     def __init__(
         self, placements: list[Placement], *, cores: int | None = None, most_threads: int | None = None
     ) -> None:
-        """``placements`` holds one entry a worker; ``cores`` are theirs where None, ``most_threads`` those of one."""
+        """One worker per placement; ``cores`` None sums up their threads; ``most_threads`` is the limit of a task."""
         self.slots = len(placements)
         self._cores = cores or sum(place.threads for place in placements)
         self._most_threads = most_threads
@@ -38,7 +38,7 @@ class LocalEngine:
         self._context = WorkerContext()
 
     def threads(self, count: int) -> int:
-        """Threads for each of ``count`` pieces of work that have all cores to themselves."""
+        """Threads for each of ``count`` tasks that share all cores."""
         return _threads(self._cores, count, self._most_threads)
 
     def submit(self, function: Callable[..., T], *args: Any) -> Future[T]:
@@ -46,11 +46,11 @@ class LocalEngine:
         slot = next((i for i, busy in enumerate(self._busy) if busy is None or busy.done()), None)
         if slot is None:
             raise RuntimeError(f"all {self.slots} workers are busy")
-        resource_tracker.ensure_running()  # which, started below, would let Ctrl-C through to the workers' server
+        resource_tracker.ensure_running()  # if it started inside the block, Ctrl-C would reach the workers' server
         with _no_interrupts():  # a worker inherits this from the server until it ignores Ctrl-C by itself
             self._pool(slot)
             self._context.start_server()
-        self._context.wait_for_server()  # which loads torch for seconds: Ctrl-C must not wait for that
+        self._context.wait_for_server()  # it loads torch for seconds; Ctrl-C still works here
         with _no_interrupts():
             try:
                 future = self._pool(slot).submit(function, self._placements[slot], *args)
@@ -97,10 +97,10 @@ _TO_END = (signal.SIGINT, signal.SIGTERM)
 
 @contextmanager
 def _no_interrupts() -> Iterator[None]:
-    """Let Ctrl-C and a request to end wait for the end of the block, half of which would be undone; none is lost.
+    """Delay SIGINT and SIGTERM until the end of the block, which must not be interrupted; no signal is lost.
 
-    Blocked in this thread, which processes started in the block inherit; and since another thread may take the signal
-    and Python calls its handler in the main thread all the same, handlers only note it until the end.
+    The signals are blocked in this thread, and processes started in the block inherit that. Another thread may still
+    receive a signal, whose handler Python then runs in the main thread: so the handlers only record it until the end.
     """
     heard: list[int] = []
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _TO_END)
@@ -123,7 +123,7 @@ def _no_interrupts() -> Iterator[None]:
 def placements(
     *, workers: int | None, device: str, cores: int, gpus: int, most_threads: int | None = None
 ) -> list[Placement]:
-    """Share cores and GPUs out, at most ``most_threads`` a worker; ``workers`` None means one a core, or one a GPU."""
+    """Divide cores and GPUs, at most ``most_threads`` per worker; ``workers`` None means one per core or per GPU."""
     on_gpu = device == "cuda" or (device == "auto" and gpus > 0)
     count = workers or (gpus if on_gpu else cores)
     threads = _threads(cores, count, most_threads)
@@ -135,9 +135,9 @@ def _threads(cores: int, count: int, most: int | None) -> int:
 
 
 def _begin_worker(environment: Mapping[str, str], threads: int) -> None:
-    """Leave Ctrl-C to the driver, end when it is gone, and keep libraries to this worker's threads.
+    """Ignore Ctrl-C (the driver handles it), end when the driver is gone, and limit libraries to this worker's threads.
 
-    ``environment`` is the driver's now; the process that workers are forked from has that of its own start.
+    ``environment`` is the driver's current one; the process that workers are forked from has the one of its own start.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
@@ -149,7 +149,7 @@ def _begin_worker(environment: Mapping[str, str], threads: int) -> None:
 
 
 def _end_with_driver() -> None:
-    """End this worker soon after its driver, or after the process it was forked from, which tells the driver of it."""
+    """End this worker soon after its driver or the process it was forked from ends; the driver notices the latter."""
     driver, server = multiprocessing.parent_process(), os.getppid()
     assert driver is not None
     while os.getppid() == server and driver.is_alive():

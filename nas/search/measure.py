@@ -1,4 +1,4 @@
-"""The accuracy that a study's candidates are judged by, and how certain a measured one is; no Optuna."""
+"""The accuracy that a study maximises, and how many images it is measured on; loads no Optuna."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def objective_of(study: Described) -> tuple[str, tuple[Aim, ...]]:
-    """The accuracy and the other objectives of a study; of one that no launch made, accuracy alone.
+    """The accuracy and the other objectives of a study; accuracy alone for a study that no launch made.
 
     Raises UnusableInputError for a study that this tool did not make.
     """
@@ -30,15 +30,15 @@ def measure_of(study: Described) -> str:
 
 
 def images_of(measure: str, labels: npt.NDArray[Any]) -> int:
-    """Over how many images an accuracy is, given their labels.
+    """The number of images that an accuracy is measured on, given their labels.
 
-    Of a balanced accuracy: over how many images, as many of each class, one would be as certain. Its variance is the
+    For balanced accuracy: the number of images in equal classes that would give the same variance. That variance is the
     sum over the K classes of their recalls' variances, divided by K^2. Where all recalls are r, and class k has n_k
     images, that is r (1 - r) sum(1 / n_k) / K^2: the variance of a share of K^2 / sum(1 / n_k) images.
     """
     if measure != BALANCED:
         return len(labels)
-    import numpy as np  # which a leaderboard need not wait for
+    import numpy as np  # here, so that a leaderboard does not load it
 
     counts = np.bincount(labels)
     held = counts[counts > 0]

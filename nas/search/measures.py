@@ -1,7 +1,7 @@
-"""The metrics of candidates that the arithmetic of the space does not hold: a user's own, and the predicted latency.
+"""Metrics of candidates that are measured rather than computed: the user's own, and the predicted latency.
 
-They are measured before a candidate trains. One that breaks a rule on them is rejected as one is that breaks a rule of
-the arithmetic, and becomes no trial. A user's code runs in the limited child of ``constraints.sandbox``.
+They are measured before a candidate trains. A proposal that breaks a constraint on them is rejected before it becomes a
+trial, as for computed metrics. User code runs in the limited child process of ``constraints.sandbox``.
 """
 
 from __future__ import annotations
@@ -25,34 +25,34 @@ from nas.space.analytic import metrics
 from nas.user_metrics import UserMetrics, read_metrics
 
 IN_EVERY_ROW = frozenset({"params", "macs", "receptive_field"})
-"""Metrics that every row of a leaderboard holds."""
+"""Metrics that every leaderboard row contains."""
 TAKEN = IN_EVERY_ROW | {
     "rank", "trial", "state", "val_accuracy", "test_accuracy", "test_std", "test_seeds", "val_balanced_accuracy",
     "test_balanced_accuracy", "epochs", "seconds", "meets_target", "architecture", "pareto", "reason", "curve",
     "origin", "seed", "broken", "latency", "study", "images", "recipe", "augmentation", "tuned", "why", "label",
     "finished", "won", "champion", "sizes_mb", "stages", "head", "report", "accuracy", "balanced_accuracy", LATENCY,
 }  # fmt: skip
-"""Names that a user's metric may not have, since a row or a trial in full has them; a test holds them together."""
+"""Names that a user's metric may not have, since a leaderboard row or trial card uses them (a test checks that)."""
 
 
 @dataclass(kw_only=True)
 class Measures:
-    """What measures candidates, and the rules on that."""
+    """Measures candidates, and checks the constraints on measured metrics."""
 
     own: UserMetrics | None = None
     latency: Predictor | None = None
-    """Of this machine; None where nothing asks for milliseconds."""
+    """Predicts latency on this machine; None where no constraint or objective needs it."""
     objectives: Sequence[str] = ()
-    """Metrics beside the accuracy that the search goes by; those that are in every row need no other place."""
+    """The search's objectives other than accuracy, except those that every row contains anyway."""
     rules: tuple[Constraint, ...] = ()
-    """Those on what is measured."""
+    """The constraints on measured metrics."""
     counted: tuple[Constraint, ...] = ()
-    """The launch's other rules, which arithmetic judges."""
+    """The launch's other constraints, on computed metrics."""
     _known: dict[str, dict[str, float]] = field(default_factory=dict)
-    """By the text of a network, what it was measured to be."""
+    """Network text -> its measured metrics."""
 
     def of(self, architecture: Architecture) -> Mapping[str, float]:
-        """The metrics of a network by name; it is built for those of the user's.
+        """The measured metrics of a network by name; the user's metrics need it to be built.
 
         Raises ModelFailedError, naming metric and network, where the user's code raises, hangs, or gives no number.
         """
@@ -62,7 +62,7 @@ class Measures:
         return self._known[text]
 
     def broken(self, architecture: Architecture) -> str | None:
-        """The first of the rules that a network breaks; None where it keeps them all. Raises as ``of`` does."""
+        """The first constraint that a network breaks; None where it satisfies all. Raises as ``of`` does."""
         if not self.rules:
             return None
         return next((verdict.expr for verdict in self.verdicts(self.of(architecture)) if not verdict.ok), None)
@@ -76,7 +76,7 @@ class Measures:
         return self._with_objectives(found, metrics(architecture))
 
     def _with_objectives(self, found: Mapping[str, float], counted: Metrics) -> dict[str, float]:
-        """What was measured, and the counted metrics that are objectives and known."""
+        """The measured metrics, and the computed metrics that are objectives and known."""
         wanted = [name for name in self.objectives if name not in found and name not in IN_EVERY_ROW]
         known = {name: value for name in wanted if (value := counted.as_dict().get(name)) is not None}
         return {**found, **known}
@@ -84,17 +84,17 @@ class Measures:
     def of_code(
         self, target: Target, arguments: Mapping[str, Any], shape: Sequence[int], traced: Metrics
     ) -> Mapping[str, float]:
-        """The same of a network that a person's own code makes, and that is no architecture.
+        """The same for a network of user code that is not an architecture.
 
-        ``traced`` are its counted metrics. Its latency is not among these: it is predicted from an architecture alone.
-        Raises as ``of`` does.
+        ``traced`` are its metrics from tracing. Latency is missing, since it can only be predicted from an
+        architecture. Raises as ``of`` does.
         """
         own = self.own
         found = {} if own is None else _by_user(own, lambda: own.measure_code(target, arguments, shape))
         return self._with_objectives(found, traced)
 
     def verdicts(self, values: Mapping[str, float]) -> tuple[Verdict, ...]:
-        """The rules, judged by what was measured; one on what is not known is broken."""
+        """The verdicts of the constraints on measured metrics; an unknown value breaks its constraint."""
         return tuple(judge(self.rules, {rule.metric: None for rule in self.rules} | dict(values)))
 
 
@@ -111,7 +111,7 @@ def _by_user(own: UserMetrics, measure: Callable[[], Mapping[str, float]]) -> Ma
 def split_rules(
     constraints: Sequence[str], own: Sequence[str] = ()
 ) -> tuple[tuple[Constraint, ...], tuple[Constraint, ...]]:
-    """The constraints on counted metrics, and those on measured ones; ``own`` names the user's metrics.
+    """The constraints on computed metrics, and those on measured ones; ``own`` names the user's metrics.
 
     Raises UnusableInputError for a metric that is neither.
     """
@@ -121,18 +121,18 @@ def split_rules(
 
 
 def counted(constraints: Sequence[str]) -> tuple[Constraint, ...]:
-    """The constraints of a study that arithmetic judges: all but those on the user's metrics and the latency."""
+    """The constraints of a study on computed metrics: all but those on the user's metrics and the latency."""
     return tuple(rule for rule in parse_all(constraints, None) if rule.metric in Metrics.definitions())
 
 
 def needs_latency(constraints: Sequence[str], objective: str) -> bool:
-    """Whether a constraint or an objective is the latency."""
+    """Whether a constraint or an objective uses the latency."""
     names = [rule.metric for rule in parse_all(constraints, None)] + [aim.name for aim in read(objective)[1]]
     return LATENCY in names
 
 
 def check_names(constraints: Sequence[str], objective: str, own: UserMetrics) -> None:
-    """Raise UnusableInputError for a metric that there is not, and for one of the user's whose name is taken."""
+    """Raise UnusableInputError for an unknown metric, and for a user's metric whose name is already used."""
     if taken := sorted({*own.names} & TAKEN):
         raise UnusableInputError(f"the name of a column of the leaderboard: {taken[0]!r}: call the metric otherwise")
     split_rules(constraints, own.names)
@@ -140,11 +140,11 @@ def check_names(constraints: Sequence[str], objective: str, own: UserMetrics) ->
 
 
 def check_file(path: str, constraints: Sequence[str], objective: str) -> None:
-    """Raise what is wrong with a file of the user's metrics, and as ``check_names`` does."""
+    """Raise what is wrong with a file of user metrics, and what ``check_names`` raises."""
     with Sandbox() as sandbox:
         check_names(constraints, objective, read_metrics(Path(path), sandbox))
 
 
 def fingerprint(path: str) -> dict[str, str]:
-    """What a study's identity holds of a file of metrics: its name, and the hash of what it says."""
+    """A metrics file in a study's identity: its name, and the hash of its content."""
     return {"name": Path(path).name, "hash": hashlib.sha256(Path(path).read_bytes()).hexdigest()}

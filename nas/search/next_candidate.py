@@ -13,24 +13,24 @@ from nas.space.sampler import FeasibleSampler
 
 @dataclass(kw_only=True)
 class NextCandidate:
-    """Chooses what a free worker trains, as the search for confirmed networks says where there is one."""
+    """Chooses what a free worker trains; a search for confirmed networks decides first where there is one."""
 
     pool: Pool
     proposals: Proposals
     sampler: FeasibleSampler
     trials: int
-    """Trials of the budget."""
+    """The trials budget of the study."""
     finish: Finish | None
 
     @property
     def may_propose(self) -> bool:
-        """Whether the budget has a trial left."""
+        """Whether the budget allows another trial."""
         return self.proposals.count < self.trials
 
     def choose(self, seconds_left: float) -> Candidate | None:
-        """The candidate that a free worker trains; None where there is none, or none now.
+        """The candidate that a free worker trains; None where there is none at the moment.
 
-        A search for confirmed networks may begin a confirmation instead, if ``seconds_left`` of the launch suffice.
+        A search for confirmed networks may start a confirmation instead, if ``seconds_left`` are enough for it.
         """
         if self.finish is None:
             return self._usual()
@@ -47,7 +47,7 @@ class NextCandidate:
     def _usual(self, *, is_promoting: bool = True) -> Candidate | None:
         """First trials an earlier launch left RUNNING, then the queue, promotions and new proposals, if any.
 
-        A candidate that was set aside comes before promotions once files are written again, until then after proposals.
+        A candidate whose files could not be written comes last, or before promotions once files can be written again.
         """
         if self.proposals.leftover:
             found = self.proposals.next_leftover(self.sampler)

@@ -1,4 +1,4 @@
-"""What a search looks for: an accuracy, alone or against what it costs."""
+"""The objectives of a search: an accuracy, alone or together with costs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from nas.search.study import MEASURED, Direction, accuracy
 
 @dataclass(frozen=True)
 class Objectives:
-    """A validation accuracy, to be maximised, and the metrics in ``costs``, to be minimised but for ``maximised``."""
+    """A validation accuracy to maximise, and the metrics in ``costs`` to minimise, except those in ``maximised``."""
 
     costs: tuple[str, ...] = ()
     measure: str = ACCURACY
@@ -28,10 +28,10 @@ class Objectives:
 
     @classmethod
     def parse(cls, text: str, own: Mapping[str, bool] | None = None) -> Objectives:
-        """The objectives that a configuration names; ``own``: a metric of the user's -> whether it is maximised.
+        """The objectives that a configuration names; ``own`` maps a user's metric to whether it is maximised.
 
-        Raises UnusableInputError for a name that is no metric's, with the nearest ones, for a metric that is not one
-        number, and for one that is named twice.
+        Raises UnusableInputError for an unknown metric (with the nearest names), a metric that is not a single number,
+        and one that is named twice.
         """
         own, (measure, aims) = own or {}, read(text)
         check(aims, own)
@@ -40,29 +40,29 @@ class Objectives:
         return cls(costs, measure, frozenset(name for name in costs if is_maximised[name]))
 
     def __str__(self) -> str:
-        """The canonical text, which ``read`` reads back whatever metrics it knows."""
+        """The canonical text, which ``read`` parses without knowing the metrics."""
         return ",".join([self.measure, *(cost + ":max" * (cost in self.maximised) for cost in self.costs)])
 
     @property
     def sentence(self) -> str:
-        """In words: ``maximise balanced accuracy, minimise params``."""
+        """As text: ``maximise balanced accuracy, minimise params``."""
         words = {"maximize": "maximise", "minimize": "minimise"}
         names = [self.measure.replace("_", " "), *self.costs]
         return ", ".join(f"{words[d]} {name}" for d, name in zip(self.directions, names, strict=True))
 
     @property
     def directions(self) -> list[Direction]:
-        """Optuna's word for each value."""
+        """``maximize`` or ``minimize`` for each value, as Optuna takes them."""
         of_costs: list[Direction] = ["maximize" if cost in self.maximised else "minimize" for cost in self.costs]
         return ["maximize", *of_costs]
 
     def score(self, epoch: Mapping[str, Any]) -> float:
-        """The accuracy of an epoch (a nas.training.session.Epoch as a table) that candidates are judged by."""
+        """The accuracy of an epoch (a nas.training.session.Epoch as a table) that this search maximises."""
         value: float = epoch[MEASURES[self.measure]]
         return value
 
     def values(self, accuracy: float, metrics: Mapping[str, Any]) -> tuple[float, ...]:
-        """The values of a candidate of such metrics, in the order of ``directions``; the worst where one is unknown."""
+        """The objective values of a candidate, in the order of ``directions``; an unknown one is the worst possible."""
         return accuracy, *(self._value(name, metrics.get(name)) for name in self.costs)
 
     def _value(self, name: str, found: Any) -> float:
@@ -71,7 +71,7 @@ class Objectives:
         return float(found)
 
     def check(self, metrics: Mapping[str, Any]) -> None:
-        """Raise UnusableInputError for a network of which a cost is not known."""
+        """Raise UnusableInputError for a network with an unknown cost."""
         for name in self.costs:
             if metrics.get(name) is None:
                 raise UnusableInputError(
@@ -83,9 +83,9 @@ class Objectives:
         return self.values(accuracy(trial) or 0.0, measured(trial.user_attrs))
 
     def order(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
-        """Indices of the rows of (n, objectives) values, best first; equal ones in their order.
+        """Indices of the rows of (n, objectives) values, best first; the sort is stable.
 
-        With several objectives by non-domination rank (``nas.pareto``), within a rank the more accurate first.
+        With several objectives: by non-domination rank (``nas.pareto``), then by accuracy.
         """
         if not self.costs:
             return np.argsort(-values[:, 0], kind="stable")
@@ -94,5 +94,5 @@ class Objectives:
 
 
 def measured(attrs: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The metrics that a trial's attributes hold, those that were measured rather than counted among them."""
+    """All metrics in a trial's attributes, computed and measured."""
     return {**attrs, **attrs.get(MEASURED, {})}

@@ -1,4 +1,4 @@
-"""A storage that is out of reach: which errors say so, and waiting for it."""
+"""Detects that a storage is unreachable, and waits until it answers again."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ if TYPE_CHECKING:
     from sqlalchemy.exc import DBAPIError
 
 TRY_SECONDS = 0.25
-"""Time between two tries to reach it."""
+"""Time between two attempts to reach it."""
 OUTAGE_SECONDS = 600.0
-"""How long it is waited for."""
+"""How long to keep trying."""
 _AFTER_LOSS = "8s2b"
-"""SQLAlchemy's code for a transaction that is used again after its connection was lost."""
+"""SQLAlchemy's error code for using a transaction after its connection was lost."""
 
 
 class StorageLostError(StorageInternalError):
-    """The storage is out of reach for the moment."""
+    """The storage is temporarily unreachable."""
 
 
 def is_outage(error: BaseException | None) -> bool:
-    """Whether an error, or what it came from, says that a database server is out of reach, which may pass."""
+    """Whether an error, or one of its causes, means that a database server is unreachable, perhaps temporarily."""
     from sqlalchemy.exc import DBAPIError, PendingRollbackError
 
     while error is not None:
@@ -37,7 +37,7 @@ def is_outage(error: BaseException | None) -> bool:
 
 
 def _is_connection_lost(error: DBAPIError) -> bool:
-    """Of PostgreSQL's operational errors all but a full disk are of a server that is away, stops or starts."""
+    """Any of PostgreSQL's operational errors but a full disk: the server is unreachable, stopping or starting."""
     from sqlalchemy.exc import OperationalError
 
     of_server = isinstance(error, OperationalError) and type(error.orig).__module__.partition(".")[0] == "psycopg"
@@ -47,8 +47,8 @@ def _is_connection_lost(error: DBAPIError) -> bool:
 def outlast(error: Exception, resume: Callable[[], None], *, notes: list[str], clock: Callable[[], float]) -> None:
     """Try to ``resume`` until the storage answers again, after it failed with ``error``.
 
-    ``notes`` gets a line at the start and at the end. Raises what is no outage at once, and the last error where the
-    storage stays away for OUTAGE_SECONDS.
+    ``notes`` gets a line at the start and at the end. Raises ``error`` at once if it is not an outage, and the last
+    error if the storage stays unreachable for OUTAGE_SECONDS.
     """
     until = clock() + OUTAGE_SECONDS
     if is_outage(error):

@@ -1,4 +1,4 @@
-"""How long an epoch takes here, and what the time limit then allows; an unfinished one is estimated by its steps."""
+"""Measures how long an epoch takes (an unfinished one is extrapolated), and what the time limit then allows."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from nas import atomic
 from nas.search.halving import FIRST_RUNG, mean_epochs
 
 STEPS = "steps.json"
-"""File of a candidate's folder while it trains: its StepTimes."""
+"""File in a training candidate's folder with its StepTimes."""
 WRITE_SECONDS = 1.0
-"""Least time between two writes of it, and between the first step and the first write: fewer steps say little."""
+"""Least time between two writes of STEPS, and between the first step and the first write."""
 PATIENCE_SECONDS = 30.0
-"""How long a first finished epoch is waited for before the steps done so far are used in its place."""
+"""How long to wait for a first finished epoch before extrapolating from the steps done so far."""
 PATIENCE_SHARE = 0.25
 """The same as a share of the launch's time limit, where that is less."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StepTimes:
-    """How far an epoch is: ``done`` of ``total`` steps, at least two of them.
+    """Progress of an epoch: ``done`` of ``total`` steps, with at least two done.
 
-    ``before`` are the seconds until its first step was done: its images are made in them, and the first step is slower
-    than the others. ``since`` are those of the others.
+    ``before`` are the seconds until the first step was done, which include making its images; ``since`` are the seconds
+    of the other steps.
     """
 
     done: int
@@ -39,24 +39,24 @@ class StepTimes:
 
     @property
     def epoch_seconds(self) -> float:
-        """What the whole epoch takes if its other steps take as long; without the evaluation at its end."""
+        """Seconds of the whole epoch if its remaining steps take as long; without the evaluation at its end."""
         return self.before + self.since / (self.done - 1) * (self.total - 1)
 
 
 class StepTimesFile:
-    """Keeps STEPS in a folder up to date, at most once in WRITE_SECONDS; where it cannot be written, nothing is."""
+    """Updates STEPS in a folder at most once per WRITE_SECONDS; write errors are ignored."""
 
     def __init__(self, folder: Path, clock: Callable[[], float] = time.monotonic) -> None:
-        """An epoch begins."""
+        """Start timing an epoch."""
         self._folder, self._clock = folder, clock
         self.begin()
 
     def begin(self) -> None:
-        """Another epoch begins."""
+        """Start timing the next epoch."""
         self._began = self._first = self._written = self._clock()
 
     def step(self, done: int, total: int) -> None:
-        """A step is done, so that ``done`` of ``total`` are."""
+        """Record that ``done`` of ``total`` steps are done."""
         now = self._clock()
         if done == 1:
             self._first = self._written = now
@@ -70,7 +70,7 @@ class StepTimesFile:
 
 
 def read_steps(folder: Path) -> StepTimes | None:
-    """How far the candidate in ``folder`` is in its epoch; None where there is no file, or none that can be read."""
+    """The progress of the candidate in ``folder`` in its epoch; None where there is no readable file."""
     try:
         steps = StepTimes(**json.loads((folder / STEPS).read_text(encoding="utf-8")))
         return steps if steps.epoch_seconds > 0 else None
@@ -79,16 +79,16 @@ def read_steps(folder: Path) -> StepTimes | None:
 
 
 def forget_steps(folder: Path) -> None:
-    """Remove what a training that ended, or was killed, left of its steps."""
+    """Remove the STEPS file that an ended or killed training left."""
     with suppress(OSError):
         (folder / STEPS).unlink()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pace:
-    """What an epoch was measured to take, and what ``workers`` train at that pace in the ``seconds`` that are left.
+    """The measured duration of an epoch, and what ``workers`` can train at that pace in the ``seconds`` left.
 
-    A candidate's whole budget is ``budget`` epochs.
+    ``budget`` is the epoch budget of a candidate.
     """
 
     epoch_seconds: float
@@ -99,17 +99,17 @@ class Pace:
 
     @property
     def epochs(self) -> int:
-        """Epochs that there is time for."""
+        """Total epochs that there is time for."""
         return int(self.workers * self.seconds / self.epoch_seconds)
 
     @property
     def full(self) -> int:
-        """Candidates that could be trained for their whole budget."""
+        """Candidates that could be trained for their full budget."""
         return self.workers * (self.epochs_in_a_row // self.budget)
 
     @property
     def halved(self) -> int:
-        """Candidates that could be trained where at every rung half of them goes no further."""
+        """Candidates that could be trained where half of them stop at every rung."""
         return int(self.epochs / mean_epochs(self.budget, self.first_rung))
 
     @property
@@ -118,15 +118,15 @@ class Pace:
         return int(self.seconds / self.epoch_seconds)
 
     def limit(self, epochs: int, spent: float) -> str:
-        """A time limit that lets one candidate train so many epochs, as ``--timeout`` takes it.
+        """The ``--timeout`` value that lets one candidate train ``epochs``.
 
-        ``spent`` are the seconds of the launch that are over. A tenth more than the epochs take, and rounded up.
+        ``spent`` are the seconds of the launch so far. Includes a margin of a tenth, and is rounded up.
         """
         return as_duration(1.1 * epochs * self.epoch_seconds + spent)
 
 
 def as_duration(seconds: float) -> str:
-    """At least so many seconds as ``--timeout`` takes them: ``95s``, ``12m``, ``3h``."""
+    """The seconds, rounded up, in the format of ``--timeout``: ``95s``, ``12m``, ``3h``."""
     for unit, size, most in (("s", 1, 120), ("m", 60, 180)):
         if seconds <= most * size:
             return f"{max(1, math.ceil(seconds / size))}{unit}"
@@ -134,12 +134,12 @@ def as_duration(seconds: float) -> str:
 
 
 def patience(limit: float) -> float:
-    """Seconds for which a launch of ``limit`` seconds waits for its first finished epoch before it counts steps."""
+    """Seconds to wait for a first finished epoch before extrapolating from steps, in a launch of ``limit`` seconds."""
     return min(PATIENCE_SECONDS, PATIENCE_SHARE * limit)
 
 
 def too_short(pace: Pace | None, spent: float) -> str:
-    """What is said of a launch that its limit ended after ``spent`` seconds, before its first epoch was finished."""
+    """The message for a launch whose limit ended it after ``spent`` seconds, before its first epoch was finished."""
     if pace is None:
         return "before the first epoch was finished: give a longer --timeout"
     first = pace.epoch_seconds
@@ -151,10 +151,10 @@ def too_short(pace: Pace | None, spent: float) -> str:
 
 
 class EpochTimes:
-    """The seconds that the epochs of a launch take."""
+    """The durations of a launch's epochs."""
 
     def __init__(self) -> None:
-        """No epoch is finished yet."""
+        """Start without any finished epoch."""
         self._finished: dict[int, float] = {}
 
     def __bool__(self) -> bool:
@@ -162,14 +162,14 @@ class EpochTimes:
         return bool(self._finished)
 
     def add(self, number: int, seconds: float) -> None:
-        """An epoch of trial ``number`` is finished."""
+        """Record a finished epoch of trial ``number``."""
         self._finished[number] = seconds
 
     def mean(self, training: Mapping[int, Path], *, is_patient: bool = False) -> float | None:
-        """Seconds of an epoch, on average over the trials; None where they are not known yet.
+        """Mean seconds of an epoch over the trials; None while unknown.
 
-        A trial in ``training`` (number -> folder) without a finished epoch counts by the steps of its first one;
-        where the caller ``is_patient``, only once an epoch is finished.
+        A trial in ``training`` (number -> folder) without a finished epoch is extrapolated from the steps of its first
+        one; if ``is_patient``, only once some epoch is finished.
         """
         if not self._finished and is_patient:
             return None

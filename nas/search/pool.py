@@ -1,4 +1,4 @@
-"""The candidates of a launch that have not ended: each in one state, and its epochs and its end stored in the study."""
+"""The unfinished candidates of a launch with their states; stores their epochs and final states in the study."""
 
 from __future__ import annotations
 
@@ -15,40 +15,40 @@ from nas.search.study import accuracy
 from nas.search.trial_store import TrialStore, is_given, whole_epochs
 
 BELOW = "below the better half at epoch {}"
-"""Why a candidate is pruned that waits at a rung."""
+"""The reason stored for a candidate that is pruned at a rung."""
 MOST_REFUSALS = 3
-"""How often in a row the files of candidates may not be written before the launch ends."""
+"""How many failures in a row to write candidates' files end the launch."""
 
 
 @dataclass(kw_only=True)
 class Pool:
-    """The candidates, by the number of their trial; within a state in the order in which they entered it."""
+    """The candidates by trial number; within a state, in the order in which they entered it."""
 
     store: TrialStore
     halving: Halving
     objectives: Objectives
     happened: Callable[[str], None] = lambda event: None
-    """Called with a line for every end of a candidate."""
+    """Called with an event line when a candidate ends."""
     members: dict[int, Candidate] = field(default_factory=dict)
     _by_state: dict[State, dict[int, Candidate]] = field(init=False, default_factory=lambda: {s: {} for s in State})
-    """The same candidates by their state: of thousands of paused ones none is looked at for the few that train."""
+    """The same candidates by state, so that finding the few that train does not visit thousands of paused ones."""
     refusals: int = 0
-    """Times in a row that the files of a candidate could not be written."""
+    """Failures in a row to write a candidate's files."""
 
     def of(self, state: State) -> list[Candidate]:
-        """The candidates in a state, the one that entered it first at the front."""
+        """The candidates in a state, in the order in which they entered it."""
         return list(self._by_state[state].values())
 
     def move(self, candidate: Candidate, state: State) -> None:
-        """Put a candidate, a new one too, into a state, behind those that are in it."""
+        """Move a candidate, or add a new one, to the end of a state's queue."""
         self._remove(candidate)
         candidate.state = state
         self.members[candidate.trial.number] = self._by_state[state][candidate.trial.number] = candidate
 
     def add_epoch(self, candidate: Candidate, epoch: dict[str, Any]) -> None:
-        """Store an epoch of a candidate, and rank it at the rung that it may have reached."""
+        """Store an epoch of a candidate, and note its score if it reached a rung."""
         curve = [*candidate.curve, epoch]
-        # A curve that starts from scratch replaces the stored one when it is as long, whole: no reader sees a part.
+        # A curve trained from scratch replaces the stored one only once it is as long, so that no reader sees a part.
         if len(curve) >= candidate.reported:
             is_anew = len(curve) == candidate.reported
             self.store.add_epoch(candidate.trial, curve, is_anew=is_anew, score=self.objectives.score)
@@ -56,33 +56,33 @@ class Pool:
         self.halving.add(candidate.trial.number, epoch["epoch"], self._values(candidate))
 
     def pause(self, candidate: Candidate) -> None:
-        """Let a candidate wait at its rung; those with too many better ones beside them there are pruned."""
+        """Pause a candidate at its rung; prune candidates there that have too many better ones waiting."""
         candidate.future = None
         self.move(candidate, State.PAUSED)
         for number in self.halving.surplus(self._levels()):
             self.prune(self.members[number], BELOW)
 
     def promoted(self, *, is_last: bool) -> Candidate | None:
-        """The paused candidate that is promoted now, if any; ``is_last`` says that no new candidates will come."""
+        """The paused candidate to promote now, if any; ``is_last`` means that no new candidates will come."""
         number = self.halving.promoted(self._levels(), is_last=is_last)
         return None if number is None else self._with_standing(number, is_last=is_last)
 
     def leader(self, level: int, count: int) -> Candidate | None:
-        """The best candidate that waits at a rung, where it is among the ``count`` best that reached it."""
+        """The best candidate waiting at a rung, if it is among the ``count`` best that reached it."""
         number = self.halving.leader(self._levels(), level, count)
         return None if number is None else self._with_standing(number, count=count)
 
     def _with_standing(self, number: int, *, count: int | None = None, is_last: bool = False) -> Candidate:
-        """A candidate that is promoted; its trial says by what."""
+        """A promoted candidate, after storing the reason in its trial."""
         candidate = self.members[number]
         standing = self.halving.standing(number, len(candidate.curve), count=count, is_last=is_last)
         self.store.add_why(candidate.trial, standing)
         return candidate
 
     def set_aside(self, candidate: Candidate, error: OSError) -> None:
-        """Let a candidate wait whose files cannot be written, which is no fault of its own.
+        """Let a candidate wait whose files cannot be written; that is not the network's fault.
 
-        Raises the error where those of others cannot be written either, MOST_REFUSALS times in a row.
+        Raises the error after MOST_REFUSALS failures in a row, of any candidates.
         """
         self.store.set_reason(candidate.trial, f"waits: {error.strerror or error}")
         self.refusals += 1
@@ -92,7 +92,7 @@ class Pool:
         self.move(candidate, State.ASIDE)
 
     def taken_back(self) -> Candidate | None:
-        """The first candidate that was set aside, if any, for another try."""
+        """The first candidate that was set aside, if any, for another attempt."""
         if not (aside := self.of(State.ASIDE)):
             return None
         self.store.set_reason(aside[0].trial, "")
@@ -105,9 +105,9 @@ class Pool:
         self._remove(candidate)
 
     def finish(self, number: int, *, epochs: int, threads: int | None) -> None:
-        """End a trial whose network was trained to the end by a confirmation; its score is that of its last epoch.
+        """End a trial whose network was trained to the end by a confirmation, with the score of the trial's last epoch.
 
-        By its number, since its files, and so its candidate, may be on another machine. One that has ended stays so.
+        By number, since its files, and so its candidate, may be on another machine. An ended trial is left as it is.
         """
         trial = self.store.trials()[number]
         if not trial.state.is_finished():
@@ -135,12 +135,12 @@ class Pool:
         self._remove(candidate)
 
     def prune_all(self, reason: str) -> None:
-        """Prune every candidate, whatever its state."""
+        """Prune every candidate in any state."""
         for candidate in list(self.members.values()):
             self.prune(candidate, reason)
 
     def take_up(self, trials: Sequence[FrozenTrial]) -> None:
-        """Rank what earlier launches trained; given networks trained past every rung, and are ranked with none."""
+        """Add the scores of earlier launches to the rungs, except given networks', which train past every rung."""
         for trial in trials:
             if is_given(trial):
                 continue
@@ -148,7 +148,7 @@ class Pool:
                 self.halving.add(trial.number, epoch, self.objectives.values(score, measured(trial.user_attrs)))
 
     def reconcile(self, trials: Sequence[FrozenTrial]) -> None:
-        """Believe the study, not what was last sent to it: which trials have ended, and which epochs are stored."""
+        """Take from the study which trials have ended and which epochs are stored, whatever was last sent to it."""
         for number, candidate in list(self.members.items()):
             trial = trials[number]
             if trial.state.is_finished():
@@ -164,7 +164,7 @@ class Pool:
         return self.objectives.values(self.objectives.score(candidate.curve[-1]), metrics)
 
     def _levels(self) -> dict[int, int]:
-        """Trial -> its epochs, of those that wait at a rung."""
+        """Trial number -> epochs, for the candidates that wait at a rung."""
         return {number: len(candidate.curve) for number, candidate in self._by_state[State.PAUSED].items()}
 
     def _remove(self, candidate: Candidate) -> None:

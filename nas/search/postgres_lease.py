@@ -1,12 +1,12 @@
-"""One driver at a time on a study in PostgreSQL: a lease that lapses by itself, and a fence around every write.
+"""One driver at a time on a study in PostgreSQL: a lease that expires by itself, and a check before every commit.
 
-The lease is an advisory lock of a session of its own. The server ends a session that says nothing for ``lapse``
-seconds, and with it the lease, whether its driver was killed, stopped, suspended or cut off; a live driver's thread
-keeps it. A driver that lost its lease need not know of that yet (it may have been stopped between a look at the clock
-and a write), so the storage's own transactions ask the server, just before they commit, whether the lease still holds.
-They do so below a shared lock, and a driver that takes a lease waits until the transactions that asked before it end.
-This is a fencing token as in Kleppmann, Designing Data-Intensive Applications, 2017, chapter 8, with the server's
-locks in place of a number.
+The lease is an advisory lock held by a separate session. The server ends a session that is silent for ``lapse``
+seconds, and with it the lease, whether its driver was killed, stopped, suspended or disconnected; a live driver's
+thread sends a heartbeat. A driver that lost its lease may not know it yet (it may have been stopped between checking
+the clock and writing), so the storage's own transactions ask the server, just before they commit, whether the lease is
+still held. They do so under a shared lock, and a driver that takes a lease waits until the transactions that asked
+before end. This is a fencing token as in Kleppmann, Designing Data-Intensive Applications, 2017, chapter 8, with the
+server's locks in place of a number.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 LAPSE_SECONDS = 60.0
 PINGS_PER_LAPSE = 6
 _NAME_BYTES = 63
-"""As much of an application's name as PostgreSQL keeps."""
+"""PostgreSQL's limit on the length of an application name."""
 _HOLDER = """
     SELECT a.pid, a.application_name, host(a.client_addr), a.backend_start
     FROM pg_locks l JOIN pg_stat_activity a USING (pid)
@@ -46,12 +46,12 @@ _HOLDER = """
 
 
 class LeaseLostError(StorageLostError):
-    """The lease is not held, for now at least; ``Lease.check`` takes it again or names its holder."""
+    """The lease is not held at the moment; ``Lease.check`` takes it again or names its holder."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Holder:
-    """A session that holds a lease, as the server knows it; another role's address and time are hidden from us."""
+    """A session that holds a lease, as the server shows it; address and time of another role's session are hidden."""
 
     pid: int
     name: str
@@ -59,7 +59,7 @@ class Holder:
     since: datetime | None
 
     def __str__(self) -> str:
-        """The holder as messages name it."""
+        """The holder, for messages."""
         words = self.name.split()
         ours = len(words) == 4 and words[0] == "nas"
         host, process = (words[1], f"process {words[2]}") if ours else (self.name or "a session", f"backend {self.pid}")
@@ -68,7 +68,7 @@ class Holder:
 
 
 class Lease:
-    """Holds a study, for one job, from construction to ``release``; a context manager."""
+    """Holds a study for one job from construction until ``release``; a context manager."""
 
     def __init__(self, place: str, study: str, job: str = "driver", *, lapse: float = LAPSE_SECONDS) -> None:
         """Take the lease of ``study`` in the PostgreSQL database at the URL ``place``.
@@ -93,11 +93,11 @@ class Lease:
         self.release()
 
     def check(self) -> None:
-        """Return where the lease is held, as far as this process knows; a cheap call.
+        """Return if the lease is held, as far as this process knows; cheap.
 
-        After a loss the first call raises LeaseLostError: what the caller knows of the study may be out of date. The
-        next call takes the lease again, and raises LeaseLostError where the server cannot be reached,
-        UnusableInputError where another holds the study by now.
+        After a loss, the first call raises LeaseLostError, since the caller's state may be out of date. The next call
+        takes the lease again, and raises LeaseLostError where the server cannot be reached, UnusableInputError where
+        another driver holds the study now.
         """
         if self._connection is None:
             self._connection = self._take("was taken over by")
@@ -106,14 +106,14 @@ class Lease:
             raise self._lost()
 
     def guard(self, engine: sqlalchemy.Engine) -> None:
-        """Let nothing commit through ``engine`` unless this lease holds: LeaseLostError, and the database as it was."""
+        """Make every commit through ``engine`` fail with LeaseLostError, and roll back, unless this lease is held."""
         self._guarded = engine
-        engine.dispose()  # what is open already was not bounded
+        engine.dispose()  # connections opened before have no time limit
         event.listen(engine, "connect", self._bound)
         event.listen(engine, "commit", self._fence)
 
     def release(self) -> None:
-        """Let the study go; nothing is guarded any more."""
+        """Release the study; commits are not checked any more."""
         self._released.set()
         if self._guarded is not None:
             event.remove(self._guarded, "connect", self._bound)
@@ -130,7 +130,7 @@ class Lease:
             try:
                 while not self._try_lock(connection):
                     self._refuse(connection, verb)
-                # What committed by the former lease asked before we had it, and is waited for; nothing else will.
+                # Wait for transactions that checked the former lease before we took it; no others can commit by it.
                 connection.execute(f"SELECT pg_advisory_lock({self._fence_key})")
                 connection.execute(f"SELECT pg_advisory_unlock({self._fence_key})")
             except BaseException:
@@ -159,11 +159,11 @@ class Lease:
         return row is not None and bool(row[0])
 
     def _refuse(self, connection: Connection, verb: str) -> None:
-        """Raise UnusableInputError that names the holder of the lease; return where it is free by now."""
+        """Raise UnusableInputError naming the holder of the lease; return if it is free now."""
         holder = self._holder(lambda query: connection.execute(query).fetchone())
         if holder is None:
             return
-        if holder.name == self._name:  # our own session: we lost the connection, the server has not noticed yet
+        if holder.name == self._name:  # our own lost session, which the server has not ended yet
             connection.execute("SELECT pg_terminate_backend(%s)", [holder.pid])
             time.sleep(0.05)
             return
@@ -177,7 +177,7 @@ class Lease:
         return Holder(pid=row[0], name=row[1], address=row[2], since=row[3]) if row else None
 
     def _keep(self) -> None:
-        """Say something often enough; a session that is lost is ``closed`` from then on."""
+        """Send heartbeats; a lost session is ``closed`` from then on."""
         import psycopg
 
         while not self._released.wait(self._lapse / PINGS_PER_LAPSE):
@@ -187,13 +187,13 @@ class Lease:
                     connection.execute("SELECT 1")
 
     def _bound(self, connection: Any, _: object) -> None:
-        """Let the server end a transaction of a driver that is stopped within it, and free the rows that it locked."""
+        """Make the server end a transaction whose driver stops inside it, which frees the locked rows."""
         with connection.cursor() as cursor:
             cursor.execute(f"SET idle_in_transaction_session_timeout = {round(self._lapse * 1000)}")
         connection.commit()
 
     def _fence(self, connection: sqlalchemy.Connection) -> None:
-        """Raise LeaseLostError in a transaction that is about to commit without the lease."""
+        """Raise LeaseLostError in a transaction that is about to commit while the lease is not held."""
         own = self._connection
         if own is not None and not own.closed:
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock_shared({self._fence_key})")
@@ -208,7 +208,7 @@ class Lease:
 
 
 def is_leased(place: str, study: str, job: str = "driver") -> bool | None:
-    """Whether a driver holds the lease of ``study`` in the database at ``place``; None where the server is away."""
+    """Whether a driver holds the lease of ``study`` in the database at ``place``; None if the server is unreachable."""
     url = sqlalchemy.make_url(place).set(drivername="postgresql+psycopg")
     engine = sqlalchemy.create_engine(url, connect_args=dict(NETWORK))
     try:
@@ -222,5 +222,5 @@ def is_leased(place: str, study: str, job: str = "driver") -> bool | None:
 
 
 def _key(text: str) -> int:
-    """A key of 64 bits, as PostgreSQL's advisory locks have them."""
+    """A 64-bit key for PostgreSQL's advisory locks."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big", signed=True)

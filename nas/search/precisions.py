@@ -1,4 +1,4 @@
-"""What the precision ``auto`` is in a study: measured by a worker before the first training, then kept."""
+"""Which precision ``auto`` means in a study: measured by a worker before the first training, then stored."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ LOOK_SECONDS = 0.5
 
 
 def precisions(study: optuna.Study, engine: Engine, hold: Callable[[], None]) -> dict[str, Precision]:
-    """What the precision ``auto`` is in a study, by CPU class.
+    """CPU class -> the precision that ``auto`` means in a study.
 
-    A worker measures it before the first training on a CPU of its class, and the study keeps it: all candidates and all
-    launches agree on it, whatever a later measurement would say. The program that asks loads no torch for it; ``hold``
-    is called meanwhile. Raises UnusableInputError where the workers die of it.
+    A worker measures it before the first training on a CPU class, and the study stores it, so that all candidates and
+    launches use the same. The calling program does not load torch; it calls ``hold`` while it waits. Raises
+    UnusableInputError where the workers die.
     """
     known: dict[str, Precision] = dict(study.user_attrs.get(PRECISIONS, {}))
     if cpu_class() not in known:
@@ -36,7 +36,7 @@ def precisions(study: optuna.Study, engine: Engine, hold: Callable[[], None]) ->
 
 
 def measure(placement: Placement) -> tuple[str, Precision]:
-    """On a worker: its CPU class, and what trains faster on it."""
+    """On a worker: its CPU class, and the faster precision on it."""
     import torch
 
     from nas.training.precision import resolve

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import nas.training.augmentation  # before albumentations, which asks a registry for news unless told otherwise
+import nas.training.augmentation  # before albumentations: it turns off albumentations' check for updates
 
 import albumentations  # isort: skip
 import safetensors.torch

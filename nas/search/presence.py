@@ -1,4 +1,4 @@
-"""Whether a launch works on a study right now, for readers: they take no lock that a launch would wait for."""
+"""Whether a launch is running on a study, for readers, which take no lock that a launch would wait for."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from nas.search.stored import is_database, runs_folder
 from nas.search.study import FILES, Described
 
 DRIVER_LOCK = "driver.lock"
-"""The file that a launch holds, in the folder of its study's name and in that of the study's files."""
+"""The lock file of a launch, in the folder named after its study and in the folder of the study's files."""
 
 
 def has_launch(place: str, study: Described) -> bool | None:
     """Whether a launch holds ``study`` of the storage ``place``; None where that cannot be known.
 
-    A launch that was killed holds nothing: the system, or the database server, lets go of what it held.
+    A killed launch holds nothing: the operating system or the database server releases its lock.
     """
     found = [_is_held(folder / DRIVER_LOCK) for folder in _folders(place, study)]
     if True in found:
@@ -28,9 +28,9 @@ def has_launch(place: str, study: Described) -> bool | None:
 
 
 def _folders(place: str, study: Described) -> Iterator[Path]:
-    """Where a launch holds the study: the folder of its files, or of its name as long as it has none.
+    """The folders that a launch locks: that of the study's files or, before it has one, that of its name.
 
-    In the folder of its name a study of that name in another storage may be at work.
+    The folder of its name may be in use by a study of the same name in another storage.
     """
     base = runs_folder(place)
     known = study.user_attrs.get(FILES)
@@ -43,12 +43,12 @@ def _folders(place: str, study: Described) -> Iterator[Path]:
 
 
 def _is_held(lock: Path) -> bool | None:
-    """Whether another holds the lock of that file; None on a system or a file system that does not say."""
+    """Whether another process holds that lock file; None where the (file) system cannot tell."""
     try:
         import fcntl
 
         with lock.open("rb") as file:
-            # Shared and for a moment: a launch that begins just now tries again (holding.PATIENCE_SECONDS).
+            # Shared, and only for a moment: a launch that starts now tries again (holding.PATIENCE_SECONDS).
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except (FileNotFoundError, NotADirectoryError):
         return False

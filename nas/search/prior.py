@@ -1,6 +1,6 @@
-"""What another study teaches: its best networks to begin with, and its accuracies to rank what is tried next.
+"""Starts a search from another study: its best networks are tried first, its accuracies rank later candidates.
 
-Its accuracies are never results of this study: they only fit the weights of the proxy that chooses the first
+Its accuracies never become results of this study: they only fit the weights of the proxy that chooses the first
 candidates.
 """
 
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     import optuna
 
 MOST_STARTS = 5
-"""Its best networks that are tried first."""
+"""How many of its best networks are tried first."""
 LEAST_RESULTS = 12
-"""Results, at two for each of the proxy's features, below which nothing is fitted to them."""
+"""Fewest results for a fit: two per feature of the proxy."""
 STRENGTH = 1.0
-"""Of the ridge that holds the fitted weights near those of ``FITTED``, in results."""
+"""Strength of the ridge penalty towards the weights ``FITTED``, in units of results."""
 COMPARED = ("data", "space", "constraints", "objective", "epochs")
 
 Floats = npt.NDArray[np.float64]
@@ -40,7 +40,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """A network of the other study, and how it compares with those that it trained as long."""
+    """A network of the other study, with its accuracy and number of epochs."""
 
     network: Architecture
     epochs: int
@@ -49,18 +49,18 @@ class Result:
 
 @dataclass(frozen=True, kw_only=True)
 class Prior:
-    """What is taken from another study."""
+    """What a search uses from another study."""
 
     study: str
     starts: tuple[Given, ...]
     weights: Mapping[str, float] | None
-    """Of a proxy; None where the one that is fitted already ranks its results as well."""
+    """Weights of a proxy; None where the default proxy ranks the results as well."""
     lines: tuple[str, ...]
-    """For a person."""
+    """Messages for the user."""
 
 
 def read_prior(text: str, storage: str, study: str, identity_here: Mapping[str, Any], space: Space) -> Prior:
-    """The prior of ``NAME``, a study of ``storage``, or of ``STORAGE#NAME``; networks are taken over to ``space``.
+    """The prior from ``NAME``, a study of ``storage``, or ``STORAGE#NAME``; its networks are adapted to ``space``.
 
     Raises UnusableInputError for a study that is not there, that is this one, or that holds no network with an epoch.
     """
@@ -103,15 +103,15 @@ def _some(results: list[Result], text: str) -> list[Result]:
 
 
 def proxy_of(weights: Mapping[str, float]) -> LinearProxy:
-    """The proxy with other weights."""
+    """A proxy with these weights."""
     return replace(FITTED, weights=dict(weights))
 
 
 def fitted(results: Sequence[Result]) -> tuple[dict[str, float] | None, str]:
-    """Weights that rank results as long trained better than ``FITTED`` does, or None; and a line that says so.
+    """Weights that rank the results better than ``FITTED`` does, or None; and a line that says which.
 
-    Ridge regression towards the weights of ``FITTED`` (Hoerl and Kennard, 1970), on accuracies less the mean of those
-    trained as long; both proxies are compared by the rank correlation with what was left out of the fit.
+    Ridge regression (Hoerl and Kennard, 1970) towards the weights ``FITTED``, on accuracies minus the mean of those
+    with equal epochs; both proxies are compared by leave-one-out rank correlation.
     """
     groups = {epochs: [r for r in results if r.epochs == epochs] for epochs in {r.epochs for r in results}}
     several = [group for group in groups.values() if len(group) > 1]
@@ -127,7 +127,7 @@ def fitted(results: Sequence[Result]) -> tuple[dict[str, float] | None, str]:
     inverse = np.linalg.inv(x.T @ x + STRENGTH * np.eye(len(names)))
     weights = before_scaled + inverse @ x.T @ (y - x @ before_scaled)
     leverage = np.einsum("ij,jk,ik->i", x, inverse, x)
-    left_out = y - (y - x @ weights) / (1 - leverage)  # what a fit without each result predicts of it
+    left_out = y - (y - x @ weights) / (1 - leverage)  # each result as a fit without it predicts it
     own, usual = _rank_correlation(left_out, y), _rank_correlation(x @ before_scaled, y)
     if not own > usual:
         return None, f"{count} results rank what is tried next no better than the proxy does ({usual:.2f})"
@@ -148,7 +148,7 @@ def _results(study: optuna.Study) -> list[Result]:
 
 
 def _best(study: optuna.Study) -> list[tuple[int, Result]]:
-    """The complete ones by number, the best first, among them those that a confirmation finished."""
+    """The complete trials' numbers and results, best first, including those that a confirmation finished."""
     trained, ranked = dict(_trained(study)), best_trials(study, study.get_trials(deepcopy=False))
     return [(trial.number, trained[trial.number]) for trial in ranked if trial.number in trained]
 
@@ -187,6 +187,6 @@ def _centred(values: npt.ArrayLike) -> Floats:
 
 
 def _rank_correlation(a: Floats, b: Floats) -> float:
-    """Of dense ranks, in which equal values share one; 0 where one of them does not vary."""
+    """Correlation of dense ranks (equal values share a rank); 0 where either does not vary."""
     first, second = (np.unique(values, return_inverse=True)[1].astype(np.float64) for values in (a, b))
     return float(np.corrcoef(first, second)[0, 1]) if first.std() and second.std() else 0.0

@@ -1,4 +1,4 @@
-"""From trials to candidates: new proposals, and trials that an earlier launch left RUNNING."""
+"""Makes candidates from trials: new proposals, and trials that an earlier launch left RUNNING."""
 
 from __future__ import annotations
 
@@ -31,28 +31,28 @@ class Proposals:
 
     store: TrialStore
     folder: Path
-    """The folder of the study, with a folder for each trial in it."""
+    """The folder of the study, with one subfolder per trial."""
     notes: list[str]
     measure: Callable[[Architecture], Mapping[str, float]] = lambda architecture: {}
-    """The metrics of a network that are measured, by name."""
+    """Measures a network: metric name -> value."""
     count: int = 0
-    """Trials of the study that have a network."""
+    """Number of the study's trials that have a network."""
     leftover: deque[FrozenTrial] = field(default_factory=deque)
     """Trials that an earlier launch left RUNNING between two rungs, perhaps without a network yet."""
     rejected_before: dict[str, int] = field(default_factory=dict)
     _done: set[str] = field(default_factory=set)
-    """Networks of the queue that the study holds, or that cannot be tried."""
+    """Networks of the queue that a trial already has, or that cannot be tried."""
     exhausted: str = ""
-    """Why there are no new proposals any more; empty as long as there are."""
+    """Why there are no more proposals; empty while there are."""
 
     def next_leftover(self, sampler: FeasibleSampler) -> Candidate | None:
-        """The candidate of the first leftover trial; what it lacks is proposed as it would have been."""
+        """The candidate of the first leftover trial; a missing network is proposed as it would have been."""
         if not self.leftover:
             return None
         left = self.leftover.popleft()
         trial, claimed = self.store.reopen(left.number), left.system_attrs.get(PROPOSED)
         if claimed and self.store.architecture(trial) is None:
-            for one in self._queue():  # it was about to get this one
+            for one in self._queue():  # the trial was created for this network
                 if one.architecture == claimed and (judged := self._read(one, sampler)) is not None:
                     return self._begin(trial, judged, one, sampler)
         return self._propose(trial, len(left.intermediate_values), sampler)
@@ -62,7 +62,7 @@ class Proposals:
         return None if self.exhausted else self._propose(self.store.ask(), 0, sampler)
 
     def waiting(self, sampler: FeasibleSampler) -> Candidate | None:
-        """The candidate of the first network that waits in the study's queue, for which it gets a new trial."""
+        """The candidate, with a new trial, of the first network that waits in the study's queue."""
         for one in self._queue():
             if one.architecture in self._done:
                 continue
@@ -73,7 +73,7 @@ class Proposals:
         return None
 
     def candidate(self, trial: Trial, architecture: Architecture, reported: int) -> Candidate:
-        """The candidate of a trial with ``reported`` epochs in the study."""
+        """The candidate of a trial that has ``reported`` epochs in the study."""
         folder, curve = self.kept(trial, reported)
         return Candidate(
             trial=trial,
@@ -86,7 +86,7 @@ class Proposals:
         )
 
     def kept(self, trial: Trial, reported: int) -> tuple[Path, list[dict[str, Any]]]:
-        """The folder of a trial with ``reported`` epochs in the study, and of these the ones that it holds."""
+        """The folder of a trial with ``reported`` epochs in the study, and those of them that are in its files."""
         folder = self.trial_folder(trial)
         if not self._is_own(trial) and (note := set_leftover_aside(folder)):
             self.notes.append(note)
@@ -107,7 +107,7 @@ class Proposals:
         return self.folder / f"trial-{trial.number:05d}"
 
     def _is_own(self, trial: Trial | FrozenTrial) -> bool:
-        """Whether what a trial's folder holds is the training that the study knows, and not that of a copy of it."""
+        """Whether a trial's folder contains the training that the study stores, not that of a copy of the study."""
         return is_beginning(read_progress(self.trial_folder(trial)), trial.user_attrs.get(CURVE, ()))
 
     def rejected(self, sampler: FeasibleSampler) -> dict[str, int]:
@@ -118,9 +118,9 @@ class Proposals:
     def survey(
         self, trials: Sequence[FrozenTrial], known: Collection[int], rungs: Sequence[int]
     ) -> Iterator[Candidate]:
-        """Sort the trials that are RUNNING in the study and are not ``known``, after counting the networks of all.
+        """Count the networks of all trials, and sort the RUNNING trials that are not ``known``.
 
-        Yields the candidates of those that wait at one of the ``rungs`` before the last and whose files are here; the
+        Yields the candidates that wait at one of the ``rungs`` before the last and whose files are on this machine; the
         others are leftover.
         """
         self.count = proposed(trials)
@@ -138,10 +138,10 @@ class Proposals:
                 self.leftover.append(trial)
 
     def _propose(self, trial: Trial, reported: int, sampler: FeasibleSampler) -> Candidate | None:
-        """The candidate of a trial; None, and the trial ends as failed, where nothing is left to propose."""
+        """The candidate of a trial; where nothing is left to propose, fails the trial and returns None."""
         architecture = self.store.architecture(trial)
         if architecture is not None:
-            if not reported:  # one that was not proposed lacks what is proposed beside it
+            if not reported:  # a queued or starting network has no tuned options yet
                 self.store.suggest(trial, sampler.beside)
             return self.candidate(trial, architecture, reported)
         try:
@@ -157,7 +157,7 @@ class Proposals:
         return queued(self.store.study.user_attrs)
 
     def _read(self, one: Waiting, sampler: FeasibleSampler) -> Judged | None:
-        """A network of the queue, judged; None, and a note says why, where it cannot be tried in this study."""
+        """A network of the queue, checked; None, with a note, where it cannot be tried in this study."""
         space = sampler.feasible.space
         try:
             judged = sampler.feasible.judged(parse(one.architecture))
@@ -174,7 +174,7 @@ class Proposals:
         return None
 
     def _begin(self, trial: Trial, judged: Judged, one: Waiting, sampler: FeasibleSampler) -> Candidate:
-        """The candidate of a network that was given; of one that is none of the space the trial has no parameters."""
+        """The candidate of a queued network; outside the space, its trial has no parameters."""
         self._done.add(one.architecture)
         space = sampler.feasible.space
         if (choices := choices_of(space, judged.architecture)) is not None:
@@ -185,13 +185,13 @@ class Proposals:
         return self._stored(trial, judged, sampler)
 
     def _stored(self, trial: Trial, judged: Judged, sampler: FeasibleSampler) -> Candidate:
-        """The candidate of a trial whose network is known now."""
+        """The candidate of a trial, after storing its network."""
         self.store.suggest(trial, sampler.beside)
         self.store.set_metrics(trial, judged.metrics, self.measure(judged.architecture))
         self.store.set_rejected(self.rejected(sampler))
         if note := set_leftover_aside(self.trial_folder(trial)):
             self.notes.append(note)
-        # Last: a trial that is killed before this is proposed again, one that has its network is only trained.
+        # Stored last: a trial without a network is proposed again after a crash, one with a network is only trained.
         self.store.set_architecture(trial, judged.architecture)
         self.count += 1
         return self.candidate(trial, judged.architecture, 0)

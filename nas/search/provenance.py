@@ -1,6 +1,6 @@
-"""What began a study's trials: the command of each launch, with its moment, version and machine.
+"""The launches of a study: the command of each, with its time, version and machine.
 
-A launch by ``nas.launch`` has no command: the command line of the program that called it is none of this tool's.
+A launch by ``nas.launch`` has no command, since its process runs another program's command line.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     import optuna
 
 MOST_LAUNCHES = 20
-"""Launches that a study keeps: the first one, and the last ones."""
+"""Most launches that a study stores: the first one, and the latest."""
 
 
 def launches(study: Described) -> tuple[Mapping[str, Any], ...]:
-    """The launches that a study keeps, the first one first; none of a study that an earlier release made."""
+    """The stored launches of a study, in order; empty for a study made by an earlier release."""
     known = study.user_attrs.get(LAUNCHES, ())
     return tuple(one for one in known if isinstance(one, Mapping)) if isinstance(known, (list, tuple)) else ()
 
 
 def keep_launch(study: optuna.Study, config: LaunchConfig) -> None:
-    """Add the present launch to those that a study keeps, without the passwords of databases."""
+    """Add the current launch to those that a study stores, without database passwords."""
     known = [dict(one) for one in launches(study)]
     kept = known[:1] + known[1:][-(MOST_LAUNCHES - 2) :]
     study.set_user_attr(LAUNCHES, [*kept, _launch(config)])

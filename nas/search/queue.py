@@ -1,8 +1,8 @@
-"""Networks that wait in a study to be tried: launches and ``enqueue`` add them, the driver makes trials of them.
+"""The queue of a study: launches and ``enqueue`` add networks, the driver makes trials of them.
 
-Each addition is one attribute of the study under a name of its own, so that two at once lose nothing, in a journal and
-in a database, and the driver stays the only writer of trials. Nothing is taken out: what a trial of the study holds
-waits no more, so that a launch that is killed and resumed tries nothing twice.
+Each addition is a study attribute with a unique name, so that concurrent additions lose nothing in a journal or a
+database, and the driver stays the only writer of trials. Nothing is removed: a network no longer waits once a trial has
+it, so that a launch that is killed and resumed tries nothing twice.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ if TYPE_CHECKING:
     import optuna
 
 QUEUE = "queue:"
-"""Study attribute, followed by when it was added and an identifier: a list of Waiting as tables."""
+"""Prefix of a study attribute (then time and identifier): a list of Waiting as tables."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Waiting:
-    """A network that waits."""
+    """A network in the queue."""
 
     architecture: str
     origin: str | None = None
-    """What gave it: a file and a name, or a text as it was given; None where it was found near such a network."""
+    """Where it came from: a file and a name, or the text as given; None where it was found near such a network."""
     is_start: bool = False
-    """Whether the search begins around it: its neighbours are tried next."""
+    """Whether the search starts around it: its neighbours are tried next."""
 
 
 def add(study: optuna.Study, several: Iterable[Waiting]) -> None:
-    """Let networks wait in a study, in this order, behind those that wait already."""
+    """Append networks to a study's queue, in this order."""
     if tables := [asdict(one) for one in several]:
         study.set_user_attr(f"{QUEUE}{time.time_ns():020d}-{uuid.uuid4().hex[:12]}", tables)
 
 
 def add_new(study: optuna.Study, several: Iterable[Waiting]) -> None:
-    """The same for those of which the study's queue does not say as much already."""
+    """The same, leaving out networks that the queue already contains."""
     known = {one.architecture: one for one in queued(study.user_attrs)}
     add(
         study,
@@ -53,7 +53,7 @@ def add_new(study: optuna.Study, several: Iterable[Waiting]) -> None:
 
 
 def queued(attributes: Mapping[str, Any]) -> list[Waiting]:
-    """Everything that was added to a study, once each, tried since or not; ``attributes`` are the study's."""
+    """Every network that was added to a study, once each, tried since or not; ``attributes`` are the study's."""
     found: dict[str, Waiting] = {}
     for name in sorted(name for name in attributes if name.startswith(QUEUE)):
         for one in _read(attributes[name]):
@@ -64,7 +64,7 @@ def queued(attributes: Mapping[str, Any]) -> list[Waiting]:
 
 
 def _read(tables: Any) -> list[Waiting]:
-    """What was added at once; nothing where it is of another shape, as another program may write it."""
+    """The networks of one addition; empty where another program wrote something else."""
     try:
         return [
             Waiting(

@@ -20,21 +20,21 @@ from constraints.errors import UnusableInputError
 from nas.search.engine import Placement
 
 RETRIES = 2
-"""How often Ray itself begins a piece of work again whose worker or machine is lost."""
+"""How often Ray itself restarts a task whose worker or machine was lost."""
 CONNECT_SECONDS = 5.0
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else a warning on the terminal
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # otherwise Ray prints a warning
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # what Ray would print of each lost worker on stdout
-    "RAY_task_oom_retries": str(RETRIES),  # else without end, for a network that no machine has memory for
+    "RAY_task_oom_retries": str(RETRIES),  # otherwise endless, for a network too large for every machine
 }
-"""Settings of Ray where the environment has none of its own."""
+"""Settings of Ray where the environment does not set them."""
 _MISSING = "Ray is not installed: --engine ray needs it: uv run --extra ray search.py ..., or pip install ray"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Share:
-    """How many workers a cluster has, and what each takes of its machine; of a processor or GPU maybe a fraction."""
+    """How many workers a cluster has, and the processors and GPUs (maybe fractions) that each uses."""
 
     workers: int
     cpus: float
@@ -42,14 +42,14 @@ class Share:
 
     @property
     def placement(self) -> Placement:
-        """What a worker may use; Ray shows a process the GPU that it was given, and no other."""
+        """What a worker may use; Ray makes only the assigned GPU visible to a process."""
         return Placement(device="cuda:0" if self.gpus else "cpu", threads=max(1, int(self.cpus)))
 
 
 def share(nodes: Sequence[tuple[int, int]], *, workers: int | None, device: str) -> Share:
-    """Share machines out, given as (processors, GPUs) each; ``workers`` None means one a processor, or one a GPU.
+    """Divide machines, given as (processors, GPUs); ``workers`` None means one per processor, or one per GPU.
 
-    More workers than GPUs share these in equal parts. Of more workers than processors, some wait.
+    More workers than GPUs share them equally. With more workers than processors, some wait.
     """
     gpus = sum(g for _, g in nodes)
     if device == "cuda" or (device == "auto" and gpus):
@@ -65,17 +65,17 @@ def share(nodes: Sequence[tuple[int, int]], *, workers: int | None, device: str)
 
 
 def _part(amount: float) -> float:
-    """A whole amount from 1 on, and below it ten-thousandths, which are Ray's grain; never rounded up."""
+    """The amount rounded down, as Ray takes it: a whole number from 1 on, below it ten-thousandths."""
     return math.floor(amount) if amount >= 1 else math.floor(amount * 10_000) / 10_000
 
 
 def is_local_address(address: str | None) -> bool:
-    """Whether no cluster is named that is there already, so that one of this machine is started."""
+    """Whether no existing cluster is named, so that one is started on this machine."""
     return address in {None, "", "local"}
 
 
 def import_ray(*, is_local: bool) -> Any:
-    """Ray's module; the environment that it reads on import is set before."""
+    """Import Ray, after setting the environment variables that it reads on import."""
     if "ray" not in sys.modules:
         for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)
@@ -89,14 +89,14 @@ def import_ray(*, is_local: bool) -> Any:
 
 
 def check_installed() -> None:
-    """Raise UnusableInputError where there is no Ray; it is not loaded for that."""
+    """Raise UnusableInputError where Ray is not installed, without importing it."""
     if find_spec("ray") is None:
         raise UnusableInputError(_MISSING)
 
 
 @contextmanager
 def connected(ray: Any, address: str | None) -> Iterator[None]:
-    """A connection to the cluster; the session that a program has already is used, and stays."""
+    """A connection to the cluster; an existing session of the program is used and kept open."""
     if ray.is_initialized():
         yield
         return
@@ -112,15 +112,15 @@ def connected(ray: Any, address: str | None) -> Iterator[None]:
             raise UnusableInputError(f"cannot {what}: {last_line(error)}: {remedy}, or take --engine local") from None
         finally:
             with suppress(ValueError):  # outside the main thread, where Ray sets none
-                signal.signal(signal.SIGTERM, before)  # Ray's own would end the program without its cleaning up
+                signal.signal(signal.SIGTERM, before)  # Ray's handler would end the program without cleaning up
         held.callback(ray.shutdown)
         yield
 
 
 def _where(address: str | None, held: ExitStack) -> dict[str, Any]:
-    """How to reach the cluster at ``address``, which answers at least; without one, how to start a cluster here."""
+    """Arguments of ``ray.init`` for the cluster at ``address``, which was reached; without one, for a local cluster."""
     if is_local_address(address):
-        # The paths of sockets below it must be short, which the user's own folder need not be.
+        # The paths of sockets below it must be short; the user's temporary folder may be too long.
         logs = tempfile.TemporaryDirectory(prefix="nas-ray-", dir="/tmp", ignore_cleanup_errors=True)
         return {"address": "local", "include_dashboard": False, "_temp_dir": held.enter_context(logs)}
     host, _, port = str(address).rpartition(":")
@@ -133,6 +133,6 @@ def _where(address: str | None, held: ExitStack) -> dict[str, Any]:
 
 
 def last_line(error: BaseException) -> str:
-    """What an error says, in a line: of a traceback the end."""
+    """An error's message in one line: the last line of a traceback."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines[-1] if lines else type(error).__name__).rstrip(".")

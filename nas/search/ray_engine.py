@@ -1,4 +1,4 @@
-"""Where candidates train on many machines: tasks of a Ray cluster, whose files are kept in the driver's run folder."""
+"""The engine ``ray``: trains on many machines as tasks of a Ray cluster, with files in the driver's run folder."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 GRACE_SECONDS = 5.0
-"""How long an interrupted task has to end by itself."""
+"""How long an interrupted task may take to end by itself."""
 GREET_SECONDS = 120.0
-"""How long a machine of the cluster has to start a first process."""
+"""How long a machine of the cluster may take to start its first process."""
 
 
 def check(device: str) -> None:
@@ -45,21 +45,21 @@ def check(device: str) -> None:
 
 
 def start(place: str | None, *, root: Path, workers: int | None, device: str, tasks: int | None) -> RayEngine:
-    """The cluster whose head is at ``place``, as ``RayEngine`` finds it."""
+    """A RayEngine on the cluster whose head is at ``place``."""
     return RayEngine(root=root, address=place, workers=workers, device=device, tasks=tasks)
 
 
 def machine(device: str) -> str:
-    """What trains, in words."""
+    """The machine that trains, in words."""
     return "Ray cluster"
 
 
 class RayEngine:
-    """Tasks of a Ray cluster: what is lost with a worker or a machine, Ray begins again elsewhere.
+    """Runs tasks on a Ray cluster; Ray restarts a task elsewhere when its worker or machine is lost.
 
-    A task's files are in the driver's run folder. Each attempt gets them, trains in a folder of its own, and sends what
-    changed after every epoch: an attempt resumes from the last epoch that any machine finished. A feed's arrays are
-    put into Ray's object store once, where all processes of a machine share one copy.
+    A task's files are in the driver's run folder. Each attempt copies them, trains in its own folder, and sends changed
+    files back after every epoch, so that an attempt resumes from the last epoch that any machine finished. A feed's
+    arrays are put into Ray's object store once; all processes of a machine share one copy.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class RayEngine:
     ) -> None:
         """Connect to the cluster at ``address``, or at $RAY_ADDRESS; without either, start one of this machine.
 
-        ``root`` holds the folders of all tasks; where there are few ``tasks``, each gets more processors.
+        ``root`` contains the folders of all tasks; with few ``tasks``, each gets more processors.
 
         Raises UnusableInputError where Ray is not installed, the cluster cannot be reached, one of its machines cannot
         run this program, or a GPU is asked for and there is none.
@@ -93,17 +93,17 @@ class RayEngine:
 
     @property
     def slots(self) -> int:
-        """How many pieces of work the cluster can do at once, as it is now."""
+        """How many tasks the cluster can run at once at the moment."""
         return self._share().workers
 
     def threads(self, count: int) -> int:
-        """Threads for each of ``count`` pieces of work that have all machines to themselves."""
+        """Threads for each of ``count`` tasks that share all machines."""
         return self._share_among(count).placement.threads
 
     def submit(self, function: Callable[..., T], *args: Any) -> Future[T]:
-        """Call ``function(placement, *args)`` in the cluster, as soon as it has room; BrokenProcessPool where it died.
+        """Call ``function(placement, *args)`` in the cluster, as soon as it has room; BrokenProcessPool if it died.
 
-        That is after Ray has begun it RETRIES times more. Where ``args`` is a Task, its files are mirrored.
+        It counts as died after Ray has restarted it RETRIES times. If ``args`` is a Task, its files are mirrored.
         """
         self._refs = {future: ref for future, ref in self._refs.items() if not future.done()}
         mine, future = self._share(), Future[T]()
@@ -124,11 +124,11 @@ class RayEngine:
         wait(futures, timeout=seconds, return_when=FIRST_COMPLETED)
 
     def shutdown(self) -> None:
-        """End the work at once, and a cluster that was started here; any other one stays."""
+        """End all tasks at once, and the cluster if it was started here."""
         self._held.close()
 
     def _end(self) -> None:
-        """Interrupt the tasks, which then remove their folders, and kill those that take their time over it."""
+        """Interrupt the tasks, which then remove their folders, and kill those that do not end in time."""
         with suppress(self._ray.exceptions.RayError):
             for is_final in (False, True):
                 left = {future: ref for future, ref in self._refs.items() if not future.done()}
@@ -151,13 +151,13 @@ class RayEngine:
         return [node for node in self._ray.nodes() if node["Alive"]]
 
     def _on(self, node: str, what: Any) -> Any:
-        """``what`` as something of Ray that runs on one machine, and takes up no processor."""
+        """``what``, a Ray task or actor, pinned to one machine and using no processor."""
         options = {"max_restarts": -1, "max_task_retries": -1} if isinstance(what, type) else {}
         place = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node, soft=False)
         return self._ray.remote(what).options(num_cpus=0, scheduling_strategy=place, **options)
 
     def _check(self) -> None:
-        """Have every machine import what it will run, before candidates fail because it is missing."""
+        """Make every machine import what it will run, so that a missing module is found before candidates fail."""
         if self._device == "cuda" and not any(n["Resources"].get("GPU") for n in self._nodes()):
             raise UnusableInputError("no GPU: cuda: no machine of the Ray cluster has one: take --device cpu")
         greetings = {n["NodeManagerAddress"]: self._on(n["NodeID"], greet).remote() for n in self._nodes()}
@@ -176,7 +176,7 @@ class RayEngine:
         return Packed(fields=kept, folder=folder, submission=self._submitted, keeper=self._keeper)
 
     def _put(self, feed: Feed) -> Any:
-        """The feed in the object store, where it is put once."""
+        """The feed's reference in the object store, into which it is put once."""
         for known, ref in self._feeds:
             if known is feed:
                 return ref
@@ -186,7 +186,7 @@ class RayEngine:
 
 
 def _settle(future: Future[Any], done: Future[Any]) -> None:
-    """Give the outcome of a Ray task to its future."""
+    """Pass the outcome of a Ray task on to its future."""
     exceptions = import_module("ray").exceptions
     error = done.exception()
     if isinstance(error, exceptions.RayTaskError):

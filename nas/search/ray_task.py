@@ -1,4 +1,4 @@
-"""A task of a Ray cluster: it trains in a folder of its machine, whose files the driver's run folder keeps."""
+"""A task of a Ray cluster: trains in a local folder, whose files are copied to the driver's run folder."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ T = TypeVar("T")
 SCRATCH = "nas-task-"
 DAY = 24 * 3600
 OF_THIS_PROGRAM = {"feed", "folder", "after_epoch"}
-"""Fields of a task that are other ones where it runs."""
+"""Fields of a task that are replaced on the machine where it runs."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Packed:
-    """A task on its way: without its feed, which is in the object store, and with the actor that keeps its files."""
+    """A task to be sent: without its feed, which is in the object store, and with the actor that stores its files."""
 
     fields: dict[str, Any]
     folder: str
@@ -42,12 +42,12 @@ class Packed:
 
 
 def call(function: Callable[..., T], placement: Placement, *args: Any) -> T:
-    """Do a piece of work as it is given."""
+    """Run a function that needs no files."""
     return function(placement, *args)
 
 
 def attempt(function: Callable[..., T], placement: Placement, packed: Packed, feed: dict[str, Any]) -> T:
-    """Do a task in a folder of this machine, from what is kept of it."""
+    """Run a task in a folder of this machine, starting from its stored files."""
     began, files = _got(packed.keeper.begin.remote(packed.folder, packed.submission))
 
     def send(changed: dict[str, bytes]) -> None:
@@ -71,14 +71,14 @@ def _drop_left_behind() -> None:
 
 
 def greet() -> None:
-    """Fail where this module cannot be imported, or what trains is missing."""
+    """Raise where this module or what training needs cannot be imported."""
     for name in ("torch", "albumentations"):
         if find_spec(name) is None:
             raise ModuleNotFoundError(f"No module named {name!r}")
 
 
 def plain(feed: Feed) -> dict[str, Any]:
-    """A feed's fields and its data set's as plain arrays and values; the test images only where they judge."""
+    """The fields of a feed and its data set as plain arrays and values; test images only where they are evaluated."""
     from nas.training.decoded import ARRAYS
 
     dataset = {f.name: getattr(feed.dataset, f.name) for f in fields(feed.dataset)}
@@ -97,7 +97,7 @@ def _feed(plain: dict[str, Any]) -> Feed:
 
 
 def _got(ref: Any) -> Any:
-    """What an actor answers; its own error where it raised one."""
+    """The result of an actor's call; raises the actor's own error where there is one."""
     ray = import_module("ray")
     try:
         return ray.get(ref)

@@ -1,4 +1,4 @@
-"""What this machine gives a search: cores, GPUs, threads, and the workers that train on them, the engine ``local``."""
+"""The resources of this machine (cores, GPUs, threads), and the start of the engine ``local`` on them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def check(device: str) -> None:
 
 
 def start(place: str | None, *, root: Path, workers: int | None, device: str, tasks: int | None) -> LocalEngine:
-    """The workers of this machine; for few ``tasks`` fewer, each with more cores. Raises as ``check`` does."""
+    """The local engine; with few ``tasks``, fewer workers with more cores each. Raises as ``check`` does."""
     count = gpus(device)
     wanted = workers or count or cores()
     wanted = min(wanted, tasks or wanted)
@@ -28,12 +28,12 @@ def start(place: str | None, *, root: Path, workers: int | None, device: str, ta
 
 
 def machine(device: str) -> str:
-    """What trains, in words."""
+    """The machine that trains, in words."""
     return "GPU" if gpus(device) else cpu_class()
 
 
 def trying_placement(config: LaunchConfig) -> Placement:
-    """Where a step of a training is tried: as on a worker of this machine."""
+    """The placement for trying a training step: that of a worker of this machine."""
     count = gpus(config.device)
     workers = config.workers or count or cores()
     return placements(workers=workers, device=config.device, cores=cores(), gpus=count, most_threads=most_threads())[0]
@@ -52,11 +52,11 @@ def gpus(device: str) -> int:
 
 
 def cores() -> int:
-    """Cores that this process may run on."""
+    """Number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def most_threads() -> int | None:
-    """The limit that OMP_NUM_THREADS sets to the threads of a process; None where it sets none."""
+    """The limit on threads that OMP_NUM_THREADS sets; None where it is not set."""
     text = os.environ.get("OMP_NUM_THREADS", "")
     return int(text) if text.isdecimal() and int(text) > 0 else None

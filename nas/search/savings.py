@@ -1,4 +1,4 @@
-"""What each part of a search saved, in a line or two for its end."""
+"""What pruning and constraints saved, as a line or two for the end of a search."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from nas.search.trial_store import is_given
 def savings(
     trials: Sequence[FrozenTrial], rejected: Mapping[str, int], *, epochs: int, seconds: float, direct: float
 ) -> list[str]:
-    """Epochs that the rungs spared, proposals that were never trained, and the whole over one training of the best.
+    """Epochs saved by pruning, rejected proposals, and the launch's time relative to one training of the best network.
 
-    ``epochs`` is the budget of a candidate, ``seconds`` what the launch took, ``direct`` what the best network's own
-    training took, or 0 where there is none.
+    ``epochs`` is the budget of a candidate, ``seconds`` the duration of the launch, ``direct`` that of the best
+    network's training, or 0 where there is none.
     """
     pruned = [trial for trial in trials if trial.state == TrialState.PRUNED and not is_given(trial)]
     trained = sum(len(trial.intermediate_values) for trial in pruned)
@@ -28,13 +28,13 @@ def savings(
     if count := sum(rejected.values()):
         lines.append(f"{count:,} proposals were rejected before any training")
     text = ["; ".join(lines)] if lines else []
-    if 0 < direct <= seconds:  # a launch that continued another one took a part of the time
+    if 0 < direct <= seconds:  # less than direct: the launch resumed a search, and took only a part of its time
         text.append(f"the launch took {seconds / direct:.1f} times the training of its best network alone")
     return text
 
 
 def direct_seconds(trial: FrozenTrial, confirmed: Sequence[Confirmation]) -> float:
-    """Seconds of one training of a network to its end: of its longest confirmation, or in the search."""
+    """Seconds of one full training of a network: its longest confirmation, or else its training in the search."""
     if confirmed:
         return confirmed[0].seconds / len(confirmed[0].seeds)
     return sum(float(epoch["seconds"]) for epoch in trial.user_attrs.get(CURVE, ()))

@@ -1,10 +1,10 @@
-"""Trials and space of a search by the size of its data, where they are not asked for.
+"""Chooses trials and space of a search by the size of its data, where the user gave neither.
 
-- A trial for every IMAGES_A_TRIAL validation images, from LEAST_TRIALS up to the usual number: the best of many
-  trials by few images is mostly the luckiest one.
-- The space SMALL_SPACE for data of fewer than FEW_IMAGES training images of SMALL_SIDE pixels or less, such as
-  handwritten digits: its networks are as accurate there, and train in a third of the time. Where rules or networks to
-  begin with are given, which it need not hold, the space stays the usual one.
+- One trial per IMAGES_A_TRIAL validation images, from LEAST_TRIALS up to the default number: the best of many
+  trials measured on few images is mostly the luckiest one.
+- The space SMALL_SPACE for fewer than FEW_IMAGES training images of at most SMALL_SIDE pixels, such as
+  handwritten digits: its networks are as accurate there, and train in a third of the time. The default space stays
+  where constraints or starting networks are given, which the small one may not satisfy or contain.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ _SPACE_IS_ASKED_FOR = {"space", "constraints", "start", "from_study"}
 
 
 def scoped(config: LaunchConfig, dataset: Dataset, known: Mapping[str, Any]) -> LaunchConfig:
-    """The configuration with trials and space as the data wants them; ``known`` is what the study was made with.
+    """The configuration with trials and space chosen by the data; ``known`` is what the study was made with.
 
-    A study that has its space keeps it, as far as that is one of those chosen here.
+    A study keeps its space if that is one of those chosen here.
     """
     chosen: dict[str, Any] = {}
     if "trials" not in config.model_fields_set:
@@ -38,7 +38,7 @@ def scoped(config: LaunchConfig, dataset: Dataset, known: Mapping[str, Any]) -> 
 
 
 def changed(before: LaunchConfig, after: LaunchConfig) -> dict[str, str]:
-    """Flag -> what the data made of it, in words, of what ``scoped`` changed."""
+    """Flag -> its value, in words, for everything that ``scoped`` changed."""
     words = {"--trials": f"{after.trials} trials", "--space": f"space {after.space}"}
     return {flag: text for flag, text in words.items() if getattr(before, flag[2:]) != getattr(after, flag[2:])}
 

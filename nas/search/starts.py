@@ -1,4 +1,4 @@
-"""The networks that a search begins with: given as texts, files of texts or models, and judged by the study's rules."""
+"""The starting networks of a search: given as texts, files of texts or models, checked by the study's constraints."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ if TYPE_CHECKING:
     import optuna
 
 STEP = "nas.start_child:written"
-"""What the child does with a model."""
+"""The step that the child runs on a model."""
 MOST_NEAR = 3
-"""Nearest networks of the space that a search begins with for one that it cannot begin with."""
+"""How many nearest networks of the space replace a starting network that breaks a constraint."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Given:
-    """A network, and what gave it."""
+    """A network, and where it came from."""
 
     origin: str
     architecture: Architecture
 
 
 def given(texts: Iterable[str], space: Space) -> list[Given]:
-    """The networks of ``--start``: a network's text or name, a model as ``validate`` finds it, a .txt file of these.
+    """The networks of ``--start``: a network's text or name, a target as for ``validate``, or a .txt file of these.
 
-    Models are loaded in a limited child. A network for other images or another number of classes is taken over to the
-    space's. Raises UnusableInputError for what there is not, and for a model that cannot be written as an architecture,
-    with the text and, of one in a file, file and line; what the model's own code raises goes through.
+    Models are loaded in a limited child process. A network for other images or classes is adapted to the space's.
+    Raises UnusableInputError for what does not exist and for a model that cannot be written as an architecture, naming
+    the text and, in a file, its line; errors of the model's code are passed on.
     """
     found = []
     with Sandbox() as sandbox:
@@ -64,7 +64,7 @@ def given(texts: Iterable[str], space: Space) -> list[Given]:
 
 
 def check(texts: Iterable[str]) -> None:
-    """Raise UnusableInputError for texts of which ``given`` finds no network; models are not loaded for it."""
+    """Raise UnusableInputError for texts for which ``given`` would find no network, without loading models."""
     for text, place in lines(texts):
         try:
             if is_target(text):
@@ -76,7 +76,7 @@ def check(texts: Iterable[str]) -> None:
 
 
 def is_target(text: str) -> bool:
-    """Whether a text means a model in a file, a notebook or a module rather than a network's text or name."""
+    """Whether a text names a model in a file, notebook or module, rather than a network's text or name."""
     return split(text)[0].endswith(SUFFIXES) or not (named.is_network(text) or ":" not in text)
 
 
@@ -95,7 +95,7 @@ def _network(text: str, space: Space, sandbox: Sandbox) -> Architecture:
 
 
 def adapted(network: Architecture, space: Space) -> Architecture:
-    """The same layers for the images and classes of a space; UnusableInputError where they cannot take these."""
+    """The same layers for a space's images and classes; UnusableInputError where they do not fit these."""
     stages, classes = network.stages, space.classes
     last = stages[-1][-1]
     unit = last.units[0]
@@ -111,11 +111,11 @@ def adapted(network: Architecture, space: Space) -> Architecture:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What a launch begins with."""
+    """The starting networks of a launch, after checks."""
 
     waiting: tuple[Waiting, ...]
     lines: tuple[str, ...]
-    """For a person: what becomes of each network."""
+    """Messages for the user: what happens to each network."""
 
 
 def plan(
@@ -123,10 +123,10 @@ def plan(
     feasible: FeasiblePart,
     broken: Callable[[Architecture], str | None] = lambda network: None,
 ) -> Plan:
-    """What is tried first: networks that keep the rules as they are, for others the nearest ones of the space.
+    """The networks to try first: feasible ones as they are, for others the nearest feasible ones of the space.
 
-    ``broken`` says which rule on what has to be measured a network breaks, if any. A network that keeps the rules
-    but is none of the space is tried, and the search continues around its nearest ones.
+    ``broken`` returns the constraint on a measured metric that a network breaks, if any. A feasible network outside the
+    space is tried, and the search continues around its nearest ones in the space.
     """
     waiting: dict[str, Waiting] = {}
     lines = []
@@ -150,9 +150,9 @@ def plan(
 
 
 def begin(study: optuna.Study, plan: Plan, sampler: FeasibleSampler, trials: int) -> list[str]:
-    """Let a plan's networks wait in a study, and the sampler begin around all that ever were a start of it.
+    """Queue a plan's networks in a study, and make the sampler start around every starting network it ever had.
 
-    ``trials`` is the launch's budget. Lines say what the study holds already, and what the budget leaves no room for.
+    ``trials`` is the launch's budget. The lines say which networks the study already has, and which exceed the budget.
     """
     held = {
         text: trial.number for trial in study.get_trials(deepcopy=False) if (text := trial.user_attrs.get(ARCHITECTURE))
@@ -174,7 +174,7 @@ def begin(study: optuna.Study, plan: Plan, sampler: FeasibleSampler, trials: int
 
 
 def near_ones(network: Architecture, feasible: FeasiblePart) -> tuple[list[str], list[str]]:
-    """The nearest feasible networks of the space, and lines that say which and how they differ."""
+    """The nearest feasible networks of the space, and lines that list them with their differences."""
     try:
         found = nearest(feasible, network, MOST_NEAR)
     except SearchTooLargeError:

@@ -17,16 +17,16 @@ from nas.search.journal_storage import open_journal
 from nas.search.stored import NothingStoredError, is_database, masked, nothing_at
 
 UNREADABLE = (ValueError, TypeError, AttributeError)
-"""What Optuna raises of a value that it did not write, if ``is_of_storage``."""
+"""Errors that Optuna raises for values that it did not write, if ``is_of_storage``."""
 _SLIP = re.compile(r"(sqlite|postgres(ql)?)(\+\w+)?:")
-"""How a URL begins that lacks its slashes, and would be the name of a file."""
+"""Prefix of a URL without its slashes, which would be taken as a file name."""
 
 
 def open_storage(place: str, *, write: bool = False) -> BaseStorage:
     """The storage at a URL (``postgresql://...``) or of a journal file, which ``write`` makes where it is missing.
 
-    A writer sets a half-written last line of the journal, which a kill can leave, aside in ``<journal>.torn``; a
-    reader passes over it. Raises UnusableInputError where the storage cannot be opened.
+    A kill can leave a half-written last line in the journal: a writer moves it to ``<journal>.torn``, a reader skips
+    it. Raises UnusableInputError where the storage cannot be opened.
     """
     if is_database(place):
         return open_database(place, write=write)
@@ -41,7 +41,7 @@ def open_storage(place: str, *, write: bool = False) -> BaseStorage:
 
 
 def _is_there(path: Path) -> bool:
-    """Whether there is such a file; UnusableInputError where a folder above it may not be entered."""
+    """Whether the file exists; UnusableInputError where a folder above it is not accessible."""
     try:
         path.stat()
     except PermissionError as error:
@@ -55,9 +55,9 @@ def _is_there(path: Path) -> bool:
 
 @contextmanager
 def one_line_damage(place: str) -> Iterator[None]:
-    """Turn what a damaged database, or one that another program made, has Optuna raise in the block into one line.
+    """Turn errors that Optuna raises in the block for a damaged or foreign database into one line.
 
-    A database's content is read when it is needed, and not, as a journal's, when it is opened.
+    Unlike a journal, a database is read only when its content is needed, not when it is opened.
     """
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -72,19 +72,19 @@ def one_line_damage(place: str) -> Iterator[None]:
 
 
 def is_of_storage(error: BaseException) -> bool:
-    """Whether Optuna's code of storages called what raised an error."""
+    """Whether an error was raised below Optuna's storage code."""
     return any("/optuna/storages/" in frame.filename for frame in traceback.extract_tb(error.__traceback__))
 
 
 def close_storage(storage: BaseStorage) -> None:
-    """Give a database's connections back; a journal holds none."""
+    """Close a database's connections; a journal has none."""
     if isinstance(storage, RDBStorage):
         storage.engine.dispose()
 
 
 @contextmanager
 def opened_if_made(place: str) -> Iterator[BaseStorage | None]:
-    """A storage to be read, closed at the end of the block; None where it is not made yet. Raises as its opening."""
+    """A storage for reading, closed after the block; None where it does not exist yet. Raises as ``open_storage``."""
     try:
         storage = open_storage(place)
     except NothingStoredError:

@@ -1,4 +1,4 @@
-"""What can be known of a storage and of its studies without Optuna, which takes longer to load than to read one."""
+"""Facts about a storage and its studies that need no Optuna, which takes longer to load than a study to read."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ def is_database(place: str) -> bool:
 
 
 def runs_folder(storage: str) -> Path:
-    """Where the folders of a storage's studies are: beside a journal, or ``runs`` for a database."""
+    """The folder that contains the studies' folders: beside a journal, or ``runs`` for a database."""
     return Path("runs") if is_database(storage) else Path(storage).parent
 
 
 def is_postgresql(place: str) -> bool:
-    """Whether a storage is in PostgreSQL, by whatever driver: there a study is held by a lease."""
+    """Whether a storage is in PostgreSQL, with any driver; there, a lease holds a study."""
     return re.match(r"postgres(ql)?(\+\w+)?://", place) is not None
 
 
 def run_folder(storage: str, study: str) -> Path:
-    """The folder of a study's name, which holds its locks; its files, too, unless another study was there first."""
+    """The folder named after a study, with its locks and, unless another study used it first, its files."""
     return runs_folder(storage) / study
 
 
 def masked(text: str) -> str:
-    """``text`` without the passwords that URLs in it carry."""
+    """``text`` without the passwords in its URLs."""
     without = re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", text)
     return re.sub(r"([?&]password=)[^&#\s]*", r"\1***", without)
 
 
 class NothingStoredError(UnusableInputError):
-    """A storage that is not made yet: there is no such file, or the database holds no tables of studies."""
+    """The storage does not exist yet: there is no such file, or the database has no tables of studies."""
 
 
 def nothing_at(place: str) -> NothingStoredError:
-    """The error of a storage that is not made yet."""
+    """The error for a storage that does not exist yet."""
     return NothingStoredError(f"no storage at {place}: nothing was launched here: launch a search, or give --storage")
 
 
 class TrialState(IntEnum):
-    """How far a trial is: the numbers of ``optuna.trial.TrialState``, and equal to them."""
+    """The state of a trial, with the same numbers as ``optuna.trial.TrialState``."""
 
     RUNNING = 0
     COMPLETE = 1
@@ -56,24 +56,24 @@ class TrialState(IntEnum):
     WAITING = 4
 
     def is_finished(self) -> bool:
-        """Whether it has ended."""
+        """Whether the trial has ended."""
         return self not in {TrialState.RUNNING, TrialState.WAITING}
 
 
 class Seen(Protocol):
-    """What readers ask of a trial; Optuna's own trials have it too."""
+    """The interface of a trial for readers; Optuna's own trials have it too."""
 
     @property
     def number(self) -> int:
-        """Its place in the study."""
+        """The trial's number in the study."""
 
     @property
     def state(self) -> int:
-        """Whether it runs, and how it ended: a TrialState, ours or Optuna's."""
+        """A TrialState, ours or Optuna's."""
 
     @property
     def user_attrs(self) -> Mapping[str, Any]:
-        """What is known of its network."""
+        """The trial's user attributes, such as its network."""
 
     @property
     def intermediate_values(self) -> Mapping[int, float]:
@@ -81,7 +81,7 @@ class Seen(Protocol):
 
 
 class Operation(IntEnum):
-    """What a line of a journal does: the numbers of Optuna's ``JournalOperation``."""
+    """The operation of a journal line, with the numbers of Optuna's ``JournalOperation``."""
 
     CREATE_STUDY = 0
     DELETE_STUDY = 1
@@ -94,4 +94,4 @@ class Operation(IntEnum):
     SET_TRIAL_USER_ATTR = 8
     SET_TRIAL_SYSTEM_ATTR = 9
     DISCARD_TRIALS = 10
-    """Which Optuna passes over, too."""
+    """Ignored, as by Optuna."""

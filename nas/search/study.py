@@ -1,4 +1,4 @@
-"""The study: what its trials were made with, and how one is opened again."""
+"""The study: the names of its attributes, what it was made with, and how it is opened."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
     from optuna.storages import BaseStorage
 
 IDENTITY = "identity"
-"""Study attribute: what every trial of the study shares; a launch with another identity is refused."""
+"""Study attribute: the settings that all its trials share; a launch with another identity is refused."""
 REJECTED = "rejected"
 """Study attribute: rule -> number of proposals that it rejected."""
 CONFIRMED = "confirmed:"
 """Study attribute, followed by a trial's number: its nas.search.confirm.Confirmation as a table."""
 FINALIST = "finalist"
-"""Study attribute: ``trial`` and ``epochs`` of the confirmation that is under way; empty where there is none."""
+"""Study attribute: ``trial`` and ``epochs`` of the confirmation in progress; empty where there is none."""
 WON = "won"
-"""Study attribute: the trials whose networks a search confirmed over the target, and ended at."""
+"""Study attribute: the trials whose networks were confirmed over the target, which ended the search."""
 CURVE = "curve"
 """Trial attribute: its epochs so far, each a nas.training.train.Epoch as a table."""
 MEASURED = "measured"
-"""Trial attribute: name -> value of what its network was measured by beside the counted metrics, and of objectives."""
+"""Trial attribute: name -> value of its network's measured metrics and objectives."""
 WHY = "why"
-"""Trial attribute: for each decision on its candidate at a rung, a sentence that says what it was by."""
+"""Trial attribute: one sentence for each decision on its candidate at a rung, with the reason."""
 REASON = "reason"
 """Trial attribute: why it failed or was pruned."""
 SOURCE = "source"
@@ -43,13 +43,13 @@ DATA = "data"
 IMAGES = "images"
 """Study attribute: the shape of its images and the number of classes."""
 PRIOR = "prior"
-"""Study attribute: the weights of a proxy that another study's results gave."""
+"""Study attribute: the proxy's weights, if fitted to another study's results."""
 VALIDATION_IMAGES = "validation_images"
-"""Study attribute: how many images each validation accuracy is over (``nas.search.measure.images_of``)."""
+"""Study attribute: how many images each validation accuracy is measured on (``nas.search.measure.images_of``)."""
 PRECISIONS = "precisions"
-"""Study attribute: CPU class -> the precision that ``auto`` is on a CPU of it."""
+"""Study attribute: CPU class -> the precision that ``auto`` means on it."""
 LAUNCHES = "launches"
-"""Study attribute: the command, moment, version and machine of its launches (``nas.search.provenance``)."""
+"""Study attribute: command, time, version and machine of its launches (``nas.search.provenance``)."""
 FILES = "files"
 """Study attribute: its identifier, and the name of the folder of its files."""
 TARGET = "target"
@@ -70,7 +70,7 @@ OPTIONAL = {
 
 
 class NewestStudyWarning(UserWarning):
-    """No study was named, and the storage holds several."""
+    """No study was named, and the storage contains several."""
 
 
 Direction = Literal["maximize", "minimize"]
@@ -85,7 +85,7 @@ class Described(Protocol):
 
     @property
     def user_attrs(self) -> Mapping[str, Any]:
-        """What its trials share, by the names above."""
+        """The study attributes, by the names above."""
 
 
 class _Measured(Protocol):
@@ -100,14 +100,14 @@ def create_or_resume(
     sampler: optuna.samplers.BaseSampler,
     directions: Sequence[Direction] = ("maximize",),
 ) -> optuna.Study:
-    """The study ``name``, made where it is new; UnusableInputError where it was made with another identity.
+    """The study ``name``, created if it does not exist; UnusableInputError where its identity is another one.
 
-    ``made_with`` maps each key of REMEDIES, and of OPTIONAL those that there are, to a JSON value;
-    of one with ``name`` and ``hash`` only the hash counts.
+    ``made_with`` maps each key of REMEDIES, and optionally keys of OPTIONAL, to a JSON value; of a value with ``name``
+    and ``hash``, only the hash is compared.
     """
     import optuna
 
-    if name in optuna.get_all_study_names(storage):  # to make it all the same adds a line to a journal
+    if name in optuna.get_all_study_names(storage):  # creating it anyway would add a line to a journal
         study = optuna.load_study(storage=storage, study_name=name, sampler=sampler)
     else:
         study = optuna.create_study(
@@ -128,7 +128,7 @@ def create_or_resume(
 
 
 def refuse_other(name: str, known: Mapping[str, Any], made_with: Mapping[str, Any], keys: Iterable[str]) -> None:
-    """Raise UnusableInputError where the study ``name``, ``known`` by its identity, has another of ``keys``."""
+    """Raise UnusableInputError where the study ``name`` with the identity ``known`` differs in one of ``keys``."""
     for key in keys:
         before, now = known.get(key), made_with.get(key)
         if _decisive(before) != _decisive(now):
@@ -139,9 +139,9 @@ def refuse_other(name: str, known: Mapping[str, Any], made_with: Mapping[str, An
 
 
 def known_of(storage: BaseStorage, name: str) -> Mapping[str, Any]:
-    """What the study ``name`` was made with; nothing where there is no such study, or none of its trials is made.
+    """What the study ``name`` was made with; empty where it does not exist or has no trial and no identity yet.
 
-    Raises UnusableInputError for one with trials that no launch made.
+    Raises UnusableInputError for a study with trials that no launch made.
     """
     import optuna
 
@@ -152,13 +152,13 @@ def known_of(storage: BaseStorage, name: str) -> Mapping[str, Any]:
 
 
 def _is_fresh(study: optuna.Study) -> bool:
-    """Whether a study is made and nothing is known of it yet."""
+    """Whether a study exists but has no identity and no trial yet."""
     return IDENTITY not in study.user_attrs and not study.get_trials(deepcopy=False)
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep what Optuna logs of every study and trial off stderr until the end of the block, unless logs are wanted."""
+    """Silence Optuna's log of studies and trials on stderr in the block, unless logs were asked for."""
     import optuna
 
     level = optuna.logging.get_verbosity()
@@ -173,10 +173,9 @@ def quiet() -> Iterator[None]:
 @checked
 @contextmanager
 def open_study(storage: str | Path = STORAGE, study: str | None = None) -> Iterator[optuna.Study]:
-    """An existing study, whose storage's connections the end of the block closes.
+    """An existing study; its storage's connections are closed after the block.
 
-    ``study`` None is the newest. Raises UnusableInputError where the storage cannot be opened or holds no
-    such study.
+    ``study`` None means the newest. Raises UnusableInputError where the storage cannot be opened or has no such study.
     """
     from nas.search.storage import close_storage, one_line_damage, open_storage
 
@@ -189,9 +188,9 @@ def open_study(storage: str | Path = STORAGE, study: str | None = None) -> Itera
 
 
 def identity(study: Described, *needed: str) -> Mapping[str, Any]:
-    """What every trial of a launched study shares, the constraints as a list.
+    """The identity of a launched study, with the constraints as a list.
 
-    Raises UnusableInputError for a study that no launch made, or in whose identity a key that is ``needed`` is missing.
+    Raises UnusableInputError for a study that no launch made, or whose identity lacks a ``needed`` key.
     """
     found = study.user_attrs.get(IDENTITY)
     if found is None:
@@ -209,17 +208,17 @@ def identity(study: Described, *needed: str) -> Mapping[str, Any]:
 
 
 def shared(study: Described) -> Mapping[str, Any]:
-    """The identity of a study; nothing where no launch made it, which trials of one's own objective need not."""
+    """The identity of a study; empty where no launch made it, as for ``study.optimize`` with a user's objective."""
     return identity(study) if IDENTITY in study.user_attrs else {}
 
 
 def foreign(study: Described, reason: str) -> UnusableInputError:
-    """The error that refuses a study which holds something else than this tool writes."""
+    """The error for a study with content that this tool did not write."""
     return UnusableInputError(f"study {study.study_name!r} was not made by this tool: {reason}: give another")
 
 
 def _texts(value: Any) -> list[str]:
-    """Expressions; studies made by earlier versions keep them as one text with ", " between."""
+    """Expressions; studies made by earlier versions store them as one text, separated by ", "."""
     return [str(text) for text in ((value.split(", ") if value else []) if isinstance(value, str) else value)]
 
 
@@ -237,11 +236,11 @@ _READ: Mapping[str, Callable[[Any], Any]] = {
     "metrics": _named, "latency": _named,
 }  # fmt: skip
 MALFORMED = (LookupError, TypeError, ValueError, OverflowError, AttributeError)
-"""What reading a value of another shape than expected raises."""
+"""Errors that reading a value of an unexpected shape raises."""
 
 
 def load(storage: BaseStorage, name: str | None) -> optuna.Study:
-    """An existing study; with no name the newest."""
+    """An existing study; without a name, the newest."""
     import optuna
 
     names = sorted((study.study_name for study in storage.get_all_studies()), key=storage.get_study_id_from_name)
@@ -251,7 +250,7 @@ def load(storage: BaseStorage, name: str | None) -> optuna.Study:
 def choose(names: Sequence[str], name: str | None) -> str:
     """``name``, or the last of ``names``, the newest, with a NewestStudyWarning where there are several.
 
-    Raises UnusableInputError where there is none, or none of that name.
+    Raises UnusableInputError where there is no study, or none of that name.
     """
     if not names:
         raise UnusableInputError("no study in this storage: nothing was launched here: launch one, or give --storage")
@@ -266,7 +265,7 @@ def choose(names: Sequence[str], name: str | None) -> str:
 
 
 def accuracy(trial: _Measured) -> float | None:
-    """The score of a trial as far as it was trained: its study's first objective, a validation accuracy.
+    """A trial's latest value of the study's first objective, a validation accuracy.
 
     None before its first epoch.
     """
@@ -274,7 +273,7 @@ def accuracy(trial: _Measured) -> float | None:
 
 
 def _decisive(value: Any) -> Any:
-    """What makes an identity: of a value with a hash (data, a space) the hash, however it is called."""
+    """The part of an identity's value that is compared: its hash where it has one, whatever its name."""
     return value["hash"] if isinstance(value, Mapping) else value
 
 

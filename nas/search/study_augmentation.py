@@ -1,4 +1,4 @@
-"""The augmentation of a study: the usual one, the one that is asked for, and the one that the study keeps."""
+"""The augmentation of a study: the default, the one asked for, and the one that the study stores."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from nas.training.decoded import Dataset
 
 MIRRORING = frozenset({"HorizontalFlip", "Flip", "D4", "SquareSymmetry", "Transpose"})
-"""Transforms of albumentations after which left is right, or may be."""
+"""Transforms of albumentations that mirror left and right, or may."""
 
 
 def usual_augmentation(recipe: Recipe) -> Augmentation:
-    """What augments where nothing is asked for: beside a flip that alternates, each image is mirrored once more."""
+    """The default augmentation; it mirrors every image where the recipe's alternating flip mirrors in addition."""
     return augmentation.shipped(augmentation.DEFAULT, {"flip": 1} if recipe.alternating_flip else {})
 
 
 def asked_augmentation(asked: str, dataset: Dataset | None) -> Augmentation:
-    """The augmentation that is asked for, tried on images like those of the data where that is known."""
+    """The augmentation that is asked for, tried on images like those of the data if these are known."""
     from nas.user_augmentation import SHAPE, read_augmentation
 
     if dataset is None:
@@ -32,7 +32,7 @@ def asked_augmentation(asked: str, dataset: Dataset | None) -> Augmentation:
 
 
 def facts_of(dataset: Dataset) -> tuple[tuple[int, ...], list[float]]:
-    """Height, width and channels of the images, and each channel's mean over those that a search trains on, 0 to 1."""
+    """Height, width and channels of the images, and each channel's mean (0 to 1) over the training part."""
     from nas.training.splits import channel_statistics
 
     mean, _ = channel_statistics(dataset.train_images, dataset.split().train)
@@ -40,9 +40,9 @@ def facts_of(dataset: Dataset) -> tuple[tuple[int, ...], list[float]]:
 
 
 def kept_augmentation(table: Any) -> Augmentation:
-    """The augmentation that a study keeps; one of MALFORMED where it is something else."""
+    """The augmentation that a study stores; raises one of MALFORMED for anything else."""
     often = {str(name): float(value) for name, value in table["probabilities"].items()}
     transform = table.get("transform")
     if transform is not None:
-        check(transform)  # whatever a storage says, only albumentations' own transforms are made
+        check(transform)  # a storage is not trusted: only albumentations' own transforms are created
     return Augmentation(name=str(table["name"]), probabilities=often, transform=transform)

@@ -1,4 +1,4 @@
-"""The data of a study, opened again where it was or where it is now."""
+"""Opens the data of a study, from its stored or a new location."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def load_study_data(study: optuna.Study, source: str | None = None, progress: Progress | None = None) -> Dataset:
-    """The data set that a study was made with, from ``source``, or from where its last launch read it.
+    """The data set that a study was made with, from ``source`` or from where its last launch read it.
 
-    ``progress(done, total)`` counts decoded images. Raises UnusableInputError for data that cannot be opened or has
-    other content.
+    ``progress(done, total)`` counts decoded images. Raises UnusableInputError for data that cannot be opened or whose
+    content differs.
     """
     from nas.training import datasets
 

@@ -1,4 +1,4 @@
-"""The folder of a study's files, and whose it is: studies of one name in one place share no folder."""
+"""The folder of a study's files, and its owner: two studies of the same name never share a folder."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ _SHORT = 8
 
 @dataclass(frozen=True, kw_only=True)
 class StudyFolder:
-    """Where a study's files are; one of an earlier version bears no mark."""
+    """A study's folder; folders of earlier versions have no mark file."""
 
     path: Path
     is_marked: bool
 
 
 def claim(place: str, study: optuna.Study) -> Path:
-    """The folder for the files of ``study``, which keeps the storage ``place``; the caller holds the study.
+    """The folder for the files of ``study`` in the storage ``place``; the caller holds the study.
 
-    That is the folder of its name, unless that one belongs to another study: then one with the study's identifier in
-    its name. What a folder without a mark holds must be what the study's trials tell. A copy of a storage beside the
-    original gets an identifier of its own. Raises UnusableInputError where no folder may be used.
+    It is named after the study or, where that folder belongs to another study, also after its identifier. The content
+    of a folder without a mark must agree with the study's trials. A copy of a storage beside the original gets its own
+    identifier. Raises UnusableInputError where no folder may be used.
     """
     known, base = _known(study), _base(place, study, is_server=False)
     if known and _belongs_to_another_storage(_mark(base / known["folder"]), place):
@@ -66,7 +66,7 @@ def claim(place: str, study: optuna.Study) -> Path:
 
 
 def study_folder(place: str, study: optuna.Study) -> StudyFolder:
-    """Where the files of ``study`` are, for readers; UnusableInputError where the folder belongs to another study."""
+    """The folder of ``study``'s files, for readers; UnusableInputError where it belongs to another study."""
     known = _known(study)
     folder = _base(place, study, is_server=True) / known.get("folder", study.study_name)
     found = _mark(folder)
@@ -77,10 +77,10 @@ def study_folder(place: str, study: optuna.Study) -> StudyFolder:
 
 
 def _base(place: str, study: Described, *, is_server: bool) -> Path:
-    """Where the folders of a storage's studies are: of a database where the study's folder was before, if it is there.
+    """The parent of the studies' folders; for a database, where the study's folder was before if it still exists.
 
-    Of a database server only where ``is_server``, for readers: whoever launches on it works where it is, as other
-    machines do. Only a mark on this machine is believed, so that what a database says leads nowhere else.
+    For a database server, only if ``is_server``, which readers set: each launch uses its own machine's folder. Only a
+    mark file on this machine is trusted, so that a database cannot point to arbitrary folders.
     """
     base, known = runs_folder(place), _known(study)
     before = Path(known.get("place", ""))
@@ -93,7 +93,7 @@ def _base(place: str, study: Described, *, is_server: bool) -> Path:
 
 
 def _file(place: str) -> str:
-    """The file of a journal or of an SQLite database, as the folder of the runs sees it; empty for a server."""
+    """The path of a journal or SQLite file, relative to the folder of the runs; empty for a server."""
     path = place
     if is_database(place):
         if not place.startswith("sqlite"):
@@ -103,24 +103,24 @@ def _file(place: str) -> str:
 
 
 def _belongs_to_another_storage(mark: Mapping[str, str] | None, place: str) -> bool:
-    """Whether a folder was claimed for another file that is still there: this one is a copy of it."""
+    """Whether a folder was claimed for another file that still exists, so that this one is a copy of it."""
     other = Path(runs_folder(place) / mark["storage"]) if mark and mark.get("storage") else None
     mine = Path(runs_folder(place) / _file(place))
     return other is not None and other.exists() and mine.exists() and not other.samefile(mine)
 
 
 def contradicts(folder: Path, study: optuna.Study) -> bool:
-    """Whether a folder without a mark holds trainings that the study does not know as they are."""
+    """Whether a folder without a mark contains trainings that disagree with the study."""
     return any(_contradictions(folder, study.get_trials(deepcopy=False)))
 
 
 def is_beginning(curve: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether one of two curves continues the other: the same loss and accuracy after each epoch that both have."""
+    """Whether one of two curves continues the other: equal loss and accuracy in each epoch that both have."""
     return all(a.get(key) == b.get(key) for a, b in zip(curve, other, strict=False) for key in ("loss", "val_accuracy"))
 
 
 def _known(study: Described) -> dict[str, str]:
-    """Identifier and folder name as the study keeps them; nothing before its first launch by this version."""
+    """Identifier and folder name that the study stores; empty before its first launch by this version."""
     known: Any = study.user_attrs.get(FILES, {})
     if not known:
         return {}
@@ -171,7 +171,7 @@ def _of_another(folder: Path, mark: Mapping[str, str] | None) -> UnusableInputEr
 
 
 def _contradictions(folder: Path, trials: Sequence[FrozenTrial]) -> Iterator[Path]:
-    """Trainings in a folder without a mark that the study does not know as they are."""
+    """Trainings in a folder without a mark that disagree with the study."""
     by_number = {trial.number: trial for trial in trials}
     for place in sorted(folder.glob("trial-*")):
         trial = by_number.get(_number(place))
@@ -184,7 +184,7 @@ def _contradictions(folder: Path, trials: Sequence[FrozenTrial]) -> Iterator[Pat
 
 
 def _progress(place: Path) -> list[dict[str, Any]]:
-    """The curve in a trial's folder; a damaged one contradicts nothing."""
+    """The curve in a trial's folder; empty where it is damaged, which contradicts nothing."""
     try:
         return read_progress(place)
     except (ValueError, TypeError):

@@ -1,4 +1,4 @@
-"""What a study is made with, by which a launch that differs is refused, and what its leaderboard shows."""
+"""A study's identity (a launch with another one is refused), and the description that its leaderboard shows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from nas.training.decoded import Dataset
 def search_identity(
     config: LaunchConfig, dataset: Dataset, space: Space, asked: Training, *, objective: str, latency: Predictor | None
 ) -> dict[str, object]:
-    """What a study is made with that is searched."""
+    """The identity of a study that is made by a search."""
     found = training_identity(config, dataset, asked, objective=objective, latency=latency)
     return {"data": found.pop("data"), "space": {"name": config.space, "hash": space.fingerprint}, **found}
 
@@ -28,7 +28,7 @@ def search_identity(
 def training_identity(
     config: LaunchConfig, dataset: Dataset, asked: Training, *, objective: str, latency: Predictor | None = None
 ) -> dict[str, object]:
-    """What a study is made with whose networks are given: no space, which its first search adds."""
+    """The identity of a study made for given networks, without a space; its first search adds one."""
     return {
         "data": {"name": dataset.name, "hash": dataset.content_hash},
         "constraints": config.rules,
@@ -43,7 +43,7 @@ def training_identity(
 
 
 def describe(study: optuna.Study, config: LaunchConfig, dataset: Dataset) -> None:
-    """Keep in the study what its leaderboard and its report show; a target that an earlier launch asked for stays."""
+    """Store what the leaderboard and the report show; without a new target, an earlier launch's is kept."""
     study.set_user_attr(TARGET, config.target or study.user_attrs.get(TARGET) or DEFAULT_TARGET)
     study.set_user_attr(SOURCE, _absolute(config.data))
     study.set_user_attr(DATA, dataset.name)

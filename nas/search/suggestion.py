@@ -1,4 +1,4 @@
-"""The network of an Optuna trial, for an objective of one's own."""
+"""Suggests a network in an Optuna trial, for a user's own objective function."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from nas.space.sampler import FeasibleSampler
 
 @checked
 def suggest(trial: Trial) -> Architecture:
-    """The network that the study's FeasibleSampler proposes for ``trial``; asked again, the same one.
+    """The network that the study's FeasibleSampler proposes for ``trial``; the same one if called again.
 
-    The trial keeps its text and its metrics as user attributes, as those of a launch do. Raises UnusableInputError
-    where the study has another sampler, or the trial a parameter of its own under a name of the space's;
+    Its text and metrics are stored as user attributes of the trial, as in a launch. Raises UnusableInputError where the
+    study has another sampler, or the trial has its own parameter with the name of one of the space's;
     SpaceExhaustedError where no new network is left.
     """
     sampler, store = trial.study.sampler, TrialStore(trial.study)

@@ -1,4 +1,4 @@
-"""Whether a search is at its target: by its best complete trial, or by a network that is confirmed over it."""
+"""Whether a search has met its target, by its best complete trial or by a network confirmed over the target."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from nas.search.trial_store import TrialStore, best_accuracy, counts, is_finishe
 
 @dataclass(kw_only=True)
 class Target:
-    """The target of a budget, if it has one, and how near the trials of the study are to it."""
+    """The target of a budget, if any, and whether the study's trials meet it."""
 
     budget: Budget
     store: TrialStore
     objectives: Objectives
     notes: list[str]
-    """Gets a line where the best trial is over the target and not expected to be so on new images."""
+    """Receives a line where the best trial is over the target, but not expected to be so on new images."""
     best: float | None = None
     """The highest accuracy of a complete trial."""
     _is_confirmed_over: bool = False
     _is_another_complete: bool = True
-    """Whether a trial was completed since the last expectation."""
+    """Whether a trial was completed since the expectation was last computed."""
 
     def survey(self, trials: Sequence[FrozenTrial]) -> None:
         """Read what the study holds."""
@@ -37,26 +37,26 @@ class Target:
         self._is_confirmed_over = target is not None and is_any_over(self.store.study, trials, target)
 
     def completed(self, accuracy: float) -> None:
-        """The search trained a candidate to the end."""
+        """Handle a candidate that the search trained to the end."""
         self._is_another_complete = True
         self.best = max(accuracy, self.best or 0.0)
 
     @property
     def is_reached(self) -> bool:
-        """Whether a trial is over the target, by its validation accuracy or confirmed; False without a target."""
+        """Whether a trial exceeds the target, by its validation accuracy or a confirmation; False without a target."""
         return self._is_confirmed_over or self.budget.is_target_met(self.best)
 
     def met(self) -> str | None:
-        """How a search ended that is to end at its target; None where it continues."""
+        """Why a search with ``--stop-at-target`` ends; None where it continues."""
         if not (self.budget.stop_at_target and self.is_reached):
             return None
         return "the target is met" if self._is_confirmed_over or self._is_expected_over() else None
 
     def _is_expected_over(self) -> bool:
-        """Whether the best complete trial is expected over the target on new images too, and not only was lucky once.
+        """Whether the best complete trial is expected over the target on new images too, and was not merely lucky.
 
-        Judged again where another trial is complete, by the images that the study says each accuracy is over; where it
-        says none, one over the target is enough. A note says why the search continues.
+        Computed again after each completed trial, with the number of images behind each accuracy; where the study does
+        not store that number, an accuracy over the target is enough. A note says why the search continues.
         """
         assert self.budget.target is not None
         if not self._is_another_complete:
@@ -78,7 +78,7 @@ class Target:
 
 
 def is_any_over(study: Described, trials: Iterable[FrozenTrial], target: float) -> bool:
-    """Whether a search that ends at confirmed networks would end at one of the trials that one has confirmed."""
+    """Whether a network that the search itself confirmed exceeds the target."""
     won = study.user_attrs.get(WON, ())
     chosen = [trial.number for trial in trials if counts(trial) and (is_finished(trial) or trial.number in won)]
     return any(one.mean > target for number in chosen for one in confirmations(study, number)[:1])

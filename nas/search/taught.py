@@ -1,4 +1,4 @@
-"""What a study keeps of its teacher."""
+"""The teacher of a study, as the study stores it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from nas.search.stored import masked
 
 @dataclass(frozen=True, kw_only=True)
 class Taught:
-    """What a study keeps of its teacher."""
+    """A teacher as a study stores it."""
 
     name: str
-    """What the person called it."""
+    """What the user called it."""
     hash: str
 
 
 def kept_teacher(table: Any) -> Taught:
-    """The teacher that a study keeps; earlier releases kept the passwords in its name."""
+    """The teacher that a study stores, without passwords in its name, which earlier releases stored."""
     return Taught(name=masked(str(table["name"])), hash=str(table["hash"]))

@@ -1,4 +1,4 @@
-"""An exported network as a teacher: its metadata and weights, read without unpickling or running anything."""
+"""Reads an exported network as a teacher: metadata and weights, without unpickling or running anything."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 
 EXPORTS = (".safetensors", ".pt2", ".py")
 _WHOLE = "the whole training set"
-"""What an export says of its images where it was trained on the validation images too."""
+"""What an export's metadata say where it was trained on the validation images too."""
 _TYPES = {6: "float16", 7: "float32", 5: "int64"}
-"""Of the tensors in a torch.export archive (``torch._export.serde.schema.ScalarType``)."""
+"""Types of the tensors in a torch.export archive (``torch._export.serde.schema.ScalarType``)."""
 
 
 def _place_of_export(text: str) -> str:
-    """The file that holds the weights."""
+    """The file that contains the weights."""
     return f"{text.removesuffix('.py')}.safetensors" if text.endswith(".py") else text
 
 
 def check_export(text: str) -> None:
-    """Raise UnusableInputError where the file that holds the weights cannot be read."""
+    """Raise UnusableInputError where the file with the weights cannot be read."""
     place = _place_of_export(text)
     try:
         with expanded(place).open("rb"):
@@ -46,7 +46,7 @@ def _unreadable(place: str, error: OSError) -> UnusableInputError:
 
 
 def of_export(text: str, dataset: Dataset) -> Member:
-    """The network of an exported file, as its metadata says it."""
+    """The network of an exported file, from its metadata."""
     from nas.training.teacher import Member
 
     place = _place_of_export(text)
@@ -58,7 +58,7 @@ def of_export(text: str, dataset: Dataset) -> Member:
         parse(architecture)
     except OSError as error:
         raise _unreadable(place, error) from None
-    except Exception as error:  # of bytes that are anything the readers may raise anything
+    except Exception as error:  # on arbitrary bytes, the readers may raise anything
         raise UnusableInputError(
             f"unusable teacher: {place}: it is none of this tool's exports, or damaged: export the network again"
         ) from error
@@ -76,7 +76,7 @@ def of_export(text: str, dataset: Dataset) -> Member:
 
 
 def _safetensors(path: Path) -> tuple[Mapping[str, str], bytes]:
-    """Metadata and bytes of a file of weights."""
+    """Metadata and content of a file of weights."""
     from safetensors import safe_open
 
     content = path.read_bytes()
@@ -85,7 +85,7 @@ def _safetensors(path: Path) -> tuple[Mapping[str, str], bytes]:
 
 
 def _program(path: Path) -> tuple[Mapping[str, str], bytes]:
-    """Metadata and weights of a torch.export program: plain bytes with a table, of which nothing is unpickled."""
+    """Metadata and weights of a torch.export program: raw bytes described by a JSON table; nothing is unpickled."""
     import torch
     from safetensors.torch import save
 
@@ -107,7 +107,7 @@ def _program(path: Path) -> tuple[Mapping[str, str], bytes]:
 
 
 def scales(table: Mapping[str, Any]) -> dict[str, tuple[float, ...]]:
-    """Mean and deviation of each channel, where both are known."""
+    """Mean and standard deviation of each channel, where both are known."""
     if not table.get("mean") or not table.get("std"):
         return {"mean": (), "std": ()}
     return {name: tuple(float(value) for value in table[name]) for name in ("mean", "std")}

@@ -1,7 +1,7 @@
-"""What a person names as a teacher -> its networks with their weights, kept with the study whose students it teaches.
+"""Finds the networks and weights that the user names as a teacher, and stores them with the students' study.
 
 A trial of a study (``0``, ``best``, ``STUDY:TRIAL``, ``STORAGE#STUDY:TRIAL``), a champion or an export
-(``FILE.safetensors``, ``FILE.pt2``, ``FILE.py``, which is not run: what counts is the file of weights beside it).
+(``FILE.safetensors``, ``FILE.pt2``, ``FILE.py``, which is not run: only the file of weights beside it is read).
 Nothing pickled is read.
 """
 
@@ -39,10 +39,10 @@ if TYPE_CHECKING:
 
 
 def read(asked: Sequence[str] | None, *, storage: str, study: str, dataset: Dataset) -> Teacher | None:
-    """The teacher of several names, an ensemble; None where none is asked for.
+    """The teacher: an ensemble where several are named; None where none is.
 
-    Raises UnusableInputError for what is not there, not trained, damaged, or made for other images or classes. No name
-    and no error holds a database's password.
+    Raises UnusableInputError for a teacher that is missing, untrained, damaged, or made for other images or classes.
+    Names and errors never contain a database's password.
     """
     if not asked:
         return None
@@ -53,7 +53,7 @@ def read(asked: Sequence[str] | None, *, storage: str, study: str, dataset: Data
 
 
 def check(asked: Sequence[str] | None, *, storage: str, study: str) -> None:
-    """Raise UnusableInputError for teachers that are not there, whatever the data; their weights are not read."""
+    """Raise UnusableInputError for teachers that do not exist, whatever the data, without reading their weights."""
     with _masked_errors():
         for text in asked or ():
             if is_champion(text):
@@ -66,14 +66,14 @@ def check(asked: Sequence[str] | None, *, storage: str, study: str) -> None:
 
 
 def taught(teacher: Teacher | None) -> Taught | None:
-    """What a study keeps of a teacher in its identity."""
+    """The teacher as the identity of a study stores it."""
     return None if teacher is None else Taught(name=teacher.name, hash=teacher.hash)
 
 
 def kept(folder: Path, known: Taught | None, teacher: Teacher | None = None) -> Teacher | None:
-    """The teacher of a study, from the study's ``folder``, into which one that is given is written where it is not.
+    """The teacher of a study, read from the study's ``folder``; a given ``teacher`` is written there first if missing.
 
-    Raises UnusableInputError where its files are missing or are no longer what the study was made with.
+    Raises UnusableInputError where its files are missing or have changed since the study was made.
     """
     if known is None:
         return None
@@ -91,7 +91,7 @@ def kept(folder: Path, known: Taught | None, teacher: Teacher | None = None) -> 
 
 
 def notes(teacher: Teacher | None) -> list[str]:
-    """What a person should know of a teacher, a line each."""
+    """Messages about a teacher, a line each."""
     if teacher is None or not any(member.saw_validation for member in teacher.members):
         return []
     return ["the teacher was trained on the validation images too: its students' validation accuracy may be too high"]
@@ -108,7 +108,7 @@ def _write(place: Path, teacher: Teacher) -> None:
 
 @contextmanager
 def _masked_errors() -> Iterator[None]:
-    """Raise errors that quote what a person gave without the passwords in it."""
+    """Remove passwords from errors that quote what the user gave."""
     try:
         yield
     except UnusableInputError as error:
@@ -119,7 +119,7 @@ def _masked_errors() -> Iterator[None]:
 
 
 def _read(place: Path, known: Taught) -> Teacher | None:
-    """What is kept; None for nothing, and for what is not the ``known`` one."""
+    """The stored teacher; None where there is none, or where it is not the ``known`` one."""
     from nas.training.teacher import Member, Teacher
 
     try:
@@ -130,7 +130,7 @@ def _read(place: Path, known: Taught) -> Teacher | None:
         ]
         found = Teacher(members=tuple(members))
         return found if found.hash == known.hash else None
-    except Exception:  # of bytes that are anything the readers may raise anything
+    except Exception:  # on arbitrary bytes, the readers may raise anything
         return None
 
 
@@ -144,7 +144,7 @@ def _member(text: str, storage: str, study: str, dataset: Dataset) -> Member:
 
 
 def _trial(text: str, storage: str, study: str, opened: ExitStack) -> tuple[optuna.Study, FrozenTrial, str]:
-    """The trial that a text names, its study and the storage of that, until ``opened`` is closed."""
+    """The trial that a text names, its study and its storage, usable until ``opened`` is closed."""
     place, _, rest = text.rpartition("#")
     name, _, trial = rest.rpartition(":")
     try:
@@ -155,7 +155,7 @@ def _trial(text: str, storage: str, study: str, opened: ExitStack) -> tuple[optu
 
 
 def _champion(text: str) -> Champion:
-    """One whose weights ship."""
+    """A champion whose weights are shipped."""
     from nas.champions.registry import find
 
     champion = find(text)
@@ -210,7 +210,7 @@ def _of_trial(text: str, study: optuna.Study, trial: FrozenTrial, place: str, da
 
 
 def _found(text: str, study: optuna.Study, wanted: str) -> FrozenTrial:
-    """The trial of a number, or the best one."""
+    """The trial with a number, or the best one."""
     trials = study.get_trials(deepcopy=False)
     if wanted == "best":
         if ranked := best_trials(study, trials):

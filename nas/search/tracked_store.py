@@ -1,4 +1,4 @@
-"""A trial store that tells the launch's trackers what it stores, after it is stored."""
+"""A trial store that also logs what it stores to the launch's trackers."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _SETTINGS = ("seed", "epochs", "objective")
 
 
 class TrackedStore(TrialStore):
-    """Stores as a TrialStore does; epochs and ends go to the trackers too, those of earlier launches with the next."""
+    """A TrialStore that also logs epochs and final states; those of earlier launches are logged with the next one."""
 
     def __init__(self, study: optuna.Study, trackers: Trackers) -> None:
-        """Nothing is read yet."""
+        """Store nothing and read nothing yet."""
         super().__init__(study)
         self.trackers = trackers
 
@@ -33,7 +33,7 @@ class TrackedStore(TrialStore):
         is_anew: bool = False,
         score: Callable[[Mapping[str, Any]], float] = by_accuracy,
     ) -> None:
-        """Store epochs of ``curve``, then log the epochs that a tracker does not have."""
+        """Store epochs of ``curve``, then log those that a tracker does not have yet."""
         super().add_epoch(trial, curve, is_anew=is_anew, score=score)
         self.trackers.epochs(lambda: self._run(trial), trial.number, curve)
 
@@ -48,13 +48,13 @@ class TrackedStore(TrialStore):
         self.trackers.end(lambda: self._run(trial), trial.number, "pruned", reason)
 
     def fail(self, trial: Trial, reason: str) -> None:
-        """End a trial whose candidate cannot be trained; one that never had a network is no tracker's."""
+        """End a trial whose candidate cannot be trained; a trial without a network is not logged."""
         super().fail(trial, reason)
         if ARCHITECTURE in trial.user_attrs or is_given(trial):
             self.trackers.end(lambda: self._run(trial), trial.number, "failed", reason)
 
     def _run(self, trial: Trial) -> TrialRun:
-        """What a tracker shows of a trial beside its curve."""
+        """The description of a trial for a tracker, without its curve."""
         attributes = trial.user_attrs
         known = {**attributes, **attributes.get(MEASURED, {})}
         numbers = {k: v for k, v in known.items() if isinstance(v, int | float) and not isinstance(v, bool)}

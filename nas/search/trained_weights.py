@@ -1,4 +1,4 @@
-"""Where the trained weights of a trial are stored, and how they were trained."""
+"""Finds the trained weights of a trial, and how they were trained."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from nas.search.study_folder import StudyFolder
 from nas.search.worker import CHECKPOINT, PROGRESS, TEST, WEIGHTS, curve_of, read_progress, read_test
 
 _TRAINING = re.compile(r"epochs-(\d+)-(run|seed)-(\d+)")
-"""Trainings of a confirmation; ``seed`` in those of earlier versions, which all shared one augmentation."""
+"""Folder names of a confirmation's trainings; ``seed`` in earlier versions, where all seeds shared augmentation."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Weights:
-    """A file of trained weights: ``confirmed`` ones saw the whole training set, others the training part alone."""
+    """A file of trained weights: ``confirmed`` ones saw the whole training set, others only the training part."""
 
     path: Path
     confirmed: bool
     test_accuracy: float | None
-    """Of these very weights; None for what was never confirmed."""
+    """Test accuracy of exactly these weights; None for unconfirmed ones."""
 
     def run(self) -> dict[str, str | int]:
-        """Recipe, epochs and seed, as the checkpoint beside the weights has them; empty where it is gone."""
+        """Recipe, epochs and seed from the checkpoint beside the weights; empty where it is missing."""
         import torch
 
         try:
             run = torch.load(self.path.with_name(CHECKPOINT), map_location="cpu", weights_only=True)["run"]
-        except Exception:  # of a damaged file the reader may raise anything; how they were trained is then not known
+        except Exception:  # on a damaged file, the reader may raise anything; the training is then unknown
             return {}
         return {key: run[key] for key in ("recipe", "epochs", "seed") if key in run}
 
@@ -46,12 +46,12 @@ def trained_weights(
 ) -> Weights | None:
     """The weights of a trial in the study's ``folder``; None where no training of it was finished.
 
-    ``key`` tells its network from others of the number: an architecture's text, or that of a person's own code.
+    ``key`` distinguishes its network from others with that number: an architecture's text, or the key of user code.
 
-    Confirmed ones come first: those of the longest training, and of its seeds the lowest, whatever its test accuracy.
-    What the study knows must agree with the files: the trial's ``curve`` (validation accuracies), and the test accuracy
-    of each ``confirmed`` training, by its epochs and seed; in a folder without a mark no other ones count. Raises
-    UnusableInputError where they do not.
+    Confirmed ones are preferred: those of the longest training with the lowest seed, whatever its test accuracy. The
+    files must agree with the study: with the trial's ``curve`` (validation accuracies), and with the test accuracy of
+    each ``confirmed`` training, by epochs and seed; in a folder without a mark, other confirmations are ignored. Raises
+    UnusableInputError where they disagree.
     """
     trainings = folder.path / f"confirm-{trial:05d}-{digest(key)}"
     found = _confirmed(trainings, confirmed, is_marked=folder.is_marked)
@@ -86,7 +86,7 @@ def _confirmed(folder: Path, known: Mapping[tuple[int, int], float], *, is_marke
 
 
 def _check(weights: Path, found: Sequence[float | None], known: Sequence[float | None]) -> None:
-    """Raise UnusableInputError where two lists of accuracies, one as long as the other or longer, differ."""
+    """Raise UnusableInputError where two lists of accuracies differ in the epochs that both have."""
     for here, there in zip(found, known, strict=False):
         if here != there:
             raise UnusableInputError(

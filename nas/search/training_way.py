@@ -1,6 +1,6 @@
-"""How the candidates of a study train: recipe and augmentation, kept with the study when it is made.
+"""How the candidates of a study train: recipe and augmentation, stored in the study when it is made.
 
-A later release may have other defaults: a study keeps its own, so that its trials stay comparable.
+A later release may have other defaults; a study keeps its own, so that its trials stay comparable.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ if TYPE_CHECKING:
     from nas.training.decoded import Dataset
 
 _FEW = 3
-"""Differences that a refusal names."""
+"""How many differences an error lists."""
 
 
 _KEPT = ("batch_size", "whitening_spread", "distillation", "temperature")
-"""Options of a recipe that do not follow from the length of a training."""
+"""Options of a recipe that do not depend on the number of epochs."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """The recipe and the augmentation of all candidates, and what of the recipe is proposed for each of them."""
+    """Recipe and augmentation of all candidates, and the recipe options that are proposed for each of them."""
 
     recipe: Recipe
     augmentation: Augmentation
     tune: Mapping[str, Range] = field(default_factory=dict)
-    """Option of the recipe -> what a trial's value is proposed from."""
+    """Recipe option -> the range from which each trial's value is proposed."""
     teacher: Taught | None = None
     idle: tuple[str, ...] = field(default=(), compare=False)
-    """Options that the recipe's file has a range of and that are not asked for."""
+    """Options with a range in the recipe's file that ``--tune`` did not ask for."""
 
     @classmethod
     def default(cls, epochs: int) -> Self:
-        """This release's, for a search of ``epochs`` a candidate."""
+        """This release's default for an epoch budget of ``epochs``."""
         recipe = recipes.usual(epochs)
         return cls(recipe=recipe, augmentation=usual_augmentation(recipe))
 
@@ -62,13 +62,13 @@ class Training:
         dataset: Dataset | None = None,
         teacher: Taught | None = None,
     ) -> Self:
-        """What the flags ``--recipe``, ``--augmentation`` and ``--tune`` ask for; None asks for the usual one.
+        """The training that ``--recipe``, ``--augmentation`` and ``--tune`` ask for; None means the default.
 
-        A ``teacher`` is ``recipes.TAUGHT`` of the loss where the recipe does not say how much it is.
+        With a ``teacher``, its share of the loss is ``recipes.TAUGHT`` unless the recipe sets it.
 
-        A user's pipeline is loaded and tried in the limited child, on images as those of the ``dataset``. Raises
-        UnusableInputError for what cannot be used, in one line with its remedy, and ModelFailedError where the user's
-        code raises.
+        A user's pipeline is loaded and tried in the limited child process, on images like those of the ``dataset``.
+        Raises UnusableInputError for what cannot be used, in one line with its remedy, and ModelFailedError where the
+        user's code raises.
         """
         source = recipe_files.load(recipe, epochs)
         ranges = tuning.ranges(tune or (), source.tune, source.recipe, source.place)
@@ -83,9 +83,9 @@ class Training:
 
     @classmethod
     def of(cls, study: Described, epochs: int) -> Self:
-        """That of a study; of one that an earlier release made, which kept none, the default of that release.
+        """The training of a study; for one by an earlier release, which stored none, that release's default.
 
-        Raises UnusableInputError for a study that holds something else than this tool writes.
+        Raises UnusableInputError for a study with content that this tool did not write.
         """
         made_with = shared(study)
         recipe, kept = made_with.get("recipe"), augmentation.shipped(augmentation.DEFAULT)
@@ -105,29 +105,29 @@ class Training:
         return cls(recipe=found or recipes.of_first_release(epochs), augmentation=kept, tune=ranges, teacher=taught)
 
     def as_table(self) -> dict[str, Any]:
-        """What a study's identity holds of it."""
+        """The training as a study's identity stores it."""
         table = {"recipe": as_table(self.recipe), "augmentation": self.augmentation.as_table()}
         tune = {name: one.as_table() for name, one in self.tune.items()}
         more = {"tune": tune, "teacher": None if self.teacher is None else dict(vars(self.teacher))}
         return {**table, **{name: value for name, value in more.items() if value}}
 
     def check_teacher(self) -> None:
-        """Raise UnusableInputError for a recipe that distils where there is no teacher."""
+        """Raise UnusableInputError for a recipe with distillation but no teacher."""
         if self.teacher is None and (self.recipe.distillation or "distillation" in self.tune):
             raise UnusableInputError(
                 f"recipe {self.recipe.name}: distillation: there is no teacher: give --teacher, or leave it at 0"
             )
 
     def refuse_other(self, study: Described, asked: Training, given: Mapping[str, object]) -> None:
-        """Raise UnusableInputError where a flag that was ``given`` asks a study to train otherwise than it does.
+        """Raise UnusableInputError where a ``given`` flag asks for another training than the study's.
 
-        ``given`` is ``recipe``, ``augmentation``, ``tune`` and ``teacher`` as they were asked for, None for what was
-        not.
+        ``given`` maps ``recipe``, ``augmentation``, ``tune`` and ``teacher`` to the flags' values, None where not
+        given.
         """
         asked = asked._with_share_of(self)
         for flag in self._differs(asked):
             if flag == "tune" and given.get("recipe") is None and set(asked.tune) == set(self.tune):
-                continue  # the ranges are those of the recipe, which is the study's own
+                continue  # the recipe is the study's own, so its ranges are too
             if given.get(flag) is not None:
                 before, now = self._words(flag, asked), asked._words(flag, self)
                 raise UnusableInputError(
@@ -136,13 +136,13 @@ class Training:
                 )
 
     def _with_share_of(self, study: Training) -> Training:
-        """This, where it asks for no teacher and for no share of one, with the share that a ``study`` has."""
+        """A copy with the teacher's share from ``study`` where this asks for neither a teacher nor a share."""
         if self.teacher is not None or self.recipe.distillation or study.teacher is None:
             return self
         return replace(self, recipe=replace(self.recipe, distillation=study.recipe.distillation))
 
     def _differs(self, other: Training) -> list[str]:
-        """In what two train otherwise, by the names of the flags."""
+        """The flags in which two trainings differ."""
         same = {
             "recipe": recipe_files.nameless(other.recipe) == recipe_files.nameless(self.recipe),
             "augmentation": other.augmentation.is_same(self.augmentation),
@@ -152,7 +152,7 @@ class Training:
         return [flag for flag, is_same in same.items() if not is_same]
 
     def _words(self, flag: str, other: Training) -> str:
-        """What a person calls it, and what of it the ``other`` has not."""
+        """The value of a flag as the user knows it, with what differs in the ``other``."""
         if flag == "tune":
             return ", ".join(f"{name} {one}" for name, one in self.tune.items()) or "nothing"
         if flag == "teacher":
@@ -165,7 +165,7 @@ class Training:
 
     @property
     def mirroring(self) -> str:
-        """What a person does against the mirroring of images; empty where none are mirrored from left to right."""
+        """Advice on how to stop mirroring images; empty where none are mirrored left to right."""
         kept = self.augmentation
         for option in ("flip", "alternating_flip"):
             if getattr(self.recipe, option):
@@ -178,16 +178,15 @@ class Training:
         return ""
 
     def of_feed(self) -> dict[str, Any]:
-        """The fields of a feed that say how images are augmented."""
+        """The augmentation fields of a feed."""
         kept = self.augmentation
         return {"augmentation": kept.name, "probabilities": dict(kept.probabilities), "transform": kept.transform}
 
     def for_epochs(self, epochs: int) -> Recipe:
-        """The recipe of a training of another length: where it is the default or ``long``, that of the length.
+        """The recipe for another number of epochs; the default and ``long`` recipes are adapted to it.
 
-        A default stays one: those that confirm a study's networks are trained alike, whatever a new study of as many
-        epochs would be. The batch size, which may follow the size of the data, stays, the images that whitening is by,
-        and the teacher's part.
+        A default recipe is replaced by the default of the same release, so that a study's confirmations are comparable.
+        Batch size (which may depend on the data), the number of whitening images and the teacher's share are kept.
         """
         kept = {name: getattr(self.recipe, name) for name in _KEPT}
         for make in (recipes.default, recipes.long):
@@ -197,7 +196,7 @@ class Training:
 
     @property
     def distributions(self) -> dict[str, BaseDistribution]:
-        """The parameters of a trial that are options of its recipe, as Optuna proposes them."""
+        """Optuna's distributions of the tuned recipe options, by parameter name."""
         from nas.search.tuned_parameters import distribution
 
         return {f"{PREFIX}{name}": distribution(name, one) for name, one in self.tune.items()}
@@ -210,7 +209,7 @@ class Training:
         check_rule(self.augmentation, shape, mean)
 
     def notes(self, epochs: int, asked: Training | None = None) -> Iterator[str]:
-        """What a person should know: that the study trains otherwise than what a new one would be ``asked`` for."""
+        """Messages for the user, such as differences from what a new study would be ``asked`` for."""
         usual = (asked or self.default(epochs))._with_share_of(self)
         if changed := self._differs(usual):
             *names, last = ("tuning" if flag == "tune" else flag for flag in changed)
@@ -226,7 +225,7 @@ class Training:
             yield f"nothing is proposed from the ranges in the recipe's [tune]: to do so: --tune {','.join(usual.idle)}"
 
     def description(self) -> str:
-        """Recipe, what is proposed of it and the teacher, in a line; empty for the default as it is."""
+        """Recipe, tuned options and teacher, in one line; empty for the unchanged default."""
         tuned = "".join(f"; {name} from {one}" for name, one in self.tune.items())
         if self.teacher is not None:
             share, temperature = self.recipe.distillation, self.recipe.temperature
@@ -235,7 +234,7 @@ class Training:
 
 
 def _check_crop(recipe: Recipe, ranges: Mapping[str, Range], side: int) -> None:
-    """Raise UnusableInputError where images would be moved by their whole side or more."""
+    """Raise UnusableInputError where a crop could shift images by their whole side or more."""
     tuned = ranges.get("crop")
     proposed = (tuned.choices or (tuned.high or 0,)) if tuned else ()
     if (most := max(recipe.crop, *map(int, proposed), 0)) >= side:
@@ -243,7 +242,7 @@ def _check_crop(recipe: Recipe, ranges: Mapping[str, Range], side: int) -> None:
 
 
 def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """Each value of nested tables and lists, by its dotted name; lists count from 1."""
+    """Each value of nested tables and lists with its dotted name; list indices start at 1."""
     parts = value.items() if isinstance(value, Mapping) else enumerate(value, 1) if isinstance(value, list) else None
     if parts is None:
         yield name.removeprefix("."), value
@@ -253,5 +252,5 @@ def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _by_length(make: Callable[[int], Recipe]) -> list[Recipe]:
-    """A recipe that depends on the length of a training: the one for short trainings and the one for long ones."""
+    """The variants for short and for long trainings of a recipe that depends on the number of epochs."""
     return [make(epochs) for epochs in (recipes.LONG - 1, recipes.LONG)]

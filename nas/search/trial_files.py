@@ -1,4 +1,4 @@
-"""The files of a trial, looked at before it is trained on: what is damaged is named and set aside, the rest is used."""
+"""Checks a trial's files before its training resumes: damaged ones are renamed and reported, the rest is used."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from nas import atomic
 from nas.search.worker import CHECKPOINT, PROGRESS, curve_of
 
 DAMAGED = ".damaged"
-"""Ending of a file that was set aside."""
+"""Suffix of a file that was set aside."""
 
 
 def take_up(folder: Path, known: Sequence[Mapping[str, Any]]) -> str:
-    """Leave in a trial's folder what it can be trained on from; what was damaged, in words, or nothing.
+    """Keep in a trial's folder only what its training can resume from; returns what was damaged, or an empty text.
 
-    ``known`` are the epochs that the study knows. A damaged curve is rewritten from them, and the checkpoint, which
-    may be an epoch ahead, is what the training continues from. Without a whole checkpoint it starts from scratch.
-    Raises OSError where the folder cannot be written.
+    ``known`` are the epochs in the study. A damaged curve is rewritten from them, and training resumes from the
+    checkpoint, which may be an epoch ahead. Without an intact checkpoint it starts from scratch. Raises OSError where
+    the folder cannot be written.
     """
     checkpoint, progress = folder / CHECKPOINT, folder / PROGRESS
     if checkpoint.exists() and not is_whole(checkpoint):
@@ -38,7 +38,7 @@ def take_up(folder: Path, known: Sequence[Mapping[str, Any]]) -> str:
 
 
 def is_whole(checkpoint: Path) -> bool:
-    """Whether a checkpoint is as it was written, by the check sums in it; torch is not loaded."""
+    """Whether a checkpoint is intact, by its checksums, without loading torch."""
     try:
         with zipfile.ZipFile(checkpoint) as archive:
             return archive.testzip() is None
@@ -47,7 +47,7 @@ def is_whole(checkpoint: Path) -> bool:
 
 
 def set_aside(path: Path) -> Path:
-    """Rename a file so that nothing reads it; the new path."""
+    """Rename a file so that nothing reads it; returns the new path."""
     names = (path.with_name(f"{path.name}{DAMAGED}{number or ''}") for number in count())
     return path.rename(next(name for name in names if not name.exists()))
 

@@ -1,4 +1,4 @@
-"""The trials of a study: the only file of a search that reads or writes them and their storage.
+"""The trials of a study: the only module of a search that reads or writes them in the storage.
 
 Every call raises what the storage raises; ``nas.search.outage.is_outage`` says which errors may pass.
 """
@@ -26,16 +26,16 @@ def by_accuracy(epoch: Mapping[str, Any]) -> float:
 
 
 class TrialStore:
-    """Reads and writes the trials of one study, in whatever storage it is."""
+    """Reads and writes the trials of one study, in any storage."""
 
     def __init__(self, study: optuna.Study) -> None:
-        """Nothing is read yet."""
+        """Read nothing yet."""
         self.study = study
         self._storage = storage_of(study)
         self._ids: dict[int, int] = {}
 
     def trials(self) -> list[FrozenTrial]:
-        """All trials of the study, by number; to be read only."""
+        """All trials of the study, by number; do not modify them."""
         return self.study.get_trials(deepcopy=False)
 
     def ask(self) -> Trial:
@@ -43,11 +43,11 @@ class TrialStore:
         return self.study.ask()
 
     def reopen(self, number: int) -> Trial:
-        """A trial that has not ended, to be written to again."""
+        """A trial that has not ended, for writing."""
         return reopened(self.study, self._id(number))
 
     def suggest(self, trial: Trial, distributions: Mapping[str, BaseDistribution]) -> dict[str, Any]:
-        """What the study's sampler chooses for a trial, stored as its parameters; those it has already stay."""
+        """The sampler's values for a trial, stored as its parameters; existing ones are kept."""
         for name, distribution in distributions.items():
             if isinstance(distribution, IntDistribution):
                 trial.suggest_int(
@@ -62,7 +62,7 @@ class TrialStore:
         return {name: trial.params[name] for name in distributions}
 
     def set_metrics(self, trial: Trial, metrics: Metrics, measured: Mapping[str, float] | None = None) -> None:
-        """Store what a trial's network costs, a metric an attribute; what was ``measured`` in one of its own."""
+        """Store the metrics of a trial's network, one attribute each; the ``measured`` ones in a separate attribute."""
         for name, value in metrics.as_dict().items():
             trial.set_user_attr(name, value)
         if measured:
@@ -73,19 +73,19 @@ class TrialStore:
         trial.set_user_attr(ARCHITECTURE, str(architecture))
 
     def architecture(self, trial: Trial | FrozenTrial) -> Architecture | None:
-        """A trial's network; None where it is not proposed yet."""
+        """A trial's network; None where none was proposed yet."""
         text = trial.user_attrs.get(ARCHITECTURE)
         return None if text is None else parse(text)
 
     def set_given(self, trial: Trial, attributes: Mapping[str, Any]) -> None:
-        """Store what is known of a given network; its seed comes last, since the trial counts as given from then."""
+        """Store the attributes of a given network, the seed last, since it marks the trial as given."""
         for name, value in attributes.items():
             if name != SEED:
                 trial.set_user_attr(name, value)
         trial.set_user_attr(SEED, attributes[SEED])
 
     def set_origin(self, trial: Trial, origin: str) -> None:
-        """Store what gave a trial's network; one that the sampler proposed has no such attribute."""
+        """Store where a trial's network came from; the sampler's proposals have no such attribute."""
         trial.set_user_attr(ORIGIN, origin)
 
     def networks(self) -> set[str]:
@@ -93,29 +93,29 @@ class TrialStore:
         return {text for trial in self.trials() if (text := trial.user_attrs.get(ARCHITECTURE)) is not None}
 
     def set_finalist(self, finalist: Mapping[str, int]) -> None:
-        """Store ``trial``, ``epochs`` and ``threads`` of the confirmation that is under way; nothing where none is."""
+        """Store ``trial``, ``epochs`` and ``threads`` of the confirmation in progress; empty for none."""
         self.study.set_user_attr(FINALIST, dict(finalist))
 
     def set_won(self, trials: Sequence[int]) -> None:
-        """Store at which trials, confirmed over the target, the search ended."""
+        """Store the trials, confirmed over the target, that ended the search."""
         if self.study.user_attrs.get(WON) != list(trials):
             self.study.set_user_attr(WON, list(trials))
 
     def set_finished(self, trial: Trial, *, epochs: int, threads: int | None) -> None:
-        """Store that a confirmation of so many epochs, with so many threads, trained the trial's network to the end.
+        """Store that a confirmation with ``epochs`` and ``threads`` trained the trial's network to the end.
 
-        None are threads that are not known.
+        ``threads`` is None where it is not known.
         """
         trial.set_user_attr(FINISHED, {"epochs": epochs, "threads": threads})
 
     def add_why(self, trial: Trial, sentence: str) -> None:
-        """Store what a decision on the trial's candidate was by, behind those before it; nothing for no sentence."""
+        """Append the reason of a decision on the trial's candidate; an empty sentence stores nothing."""
         known = trial.user_attrs.get(WHY, [])
         if sentence and sentence not in known:
             trial.set_user_attr(WHY, [*known, sentence])
 
     def set_reason(self, trial: Trial, reason: str) -> None:
-        """Store why a trial waits or ends; an empty text removes what was stored."""
+        """Store why a trial waits or ended; an empty text removes the reason."""
         trial.set_user_attr(REASON, reason)
 
     def add_epoch(
@@ -126,16 +126,17 @@ class TrialStore:
         is_anew: bool = False,
         score: Callable[[Mapping[str, Any]], float] = by_accuracy,
     ) -> None:
-        """Store the last epoch of ``curve``, and, where the trial was trained from scratch, those before it.
+        """Store the last epoch of ``curve`` and, where the trial was trained from scratch, the epochs before it.
 
-        ``score`` gives the score of each. The curve is written first, so that no epoch counts as trained without it.
+        ``score`` computes the score of an epoch. The curve is written first, so that no epoch counts as trained without
+        it.
         """
         trial.set_user_attr(CURVE, list(curve))
-        for epoch in curve if is_anew else curve[-1:]:  # trial.report refuses a study of several objectives
+        for epoch in curve if is_anew else curve[-1:]:  # trial.report does not support several objectives
             self._storage.set_trial_intermediate_value(self._id(trial.number), epoch["epoch"], score(epoch))
 
     def complete(self, trial: Trial, values: Sequence[float]) -> None:
-        """End a trial with its candidate's values, one an objective."""
+        """End a trial with its candidate's values, one per objective."""
         self.study.tell(trial, values)
 
     def prune(self, trial: Trial, reason: str) -> None:
@@ -161,37 +162,37 @@ class TrialStore:
         return self._storage.get_study_id_from_name(self.study.study_name)
 
     def _id(self, number: int) -> int:
-        """The storage's id of a trial; asked for once, since it never changes."""
+        """The storage's id of a trial; cached, since it never changes."""
         if number not in self._ids:
             self._ids[number] = self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
         return self._ids[number]
 
 
 def best_accuracy(trials: Sequence[FrozenTrial]) -> float | None:
-    """The highest first objective, an accuracy, of the trials that the search trained to the end; None without one."""
+    """The highest accuracy (first objective) of the trials that the search trained to the end; None without any."""
     return max((t.values[0] for t in trials if counts(t) and not is_finished(t)), default=None)
 
 
 def counts(trial: FrozenTrial) -> bool:
-    """Whether a trial may meet the study's target: it is complete, and its network, given or not, keeps the rules."""
+    """Whether a trial may meet the study's target: it is complete and its network satisfies the constraints."""
     return trial.state == TrialState.COMPLETE and not trial.user_attrs.get(BROKEN)
 
 
 def is_finished(trial: FrozenTrial) -> bool:
-    """Whether a confirmation trained the trial's network to the end: its accuracy is that of a few epochs."""
+    """Whether a confirmation trained the trial's network to the end, so that the trial itself has only a few epochs."""
     return FINISHED in trial.user_attrs
 
 
 def is_given(trial: Trial | FrozenTrial) -> bool:
-    """Whether a person's training (``train``) made the trial, and no search: searches leave it alone."""
+    """Whether ``train`` made the trial rather than a search; searches ignore it."""
     return SEED in trial.user_attrs
 
 
 def proposed(trials: Sequence[FrozenTrial]) -> int:
-    """How many of the trials have a network that was proposed."""
+    """How many of the trials have a proposed network."""
     return sum(ARCHITECTURE in t.user_attrs and not is_given(t) for t in trials)
 
 
 def whole_epochs(trial: FrozenTrial) -> int:
-    """How many epochs of a trial are stored whole: with their accuracy and in its curve."""
+    """How many epochs of a trial are stored completely: their accuracy, and their entry in the curve."""
     return min(len(trial.user_attrs.get(CURVE, [])), len(trial.intermediate_values))

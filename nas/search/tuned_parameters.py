@@ -1,4 +1,4 @@
-"""The options of a recipe that Optuna proposes, as its distributions; imported where Optuna is loaded anyway."""
+"""Optuna distributions of tuned recipe options; imported only where Optuna is loaded anyway."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from nas.training.tuning import Range, is_whole
 
 
 def distribution(option: str, one: Range) -> BaseDistribution:
-    """What Optuna draws an option of the recipe from."""
+    """The distribution from which Optuna draws a recipe option."""
     if one.choices:
         return CategoricalDistribution(one.choices)
     assert one.low is not None

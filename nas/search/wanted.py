@@ -1,4 +1,4 @@
-"""What a person asks ``train`` for: a network by text, file or module, and how it is to be trained."""
+"""A request to ``train``: a network by text, file or module, and how to train it."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """What a person asks to be trained, and how their code is held in check."""
+    """A network to train, and the limits of its user code."""
 
     target: str
     """A file or a module with a name in it, an architecture's text, or a known network's name."""
     module: nn.Module | None = None
-    """A model in memory, in place of a target, which is then what it is called."""
+    """A model in memory; ``target`` is then its name."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
     seeds: int = 1
     timeout: str = "5m"
-    """The longest that the code may take for a step."""
+    """The time limit of the code for one step."""
     memory: str = "4GiB"
     recipe: str | None = None
-    """A recipe's name or file; None is that of the study, or the default."""
+    """A recipe's name or file; None means the study's, or the default."""
     augmentation: str | None = None
     teacher: Sequence[str] | None = None
-    """Trials and exports whose logits it learns from; None is the study's own teacher, or none."""
+    """Trials and exports whose logits it learns from; None means the study's teacher, if any."""
     anew: bool = False
-    """Whether unfinished trials of the target whose files have changed are ended rather than refused."""
+    """Whether unfinished trials of the target whose files have changed are ended instead of refused."""
 
     @property
     def is_architecture(self) -> bool:
-        """Whether it names an architecture, and no code."""
+        """Whether the target names an architecture rather than code."""
         if self.module is not None:
             return False
         place = self.target.rpartition(":")[0] or self.target
@@ -52,7 +52,7 @@ class Wanted:
         return "/" in self.target and not place.endswith((".py", ".ipynb")) and not is_there
 
     def check(self) -> None:
-        """Raise UnusableInputError for what is wrong with it whatever its data, before that is decoded."""
+        """Raise UnusableInputError for what can be found to be wrong before any data is decoded."""
         self.limits()
         if self.is_architecture:
             named.architecture(self.target)
@@ -68,5 +68,5 @@ class Wanted:
                 check_arguments(target.name, parameters, self.arguments)
 
     def limits(self) -> Limits:
-        """Of the code; UnusableInputError for what is no duration or no size."""
+        """Limits of the code; UnusableInputError for an invalid duration or size."""
         return Limits(seconds=read_seconds(self.timeout), memory_bytes=read_bytes(self.memory))

@@ -1,4 +1,4 @@
-"""The file of trained weights with a check sum of their bytes, so that one that was damaged is not taken for whole."""
+"""The file of trained weights, with a checksum by which a damaged file is recognised."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     import torch
 
 SUM = "sha256"
-"""Metadata of the file: SHA-256 over names, types, shapes and bytes of the tensors. Files of 0.1.0 have none."""
+"""Metadata key: SHA-256 over names, types, shapes and bytes of the tensors. Files by 0.1.0 have none."""
 
 
 def save(weights: Mapping[str, torch.Tensor], path: Path) -> None:
-    """Write contiguous tensors; OSError or SafetensorError where that fails."""
+    """Write contiguous tensors; raises OSError or SafetensorError."""
     from safetensors.torch import save_file
 
     save_file(dict(weights), path, metadata={SUM: _sum(weights)})
 
 
 def check(path: Path) -> None:
-    """Raise UnusableInputError where a file cannot be read, or does not hold what was written."""
+    """Raise UnusableInputError where a file cannot be read, or its content does not match its checksum."""
     from safetensors import SafetensorError, safe_open
 
     try:

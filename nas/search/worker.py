@@ -1,4 +1,4 @@
-"""What a worker does: train one candidate up to an epoch, from its checkpoint if it has one."""
+"""The code of a worker: trains one candidate up to an epoch, resuming from its checkpoint if there is one."""
 
 from __future__ import annotations
 
@@ -29,36 +29,36 @@ CHECKPOINT = "checkpoint.pt"
 PROGRESS = "progress.json"
 TEST = "test.json"
 EPOCH = {"epoch", "loss", "val_accuracy", "learning_rate", "seconds", "images", "val_balanced_accuracy"}
-"""The fields of an epoch in PROGRESS: those of ``nas.training.session.Epoch``, which loads torch."""
+"""The fields of an epoch in PROGRESS, as in ``nas.training.session.Epoch``, whose module would load torch."""
 WEIGHTS = "weights.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """A candidate to train: ``epochs`` is the whole budget that the schedule spans, ``until`` where to pause."""
+    """A candidate to train: ``epochs`` is the full budget, over which the schedule runs, ``until`` where to pause."""
 
     architecture: str
-    """Its text; of no meaning where the network is given."""
+    """The network's text; unused where ``given`` is set."""
     feed: Feed
     epochs: int
     until: int
     seed: int
     folder: Path
     given: Given | None = None
-    """Where a person's own code makes the network, which then trains in a limited process."""
+    """The user code that builds the network, which then trains in a limited process."""
     recipe: Recipe | None = None
-    """None is the usual one for ``epochs``."""
+    """None means the default for ``epochs``."""
     precisions: Mapping[str, Precision] = field(default_factory=dict)
-    """CPU class -> what the precision ``auto`` is there; on a CPU of another class it is measured."""
+    """CPU class -> the precision that ``auto`` means on it; on any other CPU class it is measured."""
     threads: int | None = None
-    """Threads that it trains with; None are those of its worker."""
+    """Threads that it trains with; None means its worker's."""
     after_epoch: Callable[[], None] | None = None
-    """Called when the files of an epoch are written; what it raises ends the training."""
+    """Called after the files of an epoch are written; an exception ends the training."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """A candidate's state after a task; ``reason`` is not empty when it failed."""
+    """The result of a task; ``reason`` is not empty if it failed."""
 
     curve: tuple[dict[str, Any], ...]
     reason: str = ""
@@ -66,19 +66,19 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class Confirmed:
-    """The test accuracy of a confirmed network: ``test_accuracy`` is None, and ``reason`` not empty, when it failed."""
+    """The result of a confirmation; if it failed, ``test_accuracy`` is None and ``reason`` is not empty."""
 
     curve: tuple[dict[str, Any], ...]
     test_accuracy: float | None
     reason: str = ""
     test_balanced_accuracy: float | None = None
-    """None, too, of a training that an earlier release evaluated."""
+    """Also None for a training that an earlier release evaluated."""
 
 
 def train_candidate(placement: Placement, task: Task) -> Outcome:
-    """Train up to ``task.until`` epochs; the curve so far is in ``PROGRESS`` after every epoch.
+    """Train up to ``task.until`` epochs; after every epoch, the curve so far is written to ``PROGRESS``.
 
-    The weights that were evaluated last are kept as ``WEIGHTS`` when the whole budget is trained.
+    The weights of the last evaluation are stored as ``WEIGHTS`` once the full budget is trained.
     """
     placement = widened(placement, task)
     if task.given is not None:
@@ -90,9 +90,9 @@ def train_candidate(placement: Placement, task: Task) -> Outcome:
 
 
 def confirm_candidate(placement: Placement, task: Task) -> Confirmed:
-    """Train the whole budget, then open the test set: once in the life of the task, after its last epoch.
+    """Train the full budget, then evaluate on the test set: only once per task, after its last epoch.
 
-    ``task.feed`` holds no validation images. The accuracy is kept as ``TEST``: a task done before answers with it.
+    ``task.feed`` has no validation images. The accuracy is stored as ``TEST``; a finished task returns it again.
     """
     placement = widened(placement, task)
     if task.given is not None:
@@ -104,12 +104,12 @@ def confirm_candidate(placement: Placement, task: Task) -> Confirmed:
 
 
 def widened(placement: Placement, task: Task) -> Placement:
-    """What a task may use: the threads of its worker, or its own."""
+    """The placement with the task's own number of threads, if it has one."""
     return replace(placement, threads=task.threads or placement.threads)
 
 
 def confirmed(placement: Placement, task: Task, model: nn.Module, result: Result) -> Confirmed:
-    """What a training came to, and its test accuracy: measured now, unless it was before."""
+    """The result of a training with its test accuracy, which is measured now unless it was before."""
     from nas.training.evaluate import evaluate
     from nas.training.train import torch_threads
 
@@ -130,7 +130,7 @@ def confirmed(placement: Placement, task: Task, model: nn.Module, result: Result
 
 
 def built(task: Task) -> nn.Module:
-    """The network of a task's architecture, its weights drawn from the task's seed."""
+    """The network of a task's architecture, initialised with the task's seed."""
     import torch
 
     from nas.architecture.model import build
@@ -148,9 +148,9 @@ def trained(
     auto: Precision | None = None,
     epoch_ended: Callable[[], None] = lambda: None,
 ) -> tuple[nn.Module, Result]:
-    """The network as far as ``task`` wants it trained; what is trained already is not trained again.
+    """Train the network as far as ``task`` asks, resuming from what is trained already.
 
-    ``auto`` is the precision that the recipe leaves open, where it is not that of the task.
+    ``auto`` is the precision that the recipe's ``auto`` means, where it is not the task's.
     """
     from nas.training import recipes
     from nas.training.checkpoint import kept_curve
@@ -162,7 +162,7 @@ def trained(
     steps = StepTimesFile(task.folder)
 
     def on_epoch(epoch: Epoch) -> bool:
-        if len(curve) < epoch.epoch - 1:  # the curve was damaged, and the study knows fewer epochs than the checkpoint
+        if len(curve) < epoch.epoch - 1:  # the curve was damaged, and the study has fewer epochs than the checkpoint
             curve[:] = [Epoch(**values) for values in kept_curve(task.folder / CHECKPOINT)]
         curve[epoch.epoch - 1 :] = [epoch]
         atomic.write(task.folder / PROGRESS, json.dumps([asdict(e) for e in curve]))
@@ -192,12 +192,12 @@ def trained(
 
 
 def agreed(placement: Placement, task: Task) -> Precision | None:
-    """The precision that all candidates train in on a CPU of this class; None where that is not known."""
+    """The precision that all candidates use on this CPU class; None where it is not known."""
     return task.precisions.get(cpu_class()) if placement.device == "cpu" else None
 
 
 def own_state(model: nn.Module) -> dict[str, torch.Tensor]:
-    """The state of a network, each tensor in memory of its own, as safetensors wants it; without a wrapper's names."""
+    """The state of a network for safetensors: every tensor with its own memory, names without a wrapper's prefix."""
     from nas.training.given_model import GivenModel
 
     state = (model.model if isinstance(model, GivenModel) else model).state_dict()
@@ -205,18 +205,18 @@ def own_state(model: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def table(result: Result) -> tuple[dict[str, Any], ...]:
-    """The epochs of a training, each as a table."""
+    """The epochs of a training, each as a dict."""
     return tuple(asdict(epoch) for epoch in result.curve)
 
 
 def read_test(folder: Path) -> float | None:
-    """The test accuracy that is kept in ``folder``; None where there is none, or the file is damaged."""
+    """The test accuracy stored in ``folder``; None where there is none, or the file is damaged."""
     kept = _read_tests(folder)
     return None if kept is None else kept["test_accuracy"]
 
 
 def _read_tests(folder: Path) -> dict[str, float] | None:
-    """The accuracies of ``TEST`` by name; an earlier release kept no balanced one."""
+    """The accuracies in ``TEST`` by name; earlier releases stored no balanced one."""
     try:
         kept = {str(name): float(value) for name, value in json.loads((folder / TEST).read_bytes()).items()}
         return kept if 0 <= kept["test_accuracy"] <= 1 and all(0 <= value <= 1 for value in kept.values()) else None
@@ -225,9 +225,10 @@ def _read_tests(folder: Path) -> dict[str, float] | None:
 
 
 def read_progress(folder: Path) -> list[dict[str, Any]]:
-    """The curve of the candidate in ``folder`` as far as it is trained, an entry an epoch.
+    """The curve of the candidate in ``folder`` so far, one entry per epoch.
 
-    Empty before the first, and where the file is damaged: ``nas.search.trial_files`` says so before a training.
+    Empty before the first epoch, and where the file is damaged, which ``nas.search.trial_files`` reports before
+    training.
     """
     try:
         return curve_of((folder / PROGRESS).read_bytes()) or []
@@ -236,7 +237,7 @@ def read_progress(folder: Path) -> list[dict[str, Any]]:
 
 
 def curve_of(content: bytes) -> list[dict[str, Any]] | None:
-    """The epochs in a PROGRESS file, numbered from 1 without a gap; None for what is damaged."""
+    """The epochs in a PROGRESS file, numbered from 1 without a gap; None if it is damaged."""
     try:
         epochs = json.loads(content)
         fields = all({"epoch", "val_accuracy"} <= set(epoch) <= EPOCH for epoch in epochs)

@@ -1,4 +1,4 @@
-"""How workers start: forked from one server that has loaded torch, without the program's main module."""
+"""Starts workers: forked from one server process that has loaded torch, without the program's main module."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from types import ModuleType
 from typing import Any
 
 PRELOADED = "nas.search.preload"
-"""What the server imports before it forks: all that training needs, and no data."""
+"""The module that the server imports before it forks: everything that training needs, but no data."""
 
 FORKED = sys.platform.startswith("linux")
-"""Elsewhere libraries break in a forked process, and every worker is a new Python."""
+"""On other systems, libraries break in a forked process, so every worker is a new Python process."""
 
 _PAUSES = (0.05, 0.2, 1.0, 5.0)
 
@@ -28,13 +28,13 @@ else:
 
 
 class WorkerProcess(_Base):  # type: ignore[valid-type,misc]
-    """A worker that does not run the program's main module again.
+    """A worker process that does not run the program's main module again.
 
-    So it starts from a notebook, which has no such file, and from a script that does not guard its main part.
+    So it can start from a notebook, which has no such file, and from a script without ``if __name__ == "__main__"``.
     """
 
     def start(self) -> None:
-        """Start while ``__main__`` is an empty module."""
+        """Start the process while ``__main__`` is an empty module."""
         with _without_main(), _environment(_imports_as_here()):
             self._start()
 
@@ -42,7 +42,7 @@ class WorkerProcess(_Base):  # type: ignore[valid-type,misc]
         for seconds in _PAUSES:
             try:
                 super().start()
-            except (ConnectionError, EOFError):  # the server was killed, and its end is not known yet
+            except (ConnectionError, EOFError):  # the server was killed, and multiprocessing has not noticed yet
                 time.sleep(seconds)
             else:
                 return
@@ -50,22 +50,22 @@ class WorkerProcess(_Base):  # type: ignore[valid-type,misc]
 
 
 class WorkerContext(_BaseContext):  # type: ignore[valid-type,misc]
-    """Makes the workers of one engine, and knows them, since a program may have other children."""
+    """Creates the workers of one engine and tracks them, since a program may have other child processes."""
 
     def __init__(self) -> None:
-        """No process is started here."""
+        """Start no process yet."""
         self.workers: list[WorkerProcess] = []
         self._is_ready = False
         multiprocessing.set_forkserver_preload([PRELOADED])
 
     def start_server(self) -> None:
-        """Have the server that workers are forked from begin to load, and return at once; elsewhere there is none."""
+        """Start the server that workers are forked from, without waiting; does nothing on systems without one."""
         if FORKED:
             with _without_main(), _environment(_imports_as_here()):
                 forkserver.ensure_running()
 
     def wait_for_server(self) -> None:
-        """Return when the server can fork; an interruption of that, unlike of a worker's start, undoes nothing."""
+        """Return when the server can fork; unlike starting a worker, waiting can be interrupted safely."""
         if FORKED and not self._is_ready:
             probe = WorkerProcess(target=int)
             probe.start()
@@ -73,20 +73,20 @@ class WorkerContext(_BaseContext):  # type: ignore[valid-type,misc]
             self._is_ready = True
 
     def Process(self, *args: Any, **kwargs: Any) -> WorkerProcess:
-        """A worker that has not started."""
+        """A worker process, not started yet."""
         self.workers = [worker for worker in self.workers if worker.is_alive()]
         self.workers.append(WorkerProcess(*args, **kwargs))
         return self.workers[-1]
 
 
 def _imports_as_here() -> Mapping[str, str]:
-    """Variables with which the server imports what this process would; Python 3.11 does not tell it ``sys.path``."""
+    """Environment variables that give the server this process's ``sys.path``, which Python 3.11 does not pass on."""
     return {"PYTHONPATH": os.pathsep.join(path or os.curdir for path in sys.path), "PYTHONSAFEPATH": "1"}
 
 
 @contextmanager
 def _without_main() -> Iterator[None]:
-    """Let the program's main module be an empty one, of which there is nothing to run."""
+    """Replace the program's main module with an empty one in the block, so that a child has nothing to run."""
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
     try:

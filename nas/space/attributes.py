@@ -6,7 +6,7 @@ ARCHITECTURE = "architecture"
 """The trial's user attribute that holds its network's text form."""
 
 ORIGIN = "origin"
-"""The trial's user attribute that says where its network is from: a start, the queue, or a file of a person."""
+"""The trial's user attribute that says where its network is from: a start, the queue, or a file of the user."""
 
 GIVEN = "given"
 """The trial's user attribute that holds a given network: its source, and how it is made (``nas.search.given``)."""

@@ -31,7 +31,7 @@ def so_far(study: Study, values: Values | None) -> Study:
     the value that it would reach after as many steps as the furthest trial (``expected``). TPE by itself takes every
     running trial for a bad one, and cannot rank pruned trials by several objectives. A trial that its confirmation
     completed (FINISHED) was trained by the search for a few epochs, as a pruned one. Networks
-    that a person trained have no parameters to learn from.
+    that the user trained have no parameters to learn from.
     """
     has_one_objective = len(study.directions) == 1
     moved = (lambda trial: trial) if has_one_objective or values is None else expected(study)

@@ -45,7 +45,7 @@ class Result:
 def results(study: Study) -> list[Result]:
     """Every network that a study trained for an epoch or more, as if each was trained as long as the longest.
 
-    Networks that a person trained, for as long as the person liked, are left out.
+    Networks that the user trained, for as long as the user liked, are left out.
     """
     moved = expected(study)
     trials = [

@@ -27,10 +27,10 @@ def advice(
     is_balanced: bool = False,
     mirroring: str = "",
 ) -> tuple[str, ...]:
-    """What a person should know before a search: a line each, with what to do.
+    """What the user should know before a search: a line each, with what to do.
 
     ``target`` is the accuracy that was asked for, 0 to 1, the balanced one where ``is_balanced``; ``mirroring`` says
-    what a person does against the mirroring of images, and is empty where none are mirrored. Raises UnusableInputError
+    what the user does against the mirroring of images, and is empty where none are mirrored. Raises UnusableInputError
     where nothing is left to select by.
     """
     parts = dataset.split()

@@ -15,7 +15,7 @@ Indices = npt.NDArray[np.int64]
 
 
 def notes(listing: Listing, images: tuple[Images, Images], split: tuple[Indices, Indices]) -> Iterator[str]:
-    """What a person should know of repeated images, a line each.
+    """What the user should know of repeated images, a line each.
 
     ``images`` are those of train and test in the order of ``listing``; ``split`` are the indices into train of the
     images to train on and of those to select by.

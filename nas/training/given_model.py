@@ -1,4 +1,4 @@
-"""A person's own model in the shape that a training needs: one row of logits an image, whatever it gives itself.
+"""The user's own model in the shape that a training needs: one row of logits an image, whatever it gives itself.
 
 ``prepare`` tries a model on a few images before it is trained: in which memory layout and precision it runs, whether
 its outputs are logits, and which convolution takes the images themselves.
@@ -86,7 +86,7 @@ def _rows(found: Any, images: int, classes: int) -> torch.Tensor:
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """A model to train, the precision of its training, and what a person should know of it, a line each."""
+    """A model to train, the precision of its training, and what the user should know of it, a line each."""
 
     model: GivenModel
     precision: Precision

@@ -76,7 +76,7 @@ class Listing:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a person should know of the files, a line each."""
+        """What the user should know of the files, a line each."""
         notes = []
         if self.validation:
             notes.append(f"the data's own validation split is used: {self.validation:,} images select, no others")

@@ -45,7 +45,7 @@ class _Plan:
 
 @dataclass(kw_only=True)
 class _Seen:
-    """What decoding noticed and a person should know."""
+    """What decoding noticed and the user should know."""
 
     images: int = 0
     turned: list[str] = field(default_factory=list)
@@ -70,7 +70,7 @@ def decode(listing: Listing, folder: Path, *, progress: Progress | None = None) 
     Images of a validation split follow those of training. Grey images keep one channel; where grey and coloured ones
     are mixed, the grey ones are spread over three. Where some image is transparent somewhere, its alpha is a channel of
     all, the last one. Images of more than 8 bits a channel share one range (see
-    ``depth.common_range``). Returns what a person should know, a line each. Raises UnusableInputError naming the first
+    ``depth.common_range``). Returns what the user should know, a line each. Raises UnusableInputError naming the first
     image that does not decode or differs in size.
     """
     with warnings.catch_warnings():

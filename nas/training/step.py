@@ -47,7 +47,7 @@ class TrainingStep:
     chosen: torch.Tensor
     loss: torch.Tensor
     is_captured: bool = True
-    """Whether a GPU captures a step as a graph: what a person's own code decides in it, a graph would not."""
+    """Whether a GPU captures a step as a graph: what the user's own code decides in it, a graph would not."""
     parts: int = 1
     halves: Halves | None = None
     """The threads in halves, where each differentiates half of a batch; None where all share every operation."""

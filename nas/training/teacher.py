@@ -45,7 +45,7 @@ class Member:
     """One trained network of a teacher."""
 
     name: str
-    """What a person calls it."""
+    """What the user calls it."""
     architecture: str
     weights: bytes
     """Its state as safetensors, in any precision."""
@@ -83,7 +83,7 @@ class Teacher:
 
     @property
     def name(self) -> str:
-        """What a person calls it."""
+        """What the user calls it."""
         return " + ".join(member.name for member in self.members)
 
     @cached_property

@@ -35,7 +35,7 @@ class FirstWeightOptions:
     def initialise(self, model: nn.Module, sample: Callable[[], torch.Tensor]) -> None:
         """Give ``model`` its first weights; ``sample`` makes standardised images, N x C x H x W.
 
-        Of a person's own model only the convolution that is known to take the images is whitened.
+        Of the user's own model only the convolution that is known to take the images is whitened.
         """
         from nas.training import initialisation
         from nas.training.given_model import GivenModel
