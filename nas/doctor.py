@@ -172,8 +172,8 @@ def _data() -> Finding:
 
 
 def _storage(storage: str) -> Finding:
+    from nas.passwords import masked
     from nas.search.storage import one_line_damage, open_storage
-    from nas.search.stored import masked
 
     try:
         with one_line_damage(storage):

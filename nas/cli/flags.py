@@ -13,6 +13,7 @@ from constraints.cli.options import read_bytes, read_seconds
 from constraints.errors import UnusableInputError
 from constraints.output.plain import say
 from nas.cli import completion, place
+from nas.passwords import masked
 from nas.search import engine_choice
 
 WHAT, BUDGET, DATA, PLACE, OUTPUT = "What to search", "Budget", "Data and training", "Where it runs", "Output"
@@ -113,7 +114,7 @@ def _of_project(ctx: typer.Context, param: typer.CallbackParam, value: str | Non
     name = str(param.name)
     found = None if ctx.resilient_parsing else place.of_project(ctx, name)
     if found is not None:
-        say(f"note: {name} {found.value}, from {found.source}", sys.stderr)
+        say(f"note: {name} {masked(found.value)}, from {found.source}", sys.stderr)
         value = found.value
     return place.expanded(value) if name == "storage" and value is not None else value
 

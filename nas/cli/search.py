@@ -126,7 +126,7 @@ def _next(board: Leaderboard, config: LaunchConfig) -> str:
 
 def next_place(config: LaunchConfig) -> str:
     """The flags by which further commands find the study, in words; empty where they need none."""
-    from nas.search.stored import masked
+    from nas.passwords import masked
 
     project = settings(Path())
     usual = {"study": type(config)().study, "storage": STORAGE, **(project.table if project else {})}

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
 from constraints.errors import UnusableInputError
+from nas.passwords import masked
 
 if TYPE_CHECKING:
     from nas.loggers.tracker import Tracker
@@ -49,7 +50,7 @@ def check(texts: tuple[str, ...] | list[str]) -> None:
         kind, _ = split(text)
         if find_spec(KINDS[kind].package) is None:
             raise UnusableInputError(
-                f"{KINDS[kind].package} is not installed: --log {text} needs it: "
+                f"{KINDS[kind].package} is not installed: --log {masked(text)} needs it: "
                 f"uv run --extra {kind} search.py launch ..., or pip install {KINDS[kind].package}"
             )
 
@@ -64,10 +65,10 @@ def tracker(text: str) -> Tracker:
         raise
     except Exception as error:  # each package has errors of its own
         raise UnusableInputError(
-            f"cannot log to {kind}: {first_line(error)}: give another place, or leave out --log {text}"
+            f"cannot log to {kind}: {first_line(error)}: give another place, or leave out --log {masked(text)}"
         ) from error
 
 
 def first_line(error: Exception) -> str:
-    """What an error of another's package says, on one line."""
-    return str(error).partition("\n")[0] or type(error).__name__
+    """What an error of another's package says, on one line, without passwords."""
+    return masked(str(error).partition("\n")[0]) or type(error).__name__

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import shlex
 import time
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run
 
 from nas.loggers.tracker import TrialRun
+from nas.passwords import masked
 
 LOSS = "loss"
 STORE = "sqlite:///mlflow.db"
@@ -41,7 +41,7 @@ class MLflow:
     @property
     def place(self) -> str:
         """The server or database, and what shows a database."""
-        store = re.sub(r"//[^/@]*@", "//***@", self._store)
+        store = masked(self._store)
         ui = "" if store.startswith("http") else f": mlflow ui --backend-store-uri {shlex.quote(store)} shows it"
         return f"in {store}{ui}"
 

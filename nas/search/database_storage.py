@@ -11,7 +11,8 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, RDBStorage
 
 from constraints.errors import UnusableInputError
-from nas.search.stored import masked, nothing_at
+from nas.passwords import masked
+from nas.search.stored import nothing_at
 
 NETWORK: Mapping[str, int] = {
     "connect_timeout": 10,

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from nas import command_line
 from nas.config import LaunchConfig
+from nas.passwords import masked
 from nas.search.engines import machine_name
 from nas.search.resources import cores
-from nas.search.stored import masked
 from nas.search.study import LAUNCHES, Described
 from nas.version import version
 

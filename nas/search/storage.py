@@ -12,9 +12,10 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, RDBStorage
 
 from constraints.errors import UnusableInputError
+from nas.passwords import masked
 from nas.search.database_storage import open_database, unusable_database
 from nas.search.journal_storage import open_journal
-from nas.search.stored import NothingStoredError, is_database, masked, nothing_at
+from nas.search.stored import NothingStoredError, is_database, nothing_at
 
 UNREADABLE = (ValueError, TypeError, AttributeError)
 """Errors that Optuna raises for values that it did not write, if ``is_of_storage``."""

@@ -31,12 +31,6 @@ def run_folder(storage: str, study: str) -> Path:
     return runs_folder(storage) / study
 
 
-def masked(text: str) -> str:
-    """``text`` without the passwords in its URLs."""
-    without = re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", text)
-    return re.sub(r"([?&]password=)[^&#\s]*", r"\1***", without)
-
-
 class NothingStoredError(UnusableInputError):
     """The storage does not exist yet: there is no such file, or the database has no tables of studies."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from nas.search.stored import masked
+from nas.passwords import masked
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from constraints.errors import UnusableInputError
 from nas.architecture.spec import parse
-from nas.search.stored import masked
+from nas.passwords import masked
 from nas.user_cache import expanded
 
 if TYPE_CHECKING:

@@ -17,11 +17,11 @@ from constraints.errors import UnusableInputError
 from nas import atomic
 from nas.architecture.spec import parse
 from nas.champions.names import is_champion
+from nas.passwords import masked
 from nas.search import weights_file
 from nas.search.best_trials import best_trials
 from nas.search.confirmation import confirmations
 from nas.search.given_proposals import key_of
-from nas.search.stored import masked
 from nas.search.study import CURVE, identity, open_study
 from nas.search.study_folder import study_folder
 from nas.search.taught import Taught

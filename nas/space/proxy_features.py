@@ -78,12 +78,13 @@ class ProxyFeatures:
 
     @classmethod
     def made(cls, totals: ConvTotals, params: Array, macs: Array, dilated_convs: Array) -> ProxyFeatures:
-        """From the totals and three of the metrics; at least one convolution is there."""
+        """From the totals and three of the metrics; a network without such a convolution counts as one with one."""
+        convs = np.maximum(totals.convs, 1)
         accuracy = {
             "whitened": totals.whitened * 1.0,
-            "residual": totals.residual / totals.convs,
-            "dilated": dilated_convs / totals.convs,
-            "convs": np.log2(totals.convs),
+            "residual": totals.residual / convs,
+            "dilated": dilated_convs / convs,
+            "convs": np.log2(convs),
             "params": np.log2(params),
             "macs": np.log2(macs),
         }

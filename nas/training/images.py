@@ -33,6 +33,8 @@ _WITH_ALPHA = (2, 4)
 _TURNED = range(2, 9)
 """Values of the EXIF orientation that turn or mirror an image."""
 _TOO_LARGE = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+_DAMAGED = (OSError, ValueError, SyntaxError, LookupError, EOFError, RuntimeError, struct.error)
+"""What the readers of the formats raise of a damaged image: that of AVIF a RuntimeError."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +176,7 @@ def _opened(file: ImageFile) -> Iterator[Image.Image]:
         content = io.BytesIO(file.source) if isinstance(file.source, bytes) else file.source
         with Image.open(content, formats=_formats()) as image:
             yield image
-    except (OSError, ValueError, SyntaxError, *_TOO_LARGE) as error:
+    except (*_DAMAGED, *_TOO_LARGE) as error:
         where = file.source if isinstance(file.source, Path) else file.label
         if why := getattr(error, "strerror", None):  # of the system, and not of the decoder
             raise UnusableInputError(f"an image cannot be read: {where} ({why}): make it readable") from error

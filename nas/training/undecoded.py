@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from pathlib import Path
 
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
@@ -23,8 +24,11 @@ def cause(source: Path | bytes, error: Exception) -> tuple[str, str]:
         return " ".join(str(error).split()) or type(error).__name__, _REPLACE
     try:
         content = source if isinstance(source, bytes) else source.read_bytes()
+    except OSError as unreadable:  # removed meanwhile
+        return unreadable.strerror or str(unreadable), _REPLACE
+    try:
         kind = _tiff(content)
-    except (OSError, ValueError, SyntaxError, TypeError, LookupError):
+    except (OSError, ValueError, SyntaxError, TypeError, LookupError, struct.error):
         kind = None
     if kind is None:
         return "it holds no image of a known format" if content else "it is empty", _REPLACE

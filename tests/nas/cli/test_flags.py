@@ -36,3 +36,11 @@ def test_a_storage_and_a_study_that_no_flag_names_are_those_of_the_project(
     assert error.startswith("error: no storage at own.log: ")
     assert search.run(["leaderboard", "--storage", "other.log"]) == 2
     assert capsys.readouterr().err.startswith("error: no storage at other.log: ")
+
+
+def test_the_note_of_a_projects_storage_shows_no_password(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "pyproject.toml").write_text('[tool.nas]\nstorage = "nosuch://me:sec/ret@host/d"\n')
+    assert search.run(["leaderboard"]) == 2
+    note, error = capsys.readouterr().err.splitlines()
+    assert note == f"note: storage nosuch://me:***@host/d, from [tool.nas] of {here}/pyproject.toml"
+    assert "nosuch://me:***@host/d" in error

@@ -41,3 +41,10 @@ def test_installed_packages_are_fine() -> None:
 def test_a_place_that_cannot_be_written_is_one_line() -> None:
     with pytest.raises(UnusableInputError, match=r"^cannot log to tensorboard: .*/dev/null/x.*: give another place"):
         tracker("tensorboard:/dev/null/x")
+
+
+def test_an_error_shows_no_password() -> None:
+    text = "mlflow:nosuch://me:a/b@host/d"
+    with pytest.raises(UnusableInputError, match=r"nosuch://me:\*\*\*@host/d$") as error:
+        tracker(text)
+    assert "a/b" not in str(error.value)

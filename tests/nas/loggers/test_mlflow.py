@@ -11,7 +11,7 @@ import pytest
     ("store", "place"),
     [
         ("sqlite:///{}/m.db", "in sqlite:///{}/m.db: mlflow ui --backend-store-uri sqlite:///{}/m.db shows it"),
-        ("http://me:secret@host:5000/x", "in http://***@host:5000/x"),
+        ("http://me:sec/ret@host:5000/x", "in http://me:***@host:5000/x"),
     ],
 )
 def test_the_store_is_named_without_a_password(

@@ -29,17 +29,6 @@ def test_a_database_is_recognised_by_its_url(place: str, expected: bool) -> None
     assert stored.is_database(place) is expected
 
 
-def test_passwords_are_masked_wherever_they_are() -> None:
-    assert (
-        stored.masked("to postgresql://a:b:c@h/d and mysql://u:p@h") == "to postgresql://a:***@h/d and mysql://u:***@h"
-    )
-    assert stored.masked("postgresql://user@host:5432/db") == "postgresql://user@host:5432/db"
-    assert (
-        stored.masked("postgresql://h/d?user=a&password=b&sslmode=require")
-        == "postgresql://h/d?user=a&password=***&sslmode=require"
-    )
-
-
 def test_the_files_of_a_study_are_beside_the_journal_or_below_runs() -> None:
     assert stored.run_folder("here/journal.log", "s") == Path("here/s")
     assert stored.run_folder("postgresql://h/d", "s") == Path("runs/s")

@@ -50,6 +50,20 @@ def test_a_convolution_that_is_called_again_counts_again() -> None:
     assert of_work("BR/c8-3c8/fc")["standard"] == (1024 * 8 * 27 + 3 * 1024 * 8 * 8 * 9) / 1e6
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_network_without_a_convolution_has_features() -> None:
+    """A study may hold one that was trained by itself, and another one learn from that."""
+    classifier = 12 * 10 + 10  # of 12 channels, behind an unshuffle
+    assert of_accuracy("BR/u2/fc") == {
+        "whitened": 0.0,
+        "residual": 0.0,
+        "dilated": 0.0,
+        "convs": 0.0,
+        "params": pytest.approx(math.log2(classifier)),
+        "macs": pytest.approx(math.log2(12 * 10)),
+    }
+
+
 def test_work_is_split_by_the_kind_of_convolution() -> None:
     assert of_work("BR/c16-c32s2g4/+dw.pw32/c64d2/c64s2/fc") == {
         "any": 1.0,

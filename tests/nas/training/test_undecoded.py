@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import struct
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from constraints.errors import UnusableInputError
+from nas.training.image_files import FORMATS
 from nas.training.undecoded import cause
 from tests.nas.training.test_depth import FLOAT, decoded, tiff
 
@@ -44,6 +46,8 @@ def test_a_tiff_that_is_not_read_says_what_it_declares(tmp_path: Path, picture: 
         (b"", "it is empty"),
         (b"hello", "it holds no image of a known format"),
         (tiff(bytes(2), width=2, bits=8)[:40], "it holds no image of a known format"),
+        (b"II*\0", "it holds no image of a known format"),
+        (b"II+\0\x08\0\0", "it holds no image of a known format"),
         (tiff(bytes(1), width=100, bits=8), r"image file is truncated \(1 bytes not processed\)"),
     ],
 )
@@ -66,3 +70,20 @@ def test_the_order_of_a_file_and_its_planes_are_named(tmp_path: Path) -> None:
     assert why == (
         "TIFFs of 8-bit little-endian numbers of an unknown kind in 3 channels, channel by channel are not read"
     )
+
+
+@pytest.mark.parametrize("name", sorted(FORMATS.keys() - {"ICO"}))
+def test_no_damage_of_any_format_is_a_fault(name: str, tmp_path: Path) -> None:
+    """Every 7th byte of the file, after its first ones, turned over in turn, and the file cut there."""
+    stream = io.BytesIO()
+    Image.new("RGB", (2, 2), (10, 200, 90)).save(stream, name)
+    whole = stream.getvalue()
+    for place in range(2, min(len(whole), 400), 7):
+        for content in (whole[:place], whole[:place] + bytes([whole[place] ^ 255]) + whole[place + 1 :]):
+            with suppress(UnusableInputError):
+                decoded(tmp_path, content)
+
+
+def test_a_file_that_is_removed_meanwhile_is_said_to_be(tmp_path: Path) -> None:
+    why, _ = cause(tmp_path / "a.tif", UnidentifiedImageError("cannot identify"))
+    assert why == "No such file or directory"
