@@ -89,8 +89,8 @@ def examined(model: nn.Module, question: Question) -> Iterator[Report]:
 
     First the result of the probe is added, then one fix after another. Compiled modules are examined uncompiled.
     """
-    with as_written(_module(model)) as written:
-        yield from _examined(written, question)
+    with as_written(parts(_module(model))) as found:
+        yield from _examined(found.model, question)
 
 
 def _examined(model: nn.Module, question: Question) -> Iterator[Report]:

@@ -13,6 +13,7 @@ from torch.utils._pytree import tree_leaves
 
 from constraints.errors import UnusableInputError
 from constraints.inputs import Sizes
+from constraints.model_state import parts
 from constraints.samples import Sample
 from constraints.tracer import ready, recorded
 from constraints.tracing.axes import View
@@ -101,7 +102,7 @@ def judged_call(model: nn.Module, input_size: Sizes, input_data: Any = None) -> 
         watched.append(_Numbering(steps))
         return watched[-1]
 
-    with ready(model, input_size, input_data) as (found, samples):
+    with ready(parts(model), input_size, input_data) as (found, samples):
         run, sample = recorded(found, samples, watch)
     known, calls = propagated(run), watched[-1].calls
     value = judged_map(known.outputs)

@@ -43,7 +43,7 @@ def trace(model: nn.Module, input_size: Sizes = (3, 32, 32), *, input_data: Any 
     registering them. Exceptions of the model's own code are passed on unchanged; UnusableInputError is raised for an
     impossible input, or where the forward pass needs one that is not given.
     """
-    with as_written(model) as written, ready(written, input_size, input_data) as (found, samples):
+    with as_written(parts(model)) as written, ready(written, input_size, input_data) as (found, samples):
         run, sample = recorded(found, samples)
     with without_collection():
         summary = summarised(run)
@@ -52,14 +52,14 @@ def trace(model: nn.Module, input_size: Sizes = (3, 32, 32), *, input_data: Any 
 
 
 @contextmanager
-def ready(model: nn.Module, input_size: Sizes, input_data: Any) -> Iterator[tuple[Parts, list[Sample]]]:
-    """The model's parts in eval mode, or those of a copy if ``eval()`` or the first run would change more than flags.
+def ready(found: Parts, input_size: Sizes, input_data: Any) -> Iterator[tuple[Parts, list[Sample]]]:
+    """A model's parts in eval mode, or those of a copy if ``eval()`` or the first run would change more than flags.
 
     Also the samples to try in turn.
     """
-    found, samples = _with_samples(model, input_size, input_data)
+    samples = _samples(found, input_size, input_data)
     if found.is_lazy or has_own_eval(found):
-        found = parts(copied(model))
+        found = parts(copied(found.model))
         _evaluate(found)
     if found.is_lazy:
         with unchanged(found), torch.no_grad():
@@ -72,9 +72,9 @@ def ready(model: nn.Module, input_size: Sizes, input_data: Any) -> Iterator[tupl
 
 def shaped(model: nn.Module, input_size: Sizes, input_data: Any = None) -> nn.Module:
     """The model with all parameters initialised: if one has no shape yet, the model is run once."""
-    found, samples = _with_samples(model, input_size, input_data)
+    found = parts(model)
     if found.is_lazy:
-        sample = samples[0].cloned()
+        sample = _samples(found, input_size, input_data)[0].cloned()
         with _filled(found), same_draws(), torch.no_grad():
             called(model, sample.args, sample.kwargs)
     return model
@@ -102,11 +102,10 @@ def _filled(found: Parts) -> Iterator[None]:
             buffer.data = before
 
 
-def _with_samples(model: nn.Module, input_size: Sizes, input_data: Any) -> tuple[Parts, list[Sample]]:
-    found = parts(model)
+def _samples(found: Parts, input_size: Sizes, input_data: Any) -> list[Sample]:
     if input_data is None:
-        return found, list(made(model, specs(input_size), found.tensors))
-    return found, [taken(model, input_data, found.tensors)]
+        return list(made(found.model, specs(input_size), found.tensors))
+    return [taken(found.model, input_data, found.tensors)]
 
 
 def _evaluate(found: Parts) -> None:
