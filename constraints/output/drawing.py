@@ -46,7 +46,7 @@ Box = tuple[float, float, float, float]
 
 
 def middle(offset: float, jump: float, units: int) -> float:
-    """First pixel that the middle one of ``units`` units sees; unit 0 begins at ``offset``, the next one ``jump`` on."""
+    """First pixel of the middle one of ``units`` units; unit 0 begins at ``offset``, each next one ``jump`` later."""
     return offset + jump * (units // 2)
 
 
