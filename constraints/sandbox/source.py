@@ -85,7 +85,7 @@ def decoded(file: Path) -> tuple[str, str]:
         encoding = "utf-8" if is_notebook else tokenize.detect_encoding(io.BytesIO(data).readline)[0]
         encoding = encoding.removesuffix("-sig")
         text = data.decode(encoding)
-    except (SyntaxError, UnicodeDecodeError) as error:
+    except (SyntaxError, LookupError, UnicodeError) as error:
         remedy = "save it as UTF-8" if is_notebook else "correct its coding line"
         raise UnusableInputError(f"cannot decode {str(file)!r}: {error}: {remedy}") from error
     if text.encode(encoding) != data:  # as with encodings that have states or marks
@@ -121,6 +121,8 @@ def _check_encoding(file: Path, data: bytes) -> None:
         encoding = "utf-8"
     try:
         data.decode(encoding)
+    except LookupError:
+        return  # of text to text, say, which the parser reports too
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         what = f"byte 0x{data[error.start]:02x} is no {encoding.removesuffix('-sig').upper()}"

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 from torch import nn
 
 from constraints.errors import UnusableInputError
-from constraints.faults import remedy
+from constraints.faults import hands_over, remedy
 
 _LIGHTNING = frozenset({"pytorch_lightning", "lightning"})
 _CHECKERS = ("beartype.beartype", "typeguard.typechecked", "jaxtyping.jaxtyped")
@@ -227,7 +227,8 @@ class LightningModule(nn.Module):
         elif given:
             found = {n: value for n, value in found.items() if n in given}
         left_out = (ignore,) if isinstance(ignore, str) else ignore
-        self.__dict__["hparams"] = _Hyperparameters({n: v for n, v in found.items() if n not in left_out})
+        kept = self.__dict__.setdefault("hparams", _Hyperparameters())  # each call adds to those of the calls before
+        kept.update({n: v for n, v in found.items() if n not in left_out})
 
     @property
     def device(self) -> Any:
@@ -245,6 +246,7 @@ class _Hyperparameters(dict[str, Any]):
 
     __setattr__ = dict.__setitem__
 
+    @hands_over
     def __getattr__(self, name: str) -> Any:
         try:
             return self[name]

@@ -28,9 +28,7 @@ def scaled(call: Call, value: Value) -> Flow:
     factor = _factor(call) if call.op in ("mul", "div") else None
     if factor is not None:
         return _multiplied(flow, factor)
-    if flow.scale == 1 and not flow.total and flow.picked is None:
-        return flow
-    if call.op in _SHIFTS:
+    if call.op in _SHIFTS or _is_unscaled(flow):
         return flow
     return flow._replace(picked=None) if call.op in _HOMOGENEOUS or _is_weighed(call) else _bent(flow)
 
@@ -38,9 +36,21 @@ def scaled(call: Call, value: Value) -> Flow:
 def rejoined(call: Call, data: Sequence[Value]) -> Flow:
     """The flow of several functions of one tensor that are joined again, as in an activation written out."""
     flow = data[0].flow
+    if all(_is_unscaled(v.flow) for v in data):
+        return flow
     are_scaled = [v.flow.total != 0 or v.flow.scale != 1 for v in data]
     keeps_scale = call.op in _SUMS and are_scaled.count(are_scaled[0]) == len(data)
     return flow._replace(picked=None) if keeps_scale else _bent(flow)
+
+
+def combined(call: Call, flow: Flow) -> Flow:
+    """The flow of several tensors of one scale that are joined: in a sum it stays."""
+    return flow if call.op in _SUMS else _bent(flow)
+
+
+def normalised(flow: Flow) -> Flow:
+    """The flow behind a norm, which takes away a scale; a sum is as an average then, whatever divides it later."""
+    return flow if flow.scale == 1 else flow._replace(scale=1.0)
 
 
 def _is_weighed(call: Call) -> bool:
@@ -50,8 +60,12 @@ def _is_weighed(call: Call) -> bool:
     return call.op == "mul" or (call.op == "div" and is_divided and not call.arg("rounding_mode", None))
 
 
+def _is_unscaled(flow: Flow) -> bool:
+    return flow.scale == 1 and not flow.total and flow.picked is None
+
+
 def _bent(flow: Flow) -> Flow:
-    return flow._replace(scale=1.0, total=0.0, picked=None)
+    return flow if _is_unscaled(flow) else flow._replace(scale=1.0, total=0.0, picked=None)
 
 
 def _factor(call: Call) -> float | None:

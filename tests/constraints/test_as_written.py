@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from constraints.as_written import as_written
 from constraints.checker import check
+from constraints.model_state import parts
 from constraints.tracer import trace
 
 
@@ -69,5 +70,6 @@ def test_the_hooks_of_a_wrapper_are_examined_too() -> None:
 
 def test_a_model_that_was_not_compiled_is_itself() -> None:
     model = Net(wrap=False)
-    with as_written(model) as written:
-        assert written is model
+    found = parts(model)
+    with as_written(found) as written:
+        assert written is found
