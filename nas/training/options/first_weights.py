@@ -51,8 +51,7 @@ class FirstWeightOptions:
             initialisation.pass_on(model)
 
     def sampled(self, labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Indices of the images, among those with these labels, from which whitening is computed, in the data's
-        order."""
+        """Indices of the images from which whitening is computed, in the data's order, by their labels."""
         from nas.training.initialisation import SAMPLE, spread
 
         return spread(labels, SAMPLE) if self.whitening_spread else np.arange(min(SAMPLE, len(labels)))
