@@ -141,7 +141,7 @@ def _of_version_1(step: Transform, scale: Scale, mean: tuple[float, ...], image:
     is_fill_alone = [b for b in breaches if b.startswith("its fill")] == breaches and _is_mean_somewhere(old, mean)
     does = "holds" if not breaches or is_fill_alone else f"does not hold ({'; '.join(breaches)})"
     link = "nor" if does != "holds" else "not"
-    ending = f"which refuses the call: {written.refused}" if written.refused else (
+    ending = f"which rejects the call: {written.refused}" if written.refused else (
         f"which ignores {', '.join(step.ignored)}: {runs}")  # fmt: skip
     aside = f"; under both {breaches[0]}" if breaches and is_fill_alone else ""
     return f"CoarseDropout {does} under albumentations 1, {link} under the installed {written.version}, {ending}{aside}"

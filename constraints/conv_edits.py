@@ -153,7 +153,7 @@ def _edit(site: Site, change: str, size: float, **arguments: Any) -> Edit:
 def needed(written: Written, name: str) -> str:
     """The source of an argument; raises UnusableInputError where the call leaves it out."""
     if (given := written(name)) is None:
-        raise UnusableInputError(f"the call that makes the layer does not give {name}")
+        raise UnusableInputError(f"the call that makes the layer leaves {name} out")
     return given
 
 

@@ -92,7 +92,7 @@ def _of_layer(model: nn.Module, edit: Edit, undo: ExitStack, names: Names) -> It
 
 def _of_forward(model: nn.Module, edit: Edit, undo: ExitStack, names: Names) -> Iterator[str]:
     if edit.make is not on_the_input:
-        what = f"no layer makes what would change, but a call in a forward method: {words((edit,))}"
+        what = f"not a layer changes, but a call in a forward method: {words((edit,))}"
         raise UnusableInputError(what)
     known = set(model._modules)
     undo.callback(apply(model, edit))
@@ -114,7 +114,7 @@ def expression(made: nn.Module | None, known: nn.Module | None = None, text: str
         return f"nn.Sequential(\n{inner}{_INDENT * (depth - 1)})"
     kind = type(made)
     if made is None or not kind.__module__.startswith("torch.nn.modules.") or made._modules:
-        raise UnusableInputError(f"no text makes a {kind.__name__} as it is")
+        raise UnusableInputError(f"no call of its constructor makes this {kind.__name__}")
     written = f"nn.{kind.__name__}({', '.join(_arguments(made))})"
     dtype = next((p.dtype for p in made.parameters()), torch.float32)
     return written if dtype is torch.float32 else f"{written}.to({dtype})"
@@ -131,6 +131,8 @@ def _arguments(layer: nn.Module) -> Iterator[str]:
         if name in _SIZES and isinstance(value, tuple) and len(set(value)) == 1:
             (value,) = set(value)
         if value is parameter.empty:
-            raise UnusableInputError(f"no text makes a {type(layer).__name__} as it is: {name} is not known")
+            raise UnusableInputError(
+                f"no call of its constructor makes this {type(layer).__name__}: {name} is not known"
+            )
         if value != parameter.default:
             yield f"{name}={value!r}"

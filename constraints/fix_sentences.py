@@ -62,4 +62,4 @@ def limits(trials: Trials) -> str:
     own = {type(s.conv).__name__ for s in sites(model, traced.layers, trials.calls) if s.plain is None and not s.called}
     found = [f"layers of {name}" for name in sorted(own)]
     found += [f"calls of {name} in a forward method" for name in called_functions(model, traced)]
-    return f"of the arguments of {listed(found)}, stride, padding and dilation alone are changed" if found else ""
+    return f"only stride, padding and dilation of {listed(found)} are changed" if found else ""

@@ -100,7 +100,7 @@ def beside(layer: str, more: Convolutions, before: bool = False) -> Edit:
 
     def rewrite(there: nn.Module, nn_: str, call: str, written: Written) -> str:
         if not isinstance(there, _CONVS[more.axes]):
-            raise UnusableInputError(f"{type(there).__name__} is no {_CONVS[more.axes].__name__} of torch")
+            raise UnusableInputError(f"{type(there).__name__} is not torch's {_CONVS[more.axes].__name__}")
         width = needed(written, "in_channels" if before else "out_channels")
         made = more.written(width, nn_, written)
         links = f"{nn_}{_NORMS[more.axes].__name__}({width}{written_place(written)}), {nn_}ReLU()"

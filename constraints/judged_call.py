@@ -121,7 +121,7 @@ def judged_call(model: nn.Module, input_size: Sizes, input_data: Any = None) -> 
 def _axis(view: View | None) -> int:
     """The tensor axis that corresponds to a spatial axis."""
     if view is None or len(view.digits) != 1:
-        raise UnusableInputError("the judged map has not one axis of its tensor for each spatial axis")
+        raise UnusableInputError("the judged map does not have one tensor axis for each spatial axis")
     return view.digits[0].axis
 
 

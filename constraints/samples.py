@@ -179,6 +179,6 @@ def _check_given(model: nn.Module, names: Sequence[str]) -> None:
     is_long = any(p.kind is p.VAR_POSITIONAL for p in parameters)
     if parameters and not is_long and places > len(positional):
         raise UnusableInputError(
-            f"the forward pass of {type(model).__name__} takes {len(positional)} inputs by place, not {places}: "
+            f"the forward pass of {type(model).__name__} takes {len(positional)} positional inputs, not {places}: "
             "leave some out"
         )

@@ -96,7 +96,7 @@ def _measured(linear: nn.Module, call: JudgedCall, report: Report, axis: int, fi
         try:
             found = _probed(linear, call, report, axis, length)
         except Exception as error:  # raised for a size that the model was not written for
-            why = f"the model takes no longer one: {_first_line(error)}"
+            why = f"the model does not take a longer one: {_first_line(error)}"
             break
         if length > own and not _grows(call, axis, own, length, found.units):
             why = f"its map of {found.units} units does not grow with the input"

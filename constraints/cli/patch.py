@@ -36,12 +36,12 @@ class PatchWriter:
         file, source = Path(found["file"]), str(found["source"])
         old, encoding = decoded(file)
         if source == old:
-            raise UnusableInputError("every constraint holds, nothing is to change")
+            raise UnusableInputError("every constraint holds, so nothing needs to change")
         try:
             target = replace(request.target, file=file, module="")
             report = check(replace(request, target=target, source=source)).report
         except ConstraintError as error:
-            raise UnusableInputError(f"the lines so edited do not run: {error}") from error
+            raise UnusableInputError(f"the edited lines do not run: {error}") from error
         if not report.ok or [layer.as_dict() for layer in report.layers] != found["layers"]:
             raise UnusableInputError("the call that makes a layer makes others too, which would change as well")
         name = os.path.relpath(real := os.path.realpath(file))  # ``patch`` does not follow links

@@ -31,7 +31,7 @@ def _document(path: Path) -> Mapping[str, Any]:
             f"cannot read constraints: {str(path)!r}: {error.strerror}: give a TOML file"
         ) from error
     except UnicodeDecodeError as error:
-        raise UnusableInputError(f"not TOML: {str(path)!r}: it is no text in UTF-8: give a TOML file") from error
+        raise UnusableInputError(f"not TOML: {str(path)!r}: it is not text in UTF-8: give a TOML file") from error
     except (ValueError, RecursionError) as error:  # not TOML errors: thousands of digits, deep nesting
         raise UnusableInputError(f"not TOML: {str(path)!r}: {error}: correct the line") from error
 

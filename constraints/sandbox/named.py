@@ -187,12 +187,12 @@ def _no_pipeline(name: str, thing: Any) -> UnusableInputError:
     if (path := absent_path(thing)).startswith("albumentations."):
         return UnusableInputError(f"not installed: {path!r}, which {name!r} is: {remedy('albumentations')}")
     if known := of_another_library(thing):
-        what = f"{name!r} is {known}, the rule speaks of albumentations'"
+        what = f"{name!r} is {known}, and the rule is about albumentations'"
         return UnusableInputError(f"not an albumentations pipeline: {what}: build it with albumentations.Compose")
     is_class = inspect.isclass(thing)
     kind = f"the class {thing.__name__}" if is_class else type(thing).__name__
     inner = [n for n, value in vars(thing if is_class else type(thing)).items() if _may_make(n, value, is_class)]
-    ways = f", as may be in {', '.join(f'{name}.{n}' for n in inner[:4])}" if inner and "(" not in name else ""
+    ways = f", perhaps one of {', '.join(f'{name}.{n}' for n in inner[:4])}" if inner and "(" not in name else ""
     return UnusableInputError(f"not an albumentations pipeline: {name!r} is {kind}: name a Compose{ways}")
 
 

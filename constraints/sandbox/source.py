@@ -89,7 +89,7 @@ def decoded(file: Path) -> tuple[str, str]:
         remedy = "save it as UTF-8" if is_notebook else "correct its coding line"
         raise UnusableInputError(f"cannot decode {str(file)!r}: {error}: {remedy}") from error
     if text.encode(encoding) != data:  # as with encodings that have states or marks
-        raise UnusableInputError(f"{encoding} does not give {str(file)!r} back: save it as UTF-8")
+        raise UnusableInputError(f"{str(file)!r} cannot be written again as {encoding}: save it as UTF-8")
     if _LONE_CR.search(text):
         raise UnusableInputError(f"lines of {str(file)!r} end in CR alone: save it with ends in LF or CRLF")
     return text, encoding
@@ -151,7 +151,7 @@ def _notebook(file: Path, data: bytes | str) -> Source:
             statements = tuple(ast.parse(python, filename=name).body)
         except (SyntaxError, ValueError) as error:
             line = getattr(error, "lineno", None) or 1
-            warnings.append(f"{name}: left out, because it is no Python: line {line}: {getattr(error, 'msg', error)}")
+            warnings.append(f"{name}: left out, because it is not Python: line {line}: {getattr(error, 'msg', error)}")
         else:
             parts.append(Part(name=name, text=python, statements=statements, cell=number))
     if written:

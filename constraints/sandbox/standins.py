@@ -84,7 +84,7 @@ class StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def warnings(self) -> list[str]:
         """A warning for each package that was replaced."""
         return [
-            f"{package} is not installed: it was stood in for, since nothing of it is used in the forward pass"
+            f"{package} is not installed: it was replaced by a stand-in, since the forward pass does not use it"
             for package in self.packages
         ]
 

@@ -61,7 +61,7 @@ def attention(call: Call) -> Result:
 
 def limited(views: Views) -> Views:
     """Unknown where a mask on a table of pairs keeps every place from seeing across the map."""
-    why = "a mask says which places see which, and by that how far they see"
+    why = "a mask says which places see which, and so how far they see"
     return tuple(unknown(why, v._replace(other=None)) if v is not None and v.other else v for v in views)
 
 

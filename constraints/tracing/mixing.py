@@ -209,7 +209,7 @@ def as_of_a_map(views: Views, data: Value, axes: Collection[int]) -> Views:
     sizes = [data.shape[a] for a in axes]
     if not sizes or min(sizes) == 1 or not len(mixed) <= len(sizes) <= len(data.shape) - _TWO_CHANNEL_AXES:
         return views
-    why = "it takes for a map what a linear layer made of all places of one"
+    why = "it reads as a map what a linear layer computed from all places of one"
     return tuple(unknown(why, v) if v and v.pooled == "mixed" and not (v.digits or v.unknown) else v for v in views)
 
 

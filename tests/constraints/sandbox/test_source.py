@@ -54,7 +54,7 @@ def test_what_only_looks_like_magic_stays(book: Path) -> None:
 def test_a_cell_of_another_language_is_left_out(book: Path) -> None:
     found = source(book, "%%bash\nls | wc", "%%time\nx = 1", "for (i in 1:3) print(i)")
     assert [line for line in lines(found) if line != "pass"] == ["x = 1"]
-    assert f"{book}, cell 3: left out, because it is no Python: line 1: invalid syntax" in found.warnings[0]
+    assert f"{book}, cell 3: left out, because it is not Python: line 1: invalid syntax" in found.warnings[0]
 
 
 def test_the_third_format_of_notebooks_is_read_too(book: Path) -> None:
