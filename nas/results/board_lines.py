@@ -1,4 +1,4 @@
-"""What a leaderboard says in words: headings, a row's cells, the title, and the lines below its table."""
+"""The texts of a leaderboard: headings, a row's cells, the title, and the lines below the table."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def rejections(rejected: Mapping[str, int]) -> str:
 
 
 def headings(board: Leaderboard) -> tuple[str, ...]:
-    """Of each column: an accuracy's says which it is, where the study is not judged by the plain one."""
+    """The column headings; accuracies are called balanced where the study maximises a balanced one."""
     names = ("val %", "test %") if board.measure == ACCURACY else ("balanced val %", "val %", "balanced test %")
     return ("#", "trial", "state", *names, "params", "MMACs", "RF", *board.measured, "ep", "time", "curve")
 
 
 def weighed(costs: Sequence[str], measure: str = ACCURACY) -> str:
-    """``both accuracy and parameters``: what no other row beats a starred one in."""
+    """``both accuracy and parameters``: the objectives in which no other row beats a starred row."""
     names = [measure.replace("_", " "), *(_COST_NAMES.get(cost, cost) for cost in costs)]
     return f"{'both' if len(names) == 2 else 'all of'} {', '.join(names[:-1])} and {names[-1]}"
 
@@ -47,7 +47,7 @@ def title(board: Leaderboard) -> str:
 
 
 def footer(board: Leaderboard, *, wide: bool) -> list[Text]:
-    """The lines below the table: proposals, what became of them, the legend; more where the table is not ``wide``."""
+    """The lines below the table: proposals, states, legend; more where the table is not ``wide``."""
     counts, rejected = board.counts, sum(board.rejected.values())
     states = ", ".join(f"{counts[s]:,} {s}" for s in STATES if counts[s])
     lines = [Text(f"{counts['proposed']:,} proposed, {rejected:,} rejected; trials: {states or 'none'}")]
@@ -80,12 +80,12 @@ def footer(board: Leaderboard, *, wide: bool) -> list[Text]:
 
 
 def _natural(text: str) -> list[tuple[int, str]]:
-    """A key by which ``epoch 3`` comes before ``epoch 12``."""
+    """A sort key that puts ``epoch 3`` before ``epoch 12``."""
     return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", text)]
 
 
 def _confirmed(board: Leaderboard) -> list[str]:
-    """The network at which the search ended, and those of the rows whose training a confirmation finished."""
+    """The confirmed network that ended the search, and the rows whose training a confirmation finished."""
     best, lines = board.best_complete, list[str]()
     if best is not None and best.won and board.target is not None:
         lines.append(
@@ -110,7 +110,7 @@ def _error(score: float, board: Leaderboard) -> str:
 
 
 def _val(row: Row, board: Leaderboard, *, deviation: bool) -> str:
-    """The validation accuracy that the study judges by, with its standard error where there is room."""
+    """The validation accuracy that the study maximises, with its standard error where there is room."""
     known = f" ± {_error(row.score, board)}" if deviation and board.images and row.score is not None else ""
     return percent(row.score) + known
 

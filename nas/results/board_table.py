@@ -38,17 +38,17 @@ _MEANINGS: Mapping[str, str] = {
     "red": "red failed",
 }
 WIDE = 120
-"""Columns from which on the networks' text has a place in the table."""
+"""From this many terminal columns on, the table shows the networks' text."""
 _LEAST_NETWORK = 24
-"""Columns that the networks' text has at least."""
+"""Least width of the networks' text."""
 _GAP = 2
-"""Columns between two."""
+"""Width between two columns of the table."""
 _ALWAYS = ("#", "trial", "val %", "balanced val %")
 _FIRST = ("curve", "time", "ep")
 _THEN = ("MMACs", "state", "test %", "balanced test %", "RF", "params")
 """Columns that are left out where there is no room, the first ones first; measured metrics between the two."""
 UNLIMITED = 10_000
-"""Columns of a pipe or a file, where nothing is cut or folded."""
+"""Width for a pipe or a file, where nothing is cut or folded."""
 FORMATS = ("table", "json", "csv", "markdown")
 
 
@@ -114,7 +114,7 @@ def _usual(board: Leaderboard, width: int, *, wide: bool) -> tuple[Table, int]:
 
 
 def _fitting(names: Sequence[str], wanted: Sequence[int], width: int) -> list[int]:
-    """The places of the columns that fit beside one another; measured metrics are left out first, from the last on."""
+    """Indices of the columns that fit into ``width``; measured metrics are left out first, starting with the last."""
     measured = [place for place, name in enumerate(names) if name not in (*_FIRST, *_THEN, *_ALWAYS)]
     first, then = ([names.index(name) for name in some if name in names] for some in (_FIRST, _THEN))
     order = [*first, *reversed(measured), *then]
@@ -125,7 +125,7 @@ def _fitting(names: Sequence[str], wanted: Sequence[int], width: int) -> list[in
 
 
 def _colours(board: Leaderboard) -> list[Text]:
-    """What the colours of the rows mean, each in its own; nothing where all rows are plain."""
+    """A legend of the rows' colours, each text in its colour; empty where no row is coloured."""
     styles = {_style(row): None for row in board.rows}
     known = [(meaning, style) for style, meaning in _MEANINGS.items() if style in styles]
     return [Text(", ").join(Text(meaning, style=style) for meaning, style in known)] if known else []

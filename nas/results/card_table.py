@@ -1,4 +1,4 @@
-"""One trial in full, or two side by side, on a terminal of 80 columns or more."""
+"""Prints a trial in full, or two side by side, on a terminal of at least 80 columns."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def _head(card: Card) -> list[RenderableType]:
 
 
 def _accuracies(card: Card) -> Iterator[str]:
-    """Each that is known: of validation with its standard error, of test with deviation and number of trainings."""
+    """The known accuracies: validation with standard error, test with standard deviation and number of trainings."""
     row, is_balanced = card.row, card.row.measure != ACCURACY
     error = f" ± {100 * standard_error(row.score, card.images):.2f}" if card.images and row.score is not None else ""
     for name, value, kept in (
@@ -133,7 +133,7 @@ def _sizes(sizes: Sizes, card: Card) -> Text:
 
 
 def _latency(card: Card) -> str:
-    """What a study that goes by the latency wants to know of a trial; else nothing."""
+    """The measured latency, in a study that uses it; otherwise empty."""
     if card.latency is None:
         return ""
     threads = f"{card.latency.threads} thread{'s' * (card.latency.threads != 1)}"
@@ -218,7 +218,7 @@ def _layers_beside(left: Card, right: Card, names: Sequence[str]) -> Table:
 
 
 def _layer_cells(card: Card) -> list[list[str]]:
-    """What computes: convolutions, poolings and linear layers, each with the norm and the activation behind it."""
+    """Convolutions, poolings and linear layers, each together with the norm and activation after it."""
     layers = [(one.layer, one.params) for one in merged(tuple(card.report.layers)) if one.layer.kernel or one.macs]
     return [
         [f"{layer.name.removeprefix('stages.')} {_shape(layer.output)}", f"{params:,}", _field(layer.receptive_field)]
@@ -235,7 +235,7 @@ def _plain(*names: str, right: int = 0) -> Table:
 
 
 def _number(value: float | None, unit: str = "") -> str:
-    """A metric as it is; with a ``unit``, which is that of percents, to two places."""
+    """A metric unchanged, or with a ``unit`` (of percentages) rounded to two decimals."""
     if value is None:
         return "-"
     if unit:

@@ -1,4 +1,4 @@
-"""What the user sees while trials are confirmed: a bar a training, or a line an epoch; all on stderr."""
+"""Shows the progress of a confirmation on stderr: one bar per training, or one line per epoch."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from nas.results.notebook import NotebookDisplay
 
 
 class ConfirmView:
-    """Shows how far each training of a confirmation is; use it as a context manager."""
+    """Shows the progress of each training of a confirmation; use it as a context manager."""
 
     def __init__(self, console: Console) -> None:
-        """A bar a training on a terminal and in a notebook; elsewhere a line an epoch."""
+        """Bars on a terminal and in a notebook; otherwise one line per epoch."""
         self._is_live = console.is_terminal or console.is_jupyter
         self._console = console
         self._notebook = NotebookDisplay() if console.is_jupyter else None
@@ -24,7 +24,7 @@ class ConfirmView:
         self._done: dict[tuple[int, int], int] = {}
 
     def __enter__(self) -> Self:
-        """Take the terminal."""
+        """Start the display."""
         self._bars.start()
         if self._notebook:
             self._notebook.start()
@@ -33,13 +33,13 @@ class ConfirmView:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Give the terminal back."""
+        """Stop the display."""
         self._bars.stop()
         if self._notebook:
             self._notebook.stop()
 
     def show(self, trial: int, seed: int, done: int, total: int) -> None:
-        """Bring one training up to date."""
+        """Update the progress of one training."""
         key, name = (trial, seed), f"confirm trial {trial}, seed {seed}"
         if key not in self._tasks:
             self._tasks[key] = self._bars.add_task(name, total=total)

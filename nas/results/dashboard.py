@@ -35,7 +35,7 @@ def check_dashboard() -> None:
 
 
 def attach(study: optuna.Study, rows: Sequence[Row], folder: Path) -> FileSystemArtifactStore:
-    """Keep code and card of each row as artefacts of the study where they are missing; return the store."""
+    """Store code and card of each row as artefacts of the study if missing; return the artefact store."""
     folder.mkdir(parents=True, exist_ok=True)
     store = FileSystemArtifactStore(str(folder))
     known = {meta.filename for meta in get_all_artifact_meta(study)}
@@ -50,14 +50,14 @@ def attach(study: optuna.Study, rows: Sequence[Row], folder: Path) -> FileSystem
 
 
 def serve(study: optuna.Study, store: FileSystemArtifactStore, port: int) -> NoReturn:
-    """Answer on loopback until KeyboardInterrupt, which is raised again; UnusableInputError where the port is taken."""
+    """Serve on loopback until KeyboardInterrupt, which is raised again; UnusableInputError if the port is in use."""
     from optuna_dashboard import run_server
 
     try:
         run_server(storage_of(study), host=HOST, port=port, artifact_store=store)
     except OSError as error:
         raise UnusableInputError(f"cannot listen on {HOST}:{port}: {error.strerror}: give another --port") from None
-    raise KeyboardInterrupt  # the one thing that ends the server, which keeps it to itself
+    raise KeyboardInterrupt  # the server ends only by it, but does not raise it again
 
 
 def _files(found: Card, folder: Path) -> Iterator[Path]:

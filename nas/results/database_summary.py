@@ -1,4 +1,4 @@
-"""The studies of a database in short: the trials that are new or were not finished are read."""
+"""Summaries of a database's studies, updated by reading only new and unfinished trials."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Python users get: a leaderboard and a trial in full that show themselves, in a terminal and in a notebook."""
+"""Leaderboard and trial card for Python users, with text and notebook representations."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Board(Leaderboard):
     """The ranked trials of a study; ``str`` is the table of the command line, a notebook shows HTML."""
 
     def to_dataframe(self) -> pd.DataFrame:
-        """A row a trial, with the columns of the CSV; an accuracy that is not known is NaN.
+        """One row per trial, with the columns of the CSV; an unknown accuracy is NaN.
 
         Raises UnusableInputError where pandas is not installed, which nothing else needs.
         """

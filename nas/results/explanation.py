@@ -1,4 +1,4 @@
-"""Why two trials differ: the edits from one network to the other beside the difference of their accuracies."""
+"""Compares two trials: the edits from one network to the other, and the difference of their accuracies."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _UNKNOWN = "their edits are not known, since a network made by code of your own 
 
 @dataclass(frozen=True, kw_only=True)
 class Explanation:
-    """What leads from one trial to another, and what it did to the accuracy as far as that can be known."""
+    """The edits between two trials' networks, and the change in accuracy as far as it is known."""
 
     edits: tuple[Edit, ...] | None
-    """The fewest; None where one of the networks is no architecture."""
+    """The fewest edits; None where one of the networks is not an architecture."""
     difference: float | None
-    """Validation accuracy of the second less that of the first; None where one is not known."""
+    """Validation accuracy of the second minus that of the first; None where one is unknown."""
     standard_error: float | None
-    """Of the difference; None where the number of images is not known."""
+    """Standard error of the difference; None where the number of images is unknown."""
     images: int
     epochs: tuple[int, int]
 
@@ -73,11 +73,11 @@ class Explanation:
 
 
 def explanation(left: Card, right: Card) -> Explanation:
-    """What leads from ``left`` to ``right``.
+    """Explain the difference between ``left`` and ``right``.
 
     The standard error is that of two independent shares of the images, sqrt(p (1 - p) / n + q (1 - q) / n). Both are
-    over the same images, which makes it smaller where networks err on the same ones; how much trainings with other
-    seeds differ is not in it.
+    measured on the same images, so the true error is smaller where networks fail on the same ones; the variation
+    between seeds is not included.
     """
     a, b, n = left.row.score, right.row.score, left.images
     error = sqrt((a * (1 - a) + b * (1 - b)) / n) if a is not None and b is not None and n else None

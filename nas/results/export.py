@@ -1,4 +1,4 @@
-"""A trial -> files to take away: self-contained source, ONNX, torch.export, safetensors, each with its metrics."""
+"""Exports a trial as self-contained source, ONNX, torch.export or safetensors, each with its metrics."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 def check_target(to: Path, *, force: bool) -> None:
-    """Raise UnusableInputError for an ending that there is not, a missing extra, or a file that would be lost."""
+    """Raise UnusableInputError for an unknown ending, a missing extra, or a file that would be overwritten."""
     written = {to: _format(to), **({beside: _format(beside)} if (beside := _weights_beside(to)) else {})}
     existing = [path for path in written if os.path.exists(path)]  # noqa: PTH110 (no path at all exists neither)
     if "\0" in str(to):
@@ -58,7 +58,7 @@ def of_text(text: str) -> Subject | GivenSubject:
 
 
 def of_champion(champion: Champion, *, untrained: bool) -> Subject | GivenSubject:
-    """A champion with the weights that ship, or without; UnusableInputError where none do and they are wanted."""
+    """A champion with its shipped weights, or untrained; UnusableInputError where none are shipped but wanted."""
     network = parse(champion.architecture)
     if untrained:
         return _subject(network, ASSIGNMENT)
@@ -91,8 +91,8 @@ def of_champion(champion: Champion, *, untrained: bool) -> Subject | GivenSubjec
 def of_trial(study: optuna.Study, row: Row, folder: StudyFolder | None, *, data: str | None) -> Subject | GivenSubject:
     """A trial with the weights that a training in ``folder`` left, or untrained where that is None.
 
-    The data is opened for its classes and what images are standardised by; where it is out of reach, a warning says so.
-    Raises UnusableInputError where no training left weights, or those that are there belong to another training.
+    The data is opened for its classes, mean and std; where it is not available, there is a warning. Raises
+    UnusableInputError where there are no trained weights, or they belong to another training.
     """
     (network,) = networks(study, [row.trial], folder.path if folder else Path())
     weights = None if folder is None else _weights(study, row, folder, network.key)
@@ -131,7 +131,7 @@ def _of_code(  # noqa: PLR0917 - internal
     data: Mapping[str, Any],
     warnings: tuple[str, ...],
 ) -> GivenSubject:
-    """A network that the user's own code makes."""
+    """The export subject for a network of user code."""
     report = card(study, row).report
     tables = {
         "metrics": dict(report.metrics),
@@ -196,7 +196,7 @@ def _format(to: Path) -> Format:
 
 
 def _weights_beside(to: Path) -> Path | None:
-    """The file for the trained weights, where that of the network itself holds none."""
+    """The file for the trained weights, if the exported file itself contains none."""
     suffix = _format(to).weights
     return to.with_suffix(suffix) if suffix else None
 
@@ -239,7 +239,7 @@ def _trained_on(dataset: Dataset, weights: Weights | None) -> np.ndarray:
 
 
 def _training(study: optuna.Study, row: Row, weights: Weights) -> dict[str, Any]:
-    """How the very weights came to be, then the accuracies known of the trial."""
+    """How exactly these weights were trained, then the trial's known accuracies."""
     known = {
         "images": "the whole training set" if weights.confirmed else "the training part, without validation",
         **weights.run(),

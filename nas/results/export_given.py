@@ -1,4 +1,4 @@
-"""A network of the user's own code as files to take away: its weights, its source with them, ONNX, torch.export."""
+"""Exports a network of user code: weights, source with weights, ONNX, torch.export."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ def Net():
 
 @dataclass(frozen=True, kw_only=True)
 class GivenSubject:
-    """A network of the user's own code to export, and what is known of it."""
+    """A network of user code to export, with its metadata."""
 
     given: Given
     input: tuple[int, ...]
     weights: Weights | None
     about: Mapping[str, str]
-    """Everything by name, as JSON but for the origin."""
+    """Metadata by name, as JSON except for the origin."""
     warnings: tuple[str, ...] = ()
 
 
@@ -77,7 +77,7 @@ def write_given(subject: GivenSubject, to: Path) -> dict[Path, str]:
 
 
 def _in_child(subject: GivenSubject, to: Path) -> None:
-    """Have the file written by the child, which alone runs the user's code."""
+    """Make the child process write the file, since only it runs user code."""
     arguments = {
         "given": replace(subject.given, target=subject.given.found()).as_dict(),
         "weights": str(subject.weights.path) if subject.weights else None,

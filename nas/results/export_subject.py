@@ -1,4 +1,4 @@
-"""What an exported file says of its network: metadata by name, or source with a text at its top."""
+"""The description in an exported file: metadata by name, or a docstring at the top of source."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ WIDTH = 100
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """A network to export, and all that is known of it."""
+    """A network to export, with its metadata."""
 
     architecture: Architecture
     weights: Weights | None
     verdicts: tuple[Verdict, ...]
     origin: str = ""
-    """Study and trial; empty for a text of one's own."""
+    """Study and trial; empty for a network given as text."""
     training: Mapping[str, Any]
     """Recipe, epochs, seed, images and accuracies; empty where it was not trained."""
     data: Mapping[str, Any]
     """Name, hash and classes of the data, mean and std of the images trained on (0 to 1 scale); as far as known."""
     warnings: tuple[str, ...] = ()
     fixed: str = ""
-    """What model it was made of, and by which edits; its weights are then written too. Empty for a trial."""
+    """The user model and edits that it was made from; its weights are then written too. Empty for a trial."""
 
     @property
     def metrics(self) -> dict[str, Any]:
@@ -42,7 +42,7 @@ class Subject:
         return metrics(self.architecture, [v.constraint for v in self.verdicts if v.constraint]).as_dict()
 
     def metadata(self) -> dict[str, str]:
-        """Everything by name, as JSON but for the architecture and the origin."""
+        """Metadata by name, as JSON except for the architecture and the origin."""
         tables = {
             "metrics": self.metrics,
             "constraints": [v.as_dict() for v in self.verdicts],
@@ -54,7 +54,7 @@ class Subject:
 
 
 def source(subject: Subject, weights: Path) -> str:
-    """Source of a self-contained ``Net`` that says all of this at its top; ``weights`` is the file beside it."""
+    """Source of a self-contained ``Net`` with the metadata as its docstring; ``weights`` is the file beside it."""
     known = {"MEAN": subject.data.get("mean"), "STD": subject.data.get("std"), "CLASSES": subject.data.get("classes")}
     return codegen.source(
         subject.architecture,
@@ -65,7 +65,7 @@ def source(subject: Subject, weights: Path) -> str:
 
 
 def _fields(architecture: Architecture) -> list[int]:
-    """What a unit sees behind each stage, in pixels of the image."""
+    """Receptive field after each stage, in pixels of the image."""
     counts = range(1, len(architecture.stages) + 1)
     return [receptive_field(replace(architecture, stages=architecture.stages[:n], head="fc"))[0] for n in counts]
 

@@ -1,4 +1,4 @@
-"""How far the candidates of a running search are, and when it gets further, by what was measured so far."""
+"""Progress of a running search's candidates, and forecasts of its next steps from measured speeds."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ if TYPE_CHECKING:
     from nas.search.driver import Driver
 
 _SLACK_SECONDS = 1.5
-"""How much later than it happened a driver may hear of the end of an epoch."""
+"""Delay after which a driver may notice the end of an epoch."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Under:
-    """A candidate under training: the epoch it is in."""
+    """Progress of a candidate that is training."""
 
     trained: float
-    """Epochs, the running one by its batches or else by the time that the last one took."""
+    """Epochs done; the running one counts by its batches, or else by the duration of the last one."""
     until: int
-    """The epoch of its next rung."""
+    """The epoch at its next rung."""
     waited: float
     """Seconds since its epoch began, or since it was given to a worker."""
     batches: tuple[int, int] | None
-    """How many of how many are done; None where that is not known."""
+    """(batches done, batches in all); None where unknown."""
     epoch_seconds: float | None
-    """What an epoch takes: as the last one did, or as the batches of the first one do."""
+    """Seconds per epoch: of the last one, or extrapolated from the batches of the first."""
     images_per_second: float | None
 
     @property
     def to_rung(self) -> float | None:
-        """Seconds until it is at its next rung."""
+        """Seconds until its next rung."""
         return None if self.epoch_seconds is None else max(self.until - self.trained, 0.0) * self.epoch_seconds
 
 
 def under(candidate: Candidate, driver: Driver) -> Under:
-    """How far a candidate that has a worker is."""
+    """The progress of a candidate that has a worker."""
     waited = max(driver.clock() - candidate.epoch_started, 0.0)
     steps, last = read_steps(candidate.folder), candidate.curve[-1] if candidate.curve else None
     if steps is not None and steps.before + steps.since > waited + _SLACK_SECONDS:
@@ -60,7 +60,7 @@ def under(candidate: Candidate, driver: Driver) -> Under:
 
 
 def _speed(steps: StepTimes | None, last: dict[str, float] | None, driver: Driver) -> float | None:
-    """By the batches of the running epoch after its first one; else by the last epoch, its evaluation included."""
+    """Speed from the running epoch's batches after the first; otherwise from the last epoch including evaluation."""
     if steps is not None and steps.since > 0 and driver.recipe is not None:
         return min(driver.recipe.batch_size, len(driver.feed.labels)) * (steps.done - 1) / steps.since
     if last is not None and last["seconds"] and "images" in last:
@@ -70,19 +70,19 @@ def _speed(steps: StepTimes | None, last: dict[str, float] | None, driver: Drive
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
-    """What is measured of all candidates under training, and when the search gets further; None is not known yet."""
+    """Measured speed of all training candidates, and forecasts for the search; None where not known yet."""
 
     epoch_seconds: float | None
     images_per_second: float | None
-    """Of all workers together."""
+    """Total over all workers."""
     to_rung: float | None
-    """Seconds until the first of the candidates is at its rung."""
+    """Seconds until the first candidate reaches its rung."""
     to_end: float | None
-    """Seconds until every trial of the budget has ended, where as many pass each rung as are expected to."""
+    """Seconds until every trial of the budget has ended, if the expected share passes each rung."""
 
 
 def forecast(running: Sequence[Under], driver: Driver, epochs: int) -> Forecast:
-    """What to expect of a search of whose trials ``epochs`` in all are trained."""
+    """The forecast for a search that has trained ``epochs`` in total."""
     seconds = [one.epoch_seconds for one in running if one.epoch_seconds is not None]
     speeds = [one.images_per_second for one in running if one.images_per_second is not None]
     rungs = [one.to_rung for one in running if one.to_rung is not None]
@@ -97,7 +97,7 @@ def forecast(running: Sequence[Under], driver: Driver, epochs: int) -> Forecast:
 
 
 def _epochs_left(running: Sequence[Under], driver: Driver, epochs: int) -> float:
-    """Those of the whole search less the ``epochs`` trained; at least those of the trials that are still to come."""
+    """Expected epochs of the whole search minus ``epochs``; at least those of the trials not started yet."""
     whole = driver.budget.epochs
     of_a_trial = whole if driver.network is not None else mean_epochs(whole, driver.budget.first_rung)
     started = math.fsum(one.trained % 1 for one in running)

@@ -1,4 +1,4 @@
-"""The studies of a journal in short: the lines behind the last one known are read, and followed as Optuna does."""
+"""Summaries of a journal's studies, updated by reading only new lines, interpreted as Optuna does."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ _TAIL = 4096
 
 @dataclass
 class _Journal:
-    """What the lines of a journal up to ``offset`` say."""
+    """The state of a journal after its lines up to ``offset``."""
 
     offset: int = 0
     tail: str = ""
-    """Hash of the last bytes before ``offset``, which tells another journal of the same name."""
+    """Hash of the last bytes before ``offset``, by which a different journal of the same name is recognised."""
     studies: dict[int, tuple[str, dict[str, Any]]] = field(default_factory=dict)
     made: int = 0
-    """How many studies there ever were."""
+    """Number of studies ever created."""
     trials: list[TrialSummary] = field(default_factory=list)
     counts: dict[int, int] = field(default_factory=dict)
     """Study -> how many trials it has."""
 
     def apply(self, line: Mapping[str, Any]) -> None:
-        """Follow one operation as Optuna does: what comes after a trial's end, or of a study not there, is nothing."""
+        """Apply one operation as Optuna does, ignoring those on an ended trial or a missing study."""
         op = line["op_code"]
         if op == Operation.CREATE_STUDY:
             if line["study_name"] not in {name for name, _ in self.studies.values()}:
@@ -111,7 +111,7 @@ def of_journal(path: Path) -> list[StudySummary]:
 
 
 def _operations(text: bytes) -> list[bytes]:
-    """The lines of a journal; the last one is left where it is not whole yet, as Optuna leaves it."""
+    """The lines of a journal, without an incomplete last one, as in Optuna."""
     lines = text.splitlines(keepends=True)
     try:
         whole = not lines or (lines[-1].endswith(b"\n") and bool(json.loads(lines[-1])))

@@ -1,4 +1,4 @@
-"""The file in which what is known of a storage in short is kept; nothing depends on it but the time."""
+"""The cache file of a storage's summary; it only saves time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ VERSION = 4
 
 
 def read(kept: Path) -> Mapping[str, Any]:
-    """A summary as it was kept; empty where there is none of this version, or it was damaged since."""
+    """A cached summary; empty where there is none of this version, or it is damaged."""
     try:
         head, _, text = kept.read_text(encoding="utf-8").partition("\n")
         if head != _head(text):
@@ -27,7 +27,7 @@ def read(kept: Path) -> Mapping[str, Any]:
 
 
 def keep(kept: Path, document: Mapping[str, Any]) -> None:
-    """Write a summary whole or not at all; where nothing can be written the next reading is slow, and that is all."""
+    """Write a summary atomically; write errors are ignored, and only make the next read slow."""
     with suppress(OSError):
         kept.parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps(document, separators=(",", ":"))

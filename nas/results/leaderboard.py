@@ -1,4 +1,4 @@
-"""A study's trials as a ranked table; reads the study alone, without torch."""
+"""A study's trials as a ranked table; reads only the study, and loads no torch."""
 
 from __future__ import annotations
 
@@ -47,17 +47,17 @@ class Leaderboard:
     expected: Expectation | None
     """The best complete trial's expected accuracy on new images; None where the validation images were not counted."""
     costs: tuple[str, ...]
-    """What accuracy is weighed against on the Pareto front, by the names of metrics."""
+    """The metrics that form the Pareto front together with accuracy."""
     measure: str = ACCURACY
-    """The accuracy that candidates are judged by: one of nas.objective_text.MEASURES."""
+    """The accuracy that the study maximises: one of nas.objective_text.MEASURES."""
     measured: tuple[str, ...] = ()
-    """Metrics that rows hold beside those of every study."""
+    """Metrics of the rows that not every study has."""
     images: int = 0
-    """How many each validation accuracy is over; 0 where that is not known."""
+    """Number of images of each validation accuracy; 0 where unknown."""
 
     @property
     def best(self) -> Row:
-        """The best complete trial; UnusableInputError, with what there is instead, where none is complete."""
+        """The best complete trial; UnusableInputError, naming what there is instead, if none is complete."""
         if self.best_complete is None:
             kept = " that keeps the rules" if any(row.broken for row in self.rows) else ""
             held = ", ".join(f"{self.counts[state]:,} {state}" for state in STATES if self.counts[state])
@@ -105,13 +105,13 @@ def leaderboard(
 ) -> Leaderboard:
     """The best ``top`` trials in ``states`` (all where none is given), ranked by ``sort``, accuracies best first.
 
-    ``sort`` None is the validation accuracy that the study judges by.
+    ``sort`` None means the validation accuracy that the study maximises.
 
-    ``where`` holds comparisons such as ``params < 100k`` that each must hold of a row's METRICS; a metric that is not
-    known yet satisfies none. ``is_live`` says whether a launch works on the study: where none does, what has not ended
-    is ``unfinished``; the state ``running`` chooses those too. ``pareto`` keeps those of them that no other dominates
-    in accuracy and ``costs``. Rows say that their study is in ``storage``. Raises UnusableInputError for a sort key, a
-    state or a metric that there is not, and for a study that this tool did not make.
+    ``where`` are comparisons such as ``params < 100k``, all of which a row's METRICS must satisfy; an unknown metric
+    satisfies none. ``is_live`` says whether a launch is running on the study: without one, trials that have not ended
+    are ``unfinished``; the state ``running`` selects these too. ``pareto`` keeps the rows that no other dominates in
+    accuracy and ``costs``. Rows record ``storage`` as their study's. Raises UnusableInputError for an unknown sort key,
+    state or metric, and for a study that this tool did not make.
     """
     if top is not None and top < 0:
         raise UnusableInputError(f"top is out of range: {top}: give how many rows, 0 or more")
@@ -149,7 +149,7 @@ def leaderboard(
 
 
 def _rows(study: Study, storage: str | None, measure: str) -> list[Row]:
-    """Every trial that has a network, in the order of the trials."""
+    """The rows of all trials that have a network, in the order of trials."""
     source = Source(storage, study.study_name) if storage is not None else None
     trials, rows = study.get_trials(deepcopy=False), []
     for trial in trials:
@@ -169,7 +169,7 @@ def _rows(study: Study, storage: str | None, measure: str) -> list[Row]:
 
 
 def _left(row: Row, is_live: bool | None) -> Row:
-    """A row that has not ended is running only while a launch is at work, or where that is not known."""
+    """A row that has not ended is running only while a launch is running, or where that is unknown."""
     return replace(row, state="unfinished") if row.state == "running" and is_live is False else row
 
 
@@ -232,7 +232,7 @@ def _maximised(study: Study) -> frozenset[str]:
 
 
 def costs(study: Study) -> tuple[str, ...]:
-    """What accuracy is weighed against: the study's other objectives, or parameters where it has none."""
+    """The metrics of the Pareto front: the study's other objectives, or parameters where it has none."""
     found = tuple(aim.name for aim in objective_of(study)[1]) or ("params",)
     known = {*METRICS, *Metrics.definitions(), LATENCY}
     if not set(found) <= known and not shared(study).get("metrics"):
@@ -255,8 +255,8 @@ def _order(row: Row, key: str, maximised: Set[str] = frozenset()) -> tuple[bool,
 def front(rows: Iterable[Row], costs: Sequence[str] = ("params",), maximised: Set[str] = frozenset()) -> list[Row]:
     """The Pareto front of accuracy and ``costs``: the rows that no other dominates, the most accurate first.
 
-    The accuracy is that of the study; of the costs those in ``maximised`` are the better the greater. A row of which
-    one of them is not known, or whose accuracy is not a number, is not on it, nor one that breaks a rule.
+    The accuracy is the study's; costs in ``maximised`` are better when greater. A row with an unknown value, an
+    accuracy that is not a number or a broken constraint is not on the front.
     """
     signs = [-1 if cost in maximised else 1 for cost in costs]
     known = ((row, row.score, [row.value(cost) for cost in costs]) for row in rows)

@@ -1,4 +1,4 @@
-"""What the live view of a search shows, by how wide and high the terminal is."""
+"""The content of a search's live view, depending on the terminal's size."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from nas.search.candidate import Candidate
 from nas.search.driver import Driver
 
 WIDE = 100
-"""Columns from which on there is room for the speed of each candidate, and for a chart beside the events."""
+"""From this width on, each candidate's speed and a chart beside the events are shown."""
 WIDEST = 130
-"""Columns from which on there is room for each candidate's curve and network."""
+"""From this width on, each candidate's curve and network are shown."""
 _OTHER_COLUMNS = 108
 """Columns that a candidate's row takes beside its network."""
 _OTHER_LINES = 11
@@ -36,7 +36,7 @@ _CHART_LABEL = 8
 
 
 def screen(driver: Driver, trials: SearchTrials, width: int, height: int) -> RenderableType:
-    """The search as it is: best, forecast, what trains, what happened last."""
+    """The current state of the search: best trial, forecast, running candidates, latest events."""
     running = driver.running
     room = max(1, height - _OTHER_LINES)
     states = [under(candidate, driver) for candidate in running]
@@ -59,7 +59,7 @@ def screen(driver: Driver, trials: SearchTrials, width: int, height: int) -> Ren
 
 
 def kind(driver: Driver) -> str:
-    """What an accuracy is called beside its figure: nothing where it is the plain one."""
+    """The kind of accuracy, to be shown with a value; empty for plain accuracy."""
     return "" if driver.objectives.measure == ACCURACY else " balanced"
 
 
@@ -98,7 +98,7 @@ def best_text(trial: FrozenTrial, driver: Driver) -> str:
 
 
 def trials_text(trials: SearchTrials, driver: Driver) -> str:
-    """How many trials began, which halving mostly ends together at the end of the search, and how many ended."""
+    """How many trials began and ended; halving ends most of them together at the end of the search."""
     return f"{trials.begun} of {driver.budget.trials} trials begun, {trials.ended} ended"
 
 
@@ -116,7 +116,7 @@ def _head(driver: Driver, trials: SearchTrials) -> Text:
 
 
 def _best(trials: SearchTrials, driver: Driver) -> list[Text]:
-    """The best of any state, and the best complete one where that is another."""
+    """The best trial in any state, and the best complete one if that is another trial."""
     best, complete = trials.best, trials.complete
     if best is None:
         return [_line("best      none yet", "dim")]
@@ -165,21 +165,21 @@ def _cells(candidate: Candidate, state: Under, driver: Driver, width: int) -> li
 
 
 def confirming(driver: Driver) -> list[tuple[int, str]]:
-    """The trial that the search is confirming, and how far that is."""
+    """The trial that the search is confirming, with its progress."""
     if driver.finish is None or (job := driver.finish.job) is None:
         return []
     return [(job.trial, f"confirm trial {job.trial}: {job.done} of {job.task.epochs} epochs")]
 
 
 def _waiting(driver: Driver) -> str:
-    """How many candidates wait to be among the better half of their rung."""
+    """How many candidates are paused at each rung."""
     counts = Counter(len(candidate.curve) for candidate in driver.paused.values())
     at = ", ".join(f"{count} at epoch {epoch}" for epoch, count in sorted(counts.items()))
     return f"paused    {at}" if at else ""
 
 
 def _below(driver: Driver, trials: SearchTrials, width: int, lines: int) -> list[RenderableType]:
-    """What happened last, and, where there is room beside it, how the best accuracy grew."""
+    """The latest events and, if there is room, a chart of the best accuracy so far."""
     if lines < 2:
         return []
     now = driver.clock()

@@ -1,4 +1,4 @@
-"""What the user sees while a search runs: a live view on a terminal, a line an event elsewhere; all on stderr."""
+"""Shows the progress of a search on stderr: a live view on a terminal, otherwise one line per event."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ from nas.words import counted
 
 _REFRESH_SECONDS = 0.5
 _REFRESHES = 2
-"""Times a second that a terminal is redrawn, also while the search waits for its first worker."""
+"""Redraws per second on a terminal, also while the search waits for its first worker."""
 _STATUS_SECONDS = 60.0
-"""Elsewhere than on a terminal: how often a line says how far the search is."""
+"""Seconds between progress lines where there is no terminal."""
 _ENDS = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
 _BEGINNINGS = ("proposed", "promoted", "resumed", "started")
-"""The events that the line of a trial does not say."""
+"""Events that are not part of a trial's own line."""
 
 
 class SearchView:
     """Shows a driver at every tick; use it as a context manager."""
 
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
-        """Live on a terminal and in a notebook; elsewhere a line for what happens, and one a minute."""
+        """Live on a terminal and in a notebook; otherwise a line per event, and a progress line per minute."""
         self._console, self._clock = console, clock
         self._live = _live(console)
         self._driver: Driver | None = None
@@ -52,7 +52,7 @@ class SearchView:
         self._trials = SearchTrials()
 
     def __enter__(self) -> Self:
-        """Take the terminal."""
+        """Start the display."""
         if self._live:
             self._live.start()
         self.wait("opening the study and counting its space")
@@ -61,22 +61,22 @@ class SearchView:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Give the terminal back, and say what happened last."""
+        """Stop the display, and print the last messages."""
         if self._live:
             self._live.stop()
         if self._driver:
             self._announce(self._driver)
-            with nullcontext() if error is None else suppress(Exception):  # which may have taken the storage away
+            with nullcontext() if error is None else suppress(Exception):  # the storage may have become unreachable
                 if not self._live:
                     self._say(self._driver)
 
     def wait(self, what: str) -> None:
-        """Say what is done before the driver's first tick, with the time that it takes."""
+        """Show what is being done before the driver's first tick, with the elapsed time."""
         if self._live:
             self._live.update(_Waiting(what, self._clock), refresh=True)
 
     def show(self, driver: Driver) -> None:
-        """Bring what is shown up to date."""
+        """Update the display."""
         if self._driver is None:
             self._driver = driver
             self._said = {t.number: _line(t, driver) for t in driver.earlier}
@@ -95,7 +95,7 @@ class SearchView:
             self._say(driver)
 
     def _announce(self, driver: Driver) -> None:
-        """Say what is said once."""
+        """Print messages that are shown only once."""
         for note in driver.notes[self._noted :]:
             self._print(f"note: {note}")
         self._noted = len(driver.notes)
@@ -104,7 +104,7 @@ class SearchView:
             self._is_pace_said = True
 
     def _say(self, driver: Driver) -> None:
-        """A line for each trial that got further, and once a minute one for the search."""
+        """Print a line for each trial with progress, and once a minute one for the search."""
         for number, line in confirming(driver):
             if self._said.get(-1 - number) != line:
                 self._said[-1 - number] = line
@@ -128,7 +128,7 @@ class SearchView:
         self._console.print(line, highlight=False, soft_wrap=not is_folded, markup=False, emoji=False)
 
     def _look(self, driver: Driver) -> Sequence[FrozenTrial]:
-        """The trials that may have changed; none while the storage is out of reach, which the driver waits for."""
+        """The trials that may have changed; empty while the driver waits for an unreachable storage."""
         try:
             return self._trials.look(driver.store.trials())
         except Exception as error:
@@ -138,14 +138,14 @@ class SearchView:
 
 
 def _live(console: Console) -> Live | NotebookDisplay | None:
-    """A place that is refreshed; None where a line follows another."""
+    """A live display; None where lines are printed instead."""
     if console.is_jupyter:
         return NotebookDisplay()
     return Live(console=console, refresh_per_second=_REFRESHES, transient=True) if console.is_terminal else None
 
 
 class _Waiting:
-    """A line that moves whenever it is drawn: what is waited for, and for how long."""
+    """A spinner line with what is being waited for, and for how long."""
 
     def __init__(self, what: str, clock: Callable[[], float]) -> None:
         self._what, self._clock, self._began = what, clock, clock()
@@ -157,7 +157,7 @@ class _Waiting:
 
 
 def _status(driver: Driver, trials: SearchTrials) -> str:
-    """How far a search is, in a line."""
+    """The progress of a search, in one line."""
     states = [under(candidate, driver) for candidate in driver.running]
     best = "no epoch yet" if trials.best is None else f"best {best_text(trials.best, driver)}"
     expected = forecast_text(forecast(states, driver, trials.epochs), driver)
@@ -165,7 +165,7 @@ def _status(driver: Driver, trials: SearchTrials) -> str:
 
 
 def _line(trial: FrozenTrial, driver: Driver) -> str:
-    """How far a trial is; empty before its first epoch."""
+    """The progress of a trial, in one line; empty before its first epoch."""
     parts = []
     if trial.intermediate_values:
         epoch = max(trial.intermediate_values)
@@ -178,7 +178,7 @@ def _line(trial: FrozenTrial, driver: Driver) -> str:
 
 
 def pace_line(pace: Pace, machine: str) -> str:
-    """How long an epoch takes, and what the time left allows."""
+    """A line with the time of an epoch, and what the remaining time allows."""
     took = seconds_text(pace.epoch_seconds)
     line = f"an epoch takes about {took} here with {counted(pace.workers, 'worker')} ({machine})"
     if math.isinf(pace.seconds):

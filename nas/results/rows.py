@@ -15,7 +15,7 @@ from nas.search.study import CONFIRMED, CURVE, MEASURED, REASON, TARGET, accurac
 from nas.space.attributes import ARCHITECTURE, BROKEN, FINISHED, ORIGIN, SEED
 
 State = Literal["complete", "pruned", "running", "unfinished", "failed"]
-"""``unfinished`` has not ended, and no launch works on its study: the next one continues it."""
+"""``unfinished``: not ended, and no launch is running on the study; the next one resumes it."""
 STATES: tuple[State, ...] = get_args(State)
 _NAMES: Mapping[int, State] = {
     TrialState.COMPLETE: "complete",
@@ -27,7 +27,7 @@ _NAMES: Mapping[int, State] = {
 
 
 class Source(NamedTuple):
-    """Where a trial is: what a later command needs beside its number."""
+    """The location of a trial, which later commands need in addition to its number."""
 
     storage: str
     study: str
@@ -47,43 +47,43 @@ class Row:
     receptive_field: int | None
     epochs: int
     seconds: float | None
-    """None for a network that is no trial of a study here."""
+    """None for a network that is not a trial of a study here."""
     meets_target: bool | None
-    """None where no target can be there, as for such a network."""
+    """None where there cannot be a target, as for such a network."""
     architecture: str | None
     """None for a given network that cannot be written as one."""
     origin: str | None = None
-    """Where a network is from that the user gave; None for what the search proposed."""
+    """The source of a network given by the user; None for the search's proposals."""
     seed: int | None = None
-    """Of a given network's training; None is that of the study."""
+    """Seed of a given network's training; None means the study's."""
     broken: tuple[str, ...] = ()
-    """The rules that a given network breaks: it meets no target, and is the best of no study."""
+    """The constraints that a given network breaks; it then meets no target, and is never a study's best."""
     test_std: float | None = None
     test_seeds: int | None = None
-    """How many trainings the test accuracy is the mean of."""
+    """Number of trainings whose mean is the test accuracy."""
     pareto: bool = False
     """Whether no other row shown is as good in accuracy and in every cost of the study, and better in one."""
     reason: str = ""
     val_balanced_accuracy: float | None = None
     test_balanced_accuracy: float | None = None
     finished: int | None = None
-    """Epochs of the confirmation that trained its network to the end, on all images, in place of the search."""
+    """Epochs of the confirmation that trained its network to the end on all images, instead of the search."""
     won: bool = False
-    """Whether the search looked for confirmed networks over the target, and this is one."""
+    """Whether the search ended at confirmed networks over the target and this is one of them."""
     curve: tuple[float | None, ...] = ()
-    """Validation accuracies, an epoch each; None where it is no number."""
+    """Validation accuracy per epoch; None where it is not a finite number."""
     scores: tuple[float | None, ...] = field(default=(), repr=False)
     """The same by the study's measure."""
     measure: str = ACCURACY
-    """The accuracy that its study judges by: one of nas.objective_text.MEASURES."""
+    """The accuracy that its study maximises: one of nas.objective_text.MEASURES."""
     measured: Mapping[str, float] = field(default_factory=dict)
-    """Metrics that are no column of every study, by name: a user's own, and other objectives."""
+    """Metrics by name that not every study has: the user's, and other objectives."""
     source: Source | None = field(default=None, repr=False, compare=False)
     """None where the study was read without knowing its storage."""
 
     @property
     def network(self) -> str:
-        """Its architecture, and where the user's own code made it, that; what a table shows."""
+        """Its architecture and, for user code, its source, as tables show it."""
         own = f"({self.origin})" if self.seed is not None else None
         return " ".join(part for part in (self.architecture, own) if part)
 
@@ -94,7 +94,7 @@ class Row:
 
     @property
     def score(self) -> float | None:
-        """The validation accuracy that its study judges by."""
+        """The validation accuracy that its study maximises."""
         value: float | None = getattr(self, MEASURES[self.measure])
         return value
 
@@ -110,14 +110,14 @@ class Row:
 
 _APART = {"curve", "scores", "measure", "measured", "source"}
 COLUMNS = tuple(name for name in Row.__dataclass_fields__ if name not in _APART)
-"""What is one text or number of a row."""
+"""Fields of a row that are a single text or number."""
 SORT_KEYS = tuple(name for name in COLUMNS if name != "rank")
 METRICS = tuple(name for name in SORT_KEYS if name not in {"state", "architecture", "origin", "broken", "reason"})
-"""What rows can be chosen by with a comparison."""
+"""Fields by which rows can be filtered with a comparison."""
 
 
 def row_of(trial: Seen, study_attrs: Mapping[str, Any], source: Source | None = None, measure: str = ACCURACY) -> Row:
-    """The row of a trial that has a network, in a study that judges by ``measure``; its rank is not known yet.
+    """The row of a trial that has a network, in a study that maximises ``measure``; its rank is not known yet.
 
     Raises one of ``MALFORMED`` where the trial holds something else than this tool writes.
     """
@@ -168,7 +168,7 @@ def row_of(trial: Seen, study_attrs: Mapping[str, Any], source: Source | None = 
 
 
 def _known(attrs: Mapping[str, Any], name: str) -> int | None:
-    """A metric, which may be unknown of a network that the user gave, and of no other."""
+    """A metric; only a network given by the user may have unknown ones."""
     return _count(attrs[name]) if SEED in attrs else int(attrs[name])
 
 
@@ -185,5 +185,5 @@ def _mean(values: Sequence[Any]) -> float | None:
 
 
 def _number(value: Any) -> float | None:
-    """A number that is known: what diverged to NaN or infinity is none."""
+    """A finite number; None for NaN, infinity or anything else."""
     return None if value is None or not isfinite(number := float(value)) else number

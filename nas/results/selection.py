@@ -1,4 +1,4 @@
-"""Which trial the user means: by its number, as ``best``, by its network's text, or by a known network's name."""
+"""Finds a trial by its number, ``best``, its network's text, or a known network's name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nas.search.best_trials import best_trials
 
 
 class NoSuchTrialError(UnusableInputError):
-    """The study holds no such trial."""
+    """The study has no such trial."""
 
 
 def find(study: Study, trial: str | int, *, is_live: bool | None = None) -> Row:

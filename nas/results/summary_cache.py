@@ -1,7 +1,7 @@
-"""A study in short, kept beside it and brought up to date by what is new, so that a leaderboard need not read it all.
+"""A cached summary of a study, updated incrementally, so that a leaderboard need not read the whole study.
 
-Of a journal the lines behind the last one known are read, of a database the trials that are new or were not finished.
-Nothing of this is needed: a summary that is missing, or of another study, is made again from the study itself.
+For a journal, only new lines are read; for a database, only new and unfinished trials. A summary that is missing, or is
+of another study, is made again from the study itself.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from nas.search.study import choose
 
 
 def read_summary(place: str, name: str | None) -> StudySummary:
-    """The study ``name`` (the newest where None) in short; its summary is kept for the next time.
+    """The summary of the study ``name`` (None: the newest); it is cached for the next time.
 
     Raises UnusableInputError as ``open_storage`` and ``choose`` do.
     """
@@ -27,7 +27,7 @@ def read_summary(place: str, name: str | None) -> StudySummary:
 
 
 def read_summaries(place: str) -> list[StudySummary]:
-    """All studies of a storage in short, the oldest first; UnusableInputError as ``open_storage`` raises it."""
+    """Summaries of all studies of a storage, oldest first; UnusableInputError as from ``open_storage``."""
     if is_database(place):
         with database_summary.opened(place) as storage:
             return [database_summary.of_study(storage, place, name) for name in database_summary.names(storage)]

@@ -1,4 +1,4 @@
-"""The report on a network that its text alone decides: what a trace of the built one finds, by arithmetic; no torch."""
+"""Computes the report on a network from its text, without building or tracing it; loads no torch."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _ONE_OPERATION = tuple(name for name, entry in norm_act.TABLE.items() if not ent
 def report_of(
     architecture: Architecture, constraints: Sequence[Constraint], own: Mapping[str, Any], target: str
 ) -> Report | None:
-    """The report of ``constraints.check`` on the built network, ``own`` being the metrics that were measured before.
+    """The report that ``constraints.check`` gives for the built network; ``own`` are metrics that were measured before.
 
-    None where it has units whose operations are not written out here, and where a constraint fails, whose fixes are
-    found by trying them: then the network has to be built.
+    None where the network has to be built: it has units that this module does not support, or a constraint fails, whose
+    fixes must be tried out.
     """
     if not all(_is_plain(block) for stage in architecture.stages for block in stage):
         return None

@@ -1,4 +1,4 @@
-"""Everything that is known of one trial: its network traced, its sizes, its learning curve, what it was judged by."""
+"""A trial in full: its network's report, sizes, learning curve and decisions."""
 
 from __future__ import annotations
 
@@ -84,19 +84,19 @@ class Card:
     tuned: Mapping[str, Any] = field(default_factory=dict)
     """Option of the recipe -> the value that was proposed for this trial."""
     why: tuple[str, ...] = ()
-    """By what it was promoted or pruned, a sentence a decision."""
+    """Why it was promoted or pruned, one sentence per decision."""
     images: int = 0
-    """How many each validation accuracy is over; 0 where that is not known."""
+    """Number of images of each validation accuracy; 0 where unknown."""
     latency: Latency | None = None
-    """How long it takes on this machine; None in a study that does not go by that."""
+    """Its latency on this machine; None in a study that does not use latency."""
     champion: str = ""
-    """The name of a champion, which is a trial of no study here; empty for a trial."""
+    """The name of a champion; empty for a trial."""
     label: str = ""
-    """What a network is called that is no trial of a study and no champion; empty for these."""
+    """The name of a network that is neither a trial nor a champion; empty for these."""
 
     @property
     def name(self) -> str:
-        """What it is called beside another."""
+        """Its name in a comparison."""
         return self.champion or self.label or f"trial {self.row.trial}"
 
     def as_dict(self) -> dict[str, Any]:
@@ -120,7 +120,7 @@ class Card:
 
 
 def card(study: optuna.Study, row: Row) -> Card:
-    """What a row's network is, judged by the study's own constraints; it is built only where its text is not enough."""
+    """The card of a row, with the study's constraints; the network is built only where its text is not enough."""
     from nas.training.tuning import values
 
     trial = next(t for t in study.get_trials(deepcopy=False) if t.number == row.trial)
@@ -149,7 +149,7 @@ def card(study: optuna.Study, row: Row) -> Card:
 
 @dataclass(frozen=True, kw_only=True)
 class Described:
-    """What is known of an architecture's network without a training."""
+    """What can be computed about an architecture without training it."""
 
     report: Report
     sizes: Sizes
@@ -162,7 +162,7 @@ def described(
     target: str,
     measured: Mapping[str, float] = MappingProxyType({}),
 ) -> Described:
-    """Judge a network, by arithmetic where its text is enough, else by a trace; its report calls it ``target``.
+    """Check a network, by arithmetic where its text is enough, otherwise by tracing; its report names it ``target``.
 
     ``measured`` are metrics that were measured of it before, by name.
     """
@@ -203,7 +203,7 @@ def _built(
 
 
 def _of_code(study: optuna.Study, row: Row, trial: FrozenTrial, rules: Sequence[Constraint]) -> Card:
-    """The card of the user's own network: its report is as it was when it was trained, and no code of theirs runs."""
+    """The card of a network of user code, with the report stored when it was trained; the code is not run."""
     try:
         shown = trial.user_attrs[GIVEN]["shown"]
         report = Report.from_dict(shown["report"], rules)

@@ -1,4 +1,4 @@
-"""One trial while it trains: how far it is, and its curve; without its network built."""
+"""A trial while it trains: its progress and curve, without building its network."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def as_line(row: Row, study: Described) -> str:
 
 
 def as_lines(row: Row, study: Described, width: int) -> RenderableType:
-    """The same with its network and its curve, for a terminal of so many columns."""
+    """The same with its network and curve, for a terminal of ``width`` columns."""
     bars = chart(row.scores, width=width - _CHART_LABEL)
     drawn = [Text(line, no_wrap=True, overflow="crop") for line in bars] or [Text("no epoch yet", style="dim")]
     hint = Text("shown until it has ended, then in full; Ctrl-C ends this", style="dim")

@@ -1,4 +1,4 @@
-"""A trial and a study in short: what a leaderboard reads."""
+"""Summaries of a trial and a study, as a leaderboard reads them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from nas.space.attributes import ARCHITECTURE, BROKEN, FINISHED, ORIGIN, SEED
 
 _KEPT = (ARCHITECTURE, ORIGIN, SEED, BROKEN, "params", "macs", "receptive_field", REASON, MEASURED, FINISHED, CURVE)
 _OF_EPOCH = ("val_accuracy", "seconds")
-"""What is kept of each epoch of a curve."""
+"""Fields kept of each epoch of a curve."""
 _OF_LAST = "val_balanced_accuracy"
-"""What is kept of the last epoch alone; None in a curve of an earlier release."""
+"""Fields kept only of the last epoch; None in a curve of an earlier release."""
 
 
 @dataclass(kw_only=True, slots=True)
