@@ -9,6 +9,7 @@ import socket
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
+from http.client import HTTPException
 from io import StringIO
 from pathlib import Path, PurePosixPath
 from ssl import SSLCertVerificationError
@@ -70,7 +71,7 @@ def download(cache: Path) -> Path:
         with FileLock(cache / f"{ARCHIVE}.lock"), _time_limit(), redirect_stderr(StringIO()):
             download_url(CIFAR10.url, cache / "download", ARCHIVE, CIFAR10.tgz_md5)
             os.replace(cache / "download" / ARCHIVE, cache / ARCHIVE)  # noqa: PTH105 - atomic
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, HTTPException) as error:
         raise UnusableInputError(
             f"CIFAR-10 could not be downloaded: {_why(error)}: {CIFAR10.url}: "
             f"put {ARCHIVE} into ./data, or give its place by $NAS_DATA or --data"
@@ -78,7 +79,7 @@ def download(cache: Path) -> Path:
     return cache / ARCHIVE
 
 
-def _why(error: OSError | RuntimeError) -> str:
+def _why(error: OSError | RuntimeError | HTTPException) -> str:
     """Why a download failed, without the words of the library that did it."""
     cause = getattr(error, "reason", error)  # urllib's own error holds the one of the network
     if isinstance(error, HTTPError):
@@ -91,6 +92,10 @@ def _why(error: OSError | RuntimeError) -> str:
         return f"its server's certificate was refused ({cause.verify_message})"
     if isinstance(cause, RuntimeError):
         return "what came is not the archive, by its published sum"
+    if isinstance(cause, HTTPException):
+        return f"what answers is no web server, or a proxy's address is wrong ({cause})"
+    if (place := getattr(cause, "filename", None)) is not None:
+        return f"{cause.strerror}: {place}"
     return (getattr(cause, "strerror", None) or str(cause) or type(cause).__name__).splitlines()[0]
 
 
