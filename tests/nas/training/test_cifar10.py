@@ -170,7 +170,15 @@ def test_where_no_server_is_that_is_said_in_plain_words(
     assert str(caught.value).startswith(f"CIFAR-10 could not be downloaded: {why}: {address}: put ")
 
 
-def test_what_answers_is_no_web_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (b"SSH-2.0-x\r\n", r"what answers is no web server, .* \(SSH-2\.0-x.*"),
+        (b"", "the connection was closed before all had come"),
+        ("the connection was closed before all had come",),
+    ],
+)
+def test_an_answer_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes, why: str) -> None:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with socket.create_server(("127.0.0.1", 0)) as other:
         monkeypatch.setattr("torchvision.datasets.CIFAR10.url", f"http://127.0.0.1:{other.getsockname()[1]}/a.tar.gz")
@@ -178,11 +186,11 @@ def test_what_answers_is_no_web_server(tmp_path: Path, monkeypatch: pytest.Monke
         def greet() -> None:
             with other.accept()[0] as connection:
                 connection.recv(4096)
-                connection.sendall(b"SSH-2.0-x\r\n")
+                connection.sendall(answer)
 
         greeting = threading.Thread(target=greet)
         greeting.start()
-        with pytest.raises(UnusableInputError, match=r"what answers is no web server, .* \(SSH-2\.0-x.*: http"):
+        with pytest.raises(UnusableInputError, match=f"{why}: http"):
             cifar10.download(tmp_path)
         greeting.join()
 
