@@ -122,7 +122,7 @@ def _check_encoding(file: Path, data: bytes) -> None:
     try:
         data.decode(encoding)
     except LookupError:
-        return  # of text to text, say, which the parser reports too
+        return  # for example a codec from text to text, which the parser reports too
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         what = f"byte 0x{data[error.start]:02x} is no {encoding.removesuffix('-sig').upper()}"
