@@ -1,4 +1,4 @@
-"""Check a model in this process: trace it, judge its metrics, try changes that would fix what fails."""
+"""Check a model in this process: trace it, judge its metrics, try changes that fix failing constraints."""
 
 from __future__ import annotations
 
