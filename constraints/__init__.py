@@ -1,4 +1,4 @@
-"""Check any PyTorch model against hard rules: ``from constraints import check``.
+"""Check any PyTorch model against constraints: ``from constraints import check``.
 
 The names load on first use, so that importing the package, its rules or its report needs no torch.
 """
@@ -63,9 +63,9 @@ _HOMES = {
     "register_operator": "operators",
     "trace": "tracer",
 }
-"""Name -> the module that it loads from; no module of the package has the name of one of them."""
+"""Name -> the module that defines it; no module of the package has one of these names."""
 
-if not TYPE_CHECKING:  # a type checker shall know these names and no others
+if not TYPE_CHECKING:  # so that a type checker accepts these names only
 
     def __getattr__(name: str) -> Any:
         if name not in _HOMES:

@@ -1,6 +1,6 @@
-"""Whole stages for a network that is too short for those that are asked: rows of convolutions, some of them dilated.
+"""Add whole stages to a network that has too few for its constraints: sequences of convolutions, some dilated.
 
-A dilated convolution ends a stage and keeps the size of the map, so that whatever follows still fits.
+A dilated convolution ends a stage and keeps the size of the map, so that the layers after it still fit.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _KINDS: Sequence[Kind] = ("", "separable", "depthwise")
 def added_stages(
     model: nn.Module, sites: Sequence[Site], traced: Trace, rules: Sequence[Constraint]
 ) -> Iterator[Change]:
-    """Changes that put convolutions at one place, after which, by arithmetic, all of ``rules`` on stages hold.
+    """Changes that insert convolutions at one place, after which, by arithmetic, all ``rules`` on stages hold.
 
-    After the layer of the main path at which the fewest are needed, the last of several; where none is a module, on the
-    model's input. Stages that end with a stride get what they are short of within them. First plain convolutions, then
-    those of fewer weights.
+    They go after the layer of the main path where the fewest are needed (of several such layers, the last), or to the
+    model's input if no layer is a module. Missing convolutions of stages that end with a stride go into these stages.
+    Plain convolutions come first, then kinds with fewer weights.
     """
     rules = [c for c in rules if c.metric in STRUCTURE]
     fills, path = _filled_stages(sites, traced.path, least_convs(rules))
@@ -40,14 +40,14 @@ def added_stages(
     known = [i for i, p in enumerate(path) if p.name and _is_map(model, layers.get(p.name), p.name)]
     plans = [(plan, i) for i in known[: -_MOST_PLACES - 1 : -1] if (plan := _plan(path, i + 1, rules))]
     if plans:
-        plan, at = min(plans, key=lambda found: len(found[0]))  # the first, which is the last on the path
+        plan, at = min(plans, key=lambda found: len(found[0]))  # the first minimum, which is the last on the path
         yield from ((*fills, *after) for after in _after(model, layers[path[at].name], plan))
     if len(traced.input) in _CHANNELS_AND_AXES and (plan := _plan(traced.path, 0, rules)):
         yield from _on_the_image(model, traced.input, plan)
 
 
 def _filled_stages(sites: Sequence[Site], path: Sequence[Place], least: int) -> tuple[Change, list[Place]]:
-    """Convolutions for the stages that end with a stride and are short of them, and the path that there is then."""
+    """Edits that add missing convolutions to stages that end with a stride, and the main path after them."""
     by_name, edits, made = {site.name: site for site in sites}, list[Edit](), list[Place]()
     by_stride = split(path)
     stages = list(zip(by_stride.places, by_stride.convs_per_stage, strict=True))
@@ -73,7 +73,7 @@ def _on_the_image(model: nn.Module, image: Sequence[int], plan: Sequence[int]) -
 
 
 def _is_map(model: nn.Module, layer: Layer | None, name: str) -> bool:
-    """Whether a layer is a module whose result is one map."""
+    """Whether a layer is a module whose result is a single map."""
     return layer is not None and name in parts(model).modules and len(layer.output) in _CHANNELS_AND_AXES
 
 
@@ -83,9 +83,9 @@ def _place(module: nn.Module) -> dict[str, Any]:
 
 
 def _plan(path: Sequence[Place], at: int, rules: Sequence[Constraint]) -> tuple[int, ...]:
-    """The dilations of the fewest convolutions that, put in before place ``at``, make the rules hold; else empty.
+    """The dilations of the fewest convolutions whose insertion before place ``at`` makes the rules hold; else empty.
 
-    Some end a stage: what is before the first is added to the open stage, what is after the last to the following one.
+    Some of them end a stage: those up to the first end extend the open stage, those after the last end the next one.
     """
     least = least_convs(rules)
     shapes = {

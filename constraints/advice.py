@@ -1,4 +1,4 @@
-"""What to change for a failing constraint, in words: where no change was tried that fixes it."""
+"""General advice on a failing constraint, in words, for when no tried change fixes it."""
 
 from __future__ import annotations
 
@@ -51,11 +51,11 @@ _ADVICE: Mapping[str, tuple[str, str]] = {
     "global_context": ("add a squeeze-and-excitation gate", "take gates and attention over the whole map out"),
     "classes": ("give the last layer more outputs", "give the last layer fewer outputs"),
 }
-"""Metric -> what raises it and what lowers it, used where no change that was tried fixes it."""
+"""Metric -> (what raises it, what lowers it), used where no tried change fixes it."""
 
 
 def advice(verdict: Verdict, tried: int, reason: str = "") -> tuple[str, ...]:
-    """What to change, in words, and what limits what is tried; nothing for a metric of the user's own or for ``!=``."""
+    """What to change, in words, and the limits of the search; empty for a user-defined metric or ``!=``."""
     general, by = _ADVICE.get(SAME.get(verdict.name, verdict.name)), need(verdict)
     beginning = _FRUITLESS.format(tried) if tried else _UNTRIED
     why = f" ({reason})" if reason else ""

@@ -1,9 +1,9 @@
-"""Judge an albumentations pipeline against the assignment's rule 6, in the names of versions 1 and 2.
+"""Judge an albumentations pipeline against the assignment's rule 6, with the argument names of versions 1 and 2.
 
 The rule: a horizontal flip; a shift-scale-rotate; one coarse dropout of 16 x 16 pixels filled with the data
-set's mean and leaving masks alone. Other transforms are allowed and probabilities are free, but what can
-never run (p = 0) is not there. Pure: nothing here imports albumentations, so a pipeline may also be given as
-its ``to_dict()``.
+set's mean and leaving masks alone. Other transforms and any probabilities are allowed, but a transform that
+never runs (p = 0) does not count. Pure: nothing here imports albumentations, so a pipeline can also be given
+as its ``to_dict()``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ CIFAR10_MEAN = (0.4914, 0.4822, 0.4465)
 """Mean of CIFAR-10's training images per channel, in the scale 0 to 1."""
 
 NAME = "augmentation"
-"""Of its verdict."""
+"""Name of the rule's verdict."""
 _RULE = "horizontal flip, shift-scale-rotate, one 16x16 coarse dropout filled with the mean"
 _HOLES, _SIDE = 1, 16
 
@@ -28,12 +28,12 @@ _HOLES, _SIDE = 1, 16
 def judge_augmentation(
     transform: Any, mean: Sequence[float] = CIFAR10_MEAN, *, image: tuple[int, ...] = (32, 32)
 ) -> Verdict:
-    """Whether a pipeline keeps rule 6, each breach with its remedy in ``fix``.
+    """Judge whether a pipeline satisfies rule 6; each violation has its remedy in ``fix``.
 
-    ``transform`` is a built transform (nested as you like) or its ``to_dict()``; ``mean`` is the data set's,
-    per channel in 0 to 1. Images enter with pixels of 0 to 255; a fill has to be the mean in the scale that they have
-    where it is applied (behind a normalisation another one), to within one grey level. ``image`` is the height and
-    width to which holes given as fractions refer.
+    ``transform`` is a transform instance (compositions included) or its ``to_dict()``; ``mean`` is the data set's,
+    per channel in 0 to 1. Images enter with pixels of 0 to 255; a fill must equal the mean, to within one grey
+    level, in the scale that images have at that transform (a normalisation before it changes the scale). ``image`` is
+    the height and width to which holes given as fractions refer.
     """
     steps = tuple(transforms(transform))
     breaches = [*_flip(steps), *_affine(steps), *_dropout(steps, tuple(mean), image), *_order(steps)]
@@ -61,22 +61,22 @@ def _affine(steps: tuple[Transform, ...]) -> Iterator[_Breach]:
 
 
 def _idle(step: Transform) -> tuple[str, ...]:
-    """What a shift-scale-rotate leaves out."""
+    """Which of shift, scale and rotate the transform does not do."""
     s = step.settings
     shift = [s.get(k) for k in ("translate_percent", "translate_px", "shift_limit_x", "shift_limit_y", "shift_limit")]
     moves = {
         "shift": any(_spread(v, 0) for v in shift),
-        # a scale limit is written around 0 and kept around 1
+        # a scale limit is given around 0 but stored around 1
         "scale": _spread(s.get("scale"), 1) or (_spread(s.get("scale_limit"), 0) and _spread(s.get("scale_limit"), 1)),
         "rotate": _spread(s.get("rotate"), 0) or _spread(s.get("rotate_limit"), 0),
     }
     if step.kinds[0] == "ShiftScaleRotate" and any(moves.values()):
-        return ()  # the transform that the rule names, with limits of the user's choice
+        return ()  # the rule names this transform; any limits are allowed
     return tuple(name for name, there in moves.items() if not there)
 
 
 def _spread(value: Any, neutral: float) -> bool:
-    """Whether a range (a number, a pair, one for each axis) reaches beyond the value that changes nothing."""
+    """Whether a range (a number, a pair, or one for each axis) contains more than the value that changes nothing."""
     if isinstance(value, Mapping):
         return any(_spread(v, neutral) for v in value.values())
     if isinstance(value, Sequence):
@@ -85,7 +85,7 @@ def _spread(value: Any, neutral: float) -> bool:
 
 
 def _order(steps: tuple[Transform, ...]) -> Iterator[_Breach]:
-    """What comes after the end of the pipeline, where images are tensors already."""
+    """Violations: transforms after ToTensorV2, where images are already tensors."""
     names = [step.kinds[0] for step in steps]
     last = names.index("ToTensorV2") if "ToTensorV2" in names else len(names)
     for name in names[last + 1 :]:
@@ -107,7 +107,7 @@ def _dropout(steps: tuple[Transform, ...], mean: tuple[float, ...], image: tuple
 
 
 def _holes(step: Transform, scale: Scale, mean: tuple[float, ...], image: tuple[int, ...]) -> Iterator[_Breach]:
-    """What a coarse dropout does otherwise than the rule says."""
+    """Violations of the rule by a coarse dropout."""
     s = step.settings
     if step.ignored or (step.written and step.written.refused):
         yield (
@@ -128,7 +128,7 @@ def _holes(step: Transform, scale: Scale, mean: tuple[float, ...], image: tuple[
 
 
 def _of_version_1(step: Transform, scale: Scale, mean: tuple[float, ...], image: tuple[int, ...]) -> str:
-    """What a call in the names of version 1 says, and what runs instead."""
+    """What a call with the argument names of version 1 means, and what runs instead."""
     s, written = step.settings, step.written
     runs = (
         f"it cuts {_text(s['num_holes_range'])} holes of {_text(s['hole_height_range'])} by "
@@ -141,14 +141,14 @@ def _of_version_1(step: Transform, scale: Scale, mean: tuple[float, ...], image:
     is_fill_alone = [b for b in breaches if b.startswith("its fill")] == breaches and _is_mean_somewhere(old, mean)
     does = "holds" if not breaches or is_fill_alone else f"does not hold ({'; '.join(breaches)})"
     link = "nor" if does != "holds" else "not"
-    ending = f"which refuses the call: {written.refused}" if written.refused else (
+    ending = f"which rejects the call: {written.refused}" if written.refused else (
         f"which ignores {', '.join(step.ignored)}: {runs}")  # fmt: skip
     aside = f"; under both {breaches[0]}" if breaches and is_fill_alone else ""
     return f"CoarseDropout {does} under albumentations 1, {link} under the installed {written.version}, {ending}{aside}"
 
 
 def _is_mean_somewhere(step: Transform, mean: tuple[float, ...]) -> bool:
-    """Whether a fill is the mean in one scale, if not in the one that images have there."""
+    """Whether a fill is the mean in some scale, even if not in the one that images have there."""
     whole = replace(pixels(len(mean)), factor=(1.0,) * len(mean))
     return any(_is_mean(step.settings["fill_value"], scale, mean) for scale in (whole, pixels(len(mean))))
 
@@ -165,14 +165,14 @@ def _fill(s: Mapping[str, Any], scale: Scale, mean: tuple[float, ...]) -> Iterat
 
 
 def _rounded(values: Sequence[float]) -> float | tuple[float, ...]:
-    """Values to be written into a call: whole numbers of 0 to 255, else four digits; one where all are equal."""
+    """Values as written into a call: integers for a scale of 0 to 255, else four digits; one value if all are equal."""
     found = tuple(round(v) if max(values) > 2 else round(v, 4) + 0.0 for v in values)
     whole = tuple(int(v) if v == int(v) else v for v in found)
     return whole[0] if len(set(whole)) == 1 else whole
 
 
 def _is_mean(fill: Any, scale: Scale, mean: tuple[float, ...]) -> bool:
-    """Whether ``fill`` is the mean as images have it there, per channel or one number for all."""
+    """Whether ``fill`` equals the mean in the scale of the images there, per channel or as one number for all."""
     if hasattr(fill, "tolist"):
         fill = fill.tolist()
     wanted, grey = scale.of(mean), tuple(abs(f) * GREY_LEVEL for f in scale.factor)
@@ -184,7 +184,7 @@ def _is_mean(fill: Any, scale: Scale, mean: tuple[float, ...]) -> bool:
 
 
 def _range(s: Mapping[str, Any], old: str, new: str, whole: tuple[int, int]) -> tuple[Any, Any]:
-    """Lower and upper bound of a setting in pixels (or holes), from either version's names."""
+    """Lower and upper bound of a setting in pixels (or holes), by the argument names of either version."""
     if _old(s):
         most = s[f"max_{old}"]
         least = s.get(f"min_{old}")
@@ -192,7 +192,7 @@ def _range(s: Mapping[str, Any], old: str, new: str, whole: tuple[int, int]) -> 
         is_share = [isinstance(low, float), isinstance(high, float)]
     else:
         low, high = _pair(s[new])
-        # The installed version goes by the upper end of the height, for both sides; 16.0 is 16 pixels to it.
+        # The installed version decides by the upper end of the height, for both sides; it reads 16.0 as 16 pixels.
         is_share = [new != "num_holes_range" and _pair(s["hole_height_range"])[1] < 1] * 2
     return tuple(int(b * w) if part else int(b) for b, w, part in zip((low, high), whole, is_share, strict=True))  # type: ignore[return-value]
 

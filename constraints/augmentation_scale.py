@@ -1,4 +1,4 @@
-"""Pixels and sizes of images behind each transform of a pipeline."""
+"""The pixel scale and the image size after each transform of a pipeline."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import Any
 from constraints.augmentation_steps import Transform
 
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-"""What a normalisation subtracts and divides by where nothing is said."""
+"""Default mean and standard deviation of a normalisation."""
 GREY_LEVEL = 1 / 255
-"""One of 256 levels, in the scale 0 to 1."""
+"""One of 256 grey levels, in the scale 0 to 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
-    """What became of a pixel of 0 to 1 on its way through a pipeline: ``factor * pixel + shift``, per channel."""
+    """The map from a pixel in 0 to 1 to its value at a point of a pipeline: ``factor * pixel + shift``, per channel."""
 
     factor: tuple[float, ...]
     shift: tuple[float, ...]
     words: str
     unknown: str = ""
-    """Why it is not known."""
+    """Why the scale is unknown; empty if it is known."""
 
     def of(self, pixel: Sequence[float]) -> tuple[float, ...]:
-        """What a pixel has become."""
+        """The value of a pixel in this scale."""
         return tuple(f * p + s for f, p, s in zip(self.factor, pixel, self.shift, strict=True))
 
 
@@ -35,7 +35,7 @@ def pixels(channels: int) -> Scale:
 
 
 def rescaled(scale: Scale, step: Transform) -> Scale:
-    """The scale of images behind a transform."""
+    """The scale of images after a transform."""
     kind, s = step.kinds[0], step.settings
     if kind not in {"Normalize", "ToFloat", "FromFloat"}:
         return scale
@@ -54,7 +54,7 @@ def rescaled(scale: Scale, step: Transform) -> Scale:
 
 
 def _mapped(scale: Scale, factors: Sequence[float], shifts: Sequence[float], words: str) -> Scale:
-    """The scale after ``factor * pixel + shift``, each for every channel or one for all."""
+    """The scale after a further ``factor * pixel + shift``, with one value per channel or one for all."""
     n = len(scale.factor)
     factors, shifts = (list(v) * n if len(v) == 1 else list(v) for v in (factors, shifts))
     if len(factors) != n or len(shifts) != n:
@@ -72,7 +72,7 @@ def _list(value: Any) -> Sequence[float]:
 
 
 def resized(size: tuple[int, ...], step: Transform) -> tuple[int, ...]:
-    """Height and width of images behind a transform, where it says them."""
+    """Height and width of images after a transform, if it sets them."""
     s = step.settings
     if step.kinds[0] == "PadIfNeeded":
         least = (s.get("min_height") or 0, s.get("min_width") or 0)

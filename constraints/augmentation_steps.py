@@ -1,6 +1,6 @@
-"""The transforms of an albumentations pipeline that can run, in order, in the names of versions 1 and 2.
+"""The transforms of an albumentations pipeline that can run, in order, with the argument names of versions 1 and 2.
 
-Pure: nothing here imports albumentations, so that a pipeline may also be given as its ``to_dict()``.
+Pure: nothing here imports albumentations, so that a pipeline can also be given as its ``to_dict()``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _OLD_ORDER = (
     *("max_holes", "max_height", "max_width", "min_holes", "min_height", "min_width"),
     *("fill_value", "mask_fill_value", "always_apply", "p"),
 )
-"""The arguments of version 1's coarse dropout in their order."""
+"""The arguments of version 1's coarse dropout, in order."""
 _OLD_NAMES = frozenset(_OLD_ORDER) - {"always_apply", "p"}
 _OLD_DEFAULTS = {"max_holes": 8, "max_height": 8, "max_width": 8, "fill_value": 0, "mask_fill_value": None}
 _NEW_DEFAULTS = {
@@ -27,14 +27,14 @@ _NEW_DEFAULTS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Written:
-    """A constructor's call as it was written, which a transform carries as ``WRITTEN``."""
+    """A recorded call of a constructor, stored in the transform's attribute ``WRITTEN``."""
 
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
     version: str
-    """The installed albumentations."""
+    """The installed version of albumentations."""
     refused: str = ""
-    """Why the constructor of that version raised; the transform then has its defaults."""
+    """Why the installed version's constructor raised; the transform then has the defaults."""
 
     def as_version_1(self) -> Mapping[str, Any]:
         """The settings that version 1 would read from the call."""
@@ -42,25 +42,25 @@ class Written:
 
 
 WRITTEN = "_constraints_written"
-"""The attribute of a transform that holds how it was written."""
+"""The attribute of a transform that contains the recorded call."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Transform:
-    """One transform that can run: its class names (itself first) and its settings."""
+    """One transform that can run: the names of its class (first) and base classes, and its settings."""
 
     kinds: tuple[str, ...]
     settings: Mapping[str, Any]
     is_certain: bool = False
     """Whether it runs on every image."""
     ignored: tuple[str, ...] = ()
-    """Arguments that the constructor did not know and dropped with a warning."""
+    """Arguments that the constructor did not know and ignored with a warning."""
     written: Written | None = None
-    """How its constructor was called, where that was recorded."""
+    """The recorded call of its constructor, if there is one."""
 
 
 def is_pipeline(thing: Any) -> bool:
-    """Whether this is an albumentations transform, a list of them, or the ``to_dict()`` of one."""
+    """Whether this is an albumentations transform, a list of transforms, or the ``to_dict()`` of one."""
     if isinstance(thing, Mapping):
         return "__class_fullname__" in (thing["transform"] if isinstance(thing.get("transform"), Mapping) else thing)
     if isinstance(thing, Sequence) and not isinstance(thing, str):
@@ -72,7 +72,7 @@ _CHOOSES = ("OneOf", "SomeOf", "RandomOrder", "OneOrOther", "SelectiveChannelTra
 
 
 def transforms(node: Any, *, is_certain: bool = True) -> Iterator[Transform]:
-    """The transforms of a pipeline that can run, compositions opened, in order."""
+    """The transforms of a pipeline that can run, in order; compositions are replaced by their members."""
     if isinstance(node, Mapping):
         yield from _from_dict(node.get("transform", node), is_certain=is_certain)
     elif isinstance(node, Sequence):
@@ -111,7 +111,7 @@ def _from_dict(node: Mapping[str, Any], *, is_certain: bool) -> Iterator[Transfo
 
 
 def _with_defaults(kind: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What a coarse dropout leaves unsaid is its version's default; the names tell the version."""
+    """The settings of a coarse dropout with its version's defaults; the argument names show the version."""
     if kind != "CoarseDropout":
         return settings
     old = _OLD_NAMES & set(settings) and not set(_NEW_DEFAULTS) & set(settings)

@@ -1,4 +1,4 @@
-"""Convolutions that a forward pass calls as functions, seen while it runs: what each call was given."""
+"""Record the convolutions that a forward pass calls as functions, with their arguments."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from constraints.forward_edits import CONVOLUTIONS, PARAMETERS, is_of_a_layer
 
 @dataclass(frozen=True, kw_only=True)
 class CalledConv:
-    """A call of ``F.conv2d``, or of its kin of 1 or 3 axes, with what it was given as a layer's attributes."""
+    """A call of ``F.conv1d``, ``F.conv2d`` or ``F.conv3d``, its arguments named like a layer's attributes."""
 
     function: str
     """Its name."""
     number: int
-    """Its place among such calls that the user's code makes, from 0."""
+    """Its number among such calls in the user's code, from 0."""
     weight: torch.Tensor
     bias: torch.Tensor | None
     stride: tuple[int, ...]
@@ -33,27 +33,27 @@ class CalledConv:
 
     @property
     def kernel_size(self) -> tuple[int, ...]:
-        """Of each axis."""
+        """Kernel size of each axis."""
         return tuple(self.weight.shape[2:])
 
     @property
     def in_channels(self) -> int:
-        """Of the map that it reads."""
+        """Channels of its input."""
         return self.weight.shape[1] * self.groups
 
     @property
     def out_channels(self) -> int:
-        """Of the map that it makes."""
+        """Channels of its output."""
         return self.weight.shape[0]
 
 
 Calls = Sequence[CalledConv | None]
-"""The convolutions of a forward pass in order; None for one that a layer of torch's makes."""
+"""The convolutions of a forward pass in order; None for one called by a layer of torch's."""
 
 
 @contextmanager
 def watched(model: nn.Module) -> Iterator[list[CalledConv | None]]:
-    """While entered, the list holds the convolutions of the model's latest forward pass."""
+    """While entered, the list contains the convolutions of the model's latest forward pass."""
     found: list[CalledConv | None] = []
     before = vars(model).get("forward")
     model.forward = partial(_watching, found, model.forward)
@@ -80,7 +80,7 @@ class _Watch(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        """Note a convolution, and call it."""
+        """Record a convolution, and call it."""
         given, name = dict(kwargs or {}), getattr(func, "__name__", "")
         if name in CONVOLUTIONS:
             number = sum(call is not None for call in self.found)
@@ -104,6 +104,6 @@ def _call(name: str, number: int, args: Sequence[Any], kwargs: Mapping[str, Any]
 
 
 def _sizes(value: Any, axes: int) -> tuple[int, ...]:
-    """A number of each axis, of one for all of them or one for each."""
+    """One number per axis, from one for all axes or one for each."""
     sizes = [value] if isinstance(value, int) else list(value)
     return tuple(map(int, sizes * axes if len(sizes) == 1 else sizes))

@@ -1,4 +1,4 @@
-"""Changes that may move a metric the way a failing constraint needs, the smallest first; arithmetic says how far."""
+"""Propose changes that move a metric in the direction a failing constraint needs, the smallest first."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ SAME = {
     "peak_activation_bytes_int8": "peak_activation_bytes",
     "ram_bytes": "peak_activation_bytes",
 }
-"""Metric -> the one whose changes move it too."""
+"""Metric -> another metric whose changes move it too."""
 _BYTES = {"weight_bytes": 4, "weight_bytes_float16": 2}
-"""By how much a parameter more raises the metric, where that is not 1."""
+"""Metric -> its increase per added parameter, where that is not 1."""
 
 
 def need(verdict: Verdict) -> float:
-    """By how much the metric of a failing verdict has to change; 0 where it is not known."""
+    """The change that the metric of a failing verdict needs; 0 if unknown."""
     if verdict.ok or verdict.value is None or verdict.constraint is None:
         return 0
     return verdict.constraint.change(verdict.value)
@@ -51,9 +51,9 @@ def need(verdict: Verdict) -> float:
 def changes(
     model: nn.Module, traced: Trace, verdict: Verdict, rules: Sequence[Constraint], calls: Calls = ()
 ) -> Iterator[Change]:
-    """Changes for one failing verdict; ``rules`` are all constraints that are asked.
+    """Changes for one failing verdict; ``rules`` are all constraints.
 
-    ``calls`` are the convolutions of the traced forward pass, of which those that it calls as functions change too.
+    ``calls`` are the convolutions of the traced forward pass; those called as functions may be changed too.
     """
     by = need(verdict)
     if not by or verdict.name == "classes":
@@ -135,7 +135,7 @@ class _Offered:
         return found
 
     def _several(self, found: Sequence[Edit]) -> Iterator[Change]:
-        """As many of the edits at once as the metric, which each moves by 1, needs."""
+        """As many of the edits together as the metric needs, since each moves it by 1."""
         number = max(1, round(self.need))
         return (tuple(found[i : i + number]) for i in range(len(found) - number + 1))
 
@@ -155,7 +155,7 @@ class _Offered:
 
 
 def widened(sites: Sequence[Site], dilation: int, growth: float) -> Iterator[Change]:
-    """A dilation in so few layers that the receptive field of a chain widens by ``growth``; then in so few others."""
+    """A dilation in just enough layers to widen the receptive field of a chain by ``growth``; then in other layers."""
     gains = [(min(_gains(site, dilation)), site, edit) for site in sites for edit in conv_edits.dilate(site, dilation)]
     left = sorted((g for g in gains if g[0] > 0), key=lambda g: -g[0])
     while left:
@@ -170,14 +170,14 @@ def widened(sites: Sequence[Site], dilation: int, growth: float) -> Iterator[Cha
 
 
 def _gains(site: Site, dilation: int) -> list[float]:
-    """By how many input pixels a dilation widens the field, per axis."""
+    """The input pixels by which a dilation widens the field, per axis."""
     conv = site.conv
     axes = zip(site.jump, conv.kernel_size, conv.dilation, strict=True)
     return [j * (k - 1) * max(0, dilation - d) for j, k, d in axes]
 
 
 def separate_several(sites: Iterable[Site], need: float) -> Iterator[Change]:
-    """Depthwise and 1x1 in place of plain convolutions, those that save most first, until ``need`` are saved."""
+    """Replace plain convolutions by depthwise and 1x1 ones, those that save most first, until ``need`` is saved."""
     chosen: list[Edit] = []
     for edit in sorted((e for site in sites for e in conv_edits.separate(site)), key=lambda e: -e.size):
         if edit.size > 0 and sum(e.size for e in chosen) < need:
@@ -192,12 +192,12 @@ def _separable(site: Site) -> Iterator[Edit]:
 
 
 def _middle_first(sites: Sequence[Site]) -> list[Site]:
-    """Layers on features before those on the image, whose few channels give a depthwise kernel little to do."""
+    """Inner layers first, then those on the image, whose few channels make a depthwise kernel of little use."""
     return sorted(sites, key=lambda site: (site.conv.in_channels < _COLOURS, site.conv.weight.numel()))
 
 
 def _all_at_once(found: Sequence[Change]) -> Iterator[Change]:
-    """All the changes in one, alike edits side by side."""
+    """All the changes combined, similar edits next to each other."""
     if len(found) > 1:
         yield tuple(sorted(chain.from_iterable(found), key=lambda edit: edit.text, reverse=True))
 

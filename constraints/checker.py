@@ -1,4 +1,4 @@
-"""Check a model in this process: trace it, judge its metrics, try changes that would fix what fails."""
+"""Check a model in this process: trace it, judge its metrics, try changes that fix failing constraints."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from constraints.as_written import as_written
 from constraints.errors import ConstraintError, UnusableInputError
 from constraints.faults import failed, is_ours
 from constraints.fix_search import Fixes
+from constraints.fix_trials import Judged
 from constraints.fixes import suggest
 from constraints.inputs import Sizes, specs
 from constraints.last_pool import last_pool
@@ -50,12 +51,13 @@ def check(
     ``input_size`` is one shape or one for each input; ``input_data`` is real data with its batch axis: a tensor, a
     dict, or a tuple of arguments, the last of which may be a dict of keyword arguments. ``require`` are expressions
     such as ``"params < 200k"``, or constraints (default: the assignment's set); ``metrics`` are metrics of your own
-    (see ``constraints.metric``); ``classes`` adds the rule that the model gives so many outputs; ``verify`` confirms
-    the receptive field by gradients; ``threads`` is what a latency is measured with; ``fixes`` tries changes on a copy
-    of the model for each rule that fails, which costs up to 128 further traces and at most ``fixes_timeout`` seconds.
+    (see ``constraints.metric``); ``classes`` adds the rule that the model has this number of outputs; ``verify``
+    confirms the receptive field by gradients; ``threads`` is the number of threads for measuring a latency; ``fixes``
+    tries changes on a copy of the model for each rule that fails, which costs up to 128 further traces and at most
+    ``fixes_timeout`` seconds.
 
-    What the model's own code raises is in ``failed`` of the report, in which no metric but the parameters is known
-    and which is not ``ok``. Raises UnusableInputError for a model, input or expression that cannot be used, and
+    An exception from the model's own code is in ``failed`` of the report; then only the parameter metrics are known
+    and the report is not ``ok``. Raises UnusableInputError for a model, input or expression that cannot be used, and
     ModelFailedError for a metric of your own that fails.
     """
     seconds = fixes_timeout if fixes else 0.0
@@ -69,7 +71,7 @@ def check(
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """What is asked about a model, as ``check`` takes it."""
+    """The arguments of ``check``, except the model."""
 
     input_size: Sizes
     input_data: Any = None
@@ -79,38 +81,46 @@ class Question:
     verify: bool = False
     threads: int = 1
     fixes_seconds: float = 10.0
-    """For the search for fixes; 0 is none."""
+    """Time limit of the search for fixes; 0 means no search."""
     target: str = ""
 
 
 def examined(model: nn.Module, question: Question) -> Iterator[Report]:
-    """The report with its verdicts as soon as they are known, then again whenever something is added to it.
+    """The report as soon as its verdicts are known, then again whenever something is added to it.
 
-    First what the probe confirms, then one fix after the other. What was compiled is examined as it is written.
+    First the result of the probe is added, then one fix after another. Compiled modules are examined uncompiled.
     """
-    with as_written(_module(model)) as written:
-        yield from _examined(written, question)
-
-
-def _examined(model: nn.Module, question: Question) -> Iterator[Report]:
+    given = _module(model)
     require = ASSIGNMENT if question.require is None else question.require
     constraints = parse_all(require, [*LATENCIES, *(m.name for m in question.metrics)])
     timed = {rule.metric for rule in constraints} & {*LATENCIES} - {m.name for m in question.metrics}
 
-    def judged(candidate: nn.Module) -> tuple[Trace, tuple[Verdict, ...]]:
+    def measured(candidate: nn.Module) -> tuple[Trace, Timing]:
         traced = trace(candidate, question.input_size, input_data=question.input_data)
-        times = timing(candidate, timed, question.input_size, question.input_data, threads=question.threads)
+        return traced, timing(candidate, timed, question.input_size, question.input_data, threads=question.threads)
+
+    def judged(candidate: nn.Module) -> tuple[Trace, tuple[Verdict, ...]]:
+        traced, times = measured(candidate)
         return traced, _verdicts(candidate, traced, constraints, question, times)
 
     try:
-        traced, verdicts = judged(model)
+        traced, times = measured(given)  # a latency is that of the compiled model
     except ConstraintError:
         raise
     except Exception as error:
         if is_ours(error):
             raise
-        yield _failed(model, question, constraints, error)
+        with as_written(parts(given)) as found:
+            yield _failed(found.model, question, constraints, error)
         return
+    with as_written(parts(given)) as found:
+        verdicts = _verdicts(found.model, traced, constraints, question, times)
+        yield from _reported(found.model, question, traced, verdicts, judged)
+
+
+def _reported(
+    model: nn.Module, question: Question, traced: Trace, verdicts: tuple[Verdict, ...], judged: Judged
+) -> Iterator[Report]:
     report = _report(model, question, traced, verdicts)
     yield report
     if question.verify:
@@ -122,7 +132,7 @@ def _examined(model: nn.Module, question: Question) -> Iterator[Report]:
 
 
 def _shaped_copy(model: nn.Module, question: Question) -> nn.Module:
-    """The model, or where its parameters have no shapes yet, a copy that has them."""
+    """The model, or a copy with initialised parameters if the model has lazy ones."""
     if not parts(model).is_lazy:
         return model
     return shaped(copied(model), question.input_size, question.input_data)
@@ -154,12 +164,12 @@ def _report(model: nn.Module, question: Question, traced: Trace, verdicts: tuple
 
 
 def _times(verdicts: Iterable[Verdict]) -> dict[str, Any]:
-    """The latencies that were judged."""
+    """The latencies among the judged metrics."""
     return {verdict.name: verdict.value for verdict in verdicts if verdict.name in LATENCIES}
 
 
 def _failed(model: nn.Module, question: Question, constraints: tuple[Constraint, ...], error: Exception) -> Report:
-    """The report on a model whose forward pass raised: its parameters, and why nothing else is known."""
+    """The report on a model whose forward pass raised: its parameters, and the reason why nothing else is known."""
     found = failed("forward", error)
     reason = str(found)
     parameters = [p for p in model.parameters() if not is_lazy(p)]
@@ -185,7 +195,7 @@ def _failed(model: nn.Module, question: Question, constraints: tuple[Constraint,
 
 
 def definition(thing: Any) -> tuple[str, int] | None:
-    """The file and line at which a class or function is written, where Python knows."""
+    """The file and line where a class or function is defined, if Python knows them."""
     try:
         return inspect.getsourcefile(thing) or "", inspect.getsourcelines(thing)[1]
     except (OSError, TypeError):
@@ -225,7 +235,7 @@ def _split(traced: Trace, constraints: Iterable[Constraint]) -> Split | None:
 
 
 def _with_ends(verdict: Verdict, stages: Split, layers: tuple[Layer, ...], rules: tuple[Constraint, ...]) -> Verdict:
-    """The verdict on stages with their spans, where it fails or dilated convolutions stand in for strides."""
+    """The verdict on stages, with their spans if it fails or if dilated convolutions end stages."""
     if verdict.name not in STRUCTURE or (verdict.ok and not stages.stand_ins):
         return verdict
     why = f"{verdict.why}; convolutions of the stages: {stages.words(rules)}"
@@ -243,7 +253,7 @@ def _with_ends(verdict: Verdict, stages: Split, layers: tuple[Layer, ...], rules
 
 
 def _with_pool(verdict: Verdict, traced: Trace) -> Verdict:
-    """A failing verdict with what the last pool does: its field, which does not count, or what it leaves out."""
+    """A failing verdict with a note on the last pool: its field, which does not count, or what it leaves out."""
     why, pool = verdict.why, last_pool(traced.layers)
     if verdict.ok or verdict.value is None:
         return verdict
@@ -262,7 +272,7 @@ def _with_way(verdict: Verdict, threads: int) -> Verdict:
 
 
 def _classes(traced: Trace, expected: int) -> Verdict:
-    """Whether one sample gives one row of so many logits."""
+    """Judge whether one sample gives one row of ``expected`` logits."""
     constraint = Constraint(metric="classes", op="==", limit=expected)
     outputs, shape = math.prod(traced.output), "x".join(map(str, traced.output)) or "a single number"
     why = f"the model gives {outputs:,} values for one sample ({shape}), {expected:,} are expected"

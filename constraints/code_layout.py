@@ -1,4 +1,4 @@
-"""Expressions that are put into a user's source, over several lines where they are too long for one."""
+"""Format expressions for insertion into a user's source, over several lines where they are too long for one."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import re
 from dataclasses import dataclass
 
 WIDTH = 100
-"""Characters of a line beyond which an expression is broken."""
+"""Length of a line beyond which an expression is broken."""
 _INDENT = re.compile(r"[ \t]*")
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where an expression is in a source: what is before and behind it on its lines, and how the file is laid out.
+    """Where an expression is in a source: the text before and after it on its lines, and the file's layout.
 
-    ``before`` and ``behind`` end at the line's ends; ``unit`` is one step of the indentation.
+    ``before`` and ``behind`` reach to the ends of the line; ``unit`` is one level of indentation.
     """
 
     before: str
@@ -32,7 +32,7 @@ class Place:
 
 
 def place_in(source: str, start: int, stop: int) -> Place:
-    """The place of the characters from ``start`` up to ``stop`` of a source, whose line ends may be of any kind."""
+    """The place of the characters from ``start`` up to ``stop`` of a source, with line ends of any kind."""
     first = max(source.rfind("\n", 0, start), source.rfind("\r", 0, start)) + 1
     last = min((i for i in (source.find("\r", stop), source.find("\n", stop)) if i >= 0), default=len(source))
     end = _LINE_END.search(source)
@@ -43,9 +43,9 @@ def place_in(source: str, start: int, stop: int) -> Place:
 
 
 def laid_out(text: str, place: Place) -> str:
-    """An expression with the arguments of its calls on lines of their own, where its line would be too long.
+    """An expression, with each argument of its calls on its own line where the line would be too long.
 
-    What has several lines already, as a call that the user laid out, stays as it is but for its indentation.
+    Text of several lines, such as a call that the user formatted, keeps its line breaks; only its indentation changes.
     """
     if not _lines(text) and _fits(place.before + text + place.behind):
         return text
@@ -57,7 +57,7 @@ def _fits(line: str) -> bool:
 
 
 def _broken(text: str, indent: str, place: Place) -> str:
-    """The expression over several lines; empty for one that is no call and no choice between two."""
+    """The expression over several lines; empty if it is neither a call nor a conditional expression."""
     bare = text[1:-1] if is_bracketed(text) else text
     node = _parsed(bare)
     inner, back = place.end + indent + place.unit, place.end + indent
@@ -67,7 +67,7 @@ def _broken(text: str, indent: str, place: Place) -> str:
         return f"({inner}{first}{inner}if {condition}{inner}else {other}{back})"
     if isinstance(node, ast.Call) and not node.keywords and len(node.args) > 1:
         given = [_segment(bare, argument) for argument in node.args]
-        if _lines(bare) != sum(map(_lines, given)):  # lines of the user's between them, with comments
+        if _lines(bare) != sum(map(_lines, given)):  # the user's own lines between them, with comments
             return ""
         parts = [_within(part, indent + place.unit, place) for part in given]
         return f"{_segment(bare, node.func)}({''.join(f'{inner}{part},' for part in parts)}{back})"
@@ -75,14 +75,14 @@ def _broken(text: str, indent: str, place: Place) -> str:
 
 
 def _within(text: str, indent: str, place: Place) -> str:
-    """A part that begins a line of its own."""
+    """A part that starts on its own line."""
     if not _lines(text) and _fits(f"{indent}{text},"):
         return text
     return _broken(text, indent, place) or _moved(text, indent.removeprefix(place.indent))
 
 
 def _moved(text: str, indent: str) -> str:
-    """Further lines deeper by ``indent``, but for those of strings."""
+    """The text with its further lines indented by ``indent``, except inside strings."""
     node = _parsed(text)
     strings = [n for n in ast.walk(node) if isinstance(n, (ast.Constant, ast.JoinedStr))] if node else []
     is_movable = node is not None and all(n.lineno == n.end_lineno for n in strings)
@@ -90,14 +90,14 @@ def _moved(text: str, indent: str) -> str:
 
 
 def _lines(text: str) -> int:
-    """How many line ends there are."""
+    """The number of line ends."""
     return len(_LINE_END.findall(text))
 
 
 def is_bracketed(text: str) -> bool:
-    """Whether one pair of round brackets is around the whole of an expression."""
+    """Whether one pair of parentheses encloses a whole expression."""
     try:
-        ast.parse(f"[{text[1:-1]}\n]")  # in ``(a), (b)`` the first and the last are no pair
+        ast.parse(f"[{text[1:-1]}\n]")  # fails for ``(a), (b)``, whose first and last bracket are no pair
     except SyntaxError:
         return False
     return text.startswith("(") and text.endswith(")")
@@ -111,5 +111,5 @@ def _parsed(text: str) -> ast.expr | None:
 
 
 def _segment(text: str, node: ast.expr) -> str:
-    """The source of a part of what ``_parsed`` read, with the brackets around it."""
+    """The source of a node from ``_parsed``, with the parentheses around it."""
     return ast.get_source_segment(f"({text}\n)", node) or ast.unparse(node)

@@ -1,4 +1,4 @@
-"""Python's search for cycles of garbage, at rest where there are none."""
+"""Pause Python's garbage collector where there are no reference cycles."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def without_collection() -> Iterator[None]:
-    """Let the collector rest in short work that makes many objects and no cycles: it would find nothing."""
+    """Pause the collector during short work that makes many objects and no cycles, where it would find nothing."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

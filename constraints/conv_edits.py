@@ -1,4 +1,4 @@
-"""Changes of a model's convolutions: their arguments, and others in their place; a trace says what helps."""
+"""Edits of a model's convolutions: other arguments, or other layers in their place; a trace shows which help."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ from constraints.source_edits import Written
 
 _SIZES = ("in_channels", "out_channels", "kernel_size")
 ADJUSTED = frozenset({"stride", "padding", "dilation"})
-"""Arguments on which no weight depends."""
+"""Arguments that no weight's shape depends on."""
 _FOLLOWS = "_reversed_padding_repeated_twice"
 _REGISTRIES = ("_parameters", "_buffers", "_modules")
 
 
 def dilate(site: Site, dilation: int) -> Iterator[Edit]:
-    """A larger dilation, the size of the result kept, where every tap still meets the map."""
+    """A larger dilation with the same output size, where every tap of the kernel still reaches the map."""
     conv = site.conv
     sizes = tuple(max(d, dilation) if k > 1 else d for d, k in zip(conv.dilation, conv.kernel_size, strict=True))
     if sizes == conv.dilation or not site.reaches(sizes):
         return
     padding = _same_size(conv, conv.kernel_size, sizes)
     if isinstance(conv, CONVS) and site.plain is None and not any(conv.padding):
-        padding = conv.padding  # its class pads in a way of its own
+        padding = conv.padding  # its class pads in its own way
     if padding is not None:
         yield _edit(site, f"dilation {_short(sizes)}", dilation - 1, dilation=sizes, padding=padding)
 
 
 def undilate(site: Site) -> Iterator[Edit]:
-    """No dilation, the size of the result kept."""
+    """No dilation, with the same output size."""
     conv, ones = site.conv, (1,) * len(site.conv.dilation)
     if max(conv.dilation) > 1 and (padding := _same_size(conv, conv.kernel_size, ones)) is not None:
         yield _edit(site, "dilation 1", max(conv.dilation), dilation=ones, padding=padding)
 
 
 def enlarge(site: Site, growth: float) -> Iterator[Edit]:
-    """A larger kernel, the least step that widens the receptive field by ``growth`` pixels on every axis."""
+    """The smallest larger kernel that widens the receptive field by ``growth`` pixels on every axis."""
     conv = site.plain
     if conv is None or not site.spatial:
         return
@@ -74,7 +74,7 @@ def restride(site: Site, stride: int) -> Iterator[Edit]:
 
 
 def separate(site: Site) -> Iterator[Edit]:
-    """A depthwise convolution and a 1x1 in place of a plain one."""
+    """A depthwise and a 1x1 convolution in place of a plain one."""
     conv = site.plain
     if conv is None or not site.spatial or conv.groups > 1 or conv.in_channels == 1:
         return
@@ -116,7 +116,7 @@ def follow_pointwise(site: Site) -> Iterator[Edit]:
 
 
 def group(site: Site) -> Iterator[Edit]:
-    """Twice and four times the groups."""
+    """Two and four times the number of groups."""
     conv = site.plain
     for groups in (2 * conv.groups, 4 * conv.groups) if conv is not None else ():
         assert conv is not None
@@ -126,7 +126,7 @@ def group(site: Site) -> Iterator[Edit]:
 
 
 def _edit(site: Site, change: str, size: float, **arguments: Any) -> Edit:
-    """Other arguments of a convolution, all of which are named."""
+    """An edit that changes arguments of a convolution."""
     if arguments.get("padding", site.conv.padding) != site.conv.padding:
         change += f" and padding {_short(arguments['padding'])}"
     else:
@@ -151,27 +151,27 @@ def _edit(site: Site, change: str, size: float, **arguments: Any) -> Edit:
 
 
 def needed(written: Written, name: str) -> str:
-    """The expression of an argument; raises UnusableInputError where the call leaves it out."""
+    """The source of an argument; raises UnusableInputError where the call leaves it out."""
     if (given := written(name)) is None:
-        raise UnusableInputError(f"the call that makes the layer does not give {name}")
+        raise UnusableInputError(f"the call that makes the layer leaves {name} out")
     return given
 
 
 def written_call(conv: ConvNd, nn_: str, written: Written, *sizes: str, **options: str | None) -> str:
-    """The call that makes a convolution like ``conv``, of the expressions of the call that makes that."""
+    """The source of a call that makes a convolution like ``conv``, with arguments from the original call."""
     given = [*sizes, *(f"{name}={text}" for name, text in options.items() if text is not None)]
-    module = nn_ if type(conv) in CONVS else ""  # else a class of the file's own
+    module = nn_ if type(conv) in CONVS else ""  # else a class defined in the file
     return f"{module}{type(conv).__name__}({', '.join(given)}{written_place(written)})"
 
 
 def written_place(written: Written) -> str:
-    """The arguments that a call gives for device and dtype, with the comma before them."""
+    """The source of a call's device and dtype arguments, with a leading comma."""
     given = {name: written(name) for name in ("device", "dtype")}
     return "".join(f", {name}={text}" for name, text in given.items() if text is not None)
 
 
 def _like(conv: ConvNd, **changes: Any) -> ConvNd:
-    """A convolution that differs from ``conv`` by ``changes`` alone, with its weights where they fit."""
+    """A convolution that differs from ``conv`` by ``changes`` only, with its weights where their shapes match."""
     if set(changes) <= ADJUSTED:
         return _adjusted(conv, **changes)
     names = ("in_channels", "out_channels", "kernel_size", "groups", *ADJUSTED, "padding_mode")
@@ -183,10 +183,10 @@ def _like(conv: ConvNd, **changes: Any) -> ConvNd:
 
 
 def _adjusted(conv: ConvNd, **changes: Any) -> ConvNd:
-    """The same convolution, of whatever class, with other strides, paddings or dilations; it shares the weights."""
+    """The same convolution, of any class, with other strides, paddings or dilations; it shares the weights."""
     kind = next(k for k in CONVS if isinstance(conv, k))
     kept = {name: getattr(conv, name) for name in ("kernel_size", *ADJUSTED, "padding_mode")}
-    small = kind(1, 1, **(kept | changes))  # whose constructor works out what follows from them
+    small = kind(1, 1, **(kept | changes))  # its constructor computes the attributes that depend on them
     made = copy.copy(conv)
     vars(made).update({name: dict(registry) for name, registry in vars(conv).items() if name in _REGISTRIES})
     vars(made).update({name: value for name, value in vars(small).items() if name in {*ADJUSTED, _FOLLOWS}})
@@ -206,7 +206,7 @@ def place_of(layer: nn.Module) -> dict[str, Any]:
 def _same_size(
     conv: ConvNd | CalledConv, kernel: tuple[int, ...], dilation: tuple[int, ...]
 ) -> str | tuple[int, ...] | None:
-    """The padding that keeps the size of the result; None where it would be half a pixel or negative."""
+    """The padding that keeps the output size; None where it would be half a pixel or negative."""
     if isinstance(conv.padding, str):
         return conv.padding if conv.padding == "same" else None
     extents = zip(conv.padding, kernel, dilation, conv.kernel_size, conv.dilation, strict=True)

@@ -1,4 +1,4 @@
-"""Edits as Python code that makes them in a model: the layers that they put in, written out."""
+"""Edits as Python code that applies them to a model, with the source of the layers that they insert."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from constraints.sites import CONVS
 _INDENT = "    "
 _OF_THE_PLACE = ("device", "dtype")
 _SIZES = ("kernel_size", "stride", "padding", "dilation")
-"""Arguments of which one number is that of all axes."""
+"""Arguments for which one number applies to all axes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Names:
-    """What the code calls the model, and the function that it calls for layers before the model."""
+    """Names in the code: of the model, and of the function that runs layers before the model."""
 
     model: str = "model"
     on_the_input: str = on_the_input.__name__
@@ -40,9 +40,9 @@ class Names:
 
 
 def edit_lines(model: nn.Module, change: Change, names: Names) -> list[str]:
-    """Statements that make a change in a model, one for each name of each layer that changes.
+    """Statements that apply a change to a model, one for each name of each changed layer.
 
-    Raises UnusableInputError for an edit that is none of a registered layer, or of layers before the model.
+    Raises UnusableInputError for an edit that is neither of a registered layer nor of layers before the model.
     """
     lines: list[str] = []
     with ExitStack() as undo:
@@ -52,7 +52,7 @@ def edit_lines(model: nn.Module, change: Change, names: Names) -> list[str]:
 
 
 def inserted_lines(model: nn.Module, change: Change) -> tuple[str, ...]:
-    """The lines of ``edit_lines`` where an edit puts layers in; none where none does, or one has no such lines."""
+    """The lines of ``edit_lines`` if an edit inserts layers; empty if none does, or if an edit cannot be written so."""
     if all(edit.rewrite is None and edit.adds is None and not edit.wraps for edit in change):
         return ()
     try:
@@ -80,7 +80,7 @@ def _of_layer(model: nn.Module, edit: Edit, undo: ExitStack, names: Names) -> It
         and set(edit.arguments) <= ADJUSTED
         and before.padding_mode == "zeros"
         and not (edit.rewrite or edit.wraps)
-    ):  # which every class of convolutions keeps as attributes, and its weights are left as they are
+    ):  # every convolution class keeps these as attributes; its weights stay unchanged
         for name in edit.arguments:
             yield f"{of_model}.get_submodule({edit.layer!r}).{name} = {getattr(made, name)!r}"
         return
@@ -92,7 +92,7 @@ def _of_layer(model: nn.Module, edit: Edit, undo: ExitStack, names: Names) -> It
 
 def _of_forward(model: nn.Module, edit: Edit, undo: ExitStack, names: Names) -> Iterator[str]:
     if edit.make is not on_the_input:
-        what = f"no layer makes what would change, but a call in a forward method: {words((edit,))}"
+        what = f"not a layer changes, but a call in a forward method: {words((edit,))}"
         raise UnusableInputError(what)
     known = set(model._modules)
     undo.callback(apply(model, edit))
@@ -103,9 +103,9 @@ def _of_forward(model: nn.Module, edit: Edit, undo: ExitStack, names: Names) -> 
 
 
 def expression(made: nn.Module | None, known: nn.Module | None = None, text: str = "", depth: int = 2) -> str:
-    """An expression that makes a module of torch's layers; ``text`` is that of a module that is there already.
+    """An expression that makes a module of torch's layers; ``known`` is an existing module, written as ``text``.
 
-    Raises UnusableInputError for a module of another class, or one whose arguments its text does not show.
+    Raises UnusableInputError for a module of another class, or one whose arguments cannot be read from its attributes.
     """
     if made is known and made is not None:
         return text
@@ -114,14 +114,14 @@ def expression(made: nn.Module | None, known: nn.Module | None = None, text: str
         return f"nn.Sequential(\n{inner}{_INDENT * (depth - 1)})"
     kind = type(made)
     if made is None or not kind.__module__.startswith("torch.nn.modules.") or made._modules:
-        raise UnusableInputError(f"no text makes a {kind.__name__} as it is")
+        raise UnusableInputError(f"no call of its constructor makes this {kind.__name__}")
     written = f"nn.{kind.__name__}({', '.join(_arguments(made))})"
     dtype = next((p.dtype for p in made.parameters()), torch.float32)
     return written if dtype is torch.float32 else f"{written}.to({dtype})"
 
 
 def _arguments(layer: nn.Module) -> Iterator[str]:
-    """The arguments that make one of torch's layers, by the attributes of the same names; defaults are left out."""
+    """The constructor arguments of one of torch's layers, from attributes of the same names; defaults are left out."""
     for name, parameter in inspect.signature(type(layer)).parameters.items():
         if name in _OF_THE_PLACE or parameter.kind in {parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD}:
             continue
@@ -131,6 +131,8 @@ def _arguments(layer: nn.Module) -> Iterator[str]:
         if name in _SIZES and isinstance(value, tuple) and len(set(value)) == 1:
             (value,) = set(value)
         if value is parameter.empty:
-            raise UnusableInputError(f"no text makes a {type(layer).__name__} as it is: {name} is not known")
+            raise UnusableInputError(
+                f"no call of its constructor makes this {type(layer).__name__}: {name} is not known"
+            )
         if value != parameter.default:
             yield f"{name}={value!r}"

@@ -1,4 +1,4 @@
-"""Changes to layers of a model, each with its likely size; a trace says whether they help."""
+"""Edits of a model's layers, each with an estimate of its size; a trace shows whether they help."""
 
 from __future__ import annotations
 
@@ -23,56 +23,56 @@ _MOST_NAMES = 1000
 
 
 Rewrite = Callable[[Any, str, str, Written], str]
-"""(layer, ``nn.`` as it is imported, the call that makes it, what that gives) -> the expression in its place."""
+"""(layer, prefix of ``torch.nn`` in the file, source of the call that makes it, its arguments) -> the new source."""
 
 
 class Called(NamedTuple):
-    """A call in a forward method, as a sentence names it."""
+    """A call in a forward method, for use in a sentence."""
 
     function: str
     owner: str
     """The layer whose forward method it is, or the model's class."""
     number: int = 0
-    """Which of such calls it is, from 1; 0 where there is one."""
+    """Its number among such calls, from 1; 0 if it is the only one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Edit:
-    """One layer replaced by another, or what the model itself does by something around it."""
+    """One layer replaced by another, or the model's own forward method wrapped."""
 
     layer: str
     """Dotted name; empty for the model's own forward pass."""
     text: str
-    """All that changes, as the subject of a sentence: ``dilation 2 and padding 2 in {}``, with ``{}`` for the layer."""
+    """The change as the subject of a sentence: ``dilation 2 and padding 2 in {}``, with ``{}`` for the layer."""
     size: float
-    """How much changes, to try small changes first; comparable among edits for one metric."""
+    """Size of the change, to try small ones first; comparable among edits for the same metric."""
     make: Callable[..., Any]
-    """What is there -> what takes its place: a module; for the model itself, its forward method.
+    """The existing module -> its replacement; for the model itself, the same for its forward method.
 
-    That is no function around it but a ``partial``, which a copy of the model copies with it.
+    The new forward method is a ``partial`` and not a closure, so that a deep copy of the model copies it.
     """
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    """Arguments of the call that makes the layer, with their new values, where that is all that changes."""
+    """New values of arguments in the call that makes the layer, if nothing else changes."""
     rewrite: Rewrite | None = None
-    """What writes the expression in place of the call that makes the layer, where there is one."""
+    """Writes the expression that replaces the call that makes the layer, if there is one."""
     worked_out_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """One of ``arguments`` -> others of that call of which its new value is worked out."""
+    """Name in ``arguments`` -> other arguments of that call from which its new value is computed."""
     reshapes: bool = False
-    """Whether it changes the shape of the model's output on purpose."""
+    """Whether it intentionally changes the shape of the model's output."""
     wraps: bool = False
-    """Whether it puts others around whatever is there."""
+    """Whether it adds layers around the existing one."""
     alone: bool = False
-    """Whether only the named place of a layer changes, not the others at which a model has the same layer."""
+    """Whether only this name of a shared layer changes, and not its other names."""
     adds: Callable[[], nn.Module] | None = None
-    """What makes a further part of the model, which is then given to ``make`` before the forward method."""
+    """Makes a new submodule of the model, which is passed to ``make`` before the forward method."""
     in_forward: ForwardEdit | None = None
-    """Which calls of functions change, where that is what ``make`` does to the forward method."""
+    """The function calls that change, if ``make`` changes calls in the forward method."""
     called: Called | None = None
-    """What ``{}`` stands for where that is a call of a function."""
+    """The calls that ``{}`` stands for, if these are function calls."""
 
     @property
     def order(self) -> int:
-        """Its place among edits of one layer: arguments first, then what replaces it, then what is put around it."""
+        """Its position among edits of one layer: arguments first, then replacements, then additions around it."""
         return (self.rewrite is not None) + self.wraps
 
 
@@ -81,7 +81,7 @@ Change = tuple[Edit, ...]
 
 
 def words(change: Change, others: Mapping[str, Sequence[str]] = MappingProxyType({})) -> str:
-    """What a change is, as the subject of a sentence: alike edits in one phrase; ``others`` as of ``other_names``."""
+    """A change as the subject of a sentence, similar edits in one phrase; ``others`` is from ``other_names``."""
     phrases = []
     for (text, is_called), alike in groupby(change, key=lambda edit: (edit.text, edit.called is not None)):
         edits = list(alike)
@@ -119,7 +119,7 @@ def ordinal(number: int) -> str:
 
 @contextmanager
 def applied(model: nn.Module, change: Change) -> Iterator[None]:
-    """The model with a change made in it, taken back at the end."""
+    """While entered, the change is applied to the model; undone at the end."""
     with ExitStack() as undo:
         for edit in change:
             undo.callback(apply(model, edit))
@@ -127,7 +127,7 @@ def applied(model: nn.Module, change: Change) -> Iterator[None]:
 
 
 def apply(model: nn.Module, edit: Edit) -> Callable[[], None]:
-    """Make an edit in the model, under every name that a shared layer has, or one; what is returned takes it back."""
+    """Apply an edit to the model, under all names of a shared layer or one; the returned function undoes it."""
     if not edit.layer:
         return _apply_to_forward(model, edit)
     original = parts(model).modules[edit.layer]
@@ -152,7 +152,7 @@ def _apply_to_forward(model: nn.Module, edit: Edit) -> Callable[[], None]:
 
 
 def _free_name(model: nn.Module) -> str:
-    """The first of ``added0``, ``added1``, ... that is no attribute of a model."""
+    """The first of ``added0``, ``added1``, ... that is not an attribute of the model."""
     for name in (f"added{i}" for i in range(_MOST_NAMES)):
         if not hasattr(model, name):
             return name

@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What a command ends with."""
+    """Exit codes of the commands."""
 
     DONE = 0
     """Everything holds."""
@@ -19,9 +19,9 @@ class ExitCode(IntEnum):
     TOOL_FAILED = 4
     """A fault of this tool itself."""
     INTERRUPTED = 130
-    """Ctrl-C, or a request to end; everything finished so far is kept."""
+    """Interrupted by Ctrl-C or a termination signal; everything finished so far is kept."""
     UNREAD = 141
-    """What reads the output has ended, as ``head`` does; shells show the same of a program that the system ends."""
+    """The reader of the output has ended, as ``head`` does; the code that shells show for a broken pipe."""
 
 
 class ConstraintError(Exception):
@@ -33,7 +33,7 @@ class ConstraintError(Exception):
         """Keep the message on one line."""
         super().__init__(" ".join(message.split()))
         self.traceback = traceback
-        """Where it happened in the user's code, for ``--debug``; empty where there is nothing to add."""
+        """The traceback in the user's code, for ``--debug``; may be empty."""
 
 
 class UnusableInputError(ConstraintError):
@@ -41,7 +41,7 @@ class UnusableInputError(ConstraintError):
 
 
 class NoModelError(UnusableInputError):
-    """A file of the caller's defines no model; where a folder was named, it is passed over."""
+    """A file defines no model; if a folder was named, such files are passed over."""
 
 
 class ModelFailedError(ConstraintError):
@@ -51,7 +51,7 @@ class ModelFailedError(ConstraintError):
 
 
 class KilledError(ModelFailedError):
-    """The process that ran the user's code was killed from elsewhere, by the kernel for its memory perhaps."""
+    """The process that ran the user's code was killed from outside, perhaps by the kernel's out-of-memory killer."""
 
 
 class ToolFailedError(ConstraintError):

@@ -1,4 +1,4 @@
-"""Outlive a model's code that ends the process on an edit that was tried."""
+"""Survive a model's code that ends the process when an edit is tried."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import NoReturn
 
 @contextmanager
 def exits_raised() -> Iterator[None]:
-    """Within it ``os._exit`` raises SystemExit; in a process that was forked meanwhile it ends that process."""
+    """Within it, ``os._exit`` raises SystemExit; in a forked process it ends that process."""
     exit_, me = os._exit, os.getpid()
 
     def raising(status: int) -> NoReturn:

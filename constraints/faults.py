@@ -1,4 +1,4 @@
-"""Whose fault an exception is, the model's or this tool's, and the line of the model's that raised it; no torch."""
+"""Decide whether an exception is the fault of the model's code or of this tool, and find its line; no torch."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ _DISTRIBUTIONS = {
     "sklearn": "scikit-learn",
     "yaml": "pyyaml",
 }
-"""Packages whose name for the installer is not that of the import."""
+"""Import name -> distribution name, where the two differ."""
 _handing_over: dict[int, CodeType] = {}
-"""By identity: to hash code is slow, and modules are wrapped in functions for every run."""
+"""Code objects by ``id``, since hashing them is slow and functions are wrapped anew in every run."""
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -48,20 +48,20 @@ _HINTS = {
     "shapes cannot be multiplied": "if the model is made for another input, give its shape: --input 3,224,224, in "
     "Python input_size=(3, 224, 224)",
 }
-"""Part of a message -> what to do about it, for what a model meets only where it is traced."""
+"""Part of a message -> what to do, for errors that occur only when a model is traced."""
 _OTHER_CHANNELS = re.compile(r"expected input\[1, [1-4], (?P<size>\d+, \d+)\] to have (?P<channels>\d+) channels")
-"""A convolution that is given an image of other channels than it takes."""
+"""Error message of a convolution whose input has the wrong number of channels."""
 
 
 def hands_over(function: Callable[P, R]) -> Callable[P, R]:
-    """Mark a function that does nothing but call the model's code or torch: what is raised right there is not ours."""
+    """Mark a function that only calls the model's code or torch: an exception raised in it is not this tool's fault."""
     code = function.__code__
     _handing_over[id(code)] = code
     return function
 
 
 def is_ours(error: BaseException) -> bool:
-    """Whether the tool's own code raised: no frame of the model's, and no call of it, is below its last one."""
+    """Whether the tool's own code raised: its last frame is after those of the model and of marked functions."""
     ours, at = False, error.__traceback__
     while at is not None:
         code, file = at.tb_frame.f_code, at.tb_frame.f_code.co_filename
@@ -76,7 +76,7 @@ def is_ours(error: BaseException) -> bool:
 
 
 def failed(stage: str, error: BaseException) -> ModelFailedError | ToolFailedError:
-    """The error to report for what was raised at a stage: one line, and the traceback apart."""
+    """The error to report for an exception raised at a stage: one line, with the traceback as an attribute."""
     details = "".join(traceback.format_exception(error))
     is_models = isinstance(error, (SystemExit, KeyboardInterrupt)) or is_out_of_memory(error)
     if not is_models and is_ours(error):
@@ -110,9 +110,9 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def missing(error: ModuleNotFoundError) -> str:
-    """The package that an import did not find; empty where it is another error.
+    """The package that an import did not find; empty for any other error.
 
-    That is a top-level one, or a part of one that several distributions share, such as ``google.colab``.
+    It is a top-level package, or part of one that several distributions share, such as ``google.colab``.
     """
     name = error.name or ""
     if not name or name in sys.stdlib_module_names or ("." in name and not _is_shared(name.partition(".")[0])):
@@ -121,14 +121,14 @@ def missing(error: ModuleNotFoundError) -> str:
 
 
 def _is_shared(package: str) -> bool:
-    """Whether a package is installed, and has no file of its own that would belong to one distribution."""
+    """Whether a package is installed and is a namespace package, which several distributions may share."""
     spec = None if package in sys.stdlib_module_names else importlib.util.find_spec(package)
     folders = list(spec.submodule_search_locations or []) if spec and spec.origin is None else []
     return bool(folders) and not any(map(is_users, folders))
 
 
 def remedy(package: str) -> str:
-    """How to run the same command with a package."""
+    """How to run the same command with a package installed."""
     name = _DISTRIBUTIONS.get(package, package.replace("_", "-").replace(".", "-"))
     return f"run uv run --with {name} search.py validate ..."
 
@@ -138,7 +138,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def _line(error: BaseException) -> str:
-    """The line of code that raised an error which says nothing itself, as an assertion does."""
+    """The source line of an error without a message, such as an assertion."""
     own = [frame for frame in traceback.extract_tb(error.__traceback__) if is_users(frame.filename)]
     return (own[-1].line or "")[:_LONGEST] if own else ""
 
@@ -153,11 +153,11 @@ def _hint(message: str) -> str:
 
 
 def _place(error: BaseException) -> str:
-    """The last line of code that is neither ours nor torch's nor Python's."""
+    """The last traceback line in code that is neither this tool's nor torch's nor Python's."""
     own = [frame for frame in traceback.extract_tb(error.__traceback__) if is_users(frame.filename)]
     return f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
 
 
 def is_users(file: str) -> bool:
-    """Whether a file is neither ours nor Python's nor that of an installed package."""
+    """Whether a file belongs neither to this tool nor to Python nor to an installed package."""
     return not file.startswith(("<", sys.base_prefix, *_OURS)) and "site-packages" not in file

@@ -1,4 +1,4 @@
-"""What a check found, as values and as JSON; no torch, so that a parent process can read what its child found."""
+"""The findings of a check, as values and as JSON; no torch, so that a parent process can read its child's findings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from constraints.stages import Stage
 from constraints.verdicts import Verdict
 
 FIX_ALL = "every constraint at once"
-"""What people read before a ``FixAll``."""
+"""Label of a ``FixAll`` in the outputs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,11 +23,11 @@ class FixAll:
     """A set of edits that makes every constraint hold, tried on a copy of the model."""
 
     text: str
-    """The edits, and what they come to."""
+    """The edits and their result, as a sentence."""
     edits: tuple[str, ...]
-    """Each one in words, in the order in which they are made."""
+    """Each edit in words, in the order of application."""
     code: tuple[str, ...] = ()
-    """Lines of Python that make the edits in ``model``, where one of them puts layers in and such lines are known."""
+    """Lines of Python that apply the edits to ``model``, if one of them inserts layers and they can be written so."""
 
     def as_dict(self) -> dict[str, Any]:
         """The fields by name, ready for JSON."""
@@ -47,28 +47,28 @@ class Findings:
     input: tuple[int, ...]
     """Shape of one sample without the batch axis."""
     inputs: tuple[InputSpec, ...] = ()
-    """Every input: shape, dtype (empty: floating point) and name (empty: by its place); ``input`` is the first's."""
+    """Every input: shape, dtype (empty: floating point) and name (empty: positional); ``input`` is the first shape."""
     output: tuple[int, ...]
     """Shape of the result without the batch axis."""
     metrics: Mapping[str, Any]
-    """Metric by name, as in the JSON (lists for several entries); ``None`` where it cannot be known."""
+    """Metric by name, as in the JSON (lists for several entries); ``None`` where it is unknown."""
     constraints: tuple[Verdict, ...]
     layers: tuple[Layer, ...]
     stage_ends: tuple[tuple[str, str], ...] = ()
-    """Layers that end a stage, and whether by ``"stride"`` or by ``"dilation"``."""
+    """Layers that end a stage -> ``"stride"`` or ``"dilation"``."""
     stage_spans: tuple[Stage, ...] = ()
-    """Where each stage begins and ends and by what, with its convolutions."""
+    """The first and last layer of each stage, what ends it, and its number of convolutions."""
     fix_all: FixAll | None = None
-    """The smallest set of edits that was found to make every constraint hold."""
+    """The smallest set of edits found that makes every constraint hold."""
     warnings: tuple[str, ...] = ()
     verified: Mapping[str, Any] | None = None
-    """What the probe found: ``input``, ``receptive_field_hw``, ``agrees``, ``text``; None if not asked."""
+    """Result of the probe: ``input``, ``receptive_field_hw``, ``agrees``, ``text``; None if it was not run."""
     location: tuple[str, int] | None = field(default=None)
-    """File and line at which the model is defined, where that is known."""
+    """File and line where the model is defined, if known."""
     failed: str = ""
-    """What the model's own code raised in its forward pass, on one line; no metric but ``params`` is known then."""
+    """The exception of the model's own forward pass, on one line; then only the parameter metrics are known."""
     traceback: str = field(default="", repr=False, compare=False)
-    """Where it was raised; not part of the JSON."""
+    """Traceback of that exception; not part of the JSON."""
 
     @property
     def ok(self) -> bool:
@@ -76,17 +76,17 @@ class Findings:
         return all(v.ok for v in self.constraints)
 
     def with_verdicts(self, *verdicts: Verdict) -> Self:
-        """The same report with further verdicts at its end."""
+        """The same report with more verdicts at the end."""
         return replace(self, constraints=self.constraints + verdicts)
 
     def by_module(self) -> dict[str, dict[str, int]]:
-        """Dotted path of each module that ran -> ``params`` and ``macs`` of its layers, those below it included.
+        """Dotted path of each module that ran -> ``params`` and ``macs`` of its layers, its submodules included.
 
-        The path of the model itself is empty. Parameters that no call used are in ``metrics["params"]`` alone.
+        The path of the model itself is empty. Parameters that no call used are only in ``metrics["params"]``.
         """
         found: dict[str, dict[str, int]] = {"": {"params": 0, "macs": 0}}
         for layer in self.layers:
-            parts = layer.name.split(".") if layer.name != layer.op else []  # a function that no module called
+            parts = layer.name.split(".") if layer.name != layer.op else []  # a function called by no module
             for path in (".".join(parts[:depth]) for depth in range(len(parts) + 1)):
                 subtotal = found.setdefault(path, {"params": 0, "macs": 0})
                 subtotal["params"] += layer.params
@@ -119,7 +119,7 @@ class Findings:
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any], constraints: Sequence[Constraint] = ()) -> Self:
-        """Read back what ``to_dict`` wrote; the verdicts keep those of ``constraints`` that they are on."""
+        """Read back what ``to_dict`` wrote; each verdict gets its constraint from ``constraints``."""
         place = document["location"]
         return cls(
             target=document["target"],
@@ -154,12 +154,12 @@ class Refused:
         return False
 
     def to_dict(self) -> dict[str, Any]:
-        """What takes the place of a report: ``error`` and ``exit_code`` beside ``target`` and ``ok``."""
+        """The document in place of a report: ``error`` and ``exit_code`` with ``target`` and ``ok``."""
         return {"target": self.target, "ok": False, "error": self.error, "exit_code": self.exit_code}
 
 
 Result = Findings | Refused
-"""What became of one target."""
+"""The outcome for one target."""
 
 
 def _tuples(fields: Mapping[str, Any]) -> dict[str, Any]:

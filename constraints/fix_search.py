@@ -1,4 +1,4 @@
-"""The search for the smallest changes that fix failing constraints: for each rule in turn, then for all at once."""
+"""Search for the smallest changes that fix failing constraints: for each rule separately, then for all together."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from constraints.fix_trials import Outcome, Trials
 
 _FIXES_PER_RULE = 3
 _TRACES = 64
-"""For the changes of single rules; as many again for those of all at once."""
+"""Number of traces for changes that fix single rules; the same number again for those that fix all rules."""
 _TRACES_ONCE_FOUND = 12
 _BRANCHES = 3
 _WEIGHT_OF_AN_EDIT = 0.25
-"""Beside that of a failing rule, in what is tried next."""
+"""Weight of an edit, compared with that of a failing rule, in choosing what to try next."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,29 +33,29 @@ class Fixes:
     together: FixAll | None = None
     """The smallest set of edits found that makes every constraint hold."""
     change: Change = ()
-    """The same, to be made."""
+    """The same set as a ``Change``."""
     cut: str = ""
-    """Why the search ended before its time, for people; empty where it did not."""
+    """Why the search was cut short, in words; empty if it was not."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FixSearch:
-    """What was found for each failing verdict (their indices are ``failing``), and how many changes were tried."""
+    """State of the search: the fixes found for each failing verdict (by its index), and what was tried."""
 
     trials: Trials
     failing: Sequence[int]
     tried: dict[int, int] = field(default_factory=dict)
-    """How many changes were tried for each verdict."""
+    """The number of changes tried for each verdict."""
     found: dict[int, list[str]] = field(default_factory=dict)
-    """What fixes each verdict, of the changes that were tried for it."""
+    """The fixes for each verdict among the changes tried for it."""
 
     @cached_property
     def sentences(self) -> FixSentences:
-        """What is said of a change."""
+        """Makes the sentences about changes."""
         return FixSentences(model=self.trials.model, traced=self.trials.traced, verdicts=self.trials.verdicts)
 
     def run(self) -> Iterator[Outcome | None]:
-        """One step after the other; a set of edits that makes every constraint hold whenever a smaller one is found."""
+        """Run the search step by step; yields each smaller set of edits that makes every constraint hold."""
         self.found.update({i: [] for i in self.failing})
         self.tried.update(dict.fromkeys(self.failing, 0))
         best: Outcome | None = None
@@ -63,13 +63,13 @@ class FixSearch:
             if outcome and not outcome.failing and _smaller(outcome, best):
                 best = outcome
             yield best
-        # what is unknown, no edit is known to fix
+        # no edit is known to fix an unknown metric
         is_known = all(v.ok or v.value is not None for v in self.trials.verdicts)
         if is_known and (best is None or len(best.change) > 1):
             yield from self._all_at_once(best)
 
     def fixes(self, together: Outcome | None, cut: str = "") -> Fixes:
-        """What is known so far."""
+        """The results so far."""
         sentences = {i: tuple(self.found[i]) or self._of_others(i) or self._general(i) for i in self.failing}
         if together is None:
             return Fixes(sentences=sentences, cut=cut)
@@ -103,9 +103,9 @@ class FixSearch:
             self.found[index].append(sentence)
 
     def _all_at_once(self, best: Outcome | None) -> Iterator[Outcome | None]:
-        """First the fewest edits of which each rule is fixed by one; where they fail together, a search.
+        """First the fewest edits that fix each rule separately; if they fail together, a best-first search.
 
-        Best first: changes for what still fails, on top of those that leave the fewest failing.
+        The search adds changes for the failing rules to the set of edits that leaves the fewest rules failing.
         """
         cover = self._cover()
         if cover and (outcome := self.trials.outcome(cover)) and not outcome.failing and _smaller(outcome, best):
@@ -131,7 +131,7 @@ class FixSearch:
                 yield best
 
     def _cover(self) -> Change:
-        """The fewest edits, of those tried so far, that fix each failing verdict by itself; may be none."""
+        """The fewest edits tried so far that together contain a fix for each failing verdict; may be empty."""
         best: dict[frozenset[int], Change] = {frozenset(): ()}
         for outcome in self.trials.known():
             fixed = frozenset(i for i in self.failing if self.trials.fixes(outcome, i))
@@ -143,7 +143,7 @@ class FixSearch:
         return tuple(sorted(found, key=lambda edit: edit.order))
 
     def _without_needless(self, outcome: Outcome) -> Outcome:
-        """The outcome without edits that are not needed."""
+        """The outcome without unnecessary edits."""
         for edit in outcome.change:
             fewer = tuple(e for e in outcome.change if e is not edit)
             shorter = self.trials.outcome(fewer) if fewer else None
@@ -152,7 +152,7 @@ class FixSearch:
         return outcome
 
     def _of_others(self, index: int) -> tuple[str, ...]:
-        """What fixes a verdict, of the changes that were tried for others: the one of the fewest edits."""
+        """The smallest fix of a verdict among the changes tried for other verdicts."""
         found = [o for o in self.trials.known() if self.trials.fixes(o, index)]
         return tuple(self.sentences.alone(o, index) for o in sorted(found, key=lambda o: len(o.change))[:1])
 
@@ -169,5 +169,5 @@ def _smaller(outcome: Outcome, best: Outcome | None) -> bool:
 
 
 def _promise(outcome: Outcome) -> tuple[float, int]:
-    """What is tried next: few rules left, few edits made."""
+    """Sort key of what to try next: few failing rules, few edits."""
     return len(outcome.failing) + _WEIGHT_OF_AN_EDIT * len(outcome.change), len(outcome.change)

@@ -1,4 +1,4 @@
-"""What is said of a change that fixes a rule: the edits, the metric's new value, the parameters."""
+"""Sentences about a change that fixes a rule: the edits, the metric's new value, the parameters."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from constraints.verdicts import Verdict
 
 @dataclass(frozen=True, kw_only=True)
 class FixSentences:
-    """Sentences on changes of one model; ``traced`` and ``verdicts`` are of it without any."""
+    """Sentences on changes of one model; ``traced`` and ``verdicts`` are of the unchanged model."""
 
     model: nn.Module
     traced: Trace
@@ -31,17 +31,17 @@ class FixSentences:
 
     @cached_property
     def hidden(self) -> Container[str]:
-        """Layers that the model does not register, whose parameters do not count."""
+        """Layers that the model does not register; their parameters do not count."""
         return parts(self.model).hidden
 
     def alone(self, outcome: Outcome, index: int) -> str:
-        """Of a change that fixes one verdict."""
+        """The sentence on a change that fixes one verdict."""
         verdict = outcome.verdicts[index]
         aside = "" if verdict.name == "params" else self._params(outcome)
         return f"{words(outcome.change, self.others)} makes {verdict.name} {verdict.value:,}{aside}"
 
     def together(self, outcome: Outcome, failing: Sequence[int]) -> str:
-        """Of a change that fixes every verdict, of which these failed."""
+        """The sentence on a change that fixes all failing verdicts."""
         now = [outcome.verdicts[i] for i in failing if self.verdicts[i].name != "params"]
         values = dict.fromkeys(f"{v.name} {v.value:,}, " for v in now)
         params = self._params(outcome).removeprefix(", ")
@@ -57,9 +57,9 @@ class FixSentences:
 
 
 def limits(trials: Trials) -> str:
-    """Of which convolutions only some changes are tried; empty where all of them are layers of torch's."""
+    """The convolutions for which only some changes are tried; empty if all are torch's own layers."""
     model, traced = trials.model, trials.traced
     own = {type(s.conv).__name__ for s in sites(model, traced.layers, trials.calls) if s.plain is None and not s.called}
     found = [f"layers of {name}" for name in sorted(own)]
     found += [f"calls of {name} in a forward method" for name in called_functions(model, traced)]
-    return f"of the arguments of {listed(found)}, stride, padding and dilation alone are changed" if found else ""
+    return f"only stride, padding and dilation of {listed(found)} are changed" if found else ""

@@ -1,4 +1,4 @@
-"""Find the smallest changes that fix failing constraints, each alone and all at once; each is proved by tracing it."""
+"""Find the smallest changes that fix failing constraints, each alone and all together; each is verified by a trace."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _CUT = "the search for fixes was cut after {:g} s: --fixes-timeout, in Python fi
 def suggest(
     model: nn.Module, traced: Trace, verdicts: tuple[Verdict, ...], judged: Judged, seconds: float
 ) -> Iterator[Fixes]:
-    """Changes that fix the failing verdicts, reported again whenever one is found, and at the end.
+    """Changes that fix the failing verdicts; yields all results so far whenever one is found, and at the end.
 
-    Where nothing that was tried helps, there is one general sentence instead; it begins with ``untried:`` where there
-    was nothing to try. A change counts when the constraint then holds, no other that held breaks, and the output keeps
-    its shape (a global pool, which changes it on purpose, aside). Each is tried on a copy by ``judged``: those for one
-    rule in turn with those for the others, 64 in all, then at most 64 sets of them that are to fix every rule at once,
-    so that the advice is the same on every machine; none after ``seconds``. On a model that cannot be copied, none.
+    Where no tried change helps, there is one general sentence instead; it begins with ``untried:`` if there was
+    nothing to try. A change counts when the constraint then holds, no other that held breaks, and the output keeps
+    its shape (except for a global pool, which is meant to change it). Changes are tried on a copy by ``judged``:
+    64 changes, the rules taking turns, then at most 64 sets of changes that may fix all rules together. These counts
+    make the advice the same on every machine. Nothing is tried after ``seconds``, or on a model that cannot be copied.
     """
     failing = [i for i, v in enumerate(verdicts) if not v.ok and v.value is not None]
     if not failing:
@@ -41,7 +41,7 @@ def suggest(
     trials = Trials(model=spare, traced=traced, verdicts=verdicts, judged=judged, calls=calls)
     search = FixSearch(trials=trials, failing=failing)
     ends, cut, together, reported = monotonic() + seconds, "", None, 0
-    with torch.random.fork_rng(devices=[]):  # fresh layers draw weights, also those that are only written out
+    with torch.random.fork_rng(devices=[]):  # new layers draw random weights, even if only their source is needed
         for found in search.run():
             known = sum(map(len, search.found.values()))
             if known > reported or (found is not None and found is not together):
@@ -55,7 +55,7 @@ def suggest(
 
 
 def _copy(model: nn.Module) -> tuple[nn.Module | None, str]:
-    """A copy to try changes on, or why there is none: a user's model may refuse to be copied in any way it likes."""
+    """A copy to try changes on, or why there is none: a user's model may raise any exception when copied."""
     try:
         return copied(model), ""
     except (Exception, SystemExit) as error:

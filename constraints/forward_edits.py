@@ -1,4 +1,4 @@
-"""Changes to calls of torch's functions in a forward pass: what is called in their place, and where the calls are."""
+"""Replace calls of torch's functions in a forward pass, and find where these calls are in the user's code."""
 
 from __future__ import annotations
 
@@ -36,25 +36,25 @@ _OURS = str(Path(__file__).parent) + os.sep
 
 @dataclass(frozen=True, kw_only=True)
 class ForwardEdit:
-    """Another function, or other arguments, in some calls of functions in a forward pass."""
+    """Another function, or other arguments, for some function calls in a forward pass."""
 
     functions: Mapping[str, str]
-    """Name of a function -> of what is called in its place, with those of the arguments that it takes too."""
+    """Name of a function -> name of its replacement, which gets those arguments that it also accepts."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    """Parameter of what is called then -> its new value."""
+    """Parameter of the replacement -> its new value."""
     numbers: frozenset[int] | None = None
-    """Which of the calls of ``functions`` alone change, from 0; None for all of them."""
+    """Numbers (from 0) of the calls of ``functions`` that change; None for all."""
     but: frozenset[int] = frozenset()
-    """Those that do not."""
+    """Numbers of the calls that do not change."""
     of_layers: bool = True
-    """Whether calls that torch's layers make are among them, and count."""
+    """Whether calls made by torch's layers are included and counted."""
 
     def around(self) -> Callable[[Callable[..., Any]], Any]:
-        """What makes of a forward method one with the changed calls, which a copy of the model copies with it."""
+        """A wrapper of a forward method that changes the calls; a deep copy of the model copies it."""
         return partial(partial, _changing, self)
 
     def given(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The arguments of what is called in a call's place; None where that cannot do what the call does."""
+        """The arguments of the replacement of a call; None where it cannot do what the call does."""
         written = dict(zip(PARAMETERS[name], args, strict=False)) | dict(kwargs)
         new = PARAMETERS[self.functions[name]]
         lost = {key: value for key, value in written.items() if key not in new}
@@ -63,7 +63,7 @@ class ForwardEdit:
         return {key: value for key, value in written.items() if key in new} | dict(self.arguments)
 
     def changes(self, number: int) -> bool:
-        """Whether the call of that number is one that changes."""
+        """Whether the call with this number changes."""
         return number not in self.but and (self.numbers is None or number in self.numbers)
 
 
@@ -72,7 +72,7 @@ Noted = Callable[[str], None]
 
 
 def _changing(edit: ForwardEdit, forward: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """A forward pass in which calls are changed."""
+    """A forward pass with changed calls."""
     with _Changing(edit):
         return forward(*args, **kwargs)
 
@@ -85,7 +85,7 @@ def noting(edit: ForwardEdit, noted: Noted) -> Iterator[None]:
 
 
 class _Changing(TorchFunctionMode):
-    """Calls what is called in place of others; or notes these."""
+    """Replaces calls, or reports them to ``noted``."""
 
     def __init__(self, edit: ForwardEdit, noted: Noted | None = None) -> None:
         super().__init__()
@@ -94,7 +94,7 @@ class _Changing(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        """Call ``func``, or what takes its place."""
+        """Call ``func`` or its replacement."""
         given, name = dict(kwargs or {}), getattr(func, "__name__", "")
         if name in self.edit.functions and (self.edit.of_layers or not is_of_a_layer(sys._getframe(1))):
             self.calls += 1
@@ -107,7 +107,7 @@ class _Changing(TorchFunctionMode):
 
 
 def users_frame(frame: FrameType | None) -> FrameType | None:
-    """The frame of the code that calls a function of torch in a frame; one of torch's where a layer of it does."""
+    """The frame that calls a function of torch, from one inside it; it is torch's own if one of its layers does."""
     while frame is not None and frame.f_code.co_filename.startswith((_TORCH, _OURS)):
         if frame.f_code.co_filename.startswith(_LAYERS):
             return frame
@@ -116,6 +116,6 @@ def users_frame(frame: FrameType | None) -> FrameType | None:
 
 
 def is_of_a_layer(frame: FrameType | None) -> bool:
-    """Whether a call of a function of torch in a frame is one that a layer of torch's makes."""
+    """Whether a call of a function of torch in this frame comes from one of torch's layers."""
     found = users_frame(frame)
     return found is not None and found.f_code.co_filename.startswith(_LAYERS)

@@ -1,4 +1,4 @@
-"""Measure a receptive field by gradients: a check independent of the trace but for which map is judged."""
+"""Measure a receptive field by gradients, independently of the trace (except for the choice of the map)."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from constraints.tracing.modes import modes_kept
 
 @dataclass(frozen=True, kw_only=True)
 class Probed:
-    """What gradients show of one map along one axis."""
+    """The result of gradients for one map along one axis."""
 
     field: int | None
-    """The largest extent of a unit that sees neither end of what the map sees; None where each sees one."""
+    """The largest field of a unit that touches neither end of what the whole map sees; None where every unit does."""
     units: int
-    """How many units the map has along the axis."""
+    """The number of units of the map along the axis."""
 
 
 def probe(
@@ -39,14 +39,14 @@ def probe(
 ) -> tuple[int, ...]:
     """Measure the receptive field of the last map before global pooling, per axis, in input pixels.
 
-    For each axis in turn the input is a strip: as long as it takes for no unit's field to touch its ends (doubled
+    For each axis the input is a strip: long enough that no measured field touches its ends (doubled
     from ``input_size``, or ``shortest`` where that is longer, up to ``longest``), and ``input_size`` wide. ``units``
-    neighbouring units in the middle are measured and the largest counts, which matters where they differ by phase.
-    Gates are left aside.
+    neighbouring units in the middle are measured and the largest field counts, since units may differ by phase.
+    Gates are ignored.
 
     The copy that is measured is linear and positive, so that no gradient cancels or vanishes: float64, random weights
-    of one sign that average, activations and normalisations replaced by the identity, maxima by averages; buffers,
-    a kernel's mask say, are kept. Raises UnusableInputError where ``longest`` is too short.
+    of one sign that average, activations and normalisations replaced by the identity, maxima by averages; buffers
+    (a kernel's mask, for example) are kept. Raises UnusableInputError where ``longest`` is too short.
     """
     linear = positive(model)
     strips = []
@@ -60,10 +60,10 @@ def probe(
 def probe_axis(
     model: nn.Module, input_size: Sequence[int], axis: int, units: int | None = None, tolerance: float = 0.0
 ) -> int | None:
-    """The largest field along one axis of those units whose field touches no border; None where each does.
+    """The largest field along one axis of those units whose field touches no border; None where all touch it.
 
     ``units`` limits the measurement to that many in the middle; gradients up to ``tolerance`` times the largest
-    count as nothing.
+    count as zero.
     """
     return _of_last_map(positive(model), input_size, axis, units, tolerance)
 
@@ -103,8 +103,8 @@ def probe_call(
 ) -> Probed:
     """Measure the map that ``call`` gives along one of its axes, on ``draws`` random inputs ``length`` pixels long.
 
-    ``model`` is a positive copy. The forward pass ends at the map, so that a head which needs one size may follow.
-    ``units`` are the places that are measured; None measures all. Raises UnusableInputError where the model
+    ``model`` is a positive copy. The forward pass ends at the map, so a head with a fixed input size does not matter.
+    ``units`` are the indices of the measured units; None measures all. Raises UnusableInputError where the model
     calls other functions on an input of this length.
     """
     seen: list[tuple[int, int] | None] = []
@@ -120,7 +120,7 @@ def probe_call(
 
 
 def _strip(call: JudgedCall, axis: int, length: int, draw: int) -> tuple[Sample, torch.Tensor]:
-    """The sample with everything that is as long as the measured input, along the axis, of another length."""
+    """The sample with another length along the axis, in all tensors that are as long there as the measured input."""
     measured = call.sample.tensors[call.input]
     pixels: list[torch.Tensor] = []
 
@@ -162,7 +162,7 @@ Along = tuple[torch.Tensor, int]
 def _spans(
     found: Along, pixels: Along, units: Iterable[int], tolerance: float, has_rows: bool = False
 ) -> list[tuple[int, int] | None]:
-    """What the whole map sees of the input, then what each of the units does, in each row of the batch by itself."""
+    """What the whole map sees of the input, then what each unit sees, separately for each row of the batch."""
     whole, axis = found
     rows = [whole[i : i + 1] for i in range(len(whole))] if has_rows else [whole]
     several = [whole, *(row.select(axis, unit) for unit in units for row in rows)]
@@ -170,7 +170,7 @@ def _spans(
 
 
 def _largest(spans: Sequence[tuple[int, int] | None]) -> int | None:
-    """The largest span of a unit that ends before what the whole map sees does, on both sides."""
+    """The largest span of a unit that touches neither end of what the whole map sees."""
     ends, *units = spans
     if ends is None:
         return None
@@ -183,7 +183,7 @@ def _hull(a: tuple[int, int] | None, b: tuple[int, int] | None) -> tuple[int, in
 
 
 def _span(output: torch.Tensor, sample: torch.Tensor, axis: int, tolerance: float) -> tuple[int, int] | None:
-    """The first and the last input position along ``axis`` that the output changes with."""
+    """The first and the last input position along ``axis`` that the output depends on."""
     if output.is_complex():
         output = torch.view_as_real(output)
     total = (output * positive_like(output.shape, 1)).sum()

@@ -1,4 +1,4 @@
-"""What a model is given: shapes with dtypes and names, read from text and checked; no torch."""
+"""Specifications of a model's inputs: shapes with dtypes and names, parsed and checked; no torch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DTYPES = {
     **{n: n for n in ("float16", "bfloat16", "float32", "float64", "complex64", "bool", "uint8", "int8", "int16",
                       "int32", "int64")},
 }  # fmt: skip
-"""What may be written -> torch's name."""
+"""Accepted dtype name -> torch's name."""
 _TEXT = re.compile(r"\s*(?:(?P<name>[^\W\d]\w*)\s*=)?\s*(?:(?P<dtype>[a-zA-Z]\w*)\s*:)?(?P<shape>[\d,\s]*)")
 _MOST_AXES = 5
 _LARGEST_SIDE = 1_000_000
@@ -23,16 +23,16 @@ _LARGEST_SIDE = 1_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class InputSpec:
-    """One input: the shape of a sample without the batch, and how the model takes it."""
+    """One input: the shape of a sample without the batch axis, its dtype, and its keyword."""
 
     shape: Shape
     dtype: str = ""
-    """torch's name, as int64; empty: floating point in the precision of the model."""
+    """torch's name, such as int64; empty: floating point in the model's precision."""
     name: str = ""
-    """The keyword under which the model takes it; empty: by its place."""
+    """The keyword of the input; empty: positional."""
 
     def __str__(self) -> str:
-        """As a flag takes it: ``tokens=int64:16``."""
+        """The text of the flag: ``tokens=int64:16``."""
         dtype = f"{self.dtype}:" if self.dtype else ""
         return f"{self.name and self.name + '='}{dtype}{','.join(map(str, self.shape))}"
 
@@ -66,7 +66,7 @@ def read_input(text: str) -> InputSpec:
 
 
 def specs(sizes: Sizes) -> tuple[InputSpec, ...]:
-    """The inputs that sizes speak of; raises UnusableInputError for an impossible one."""
+    """The input specifications for ``sizes``; raises UnusableInputError for an impossible one."""
     if isinstance(sizes, InputSpec):
         return (sizes,)
     several = sizes and all(isinstance(s, (InputSpec, Sequence)) and not isinstance(s, str) for s in sizes)

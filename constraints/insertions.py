@@ -1,4 +1,4 @@
-"""Further convolutions put into a model: after a layer, before it, or before the whole model."""
+"""Insert convolutions into a model: after a layer, before it, or before the whole model."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ _KINDS: dict[Kind, str] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Convolutions:
-    """Convolutions in a row, of a kernel of 3 and as many channels as they are given, which keep the map's size."""
+    """A sequence of convolutions with kernel size 3 that keeps the number of channels and the map's size."""
 
     channels: int
     axes: int = 2
     dilations: Sequence[int] = (1,)
-    """Of each of them."""
+    """Dilation of each convolution."""
     kind: Kind = ""
     place: dict[str, Any] = field(default_factory=dict)
-    """Device and dtype."""
+    """Keyword arguments for device and dtype."""
 
     @property
     def size(self) -> float:
-        """About how many weights they have."""
+        """Approximate number of weights."""
         each = {"": _PIXELS * self.channels, "separable": _PIXELS + self.channels, "depthwise": _PIXELS}[self.kind]
         return len(self.dilations) * self.channels * each
 
     @property
     def text(self) -> str:
-        """How many of which, and which of them are dilated."""
+        """Their number, kind and dilations in words."""
         name, number = _KINDS[self.kind].format("x".join("3" * self.axes)), len(self.dilations)
         ends = [i for i, d in enumerate(self.dilations, 1) if d > 1]
         if number == 1:
@@ -60,11 +60,11 @@ class Convolutions:
         return [nn.Sequential(*made) if len(made) > 1 else made[0] for made in map(self._made, self.dilations)]
 
     def norm(self) -> nn.Module:
-        """The batch normalisation beside each."""
+        """A batch normalisation for one of them."""
         return _NORMS[self.axes](self.channels, **self.place)
 
     def written(self, width: str, nn_: str, written: Written) -> list[str]:
-        """The expressions that make them, of ``width`` channels; device and dtype as a call gives them."""
+        """The source of their constructor calls, with ``width`` channels; device and dtype as in the original."""
         make = f"{nn_}{_CONVS[self.axes].__name__}({width}, {width}, "
         found = []
         for dilation in self.dilations:
@@ -100,7 +100,7 @@ def beside(layer: str, more: Convolutions, before: bool = False) -> Edit:
 
     def rewrite(there: nn.Module, nn_: str, call: str, written: Written) -> str:
         if not isinstance(there, _CONVS[more.axes]):
-            raise UnusableInputError(f"{type(there).__name__} is no {_CONVS[more.axes].__name__} of torch")
+            raise UnusableInputError(f"{type(there).__name__} is not torch's {_CONVS[more.axes].__name__}")
         width = needed(written, "in_channels" if before else "out_channels")
         made = more.written(width, nn_, written)
         links = f"{nn_}{_NORMS[more.axes].__name__}({width}{written_place(written)}), {nn_}ReLU()"
@@ -119,7 +119,7 @@ def before_the_model(model: nn.Module, more: Convolutions) -> Edit:
     number = more.text.replace(" more ", " ")
     each = "each " * (len(more.dilations) > 1)
     text = f"{number}, {each}with batch norm and ReLU, on the image before the model"
-    if type(model).forward is nn.Sequential.forward and model._modules:  # which would run whatever is added to it
+    if type(model).forward is nn.Sequential.forward and model._modules:  # a Sequential would run what is added to it
         first = next(iter(model._modules))
         around = partial(_behind, added)
         return Edit(layer=first, text=text, size=more.size, make=around, wraps=True, alone=True)
@@ -131,5 +131,5 @@ def _behind(added: Callable[[], nn.Sequential], there: nn.Module) -> nn.Module:
 
 
 def on_the_input(added: nn.Module, forward: Callable[..., Any], image: Any, *others: Any, **named: Any) -> Any:
-    """A forward pass behind further layers on the image."""
+    """A forward pass that runs additional layers on the image first."""
     return forward(added(image), *others, **named)

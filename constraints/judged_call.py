@@ -1,4 +1,4 @@
-"""Find the call of a forward pass that makes the judged map, so that the probe can measure that very map."""
+"""Find the function call in a forward pass that makes the judged map, so that the probe measures the same map."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from torch.utils._pytree import tree_leaves
 
 from constraints.errors import UnusableInputError
 from constraints.inputs import Sizes
+from constraints.model_state import parts
 from constraints.samples import Sample
 from constraints.tracer import ready, recorded
 from constraints.tracing.axes import View
@@ -26,21 +27,21 @@ from constraints.tracing.values import Value
 
 @dataclass(frozen=True, kw_only=True)
 class JudgedCall:
-    """Which of the functions that a forward pass calls gives the judged map."""
+    """The function call of a forward pass that makes the judged map."""
 
     model: nn.Module
-    """The model that was run: a copy, with its shapes, where it was lazy."""
+    """The model that was run; for a lazy model, an initialised copy."""
     names: tuple[str, ...]
-    """The functions that are called, the one at which the map is there last."""
+    """Names of the functions called, up to the one after which the map is complete."""
     at: int
-    """The number of the call that gives it: of an earlier one where the last one writes to it."""
+    """The number of the call that returns it: an earlier one, if the last one only writes to it."""
     position: int
-    """Which tensor of that call's result it is."""
+    """The number of the tensor in that call's result."""
     shape: tuple[int, ...]
-    """With the batch axis."""
+    """The map's shape, with the batch axis."""
     sample: Sample
     input: int
-    """Which tensor of the sample the receptive field is measured in."""
+    """The number of the sample's tensor in whose pixels the receptive field is measured."""
     first: int
     """Its first spatial axis."""
     axes: tuple[int, ...]
@@ -57,7 +58,7 @@ class _Called(NamedTuple):
 
 
 class _Numbering(TorchFunctionMode):
-    """Writes down the functions that a forward pass calls, what they call in their turn left out."""
+    """Records the functions that a forward pass calls, but not those called inside them."""
 
     def __init__(self, steps: Sequence[RecordedOperation]) -> None:
         super().__init__()
@@ -70,7 +71,7 @@ class _Numbering(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Call ``func`` and note it."""
+        """Call ``func`` and record it."""
         before = len(self.steps)
         result = func(*args, **(kwargs or {}))
         tensors = [handle_of(t) for t in leaves(result)]
@@ -79,7 +80,7 @@ class _Numbering(TorchFunctionMode):
 
 
 def function_name(func: Callable[..., Any]) -> str:
-    """What a function that torch hands to a mode is called by."""
+    """The name of a function that torch passes to a mode."""
     return getattr(func, "__name__", "")
 
 
@@ -91,9 +92,9 @@ def leaves(result: Any) -> list[torch.Tensor]:
 
 
 def judged_call(model: nn.Module, input_size: Sizes, input_data: Any = None) -> JudgedCall:
-    """Run ``model`` as ``trace`` does and find the call that gives the map which is judged there.
+    """Run ``model`` as ``trace`` does and find the call that returns the judged map.
 
-    Raises UnusableInputError where there is no such map, or where no call of a function gives it.
+    Raises UnusableInputError where there is no such map, or no function call returns it.
     """
     watched: list[_Numbering] = []
 
@@ -101,7 +102,7 @@ def judged_call(model: nn.Module, input_size: Sizes, input_data: Any = None) -> 
         watched.append(_Numbering(steps))
         return watched[-1]
 
-    with ready(model, input_size, input_data) as (found, samples):
+    with ready(parts(model), input_size, input_data) as (found, samples):
         run, sample = recorded(found, samples, watch)
     known, calls = propagated(run), watched[-1].calls
     value = judged_map(known.outputs)
@@ -118,16 +119,16 @@ def judged_call(model: nn.Module, input_size: Sizes, input_data: Any = None) -> 
 
 
 def _axis(view: View | None) -> int:
-    """The tensor axis along which the units of one spatial axis are laid out."""
+    """The tensor axis that corresponds to a spatial axis."""
     if view is None or len(view.digits) != 1:
-        raise UnusableInputError("the judged map has not one axis of its tensor for each spatial axis")
+        raise UnusableInputError("the judged map does not have one tensor axis for each spatial axis")
     return view.digits[0].axis
 
 
 def _call_of(value: Value, calls: Sequence[_Called], steps: Sequence[RecordedOperation]) -> tuple[int, int, int]:
-    """The call at which a value is there, the call whose result it is in, and its place in that result.
+    """The call after which a value is complete, the call that returned it, and its index in that result.
 
-    The two differ where a part of a tensor is written later than the tensor is made.
+    The two calls differ if the tensor is written to after it is made.
     """
     number = next((n for n, call in enumerate(calls) if call.before < value.index <= call.after), None)
     if number is not None:

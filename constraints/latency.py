@@ -1,4 +1,4 @@
-"""How long one sample takes through a model on this machine: the median of repeats, by torch or by onnxruntime."""
+"""Measure the latency of a model for one sample on this machine: the median of repeats, by torch or onnxruntime."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ from constraints.samples import Sample, made, taken
 
 WARM_UP = 3
 REPEATS = 15
-"""Least number of repeats."""
+"""Minimum number of repeats."""
 _TOLERANCE = 1e-2
-"""Of the greatest output: other kernels round otherwise."""
+"""Allowed difference relative to the largest output, since other kernels round differently."""
 _ENGINES = {LATENCY: "torch", ONNX_LATENCY: "onnxruntime"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """What was measured of a model: milliseconds by metric, None with the reason in ``unknown``."""
+    """Measured latencies of a model: metric -> milliseconds, or None with the reason in ``unknown``."""
 
     values: Mapping[str, float | None] = field(default_factory=dict)
     unknown: Mapping[str, str] = field(default_factory=dict)
 
 
 def timing(model: nn.Module, wanted: Collection[str], size: Sizes, data: Any = None, *, threads: int = 1) -> Timing:
-    """The latencies of a model that are ``wanted``, of LATENCY and ONNX_LATENCY; ``size`` and ``data`` as of a check.
+    """Measure those of LATENCY and ONNX_LATENCY that are ``wanted``; ``size`` and ``data`` are as in ``check``.
 
-    Raises UnusableInputError where onnxruntime is not installed; what the model's forward pass raises goes through.
+    Raises UnusableInputError where onnxruntime is not installed; exceptions of the model's forward pass are passed on.
     """
     values: dict[str, float | None] = {}
     unknown: dict[str, str] = {}
@@ -54,7 +54,7 @@ def timing(model: nn.Module, wanted: Collection[str], size: Sizes, data: Any = N
 
 
 def words(metric: str, threads: int = 1) -> str:
-    """How a latency is measured."""
+    """Say how a latency is measured."""
     return (
         f"median of {REPEATS} runs or more of one sample by {_ENGINES[metric]} with {threads} "
         f"thread{'s' * (threads != 1)}, float32, on this machine"
@@ -62,7 +62,7 @@ def words(metric: str, threads: int = 1) -> str:
 
 
 class UnmeasuredError(Exception):
-    """The model cannot be measured, with the reason; another one could be."""
+    """This model cannot be measured; the message is the reason."""
 
 
 def milliseconds(
@@ -70,7 +70,7 @@ def milliseconds(
 ) -> float:
     """Median time of one sample through a copy of a model by torch, in eval mode and without gradients.
 
-    It is repeated for ``seconds``, REPEATS times at least, after a warm-up. Raises UnmeasuredError for a model that
+    Repeated for ``seconds``, but at least REPEATS times, after a warm-up. Raises UnmeasuredError for a model that
     cannot be copied.
     """
     with _running(model, size, data, threads) as (ready, sample):
@@ -80,17 +80,17 @@ def milliseconds(
 def onnx_milliseconds(
     model: nn.Module, size: Sizes = (3, 32, 32), data: Any = None, *, threads: int = 1, seconds: float = 0.1
 ) -> float:
-    """The same by onnxruntime on the processor, of the model as ``torch.onnx.export`` writes it.
+    """As ``milliseconds``, by onnxruntime on the CPU, for the model exported by ``torch.onnx.export``.
 
     Raises UnusableInputError where the packages of the extra ``onnx`` are missing, UnmeasuredError for a model that
-    these cannot write or run.
+    cannot be exported or run.
     """
     _check_installed()
     with _running(model, size, data, threads) as (ready, sample):
         try:
             session, names = _session(ready, sample, threads)
             _compare(session, names, ready, sample)
-        except Exception as error:  # the exporter and the runtime have dozens of their own
+        except Exception as error:  # the exporter and the runtime raise dozens of types
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
             raise UnmeasuredError(f"onnxruntime cannot run the model: {reason}") from error
     feed = _fed(names, sample.tensors)
@@ -116,9 +116,9 @@ def _session(model: nn.Module, sample: Sample, threads: int) -> tuple[Any, Seque
     import onnxruntime
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter's remarks on its own inner workings
+        warnings.simplefilter("ignore")  # the exporter warns about its own internals
         program = torch.onnx.export(model, sample.args, kwargs=dict(sample.kwargs), dynamo=True, verbose=False)
-    assert program is not None  # as it is where no file is named
+    assert program is not None  # it is None only if a file is given
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     session = onnxruntime.InferenceSession(
@@ -132,7 +132,7 @@ def _fed(names: Sequence[str], tensors: Sequence[torch.Tensor]) -> Mapping[str, 
 
 
 def _compare(session: Any, names: Sequence[str], model: nn.Module, sample: Sample) -> None:
-    """Raise ValueError where onnxruntime runs something else: the exporter takes what leaves torch for a constant."""
+    """Raise ValueError where onnxruntime differs: the exporter takes values from outside torch as constants."""
     other = sample.cloned()
     for tensor in other.tensors:
         if tensor.is_floating_point():
@@ -141,7 +141,7 @@ def _compare(session: Any, names: Sequence[str], model: nn.Module, sample: Sampl
     expected = [t for t in tree_leaves(model(*given.args, **given.kwargs)) if isinstance(t, torch.Tensor)]
     for found, wanted in zip(session.run(None, _fed(names, other.tensors)), expected, strict=True):
         gap = (torch.from_numpy(found).double() - wanted.double()).abs().max()
-        if not gap <= _TOLERANCE * (1 + wanted.double().abs().max()):  # false for NaN too
+        if not gap <= _TOLERANCE * (1 + wanted.double().abs().max()):  # the comparison is false for NaN too
             raise ValueError(
                 "it computes something else, as where an operation leaves torch and is taken for a constant"
             )
@@ -149,11 +149,11 @@ def _compare(session: Any, names: Sequence[str], model: nn.Module, sample: Sampl
 
 @contextmanager
 def _running(model: nn.Module, size: Sizes, data: Any, threads: int) -> Iterator[tuple[nn.Module, Sample]]:
-    """A copy of a model in eval mode, warmed up, and a sample that it takes, with so many threads of torch."""
+    """A warmed-up copy of a model in eval mode, and a sample that it accepts, with ``threads`` threads of torch."""
     with same_draws():
         try:
             ready = copied(model)
-        except Exception as error:  # whatever a part of the model raises where it is copied
+        except Exception as error:  # a part of the model may raise anything when copied
             raise UnmeasuredError(f"the model cannot be copied to be timed: {type(error).__name__}: {error}") from error
         ready.eval()
         tensors = parts(ready).tensors
@@ -165,7 +165,7 @@ def _running(model: nn.Module, size: Sizes, data: Any, threads: int) -> Iterator
 
 
 def _working(model: nn.Module, samples: Iterable[Sample]) -> tuple[Sample, bool]:
-    """The first sample that the model takes, and whether it wants gradients; else what it raised on the first."""
+    """The first sample that the model accepts, and whether it needs gradients; if none, raises the first error."""
     first: Exception | None = None
     for sample, has_gradients in product(samples, (False, True)):
         try:

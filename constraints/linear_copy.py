@@ -1,4 +1,4 @@
-"""A copy of a model whose weights neither cancel nor vanish, for measurements by gradients."""
+"""Copy a model with weights under which gradients neither cancel nor vanish, for measurements by gradients."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from constraints.model_state import copied, parts
 
 
 def positive_like(shape: torch.Size, seed: int) -> torch.Tensor:
-    """Between 0.5 and 1.5 at random."""
+    """Random values between 0.5 and 1.5."""
     return torch.rand(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) + 0.5
 
 
 def positive(model: nn.Module) -> nn.Module:
-    """A float64 copy in eval mode whose weights are positive, random, and average what they read; buffers are kept."""
+    """A float64 copy in eval mode with positive random weights that average their inputs; buffers are kept."""
     copy = copied(model)
-    found = parts(copy)  # those too that are registered nowhere, which ``double()`` and ``eval()`` do not reach
+    found = parts(copy)  # unregistered ones too, which ``double()`` and ``eval()`` do not reach
     for module in found.registered.values():
         module.training = False
     for module in found.modules.values():

@@ -1,4 +1,4 @@
-"""What is linear, and sees the same, in place of functions that are not: averages for maxima, zeros at borders."""
+"""Linear functions that replace nonlinear ones and see the same: averages for maxima, zeros at borders."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def _adaptive(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
 
 
 def _sum(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """The sum of two tensors in place of the larger or smaller one of each place."""
+    """The sum of two tensors in place of their elementwise maximum or minimum."""
     return args[0] + (args[1] if len(args) > 1 else kwargs["other"])
 
 
 def _bounded(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """The sum of a tensor and those that bound it; bounds that are numbers are left aside."""
+    """The sum of a tensor and the tensors that bound it in a clamp; bounds that are numbers are ignored."""
     given = [*args, *(v for name, v in kwargs.items() if name != "out")]
     data, *bounds = (v for v in given if isinstance(v, torch.Tensor))
     add = torch.Tensor.add_ if function_name(func).endswith("_") else torch.Tensor.add
@@ -57,7 +57,7 @@ def _bounded(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, 
 
 
 def _reduced(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """The average over an axis in place of its maximum or minimum; of which place that is stays as it is."""
+    """The average over an axis in place of its maximum or minimum; the indices stay unchanged."""
     if len(args) == 1 and "dim" not in kwargs:
         return func(*args, **kwargs)
     axes = args[1] if len(args) > 1 else kwargs["dim"]
@@ -76,18 +76,18 @@ SUBSTITUTES: dict[str, Callable[[Callable[..., Any], tuple[Any, ...], dict[str, 
     **{name + end: _bounded for name in ("clamp", "clamp_max", "clamp_min", "clip") for end in ("", "_")},
     **dict.fromkeys(("amax", "amin", "max", "min"), _reduced),
 }
-"""Function -> what is linear in its place."""
+"""Function -> its linear replacement."""
 
 
 def _shifted(input: torch.Tensor, shifts: int | Sequence[int], dims: int | Sequence[int] = ()) -> torch.Tensor:
-    """A roll whose wrapped part is zero; one over the flattened tensor as it is."""
+    """A roll whose wrapped part is zero; a roll over the flattened tensor is unchanged."""
     data = input
     axes = (dims,) if isinstance(dims, int) else tuple(dims)
     if not axes:
         return data.roll(shifts)
     for axis, shift in zip(axes, _tuple(shifts, len(axes)), strict=True):
         size = data.shape[axis]
-        by = (shift + size // 2) % size - size // 2  # the shorter way round
+        by = (shift + size // 2) % size - size // 2  # the shift in the shorter direction
         kept = data.narrow(axis, max(-by, 0), size - abs(by))
         zeros = torch.zeros_like(data.narrow(axis, 0, abs(by)))
         data = torch.cat([zeros, kept] if by > 0 else [kept, zeros], axis)
@@ -99,7 +99,7 @@ def _zero_padded(input: torch.Tensor, pad: Sequence[int], mode: str = "", value:
 
 
 BORDERLESS: dict[str, Callable[..., torch.Tensor]] = {"pad": _zero_padded, "roll": _shifted}
-"""What reflects or wraps around at a border is no part of an interior unit's field: zeros take its place."""
+"""Padding functions: reflected and circular borders are not part of an interior unit's field and become zeros."""
 
 
 def _tuple(value: int | Sequence[int], n: int) -> tuple[int, ...]:

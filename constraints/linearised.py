@@ -1,4 +1,4 @@
-"""A forward pass made linear while it runs, its gates cut off, up to the map that is measured."""
+"""Make a forward pass linear while it runs, without its gates, up to the measured map."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _POINTWISE = """
     threshold
 """
 _IDENTITIES = frozenset(_POINTWISE.split())
-"""Functions that keep every place to itself; with an underscore at their end too."""
+"""Elementwise functions and norms; also with a trailing underscore."""
 _LAYOUTS = frozenset(
     ["permute", "transpose", "movedim", "swapaxes", "mT", "layer_norm", "rms_norm", "linear", "view", "reshape"]
 )
-"""Functions around which the spatial axes may be other tensor axes than in the input."""
+"""Functions before and after which the spatial axes may be different tensor axes."""
 _COMBINING = frozenset(
     [
         "add",
@@ -43,26 +43,26 @@ _COMBINING = frozenset(
         "__truediv__",
     ]
 )
-_DATA = torch.Tensor.data.__get__  # type: ignore[attr-defined]  # its stub is a tensor
+_DATA = torch.Tensor.data.__get__  # type: ignore[attr-defined]  # its type stub says Tensor
 
 
 class ReachedError(BaseException):
-    """The judged map exists, and what follows it is not needed; no Exception, which a model might catch."""
+    """The judged map is complete, the rest is not needed; a BaseException, since a model might catch an Exception."""
 
 
 class Linearised(TorchFunctionMode):
-    """Turns what is not linear into something linear that sees the same, and cuts gates off."""
+    """Replaces nonlinear functions by linear ones that see the same, and removes gates."""
 
     def __init__(self, dims: int, axis: int, call: JudgedCall | None = None) -> None:
-        """Measure maps of ``dims`` axes along one; the forward pass ends where ``call`` gives the judged map."""
+        """Measure maps of ``dims`` axes along ``axis``; the forward pass ends where ``call`` returns the judged map."""
         super().__init__()
         self.dims, self.axis, self.call = dims, axis, call
         self.count = 0
-        """Functions called so far."""
+        """Number of functions called so far."""
         self.made: torch.Tensor | None = None
-        """What the judged call gave, which later ones may write to."""
+        """The result of the judged call, which later calls may write to."""
         self.reached: torch.Tensor | None = None
-        """The same, once it is what was judged."""
+        """The same tensor, once it is complete."""
         self.map: torch.Tensor | None = None
         """The last tensor that is still a map along the probed axis."""
         self.is_spatial = False
@@ -75,11 +75,11 @@ class Linearised(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Call the linear substitute for ``func``."""
+        """Call the linear replacement of ``func``."""
         name, kwargs = function_name(func), dict(kwargs or {})
         result = self._called(func, name, args, kwargs)
         if isinstance(result, torch.Tensor) and result.is_floating_point() and result.dtype is not torch.float64:
-            result = result.double()  # a norm, say, that works in a precision of its own
+            result = result.double()  # for example from a norm that computes in its own precision
         if self.call is not None:
             self._look(name, self.call, result)
         if name not in _LAYOUTS and isinstance(result, torch.Tensor) and self._is_map(result):
@@ -87,7 +87,7 @@ class Linearised(TorchFunctionMode):
         return result
 
     def _look(self, name: str, call: JudgedCall, result: Any) -> None:
-        """End the forward pass where the judged map is there."""
+        """End the forward pass when the judged map is complete."""
         at, self.count = self.count, self.count + 1
         if at >= len(call.names) or name != call.names[at]:
             raise ReachedError
@@ -107,9 +107,9 @@ class Linearised(TorchFunctionMode):
         if name.removesuffix("_") in _IDENTITIES and not name.endswith("__"):
             return args[0] if args else kwargs["input"]
         if name == "_set_grad_enabled":
-            return None  # a forward pass that is written without gradients is measured all the same
+            return None  # gradients stay enabled, so that such a forward pass can be measured
         if func == _DATA or name == "detach":
-            return args[0]  # what is written to it is written to the tensor
+            return args[0]  # a write to it is a write to the tensor
         if name in SUBSTITUTES:
             return SUBSTITUTES[name](func, args, kwargs)
         if name in BORDERLESS:
@@ -119,7 +119,7 @@ class Linearised(TorchFunctionMode):
         return func(*args, **kwargs)
 
     def _without_gate(self, operand: Any, operands: Sequence[Any]) -> Any:
-        """An operand that is one value along the probed axis, where another is a map, counts as a constant."""
+        """The operand, detached if it is a gate: one value along the probed axis, where another operand is a map."""
         tensors = [o for o in operands if isinstance(o, torch.Tensor) and o.dim() == self.dims]
         if not any(operand is t for t in tensors) or operand.shape[self.axis] > 1:
             return operand

@@ -8,7 +8,7 @@ from typing import Any
 
 LATENCY, ONNX_LATENCY = "latency_ms", "latency_ms_onnxruntime"
 LATENCIES = (LATENCY, ONNX_LATENCY)
-"""What depends on the machine, and is measured where a constraint names it alone."""
+"""Metrics that depend on the machine; they are measured only if a constraint names them."""
 
 
 def _metric(definition: str, *details: str, unit: str = "") -> Any:
@@ -17,7 +17,7 @@ def _metric(definition: str, *details: str, unit: str = "") -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Metrics:
-    """Every metric of one network for one input sample; ``None`` where a metric cannot be known.
+    """Every metric of one network for one input sample; ``None`` where a metric is unknown.
 
     ``python -m tests.published`` writes the table of docs/metrics.md and the metrics of report.schema.json from here.
     """
@@ -114,7 +114,7 @@ class Metrics:
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
-    """One operation of the forward pass that computes or moves something in space, in the order of the calls."""
+    """One operation of the forward pass that computes or moves elements in space, in the order of the calls."""
 
     name: str
     """Dotted path of the module that made the call, or the function's name where no module did."""

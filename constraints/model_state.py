@@ -1,4 +1,4 @@
-"""The parts of a model, and keeping it bit for bit as it was while it runs in eval mode."""
+"""Find the parts of a model, and restore the model bit for bit after it ran in eval mode."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from torch import nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedTensorMixin  # type: ignore[attr-defined]  # not in its stub
 
 OF_ANY_MODULE = frozenset(vars(nn.Module()))
-"""Attributes that every module has."""
-_kind: Callable[[object], Any] = type  # whose hash mypy does not believe in
+"""Attributes that every nn.Module has."""
+_kind: Callable[[object], Any] = type  # mypy does not accept it as hashable
 _DEEPEST, _MOST = 4, 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """A model's modules by their paths, those that it keeps without registering them included."""
+    """A model's modules by their paths, including modules that it stores without registering them."""
 
     model: nn.Module
     registered: Mapping[str, nn.Module]
     hidden: Mapping[str, nn.Module]
-    """Modules in plain lists, dicts and the like: ``more.0`` is the first of the list ``more``."""
+    """Unregistered modules, in plain lists, dicts and the like: ``more.0`` is the first of the list ``more``."""
 
     @cached_property
     def modules(self) -> Mapping[str, nn.Module]:
-        """All of them."""
+        """All modules."""
         return {**self.registered, **self.hidden}
 
     @cached_property
     def tensors(self) -> Sequence[torch.Tensor]:
-        """The parameters and buffers of all of them, shared ones as often as they are shared."""
+        """The parameters and buffers of all modules; a shared one once for each module."""
         registries = chain.from_iterable((m._parameters.values(), m._buffers.values()) for m in self.modules.values())
         return [t for t in chain.from_iterable(registries) if t is not None]
 
@@ -66,7 +66,7 @@ def parts(model: nn.Module) -> Parts:
 
 
 def kept_aside(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """The modules that a module's plain attributes hold, each with its place; torch's own classes hold none."""
+    """The modules in a module's plain attributes, each with its path; torch's own classes have none."""
     if _is_torchs(_kind(module)):
         return
     attributes = ((k, v) for k, v in vars(module).items() if k not in OF_ANY_MODULE and not _is_plain(v))
@@ -90,11 +90,11 @@ def _is_plain(value: Any) -> bool:
 
 
 def copied(model: nn.Module) -> nn.Module:
-    """A deep copy, also where torch makes none: of buffers without a shape, and of what autograd has a history of."""
+    """A deep copy, also where torch cannot make one: for buffers without a shape, or with an autograd history."""
     memo: dict[int, Any] = {}
     modules = parts(model).modules.values()
     for kept in chain.from_iterable(m.__dict__.values() for m in modules):
-        if isinstance(kept, torch.Tensor) and kept.grad_fn is not None:  # as weight_norm of old keeps its weight
+        if isinstance(kept, torch.Tensor) and kept.grad_fn is not None:  # as the old weight_norm stores its weight
             memo[id(kept)] = kept.detach().clone()
     for buffer in chain.from_iterable(m._buffers.values() for m in modules):
         if isinstance(buffer, UninitializedBuffer):
@@ -103,7 +103,7 @@ def copied(model: nn.Module) -> nn.Module:
 
 
 def has_own_eval(found: Parts) -> bool:
-    """Whether ``eval()`` may do more than set flags: a module overrides it or ``train()``, as to fold its weights."""
+    """Whether ``eval()`` may do more than set flags: a module overrides it or ``train()``, to fold weights, say."""
     modules = found.registered.values()
     return any(map(_overrides_eval, {_kind(m) for m in modules})) or any(
         "train" in m.__dict__ or "eval" in m.__dict__ for m in modules
@@ -112,23 +112,23 @@ def has_own_eval(found: Parts) -> bool:
 
 @cache
 def _overrides_eval(kind: type[nn.Module]) -> bool:
-    if issubclass(kind, torch.jit.ScriptModule):  # whose methods are those of the program
+    if issubclass(kind, torch.jit.ScriptModule):  # its methods belong to the TorchScript program
         return False
     return kind.train is not nn.Module.train or kind.eval is not nn.Module.eval
 
 
 @cache
 def _is_torchs(kind: type[nn.Module]) -> bool:
-    """Whether a class is one of torch's own layers, which change nothing but their buffers when they run."""
+    """Whether a class is one of torch's own layers, which change only their buffers when they run."""
     return kind.__module__.startswith("torch.nn.modules.")
 
 
 @contextmanager
 def unchanged(found: Parts) -> Iterator[None]:
-    """Eval mode inside; afterwards the modules, their tensors and the random number generators are what they were.
+    """Eval mode inside; afterwards the modules, their tensors and the random number generators are restored.
 
-    What a plain list, dict or set of a module held is put back too. Values that an operation writes in place are
-    not seen here: the recorder puts those back.
+    The contents of a module's plain lists, dicts and sets are restored too. Values that an operation writes in
+    place are not seen here: the recorder restores those.
     """
     modules = [*found.modules.values()]
     attributes = [m.__dict__.copy() for m in modules]
@@ -136,7 +136,7 @@ def unchanged(found: Parts) -> Iterator[None]:
     strided = torch.strided
     dense = [] if found.is_lazy else [t for t in found.tensors if t.layout is strided]
     contents, places = [t.data for t in dense], [t.data_ptr() for t in dense]
-    training = [m for m in found.registered.values() if getattr(m, "training", False)]  # a frozen script has none
+    training = [m for m in found.registered.values() if getattr(m, "training", False)]  # a frozen script lacks it
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # its fused kernels hide what attention does
     try:
@@ -155,7 +155,7 @@ def unchanged(found: Parts) -> Iterator[None]:
 
 
 def _containers(module: nn.Module) -> Iterable[Any]:
-    """The dicts, lists and sets of a module that a forward pass may change; of torch's layers these are registries."""
+    """The dicts, lists and sets of a module that a forward pass may change; for torch's layers only the registries."""
     if _is_torchs(_kind(module)):
         return [r for r in (module._buffers, module._parameters) if r]
     return [v for v in module.__dict__.values() if v.__class__ in _CONTAINERS]
@@ -175,8 +175,8 @@ _CONTAINERS = (dict, list, set)
 
 def _differ(container: Any, before: Any) -> bool:
     try:
-        return bool(container != before)  # which tests for the same object first, element by element
-    except (RuntimeError, ValueError):  # of tensors and arrays that are no longer the same ones
+        return bool(container != before)  # this tests each element for identity first
+    except (RuntimeError, ValueError):  # raised for tensors and arrays that were replaced
         return True
 
 
@@ -190,9 +190,9 @@ def _refill(container: Any, before: Any) -> None:
 
 @contextmanager
 def same_draws() -> Iterator[None]:
-    """Afterwards the random number generators are what they were."""
+    """Restore the random number generators at the end."""
     python, torches = random.getstate(), torch.get_rng_state()
-    generator: Any = sys.modules.get("numpy.random")  # numpy imports it where it is first used
+    generator: Any = sys.modules.get("numpy.random")  # numpy imports it on first use
     numpy = generator.get_state() if generator else None
     devices = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]  # torch leaves it untyped
     try:
@@ -208,12 +208,12 @@ def same_draws() -> Iterator[None]:
 
 @contextmanager
 def eager() -> Iterator[None]:
-    """Run what was compiled, or would be, as it is written: only those operations are the model's own."""
+    """Run compiled code, and code that would be compiled, uncompiled, so that the model's own operations are seen."""
     compiling = torch.compile
     stance: AbstractContextManager[None] = nullcontext()
-    if "torch._dynamo" in sys.modules:  # else nothing was compiled so far, and its import takes seconds
+    if "torch._dynamo" in sys.modules:  # else nothing was compiled so far; importing it takes seconds
         stance = torch.compiler.set_stance("force_eager")
-    vars(torch)["compile"] = _uncompiled  # torch.cond compiles what it is given, say
+    vars(torch)["compile"] = _uncompiled  # torch.cond, for example, compiles its functions
     try:
         with stance:
             yield
@@ -222,5 +222,5 @@ def eager() -> Iterator[None]:
 
 
 def _uncompiled(model: Any = None, **options: Any) -> Any:
-    """``torch.compile`` that leaves a function as it is; as a decorator with options too."""
+    """A ``torch.compile`` that returns a function unchanged; also usable as a decorator with options."""
     return model if model is not None else lambda function: function

@@ -1,4 +1,4 @@
-"""Operators of one's own: what a trace runs in their place."""
+"""Custom operators: register functions that a trace runs in their place."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from constraints.errors import UnusableInputError
 StandIn = Callable[..., Any]
 _registered: dict[str, StandIn] = {}
 STAND_INS: Mapping[str, StandIn] = MappingProxyType(_registered)
-"""Operator -> the function that a trace runs in its place; of this process, as torch's own register of operators is."""
+"""Operator -> the function that a trace runs in its place; per process, like torch's own registry of operators."""
 
 
 def register_operator(name: str, stand_in: StandIn) -> StandIn:
     """Let a trace run ``stand_in`` where a model calls the operator ``name``, such as ``"mylib::blur"``.
 
-    ``stand_in`` takes the operator's arguments, gives tensors of the same shapes and is written in operations that
-    torch has. What the operator sees and costs is what these do: only that has to be right, not the numbers. Without
-    one, a trace takes nothing for granted, and the metrics that may depend on the operator are unknown. A later call
+    ``stand_in`` takes the operator's arguments, returns tensors of the same shapes and consists of torch's operations.
+    Their receptive field and costs count as the operator's: these must be right, the values need not be. Without it a
+    trace assumes nothing, and the metrics that may depend on the operator are unknown. A later call
     replaces an earlier one. Returns ``stand_in``. Raises UnusableInputError for a name without a namespace.
     """
     if name.count("::") != 1 or not all(name.split("::")):

@@ -1,4 +1,4 @@
-"""Changes to the pools of a model: averages in place of maxima, global ones, strides in place of pools."""
+"""Edits of a model's pools: averages in place of maxima, global pools, strides in place of pools."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def average_pools(model: nn.Module) -> Iterator[Edit]:
 
 
 def average_everywhere(model: nn.Module, calls: Sequence[str]) -> Iterator[Change]:
-    """Average pools in place of all max-pools at once, calls in a forward pass included; ``calls`` are their names."""
+    """Average pools in place of all max-pools together, including function calls; ``calls`` are the layers' names."""
     modules = parts(model).modules
     pools = tuple(edit for edit in average_pools(model) if edit.layer in calls)
     called = [name for name in calls if name not in {edit.layer for edit in pools}]
@@ -62,7 +62,7 @@ def average_everywhere(model: nn.Module, calls: Sequence[str]) -> Iterator[Chang
 
 
 def stride_for_pools(sites: Sequence[Site], model: nn.Module, layers: tuple[Layer, ...]) -> Iterator[Change]:
-    """For each 2x2 pool of stride 2 a stride of 2 in the convolution before it, and no pool."""
+    """Replace each 2x2 pool of stride 2 by a stride of 2 in the convolution before it."""
     modules, by_name = parts(model).modules, {site.name: site for site in sites}
     last: Site | None = None
     for layer in layers:
@@ -93,7 +93,7 @@ def _place_of(name: str, modules: Mapping[str, nn.Module], number: int = 0) -> s
 
 
 def pool_globally(model: nn.Module, layers: tuple[Layer, ...]) -> Iterator[Edit]:
-    """A global average: of a pool that leaves a part out, before a linear layer that reads a flattened map, at the end.
+    """A global average: for a pool that leaves a part out, before a linear layer on a flattened map, or at the end.
 
     A maximum over the whole map becomes an average.
     """
@@ -132,7 +132,7 @@ def pool_globally(model: nn.Module, layers: tuple[Layer, ...]) -> Iterator[Edit]
 
 
 def _number(pool: Layer, layers: tuple[Layer, ...]) -> int:
-    """How many calls of pools are before this one."""
+    """The number of pool calls before this one."""
     return [layer is pool for layer in layers if layer.op in _POOLING].index(True)
 
 

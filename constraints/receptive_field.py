@@ -15,11 +15,11 @@ _MOST_PHASES = 4096
 
 
 class Field(NamedTuple):
-    """What every unit along one axis sees: unit ``i`` sees the input pixels ``lo .. hi`` of ``at(i)``.
+    """The receptive fields of all units along one axis: ``at(i)`` is the first and the last pixel that unit ``i`` sees.
 
-    Units repeat in phases: ``at(i + period)`` is ``at(i)`` moved by ``jump`` pixels. A chain of convolutions has
+    Units repeat with a period: ``at(i + period)`` is ``at(i)`` moved by ``jump`` pixels. A chain of convolutions has
     one phase; a transposed convolution, an interpolation or an uneven adaptive pooling has several, which see
-    fields of different sizes. The axis is unbounded: borders clip nothing (Araujo, Norris, Sim, "Computing
+    fields of different sizes. The axis is unbounded: nothing is clipped at borders (Araujo, Norris, Sim, "Computing
     Receptive Fields of Convolutional Neural Networks", Distill 2019, give the one-phase case).
     """
 
@@ -29,7 +29,7 @@ class Field(NamedTuple):
 
     @property
     def period(self) -> int:
-        """How many units make one repetition."""
+        """The number of units (phases) after which the pattern repeats."""
         return len(self.lo)
 
     @property
@@ -70,9 +70,9 @@ class Field(NamedTuple):
     ) -> Field:
         """Unit ``i`` sees what the units ``taps(i)`` saw.
 
-        ``outputs`` and ``inputs`` give the rhythm: taps(i + outputs) are taps(i) moved by ``inputs`` units. Of a map
-        of ``units`` units each is listed where the rhythm does not come round within it: resamplings by unrelated
-        factors multiply their periods.
+        ``outputs`` and ``inputs`` give the period: taps(i + outputs) are taps(i) moved by ``inputs`` units. If the
+        period is longer than a map of ``units`` units, every unit is listed instead: resamplings by unrelated factors
+        multiply their periods.
         """
         turns = self.period // math.gcd(self.period, inputs)
         period, jump = outputs * turns, self.jump * inputs * turns // self.period
@@ -82,9 +82,9 @@ class Field(NamedTuple):
         return self._gather(taps, period, jump)
 
     def hull(self, other: Field) -> Field | None:
-        """Unit ``i`` sees both what it saw here and there; ``None`` where it cannot be said.
+        """Unit ``i`` sees the hull of what it sees in both fields; ``None`` where that is not a field.
 
-        That is where the two move at different speeds, or where their common period has more than _MOST_PHASES units.
+        That is where their mean jumps per unit differ, or their common period has more than _MOST_PHASES units.
         """
         if self.jump * other.period != other.jump * self.period:
             return None
@@ -114,7 +114,7 @@ class Field(NamedTuple):
 def explicit(intervals: Sequence[tuple[Bound, Bound]]) -> Field:
     """A field that lists every unit of a map of ``len(intervals)`` units.
 
-    Beyond the map it repeats its phases where it has any, and else continues at its mean pace, so that a border
+    Beyond the map it repeats its period if it has one; otherwise it continues with its mean jump, so that a border
     stays a border.
     """
     low, high = [i[0] for i in intervals], [i[1] for i in intervals]
@@ -129,7 +129,7 @@ def explicit(intervals: Sequence[tuple[Bound, Bound]]) -> Field:
 
 
 def _reduced(jump: int, low: Sequence[Bound], high: Sequence[Bound]) -> Field:
-    """The same field with the fewest phases."""
+    """The same field with the shortest period."""
     n = len(low)
     for period in range(1, n):
         if n % period or jump * period % n:
@@ -144,7 +144,7 @@ def _reduced(jump: int, low: Sequence[Bound], high: Sequence[Bound]) -> Field:
 def transposed(
     field: Field, kernel: int, stride: int, dilation: int, padding: int, *, units: int | None = None
 ) -> Field:
-    """After a transposed convolution: output ``o`` sees inputs ``i`` with o = i * stride - padding + k * dilation."""
+    """The field after a transposed convolution: ``o`` sees the ``i`` with o = i * stride - padding + k * dilation."""
 
     def taps(o: int) -> list[int]:
         reached = (o + padding - k * dilation for k in range(kernel))
@@ -154,7 +154,7 @@ def transposed(
 
 
 def adaptive(field: Field, size: int, output: int) -> Field:
-    """After an adaptive pooling of ``size`` units to ``output``: windows floor(o*n/m) to ceil((o+1)*n/m)."""
+    """The field after an adaptive pooling of n = ``size`` units to m = ``output``: floor(o*n/m) to ceil((o+1)*n/m)."""
     g = math.gcd(size, output)
     return field.resample(
         lambda o: range(o * size // output, -(-(o + 1) * size // output)),
@@ -165,10 +165,10 @@ def adaptive(field: Field, size: int, output: int) -> Field:
 
 
 def interpolated(field: Field, scale: Fraction, mode: str, align_corners: bool, units: int | None = None) -> Field:
-    """After an interpolation; ``scale`` is input units per output unit.
+    """The field after an interpolation; ``scale`` is input units per output unit.
 
-    ``mode`` is one of nearest, nearest-exact, linear, cubic, linear-aa, cubic-aa (-aa: antialiased), which mean what
-    they mean to torch.nn.functional.interpolate; taps whose weight is exactly zero see nothing.
+    ``mode`` is one of nearest, nearest-exact, linear, cubic, linear-aa, cubic-aa (-aa: antialiased), with the
+    meaning of torch.nn.functional.interpolate; taps whose weight is exactly zero do not count.
     """
     taps = _TAPS[mode]
     return field.resample(
@@ -206,7 +206,7 @@ def _antialiased(half_width: int) -> Callable[[Fraction, Fraction], list[int]]:
         support = half_width * stretch
         first = math.floor(centre - support + Fraction(1, 2))
         last = math.floor(centre + support + Fraction(1, 2))
-        zeros = set(range(1, half_width + 1))  # both kernels vanish at whole distances, 0 apart
+        zeros = set(range(1, half_width + 1))  # both kernels are zero at integer distances other than 0
         distances = ((i, abs(i - centre + Fraction(1, 2)) / stretch) for i in range(first, last))
         return [i for i, distance in distances if distance < half_width and distance not in zeros]
 

@@ -1,4 +1,4 @@
-"""Put one module in place of another wherever a model keeps it, registered or not, and take that back."""
+"""Replace a module wherever a model stores it, registered or not, and undo that."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _DEEPEST = 4
 
 
 def replace_module(model: nn.Module, original: nn.Module, made: nn.Module) -> Callable[[], None]:
-    """Put ``made`` in place of ``original`` under every name that it has; what is returned takes it back.
+    """Replace ``original`` by ``made`` under all its names; the returned function undoes it.
 
-    Plain lists, dicts, sets and tuples hold it too, as they would where the call that makes the module had made
-    another. Where a class of the model's refuses that, its error is raised with everything as it was.
+    Plain lists, dicts, sets and tuples are changed too, as if the model had been built with ``made``. If a class of the
+    model raises an error, everything is restored and the error is raised.
     """
     with ExitStack() as undo:
         _replace(list(parts(model).modules.values()), original, made, undo)
@@ -37,9 +37,9 @@ def _replace(owners: Iterable[nn.Module], original: nn.Module, made: nn.Module, 
 
 
 def _with(value: Any, original: nn.Module, made: nn.Module, undo: ExitStack, depth: int) -> Any:
-    """What there is in place of a value: itself, where it holds the original nowhere.
+    """The replacement of a value: the value itself if it does not contain the original.
 
-    Lists, dicts and sets are changed; of what cannot be changed there is another.
+    Lists, dicts and sets are changed in place; immutable containers are rebuilt.
     """
     if value is original:
         return made
@@ -63,7 +63,7 @@ def _with(value: Any, original: nn.Module, made: nn.Module, undo: ExitStack, dep
 
 
 def _another(value: Any, items: Mapping[Any, Any]) -> Any:
-    """A tuple, a frozenset or a mapping of the same class that holds others, whatever its constructor takes."""
+    """A tuple, frozenset or mapping of the same class with other items, without calling its constructor."""
     kind = value.__class__
     if isinstance(value, Mapping):
         return kind(items)

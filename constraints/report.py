@@ -1,4 +1,4 @@
-"""A check's findings that print themselves: as a table in a terminal, as foldable HTML in a notebook; no torch."""
+"""The findings of a check with their display: a table in a terminal, foldable HTML in a notebook; no torch."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Report(Findings):
         return text(self)
 
     def __repr__(self) -> str:
-        """The same, whole also where pytest shows it."""
+        """The same text; pytest shows it uncut."""
         return _Uncut(str(self))
 
     def _repr_html_(self) -> str:
@@ -36,7 +36,7 @@ class Report(Findings):
 
 
 class _Uncut(str):
-    """Text that pytest shows whole: it cuts the repr of a message to 240 characters, going by its length."""
+    """Text that pytest shows uncut: pytest cuts the repr of a message to 240 characters, by ``len``."""
 
     __slots__ = ()
 

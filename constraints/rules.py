@@ -1,4 +1,4 @@
-"""Parse ``"receptive_field > 44"`` into the numbers that it allows; pure arithmetic, no torch."""
+"""Parse constraints such as ``"receptive_field > 44"`` into the numbers that they allow; no torch."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _OPERATORS: Mapping[str, Callable[[Limit], tuple[Interval, ...]]] = {
     "==": lambda limit: (Interval(low=limit, high=limit),),
     "!=": lambda limit: (Interval(high=limit, has_high=False), Interval(low=limit, has_low=False)),
 }
-"""What each operator allows: disjoint intervals in ascending order. All that judges a constraint follows from it."""
+"""What each operator allows: disjoint intervals in ascending order. All judging of constraints is derived from it."""
 _SUFFIXES = {"": 0, "k": 3, "m": 6, "g": 9}
 _TRUTH = {"true": 1, "false": 0}
 _EXPRESSION = re.compile(
@@ -68,33 +68,33 @@ class Constraint:
 
     @cached_property
     def hull(self) -> Interval:
-        """The smallest interval that holds every allowed number."""
+        """The smallest interval that contains every allowed number."""
         first, last = self.allowed[0], self.allowed[-1]
         return Interval(low=first.low, has_low=first.has_low, high=last.high, has_high=last.has_high)
 
     @cached_property
     def turns(self) -> tuple[int, ...]:
-        """The whole numbers whose verdict differs from that of the whole number just below, ascending."""
+        """The integers whose verdict differs from that of the integer just below, in ascending order."""
         ends = [turn for interval in self.allowed for turn in interval.turns()]
         return tuple(sorted(turn for turn in set(ends) if ends.count(turn) % 2))
 
     def holds(self, value: Number) -> bool:
-        """Whether ``value`` satisfies the comparison; what is not a number (NaN) satisfies none."""
+        """Whether ``value`` satisfies the comparison; NaN satisfies none."""
         return any(value in interval for interval in self.allowed)
 
     def implies(self, other: Constraint) -> bool:
-        """Whether whatever satisfies it satisfies ``other``, which is on the same metric, too."""
+        """Whether every value that satisfies it also satisfies ``other``, which is on the same metric."""
         covered = all(any(wide.covers(narrow) for wide in other.allowed) for narrow in self.allowed)
         return self.metric == other.metric and covered
 
     def change(self, value: Number) -> float:
-        """By how much a value that breaks it has to change; negative: to fall; 0 where either way is as near."""
+        """The change that a violating value needs; negative for a decrease; 0 if both directions are equally far."""
         changes = [interval.change(value) for interval in self.allowed]
         nearest = min(map(abs, changes))
         return sum(change for change in changes if abs(change) == nearest)
 
     def relaxed(self, by: int) -> tuple[tuple[Constraint, ...], ...]:
-        """Sets of constraints, one of which lets any whole number pass that is at most ``by`` beyond a limit.
+        """Sets of constraints; an integer at most ``by`` beyond a limit satisfies at least one of the sets.
 
         A limit between two whole numbers counts as the lower one.
         """
@@ -110,8 +110,8 @@ class Constraint:
         """The one number that decides the verdict.
 
         A metric with several entries (per stage, per axis) satisfies a constraint when every entry does, so
-        the entry nearest to breaking it counts: the smallest against ``>=``, the largest against ``<=``, and
-        the smallest that breaks ``==`` or ``!=``. No entry at all counts as 0. What is not a finite number is
+        the entry nearest to violating it counts: the smallest against ``>=``, the largest against ``<=``, and
+        the smallest that breaks ``==`` or ``!=``. No entry at all counts as 0. A value that is not a finite number is
         unknown.
         """
         entries = value if isinstance(value, (tuple, list)) else [value]
@@ -128,7 +128,7 @@ def _is_known(value: Number | None) -> bool:
 
 
 def parse(expression: str, known: Iterable[str] | None = ()) -> Constraint:
-    """Read ``METRIC OP VALUE``; ``known`` names metrics beside the built-in ones, None leaves the name to be checked.
+    """Read ``METRIC OP VALUE``; ``known`` names metrics beside the built-in ones; None skips the check of names.
 
     VALUE is a decimal number with an optional suffix k, M or G (thousands, millions, billions), kept exactly,
     or ``true`` or ``false``. Raises UnusableInputError on a malformed expression, a number past 10^30, or an
@@ -156,9 +156,9 @@ def check_metric(constraint: Constraint, known: Iterable[str]) -> None:
 def parse_all(
     expressions: str | Constraint | Iterable[str | Constraint], known: Iterable[str] | None = ()
 ) -> tuple[Constraint, ...]:
-    """Parse one or several expressions, in order; what is a constraint already stays as it is.
+    """Parse one or several expressions, in order; Constraint objects are kept.
 
-    Raises UnusableInputError as ``parse`` does, and for what holds no expressions at all.
+    Raises UnusableInputError as ``parse`` does, and for an argument without expressions.
     """
     if isinstance(expressions, (str, Constraint)):
         expressions = (expressions,)

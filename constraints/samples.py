@@ -1,4 +1,4 @@
-"""Make or take one sample for a model: random tensors of given shapes, or the caller's own data."""
+"""Make one sample for a model from random tensors, or take it from the caller's data."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from constraints.inputs import InputSpec
 
 _FLOAT = torch.float32
 _PLAIN = (nn.Parameter, torch.Tensor)
-"""Of another type are lazy ones, which have no size yet, and subclasses."""
+"""The plain tensor types; lazy tensors, which have no size yet, and subclasses are of other types."""
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
@@ -27,7 +27,7 @@ class Sample:
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     batch: int = 1
-    """Of how many samples in the caller's data this is the first."""
+    """Number of samples in the caller's data, of which this is the first."""
 
     @property
     def tensors(self) -> list[torch.Tensor]:
@@ -35,23 +35,23 @@ class Sample:
         return [t for t in tree_leaves([self.args, dict(self.kwargs)]) if isinstance(t, torch.Tensor)]
 
     def specs(self) -> tuple[InputSpec, ...]:
-        """What each tensor is, without the batch axis."""
+        """The specification of each tensor, without the batch axis."""
         found = [_spec(leaf, "") for leaf in _opened(self.args)]
         found += [_spec(leaf, name) for name, value in self.kwargs.items() for leaf in _opened(value)]
         return tuple(found)
 
     def cloned(self) -> Sample:
-        """The same values in memory of their own, without gradients."""
-        if not self.kwargs and all(isinstance(a, torch.Tensor) for a in self.args):  # as nearly every one is
+        """A copy of the values in new memory, without gradients."""
+        if not self.kwargs and all(isinstance(a, torch.Tensor) for a in self.args):  # the usual case
             return Sample(args=tuple(map(_clone, self.args)), batch=self.batch)
         args, kwargs = tree_map(_clone, (self.args, dict(self.kwargs)))
         return Sample(args=args, kwargs=kwargs, batch=self.batch)
 
 
 def made(model: nn.Module, inputs: Sequence[InputSpec], tensors: Iterable[torch.Tensor]) -> Iterator[Sample]:
-    """Random samples to be tried in turn: the dtypes that the model's ``tensors`` have, the most frequent first.
+    """Random samples to try in turn, in the dtypes of the model's ``tensors``, the most frequent dtype first.
 
-    Whole numbers are ones, which are an entry of nearly every table and a length above zero; then zeros.
+    Integers are first 1, a valid index of nearly every table and a valid length, then 0.
     """
     _check_given(model, [i.name for i in inputs])
     whole = any(i.dtype and not _is_floating(i) for i in inputs)
@@ -67,9 +67,9 @@ def made(model: nn.Module, inputs: Sequence[InputSpec], tensors: Iterable[torch.
 def taken(model: nn.Module, data: Any, tensors: Iterable[torch.Tensor]) -> Sample:
     """The first sample of the caller's data: a tensor, a dict, or a tuple or list of arguments.
 
-    A dict alone, or at the end, holds keyword arguments where the forward pass takes its keys by name; else it is
-    an argument itself. Where the first tensor holds several samples (its first axis), all tensors of as many are
-    cut to the first one.
+    A dict alone, or at the end, has keyword arguments if the forward pass accepts its keys by name; else it is
+    an argument itself. If the first tensor has several samples (along its first axis), all tensors with the same
+    number are cut to the first sample.
     """
     args = list(data) if isinstance(data, (tuple, list)) and not hasattr(data, "_fields") else [data]
     kwargs: Mapping[str, Any] = {}
@@ -82,7 +82,7 @@ def taken(model: nn.Module, data: Any, tensors: Iterable[torch.Tensor]) -> Sampl
 
 
 def _first(sample: Sample, device: torch.device | None) -> Sample:
-    """One sample of a batch, in memory of its own and on the model's device."""
+    """The first sample of a batch, in new memory and on the model's device."""
     batch = next((len(t) for t in sample.tensors if t.dim()), 1)
 
     def one(leaf: Any) -> Any:
@@ -121,7 +121,7 @@ def _tensor(spec: InputSpec, dtype: torch.dtype, value: int, generator: torch.Ge
 
 
 def _precisions(tensors: Iterable[torch.Tensor]) -> list[tuple[torch.dtype, torch.device]]:
-    """The floating dtypes of a model's tensors, the one of most elements first, and the first one's device."""
+    """The floating dtypes of a model's tensors, that with most elements first, and the first such tensor's device."""
     several = list(tensors)
     kinds = {t.dtype for t in several}
     sizes = {d: 0 for d in kinds if d.is_floating_point} or {_FLOAT: 0}
@@ -132,7 +132,7 @@ def _precisions(tensors: Iterable[torch.Tensor]) -> list[tuple[torch.dtype, torc
 
 
 def _sizes(tensors: Iterable[torch.Tensor]) -> dict[torch.dtype, int]:
-    """Floating dtype -> how many elements have it."""
+    """Floating dtype -> number of elements."""
     sizes: dict[torch.dtype, int] = {}
     for tensor in tensors:
         if tensor.dtype.is_floating_point:
@@ -141,7 +141,7 @@ def _sizes(tensors: Iterable[torch.Tensor]) -> dict[torch.dtype, int]:
 
 
 def _takes(model: nn.Module, named: Mapping[Any, Any]) -> bool:
-    """Whether the forward pass takes all keys of a dict as keyword arguments."""
+    """Whether the forward pass accepts all keys of a dict as keyword arguments."""
     parameters = _parameters(model)
     names = {p.name for p in parameters if p.kind in {p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY}}
     is_open = any(p.kind is p.VAR_KEYWORD for p in parameters)
@@ -156,7 +156,7 @@ def _parameters(model: nn.Module) -> list[inspect.Parameter]:
 
 
 def _check_given(model: nn.Module, names: Sequence[str]) -> None:
-    """Raise UnusableInputError where the forward pass needs an argument that is not given, or lacks one that is."""
+    """Raise UnusableInputError where the forward pass lacks a required argument, or does not take a given one."""
     parameters = _parameters(model)
     given = {n for n in names if n}
     places = sum(not n for n in names)
@@ -179,6 +179,6 @@ def _check_given(model: nn.Module, names: Sequence[str]) -> None:
     is_long = any(p.kind is p.VAR_POSITIONAL for p in parameters)
     if parameters and not is_long and places > len(positional):
         raise UnusableInputError(
-            f"the forward pass of {type(model).__name__} takes {len(positional)} inputs by place, not {places}: "
+            f"the forward pass of {type(model).__name__} takes {len(positional)} positional inputs, not {places}: "
             "leave some out"
         )

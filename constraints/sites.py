@@ -24,18 +24,18 @@ _MADE = tuple(kind.__init__ for kind in CONVS)
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """A convolution of the model together with what the trace saw of it."""
+    """A convolution of the model together with its layer in the trace."""
 
     name: str
-    """Of the layer; of a call in a forward method its name in the trace, with its number where several have it."""
+    """The layer's path; for a call in a forward method its name in the trace, numbered if several share it."""
     conv: ConvNd | CalledConv
     layer: Layer
     called: Called | None = None
-    """Where a forward method calls it; None for a layer."""
+    """The call in a forward method; None for a layer."""
 
     @property
     def plain(self) -> ConvNd | None:
-        """The layer, where its class is made as torch's are, so that another can be made like it."""
+        """The layer, if its class has the constructor of torch's classes, so that another can be made; else None."""
         is_plain = type(self.conv).__init__ in _MADE and not hasattr(self.conv, "parametrizations")
         return self.conv if isinstance(self.conv, CONVS) and is_plain else None
 
@@ -51,21 +51,21 @@ class Site:
         return max(self.conv.kernel_size) > 1
 
     def reaches(self, dilation: tuple[int, ...]) -> bool:
-        """Whether, so dilated, every tap of the kernel still meets the map somewhere."""
+        """Whether, with this dilation, every tap of the kernel still reaches the map at some position."""
         sides = [n * s for n, s in zip(self.layer.output[1:], self.conv.stride, strict=True)]
         return all(d * (k - 1) < 2 * side for d, k, side in zip(dilation, self.conv.kernel_size, sides, strict=True))
 
     @property
     def pixels(self) -> int:
-        """Units of one channel of the result."""
+        """Number of units in one channel of the result."""
         return math.prod(self.layer.output[1:])
 
 
 def sites(model: nn.Module, layers: Sequence[Layer], calls: Calls = ()) -> tuple[Site, ...]:
     """The convolutions that the forward pass ran, in order, each layer once.
 
-    Layers of torch's classes, and of classes that a user made of those; with ``calls``, those of the same forward pass,
-    also the ones that it calls as functions.
+    They are layers of torch's classes and of user classes derived from these; with ``calls`` (the convolutions of the
+    same forward pass) also those called as functions.
     """
     modules, found = parts(model).modules, dict[str, Site]()
     convs = [layer for layer in layers if layer.op in CONVOLUTIONS]
@@ -84,19 +84,19 @@ def sites(model: nn.Module, layers: Sequence[Layer], calls: Calls = ()) -> tuple
 
 
 def told_apart(path: Sequence[Place], layers: Sequence[Layer]) -> tuple[Place, ...]:
-    """The places of a main path under the names of ``sites``, where calls of one method have one name in the trace."""
+    """The places of a main path with the names of ``sites``, which distinguish calls that share a name in the trace."""
     known = Counter(layer.name for layer in layers if layer.op in CONVOLUTIONS)
     on_path, numbers, found = Counter(place.name for place in path), Counter[str](), list[Place]()
     for place in path:
         numbers[place.name] += 1
-        is_whole = on_path[place.name] == known[place.name]  # else some of them are on branches
+        is_whole = on_path[place.name] == known[place.name]  # otherwise some of them are on branches
         name = _numbered(place.name, numbers[place.name], known[place.name]) if is_whole else place.name
         found.append(place._replace(name=name))
     return tuple(found)
 
 
 def _agree(convs: Sequence[Layer], calls: Calls) -> bool:
-    """Whether calls are those of the traced convolutions."""
+    """Whether the calls match the traced convolutions."""
     return len(convs) == len(calls) and all(
         c is None or (c.function, c.kernel_size, c.stride, c.dilation) == (v.op, v.kernel, v.stride, v.dilation)
         for v, c in zip(convs, calls, strict=True)
@@ -113,5 +113,5 @@ def _called(layer: Layer, modules: Mapping[str, nn.Module], number: int) -> Call
 
 
 def one(value: Any) -> Any:
-    """One number where all axes have the same."""
+    """A single number if all axes have the same; else the tuple."""
     return value[0] if isinstance(value, tuple) and len(set(value)) == 1 else value

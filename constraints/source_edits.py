@@ -1,4 +1,4 @@
-"""Change arguments of calls in Python source, and put other expressions in their place; what is around them stays."""
+"""Change arguments of calls in Python source, or replace the calls; the text around them is kept."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _REPEATABLE = (
     ast.Name, ast.Attribute, ast.Constant, ast.BinOp, ast.UnaryOp, ast.Tuple, ast.Subscript,
     ast.operator, ast.unaryop, ast.expr_context,
 )  # fmt: skip
-"""Nodes of expressions that may be written twice: each time they have the same value and no effect."""
+"""Nodes of expressions that may be repeated in the source: they have no side effects and the same value each time."""
 _FUNCTIONAL = "torch.nn.functional"
 _NO_MODULE = frozenset({"", "torch"})
 Written = Callable[[str], str | None]
-"""Parameter -> the expression that a call gives for it, None where it leaves it out.
+"""Parameter -> the source of its argument in a call, None where the call leaves it out.
 
-Raises UnusableInputError for one that cannot be written twice.
+Raises UnusableInputError for one that must not be repeated.
 """
 
 
@@ -46,23 +46,23 @@ class Position(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class CallEdit:
-    """What becomes of one call."""
+    """The edit of one call."""
 
     position: Position
     parameters: tuple[str, ...]
-    """Names of what is called's parameters, in order."""
+    """Names of the parameters of the called function, in order."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
     """Parameter -> its new value."""
     rewrites: tuple[Callable[[str, Written], str], ...] = ()
-    """(text of the call, its new arguments) -> what takes its place; one after the other."""
+    """(text of the call, its new arguments) -> the text that replaces it; applied one after another."""
     function: str = ""
-    """What is called in place of the last part of the callee, where that is another."""
+    """New name for the last part of the callee; empty if it stays."""
     kept: tuple[str, ...] = ()
-    """The parameters of that, in order; arguments for others are left out."""
+    """The parameters of the new function, in order; arguments for other parameters are removed."""
 
 
 def call_at(tree: ast.AST, position: Position) -> ast.Call:
-    """The call at a position; raises UnusableInputError where none is, as in code that was made at run time."""
+    """The call at a position; raises UnusableInputError where there is none, as in code generated at run time."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and position == (
             node.lineno, node.end_lineno, node.col_offset, node.end_col_offset
@@ -72,9 +72,9 @@ def call_at(tree: ast.AST, position: Position) -> ast.Call:
 
 
 def argument(call: ast.Call, parameters: Sequence[str], name: str) -> ast.expr | None:
-    """What a call gives for a parameter; None where it leaves it out.
+    """The argument of a call for a parameter; None where it is left out.
 
-    Raises UnusableInputError where something with a star may give it.
+    Raises UnusableInputError where a starred argument may set it.
     """
     for parameter, given in zip(parameters, call.args, strict=False):
         if isinstance(given, ast.Starred):
@@ -92,7 +92,7 @@ def argument(call: ast.Call, parameters: Sequence[str], name: str) -> ast.expr |
 
 
 def written(call: ast.Call, parameters: Sequence[str], name: str) -> str | None:
-    """The text of an argument, as ``Written`` gives it."""
+    """The source of an argument, for ``Written``."""
     given = argument(call, parameters, name)
     if given is not None and not all(isinstance(node, _REPEATABLE) for node in ast.walk(given)):
         place = f"{name} is {ast.unparse(given)} at line {call.lineno}"
@@ -101,7 +101,7 @@ def written(call: ast.Call, parameters: Sequence[str], name: str) -> str | None:
 
 
 class Piece(NamedTuple):
-    """Text in place of the bytes from ``start`` up to ``stop``."""
+    """Text that replaces the bytes from ``start`` up to ``stop``."""
 
     start: int
     stop: int
@@ -111,7 +111,7 @@ class Piece(NamedTuple):
 def edited(text: str, edits: Sequence[CallEdit], more: Iterable[Piece] = ()) -> str:
     """The source with each call edited, and with ``more`` changes.
 
-    Raises UnusableInputError where two of them overlap, as where a call that is rewritten is within another.
+    Raises UnusableInputError where two of them overlap, for example if a rewritten call is inside another.
     """
     source = Bytes(text)
     tree = ast.parse(text.removeprefix(_BOM))
@@ -120,7 +120,7 @@ def edited(text: str, edits: Sequence[CallEdit], more: Iterable[Piece] = ()) -> 
 
 
 def replaced(source: Bytes, pieces: Sequence[Piece]) -> str:
-    """The source with other text in some places; raises UnusableInputError where two of them overlap."""
+    """The source with all pieces replaced; raises UnusableInputError where two of them overlap."""
     data, end = source.data, len(source.data)
     for start, stop, new in sorted(pieces, reverse=True):
         if stop > end:
@@ -130,22 +130,22 @@ def replaced(source: Bytes, pieces: Sequence[Piece]) -> str:
 
 
 class Bytes:
-    """Source as the bytes in which ``ast`` counts columns."""
+    """Source as UTF-8 bytes, in which ``ast`` counts columns."""
 
     def __init__(self, text: str) -> None:
-        """Of a text with any line ends, a byte order mark included."""
+        """Encode a text with any line ends, with or without a byte order mark."""
         self.data = text.encode()
         first = len(_BOM.encode()) if text.startswith(_BOM) else 0
         self.starts = [first, *(end.end() for end in _LINE_END.finditer(self.data))]
 
     def span(self, node: ast.expr | ast.stmt) -> tuple[int, int]:
-        """The bytes of a node: the first, and the one after the last."""
+        """The byte range of a node: the first byte, and the one after the last."""
         assert node.end_lineno is not None
         assert node.end_col_offset is not None
         return self.starts[node.lineno - 1] + node.col_offset, self.starts[node.end_lineno - 1] + node.end_col_offset
 
     def pieces(self, node: ast.Call, edit: CallEdit) -> list[Piece]:
-        """What an edit of a call puts where: as little as it can, so that calls within it may change too."""
+        """The replacements for an edit of a call, as small as possible, so that calls inside it can change too."""
         start, stop = self.span(node)
         text, added, found = self.data[start:stop].decode(), [], list[Piece]()
         for name, value in edit.arguments.items():
@@ -161,7 +161,7 @@ class Bytes:
         return [self._rewritten(node, edit, found)] if edit.rewrites else found
 
     def _rewritten(self, node: ast.Call, edit: CallEdit, pieces: Sequence[Piece]) -> Piece:
-        """The whole call as its edit rewrites it."""
+        """The replacement of the whole call."""
         start, stop = self.span(node)
         data = self.data[start:stop]
         for a, b, new in sorted(pieces, reverse=True):
@@ -176,7 +176,7 @@ class Bytes:
         return Piece(start, stop, laid_out(text, place_in(whole, first, last)))
 
     def _called(self, node: ast.Call, function: str) -> Iterator[Piece]:
-        """Another function of the same module; by its full name where the module has it not, or is not named."""
+        """Replace the function by one of the same module; by its full name if the module lacks it or is not named."""
         module = ast.unparse(node.func.value) if isinstance(node.func, ast.Attribute) else ""
         yield Piece(*self.span(node.func), f"{self._functional if module in _NO_MODULE else module}.{function}")
 
@@ -185,7 +185,7 @@ class Bytes:
         return imported_as(ast.parse(self.data.decode().removeprefix(_BOM)), _FUNCTIONAL)
 
     def _left_out(self, node: ast.Call, edit: CallEdit) -> Iterator[Piece]:
-        """No argument that the new function does not take; by name one whose place has changed."""
+        """Remove arguments that the new function does not take; pass those whose position changed by keyword."""
         position, end = 0, self.span(node.func)[1] + 1
         for name, given in zip(edit.parameters, node.args, strict=False):
             start, stop = self.span(given)
@@ -204,7 +204,7 @@ class Bytes:
 
 
 def imported_as(tree: ast.AST, module: str) -> str:
-    """What a file calls a module; the module's full name where no import of the file gives it another."""
+    """The name of a module in a file; its full name if no import gives it another."""
     for node in ast.walk(tree):
         for alias in getattr(node, "names", []) if isinstance(node, (ast.Import, ast.ImportFrom)) else []:
             package = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
@@ -216,13 +216,13 @@ def imported_as(tree: ast.AST, module: str) -> str:
 
 
 def _last_argument(call: str) -> tuple[int, bool]:
-    """The byte behind the last argument of a call, and whether there is none."""
-    tokens = _tokens(f"({call})")[:-2]  # without the bracket that closes the call, and that around it
+    """The byte after the last argument of a call, and whether the call has none."""
+    tokens = _tokens(f"({call})")[:-2]  # without the call's closing bracket and the one around it
     return _behind(f"({call})", tokens) - 1, tokens[-1].string == "("
 
 
 def last_parameter(header: str) -> int:
-    """The byte behind the last parameter of a function that has some, in its text from ``def`` to its body."""
+    """The byte after the last parameter of a function that has parameters, in its text from ``def`` to its body."""
     tokens, depth = _tokens(header), 0
     for i, token in enumerate(tokens):
         depth += (token.string in set("([{")) - (token.string in set(")]}"))
@@ -236,7 +236,7 @@ def _tokens(text: str) -> list[tokenize.TokenInfo]:
 
 
 def _behind(text: str, tokens: Sequence[tokenize.TokenInfo]) -> int:
-    """The byte behind the last of some tokens of a text, a comma at their end left out."""
+    """The byte after the last of some tokens of a text, without a trailing comma."""
     line, column = tokens[-2 if tokens[-1].string == "," else -1].end
     start = sum(len(part) + 1 for part in text.split("\n")[: line - 1])
     return len(text[: start + column].encode())

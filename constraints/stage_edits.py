@@ -1,4 +1,4 @@
-"""Strides, dilations and further convolutions that give a network the stages that are asked, by arithmetic."""
+"""Edits of strides and dilations, and added convolutions, that give a network the required stages, by arithmetic."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _MOST_LAYERS, _MOST_CHOICES, _MOST_JUDGED, _MOST_OF_A_KIND = 4, 2000, 120, 3
 _MOST_INSERTED = 9
 _STRIDED, _DILATED = "is_strided", "is_dilated"
 Ends = Sequence[tuple[int, Edit]]
-"""Places of the main path with the edit of each."""
+"""Places of the main path, each with its edit."""
 Choice = tuple[tuple[int, Edit], ...]
 
 
 def restaged(sites: Sequence[Site], path: Sequence[Place], rules: Sequence[Constraint]) -> Iterator[Change]:
-    """Changes after which, by arithmetic, all of ``rules`` on stages hold: the fewest layers first.
+    """Changes after which, by arithmetic, all ``rules`` on stages hold; those of the fewest layers first.
 
-    Strides before dilations, evenly spread ones first; then further convolutions in the stages that are short of them.
+    Strides before dilations, evenly spread ones first; then added convolutions in stages that have too few.
     """
     rules = [c for c in rules if c.metric in STRUCTURE]
     ends = {mark: _edits(sites, path, mark) for mark in (_STRIDED, _DILATED)}
@@ -36,7 +36,7 @@ def restaged(sites: Sequence[Site], path: Sequence[Place], rules: Sequence[Const
 
 
 def unstrided(sites: Sequence[Site], path: Sequence[Place], rules: Sequence[Constraint]) -> Iterator[Change]:
-    """Strides of 1 after which, by arithmetic, all of ``rules`` on stages hold."""
+    """Changes that set strides to 1, after which, by arithmetic, all ``rules`` on stages hold."""
     rules = [c for c in rules if c.metric in STRUCTURE]
     by_name = {site.name: site for site in sites}
     strided = [(i, by_name[p.name]) for i, p in enumerate(path) if p.is_strided and p.name in by_name]
@@ -45,12 +45,12 @@ def unstrided(sites: Sequence[Site], path: Sequence[Place], rules: Sequence[Cons
 
 
 def _kept(edits: Ends, path: Sequence[Place], rules: Sequence[Constraint], **marks: bool) -> Iterator[Change]:
-    """The choices of edits after which the rules hold, a few of each number; none that holds more than is needed."""
+    """The smallest choices of edits after which the rules hold, a few of each size; none contains unnecessary edits."""
     found: list[set[int]] = []
     strided = sum(p.is_strided for p in path)
     highest = min((c.hull.high for c in rules if c.metric == "stages"), default=inf)
     most = min(_MOST_LAYERS, highest - strided) if any(marks.values()) else _MOST_LAYERS
-    for number in range(1, int(most) + 1):  # further ends would be stages too many
+    for number in range(1, int(most) + 1):  # more ends would make too many stages
         choices = (c for c in _spread(edits, number, len(path)) if _hold(_changed(path, c, **marks), rules))
         for choice in islice(choices, _MOST_OF_A_KIND):
             places = {i for i, _ in choice}
@@ -60,7 +60,7 @@ def _kept(edits: Ends, path: Sequence[Place], rules: Sequence[Constraint], **mar
 
 
 def _edits(sites: Sequence[Site], path: Sequence[Place], mark: str) -> Ends:
-    """Places at which a stride, or a dilation, may make a new end."""
+    """Places where a stride or a dilation can make a new stage end."""
     by_name = {site.name: site for site in sites}
     free = [(i, by_name[p.name]) for i, p in enumerate(path) if p.name in by_name and p.is_spatial and not p.is_strided]
     if mark == _STRIDED:
@@ -69,7 +69,7 @@ def _edits(sites: Sequence[Site], path: Sequence[Place], mark: str) -> Ends:
 
 
 def _spread(edits: Ends, number: int, length: int) -> Iterator[Choice]:
-    """So many of the edits at once, the most evenly spread ones first."""
+    """Choices of ``number`` edits, the most evenly spread ones first."""
 
     def unevenness(choice: Choice) -> int:
         gaps = [b - a for a, b in pairwise([-1, *(i for i, _ in choice), length - 1])]
@@ -91,7 +91,7 @@ def _hold(path: Sequence[Place], rules: Sequence[Constraint]) -> bool:
 def _filled(
     sites: Sequence[Site], path: Sequence[Place], rules: Sequence[Constraint], ends: Mapping[str, Ends]
 ) -> Iterator[Change]:
-    """Convolutions for the stages that are short of them, with as few new ends as that needs."""
+    """Changes that add convolutions to stages that have too few, with as few new stage ends as necessary."""
     least = least_convs(rules)
     by_name, others = {site.name: site for site in sites}, [c for c in rules if c.metric == "stages"]
     for number in range(_MOST_LAYERS if least else 0):
@@ -108,7 +108,7 @@ def _filled(
 
 
 def least_convs(rules: Iterable[Constraint]) -> int:
-    """The fewest convolutions of a stage that keeps every rule on them; 0 where that is none, or too many."""
+    """The smallest number of convolutions per stage that satisfies every rule; 0 if none does, or it is too large."""
     per_stage = [c for c in rules if c.metric == "convs_per_stage"]
     return next((n for n in range(1, _MOST_INSERTED) if all(c.holds(n) for c in per_stage)), 0)
 
@@ -116,7 +116,7 @@ def least_convs(rules: Iterable[Constraint]) -> int:
 def _completed(
     made: Split, edits: Sequence[Edit], by_name: Mapping[str, Site], least: int, rules: Sequence[Constraint]
 ) -> Iterator[Change]:
-    """The edits, and as many convolutions in each stage of ``made`` as it lacks; a last stage where one is missing."""
+    """The edits with the missing convolutions of each stage of ``made``, and a last stage if one is missing."""
     counts = made.convs_per_stage
     needs_last = not all(c.holds(len(counts)) for c in rules)
     if needs_last and (made.has_tail or not made.path or not all(c.holds(len(counts) + 1) for c in rules)):
@@ -135,7 +135,7 @@ def _completed(
 
 
 def into(places: Sequence[Place], number: int, by_name: Mapping[str, Site], *, is_ended: bool) -> list[Edit]:
-    """So many more convolutions within a stage, behind one that does not end it or before the one that does."""
+    """Add ``number`` convolutions to a stage, after one that does not end it or before the one that does."""
     inner = places[:-1] if is_ended else places
     whole = [p for p, after in zip(inner, [*places[1:], None], strict=False) if after is None or after.counts]
     known = [p for p in whole if p.is_spatial and p.name in by_name]

@@ -1,7 +1,7 @@
-"""Split the main path of a network into stages by the constraints that are asked; both roads to the metrics share it.
+"""Split the main path of a network into stages, by the constraints; used for traces and for search spaces.
 
 Convolutions with a stride end a stage, always. Where the strides alone do not satisfy the constraints on ``stages`` and
-``convs_per_stage``, dilated convolutions may stand in as further ends. No torch.
+``convs_per_stage``, dilated convolutions may be further stage ends. No torch.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ STRUCTURE = ("stages", "convs_per_stage")
 
 
 class Place(NamedTuple):
-    """A convolution of the main path, or several side by side whose results are joined."""
+    """A convolution of the main path, or several parallel ones whose results are joined."""
 
     counts: bool
-    """The pointwise half of a depthwise-separable pair does not."""
+    """Whether it counts as a convolution; the pointwise half of a depthwise-separable pair does not."""
     is_spatial: bool
     is_strided: bool
     is_dilated: bool
     name: str = ""
-    """Of the layer, for messages."""
+    """Name of the layer, for messages."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,18 +35,18 @@ class Stage:
     """One stage of a main path."""
 
     first: str
-    """Name of the layer with which it begins."""
+    """Name of its first layer."""
     last: str
     by: str
-    """What ends it: ``stride``, ``dilation``; empty where only the path does."""
+    """What ends it: ``stride`` or ``dilation``; empty if the path ends first."""
     convs: int
 
     def as_dict(self) -> dict[str, Any]:
-        """The fields by name, ready for JSON; ``by`` is null where nothing ends it."""
+        """The fields by name, ready for JSON; ``by`` is null if the path ends first."""
         return {"first": self.first, "last": self.last, "by": self.by or None, "convs": self.convs}
 
     def words(self, rules: Iterable[Constraint] = ()) -> str:
-        """``3 from c1.0 to c1.2 (stride)``, with by how much it breaks ``rules`` on its convolutions."""
+        """``3 from c1.0 to c1.2 (stride)``, with the number of convolutions too few or too many for ``rules``."""
         span = f"at {self.first}" if self.first == self.last else f"from {self.first} to {self.last}"
         change = next((c.change(self.convs) for c in rules if not c.holds(self.convs)), 0)
         short = f", {abs(change):g} too {'few' if change > 0 else 'many'}" if change else ""
@@ -59,16 +59,16 @@ class Split:
 
     path: tuple[Place, ...]
     stand_ins: tuple[int, ...] = ()
-    """Places of the dilated convolutions that end a stage."""
+    """Indices of the dilated convolutions that end a stage."""
 
     @cached_property
     def ends(self) -> tuple[int, ...]:
-        """Places of the convolutions that end a stage."""
+        """Indices of the convolutions that end a stage."""
         return tuple(i for i, place in enumerate(self.path) if place.is_strided or i in self.stand_ins)
 
     @property
     def has_tail(self) -> bool:
-        """Whether spatial convolutions after the last end make a stage more; 1x1 ones alone do not."""
+        """Whether spatial convolutions after the last end make one more stage; 1x1 ones alone do not."""
         return any(place.is_spatial for place in self.path[self.ends[-1] + 1 if self.ends else 0 :])
 
     @property
@@ -79,7 +79,7 @@ class Split:
 
     @property
     def convs_per_stage(self) -> tuple[int, ...]:
-        """Convolutions of each stage."""
+        """Number of convolutions in each stage."""
         return tuple(sum(place.counts for place in stage) for stage in self.places)
 
     def keeps(self, constraint: Constraint) -> bool:
@@ -92,7 +92,7 @@ class Split:
         return {self.path[i].name: "stride" if self.path[i].is_strided else "dilation" for i in self.ends}
 
     def spans(self) -> tuple[Stage, ...]:
-        """Where each stage begins and ends and by what, with its convolutions."""
+        """The first and last layer of each stage, what ends it, and its number of convolutions."""
         by = [*self.reasons().values(), ""]
         return tuple(
             Stage(first=stage[0].name, last=stage[-1].name, by=reason, convs=sum(p.counts for p in stage))
@@ -100,7 +100,7 @@ class Split:
         )
 
     def words(self, rules: Iterable[Constraint] = ()) -> str:
-        """The spans; a stage that breaks one of ``rules`` on ``convs_per_stage`` says by how much."""
+        """The spans; a stage that violates one of ``rules`` on ``convs_per_stage`` says by how much."""
         rules = [c for c in rules if c.metric == "convs_per_stage"]
         return ", ".join(span.words(rules) for span in self.spans()) or "none"
 
@@ -111,22 +111,22 @@ class Split:
 
 
 class State(NamedTuple):
-    """What the rules have to know of a beginning; counters saturate where all constraints agree."""
+    """What the rules need to know of a prefix of a path; counters saturate where all constraints agree."""
 
     open_convs: int
     is_spatial: bool
     closed: int
     holds: tuple[bool, ...]
-    """For each rule on convs_per_stage, whether every closed stage keeps it."""
+    """For each rule on convs_per_stage, whether every closed stage satisfies it."""
 
 
 class StageRules:
-    """The rules among ``constraints`` on ``stages`` and ``convs_per_stage``, step by step along a path."""
+    """Evaluates the constraints on ``stages`` and ``convs_per_stage`` step by step along a path."""
 
     def __init__(self, constraints: Iterable[Constraint], most: int | None = None) -> None:
-        """Take the rules that are on stages; no path has more than ``most`` stages, or convolutions, where it is given.
+        """Keep the constraints on stages; if ``most`` is given, no path has more stages or convolutions than that.
 
-        Counters then saturate at the latest just above ``most``, however far off a limit is.
+        Counters then saturate just above ``most`` at the latest, even if a limit is larger.
         """
         self.rules = tuple(c for c in constraints if c.metric in STRUCTURE)
         self._per_stage = [c for c in self.rules if c.metric == "convs_per_stage"]
@@ -138,14 +138,14 @@ class StageRules:
         self.start = State(0, False, 0, (True,) * len(self._per_stage))
 
     def step(self, state: State, convs: int, *, is_spatial: bool, closes: bool) -> State:
-        """The state after so many convolutions, the last of which ends the stage where it ``closes``."""
+        """The state after ``convs`` more convolutions, the last of which ends the stage if it ``closes``."""
         convs = min(state.open_convs + convs, self._most_convs)
         if not closes:
             return state._replace(open_convs=convs, is_spatial=state.is_spatial or is_spatial)
         return State(0, False, min(state.closed + 1, self._most_stages), self._kept(state, convs))
 
     def verdict(self, state: State) -> tuple[bool, ...]:
-        """Which of the rules hold where the path ends."""
+        """Which of the rules hold if the path ends here."""
         stages = min(state.closed + state.is_spatial, self._most_stages)
         holds = self._kept(state, state.open_convs) if state.is_spatial else state.holds
         if not stages:
@@ -154,7 +154,7 @@ class StageRules:
         return tuple(c.holds(stages) if c.metric == "stages" else next(kept) for c in self.rules)
 
     def may_hold(self, state: State) -> bool:
-        """Whether some continuation may keep every rule."""
+        """Whether some continuation may satisfy every rule."""
         return state.closed <= self._last and all(state.holds)
 
     def _kept(self, state: State, convs: int) -> tuple[bool, ...]:
@@ -164,8 +164,8 @@ class StageRules:
 def split(path: Sequence[Place], constraints: Iterable[Constraint] = ()) -> Split:
     """The split that ``constraints`` are judged by.
 
-    That is the one by strides where it satisfies those on stages or none does; else the satisfying one with the fewest
-    stand-ins, of these the one with the earliest.
+    It is the split by strides, if that satisfies those on stages or no split does; else the satisfying split with the
+    fewest ends by dilation, and among these the one with the earliest.
     """
     rules = StageRules(constraints)
     if not rules.rules:
@@ -193,5 +193,5 @@ def _choices(place: Place) -> Collection[bool]:
 
 
 def _cap(rules: Sequence[Constraint]) -> int:
-    """The least number from which on all constraints agree; at least 1, which tells one stage from none."""
+    """The smallest number from which on all constraints agree; at least 1, to distinguish one stage from none."""
     return max([1, *(turn for c in rules for turn in c.turns)])

@@ -1,4 +1,4 @@
-"""What to say of a name that is unknown: the nearest that are known."""
+"""Suggest similar known names for an unknown name."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from difflib import SequenceMatcher, get_close_matches
 _MOST = 3
 _CUTOFF = 0.6
 _APART = 0.15
-"""By how much another name may be further away than the nearest."""
+"""Largest difference in similarity between the best suggestion and a further one."""
 
 
 def nearest(name: str, known: Iterable[str], otherwise: str = "", cutoff: float = _CUTOFF) -> str:
-    """``did you mean params?`` where known names are near; else ``otherwise``, or all that are known.
+    """``did you mean params?`` if there are similar known names; else ``otherwise``, or all known names.
 
-    ``cutoff`` is the least likeness of a near one, by difflib's ratio: 1 is an equal name.
+    ``cutoff`` is the minimum similarity by difflib's ratio, where 1 means equal names.
     """
     names = [*dict.fromkeys(known)]
     near = get_close_matches(name, names, n=_MOST, cutoff=cutoff)

@@ -1,7 +1,7 @@
-"""Where 0.1.0 had the tracer: ``from constraints.trace import Trace, trace`` still works.
+"""The module of the tracer in 0.1.0, kept so that ``from constraints.trace import Trace, trace`` still works.
 
-An import of a submodule makes it an attribute of its package, in place of the function of that name; so the module
-can be called as the function can. New code imports from ``constraints``.
+Importing a submodule makes it an attribute of its package, which replaces the function of the same name; so the
+module itself is callable like the function. New code imports from ``constraints``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["Trace", "trace"]
 
 class _CallableModule(ModuleType):
     def __call__(self, *args: Any, **kwargs: Any) -> Trace:
-        """What ``constraints.trace`` does."""
+        """Call ``constraints.trace``."""
         return trace(*args, **kwargs)
 
 

@@ -24,7 +24,7 @@ from constraints.tracing.summary import Summary
 
 @dataclass(frozen=True, kw_only=True)
 class Trace(Summary):
-    """What one run of a model in eval mode on one sample showed."""
+    """The results of one run of a model in eval mode on one sample."""
 
     input: tuple[int, ...]
     """Shape of the first input without the batch axis."""
@@ -40,10 +40,10 @@ def trace(model: nn.Module, input_size: Sizes = (3, 32, 32), *, input_data: Any 
     axis: a tensor, a dict, or a tuple of arguments, the last of which may be a dict of keyword arguments. The
     receptive field is measured in pixels of the first input that reaches the judged map. The model is left as it
     was, bit for bit: flags, attributes, parameters, buffers, random number generators, modules that it keeps without
-    registering them. What the model's own code raises goes through unchanged; UnusableInputError is raised for an
+    registering them. Exceptions of the model's own code are passed on unchanged; UnusableInputError is raised for an
     impossible input, or where the forward pass needs one that is not given.
     """
-    with as_written(model) as written, ready(written, input_size, input_data) as (found, samples):
+    with as_written(parts(model)) as written, ready(written, input_size, input_data) as (found, samples):
         run, sample = recorded(found, samples)
     with without_collection():
         summary = summarised(run)
@@ -52,14 +52,14 @@ def trace(model: nn.Module, input_size: Sizes = (3, 32, 32), *, input_data: Any 
 
 
 @contextmanager
-def ready(model: nn.Module, input_size: Sizes, input_data: Any) -> Iterator[tuple[Parts, list[Sample]]]:
-    """The model's parts in eval mode, or those of a copy where ``eval()`` or the first run change more than flags.
+def ready(found: Parts, input_size: Sizes, input_data: Any) -> Iterator[tuple[Parts, list[Sample]]]:
+    """A model's parts in eval mode, or those of a copy if ``eval()`` or the first run would change more than flags.
 
-    With them the samples to be tried in turn.
+    Also the samples to try in turn.
     """
-    found, samples = _with_samples(model, input_size, input_data)
+    samples = _samples(found, input_size, input_data)
     if found.is_lazy or has_own_eval(found):
-        found = parts(copied(model))
+        found = parts(copied(found.model))
         _evaluate(found)
     if found.is_lazy:
         with unchanged(found), torch.no_grad():
@@ -71,10 +71,10 @@ def ready(model: nn.Module, input_size: Sizes, input_data: Any) -> Iterator[tupl
 
 
 def shaped(model: nn.Module, input_size: Sizes, input_data: Any = None) -> nn.Module:
-    """The model, whose parameters have their shapes then: where one has none yet, it has run once."""
-    found, samples = _with_samples(model, input_size, input_data)
+    """The model with all parameters initialised: if one has no shape yet, the model is run once."""
+    found = parts(model)
     if found.is_lazy:
-        sample = samples[0].cloned()
+        sample = _samples(found, input_size, input_data)[0].cloned()
         with _filled(found), same_draws(), torch.no_grad():
             called(model, sample.args, sample.kwargs)
     return model
@@ -82,7 +82,7 @@ def shaped(model: nn.Module, input_size: Sizes, input_data: Any = None) -> nn.Mo
 
 @contextmanager
 def _filled(found: Parts) -> Iterator[None]:
-    """Eval mode inside; afterwards the flags and the buffers that had a shape are what they were."""
+    """Eval mode inside; afterwards the flags, and the buffers that had a shape, are restored."""
     modules = found.modules.values()
     training = [m for m in found.registered.values() if getattr(m, "training", False)]
     evaluated = [m for m in modules if not getattr(m, "training", True)]
@@ -102,18 +102,17 @@ def _filled(found: Parts) -> Iterator[None]:
             buffer.data = before
 
 
-def _with_samples(model: nn.Module, input_size: Sizes, input_data: Any) -> tuple[Parts, list[Sample]]:
-    found = parts(model)
+def _samples(found: Parts, input_size: Sizes, input_data: Any) -> list[Sample]:
     if input_data is None:
-        return found, list(made(model, specs(input_size), found.tensors))
-    return found, [taken(model, input_data, found.tensors)]
+        return list(made(found.model, specs(input_size), found.tensors))
+    return [taken(found.model, input_data, found.tensors)]
 
 
 def _evaluate(found: Parts) -> None:
     try:
         found.model.eval()
     except NotImplementedError:
-        # torch's exported programs refuse it, having one mode; a refusal of the user's own model is that model's error.
+        # torch's exported programs raise here, since they have one mode; for a user's model it is the model's error.
         if not isinstance(found.model, torch.fx.GraphModule):
             raise
 
@@ -122,7 +121,7 @@ Watch = Callable[[Sequence[RecordedOperation]], AbstractContextManager[object]]
 
 
 def recorded(found: Parts, samples: Iterable[Sample], watch: Watch | None = None) -> tuple[Run, Sample]:
-    """The run on the first sample on which there is one; otherwise what was raised on the first."""
+    """The run on the first sample that the model accepts; if there is none, raises the error of the first sample."""
     first: Exception | None = None
     for sample in samples:
         try:

@@ -19,13 +19,13 @@ Compute = Callable[[Any, Any], int | float | bool]
 
 @dataclass(frozen=True, kw_only=True)
 class CustomMetric:
-    """A named metric that ``compute(model, trace)`` works out; one number or truth value."""
+    """A named metric computed by ``compute(model, trace)``: one number or bool."""
 
     name: str
     definition: str
     compute: Compute
     maximised: bool = False
-    """Whether a search that has it as an objective prefers greater values."""
+    """Whether a search with this objective maximises it."""
 
     def __call__(self, model: Any, trace: Any) -> int | float | bool:
         """The metric; raises ModelFailedError where the user's function raises or returns no number."""
@@ -41,7 +41,7 @@ class CustomMetric:
 
 
 def _plain(value: Any) -> int | float | bool | None:
-    """One number as Python's own, also of NumPy, of a tensor or of exact kinds; None for what is none."""
+    """A number as a Python number, also from NumPy, a tensor, a Fraction or a Decimal; None for anything else."""
     if not isinstance(value, Real | Decimal) and getattr(value, "size", None) is not None:
         with suppress(Exception):  # an array or a tensor of several values, or one without values
             value = value.item()
@@ -67,12 +67,12 @@ def metric(*, maximised: bool) -> Callable[[Compute], CustomMetric]: ...
 def metric(
     function: Compute | None = None, *, maximised: bool = False
 ) -> CustomMetric | Callable[[Compute], CustomMetric]:
-    """Make a metric of ``function(model, trace)``: its name is the metric's, its docstring the definition.
+    """Make a metric of ``function(model, trace)``, with the function's name, and its docstring as the definition.
 
     As an objective of a search it is minimised; ``@metric(maximised=True)`` has it maximised.
 
-    The result is a value, kept in no registry: pass it to ``check(model, metrics=[...])``, or define it (or
-    import it) in the file that ``validate`` is given, where it is found by itself. Raises ValueError when the
+    The result is a plain value; there is no registry: pass it to ``check(model, metrics=[...])``, or define it (or
+    import it) in the file that ``validate`` is given, where it is found automatically. Raises ValueError when the
     name is a built-in metric's.
     """
     if function is None:
@@ -89,5 +89,5 @@ def _made(function: Compute, *, maximised: bool) -> CustomMetric:
 
 
 def found_in(namespace: Mapping[str, Any]) -> tuple[CustomMetric, ...]:
-    """The metrics that a module's namespace holds, each once, in order."""
+    """The metrics in a module's namespace, each once, in order."""
     return tuple({m.name: m for m in namespace.values() if isinstance(m, CustomMetric)}.values())

@@ -1,4 +1,4 @@
-"""Judge metrics by constraints, and say in words how far each is from its limit."""
+"""Judge metrics by constraints, and explain in words how far each is from its limit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from constraints.rules import Constraint
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What became of one constraint on one network; ``verdict["ok"]`` reads a field as the JSON shows it."""
+    """The result of one constraint on one network; ``verdict["ok"]`` reads a field as in the JSON."""
 
     name: str
     expr: str
@@ -21,11 +21,11 @@ class Verdict:
     ok: bool
     why: str
     fix: tuple[str, ...] = ()
-    """Changes, each tried on a copy of the model, that satisfy the constraint and break no other; else advice."""
+    """Changes, tried on a copy of the model, that make the constraint hold and break no other; else general advice."""
     layers: tuple[str, ...] = ()
     """Names of the layers that the metric counts or is about."""
     constraint: Constraint | None = field(default=None, compare=False, repr=False)
-    """The constraint that was judged; None for a rule in words, and where only the JSON is known."""
+    """The constraint that was judged; None for a rule in words, or if only the JSON is known."""
 
     def as_dict(self) -> dict[str, Any]:
         """The fields by name, ready for JSON."""
@@ -35,13 +35,13 @@ class Verdict:
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any], constraints: Iterable[Constraint] = ()) -> Verdict:
-        """Read back what ``as_dict`` wrote, with that of ``constraints`` whose text ``expr`` is."""
+        """Read back what ``as_dict`` wrote; the constraint is the one in ``constraints`` whose text is ``expr``."""
         constraint = next((c for c in constraints if c.expr == fields["expr"]), None)
         lists = {name: tuple(value) for name, value in fields.items() if isinstance(value, list)}
         return cls(**{**fields, **lists}, constraint=constraint)
 
     def __getitem__(self, key: str) -> Any:
-        """A field as the JSON shows it."""
+        """A field as in the JSON."""
         return self.as_dict()[key]
 
 
@@ -54,8 +54,8 @@ def judge(
 ) -> tuple[Verdict, ...]:
     """Compare each constraint with the metric that it names.
 
-    A metric of ``None`` (or one that is no finite number) fails, with the reason that ``unknown`` gives for
-    it; ``responsible`` names the layers behind each metric.
+    A metric that is ``None`` (or not a finite number) fails, with the reason that ``unknown`` gives for
+    it; ``responsible`` names the layers that each metric counts or is about.
     """
     unknown, responsible = unknown or {}, responsible or {}
     return tuple(

@@ -1,4 +1,4 @@
-"""Confirm a traced receptive field by gradients, on the user's own model and strips long enough for it."""
+"""Verify a traced receptive field by gradients, on the user's own model with inputs (strips) that are long enough."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ _NAME, _EXPR = "verified", "receptive_field_hw == gradients"
 
 @dataclass(frozen=True, kw_only=True)
 class _Measured:
-    """One axis: what gradients say of its field, and on which strip."""
+    """The measurement of one axis: the field by gradients, and the strip."""
 
     field: int | None
-    """None where every unit sees an end of the strip."""
+    """None if every unit sees an end of the strip."""
     strip: tuple[int, ...]
     is_longest: bool
-    """Whether the strip is the input itself, since the model takes no longer one for the same network."""
+    """Whether the strip is the input itself, since the model does not accept a longer one."""
     why: str = ""
-    """Why no longer one."""
+    """Why a longer one is not possible."""
 
 
 def verify(model: nn.Module, report: Report, input_size: Sizes, input_data: Any = None) -> Report:
-    """The report with what the probe says added: a verdict that fails when it contradicts the trace.
+    """The report with the result of the probe: a verdict that fails if the probe contradicts the trace.
 
-    The map that is measured is the one that was judged: the forward pass ends where it exists, so that a pool or a
-    linear layer of one size may follow. For each axis the input is a strip at least twice as long as the traced
-    field; where the model takes none as long, the input itself, where a unit that sees neither border can still
-    confirm the field. A field that cannot be confirmed so gets a warning, and no verdict.
+    The measured map is the judged one: the forward pass ends when it is complete, so that pools and linear layers with
+    a fixed input size after it do not matter. For each axis the input is a strip at least twice as long as the traced
+    field; if the model does not accept one, it is the input itself, where a unit that sees neither border can still
+    confirm the field. A field that cannot be confirmed gets a warning and no verdict.
     """
     traced = report.metrics["receptive_field_hw"]
     if not traced:
@@ -53,7 +53,7 @@ def verify(model: nn.Module, report: Report, input_size: Sizes, input_data: Any 
         call = judged_call(model, input_size, input_data)
         linear = positive(call.model)
         measured = [_measured(linear, call, report, axis, field) for axis, field in enumerate(traced)]
-    except Exception as error:  # the user's model at a size or a precision that it was not written for
+    except Exception as error:  # raised by the user's model for a size or precision that it was not written for
         return _unverified(report, _first_line(error))
     for found, field in zip(measured, traced, strict=True):
         if reason := _undecided(found, field, report):
@@ -62,7 +62,7 @@ def verify(model: nn.Module, report: Report, input_size: Sizes, input_data: Any 
 
 
 def _undecided(found: _Measured, field: int, report: Report) -> str:
-    """Why what was measured neither confirms the traced field nor contradicts it; empty where it does."""
+    """Why the measurement neither confirms nor contradicts the traced field; empty if it does one of them."""
     strip = _sides(found.strip)
     if found.field is not None and found.field > field:
         through = f"it sees {found.field} pixels on the strip of {strip}, maybe through attention or a gate"
@@ -95,8 +95,8 @@ def _measured(linear: nn.Module, call: JudgedCall, report: Report, axis: int, fi
     while length <= _LONGEST:
         try:
             found = _probed(linear, call, report, axis, length)
-        except Exception as error:  # a size that the model was not written for
-            why = f"the model takes no longer one: {_first_line(error)}"
+        except Exception as error:  # raised for a size that the model was not written for
+            why = f"the model does not take a longer one: {_first_line(error)}"
             break
         if length > own and not _grows(call, axis, own, length, found.units):
             why = f"its map of {found.units} units does not grow with the input"
@@ -109,7 +109,7 @@ def _measured(linear: nn.Module, call: JudgedCall, report: Report, axis: int, fi
 
 
 def _grows(call: JudgedCall, axis: int, own: int, length: int, units: int) -> bool:
-    """Whether the map becomes longer with the strip by at least half as much as in proportion."""
+    """Whether the map grows with the strip, by at least half of the proportional amount."""
     before = call.shape[call.axes[axis]]
     return 2 * own * (units - before) >= before * (length - own)
 
@@ -119,7 +119,7 @@ def _long(shape: tuple[int, ...], at: int, length: int) -> tuple[int, ...]:
 
 
 def _probed(linear: nn.Module, call: JudgedCall, report: Report, axis: int, length: int) -> Probed:
-    """Measured at every unit of a small map or input; the units in the middle, and some more, of a large one."""
+    """Measure every unit of a small map or input; the units in the middle, and some more, of a large one."""
     own = call.sample.tensors[call.input].shape[call.first + axis]
     macs = (report.metrics["macs"] or 0) * length // own
     count = call.shape[call.axes[axis]] * length // own
@@ -133,7 +133,7 @@ def _probed(linear: nn.Module, call: JudgedCall, report: Report, axis: int, leng
 
 
 def _phases(layers: tuple[Layer, ...], axis: int) -> int:
-    """How many neighbouring units may see differently: as many as upsampling has made of one."""
+    """The number of neighbouring units whose fields may differ: the units that upsampling made from one."""
     jumps = [layer.jump[axis] for layer in layers if layer.jump and len(layer.jump) > axis and layer.jump[axis]]
     if all(a <= b for a, b in pairwise(jumps)):
         return 1

@@ -1,4 +1,4 @@
-"""Search for small networks that keep hard rules: ``import nas``; docs/api.md describes every name.
+"""Search for small networks under hard constraints: ``import nas``; docs/api.md describes every name.
 
 The names load on first use, so that reading a leaderboard needs neither torch nor Optuna.
 """
@@ -77,9 +77,9 @@ _HOMES = {
     "suggest": ("search.suggestion", "suggest"),
     "train": ("api.training", "train"),
 }
-"""Name -> the module that it loads from, and its name there; no module of the package has the name of one of them."""
+"""Public name -> (module, name in it); no module of this package may have a public name."""
 
-if not TYPE_CHECKING:  # a type checker shall know these names and no others
+if not TYPE_CHECKING:  # with __getattr__, a type checker would accept any name
 
     def __getattr__(name: str) -> Any:
         if name == "__version__":
@@ -87,7 +87,7 @@ if not TYPE_CHECKING:  # a type checker shall know these names and no others
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         module, there = _HOMES[name]
-        with warnings.catch_warnings():  # tqdm, which Optuna loads, asks notebooks for widgets that nothing here uses
+        with warnings.catch_warnings():  # tqdm, which Optuna loads, warns in notebooks of widgets that are not needed
             warnings.filterwarnings("ignore", message="IProgress not found")
             return getattr(import_module(f"{__name__}.{module}"), there)
 

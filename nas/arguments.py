@@ -1,6 +1,6 @@
-"""Arguments of functions that people call, held against their annotations before anything runs; loads nothing heavy.
+"""Checks the arguments of public functions against their annotations before anything runs; loads nothing heavy.
 
-Pydantic's ``validate_call`` does as much and more, but reading a leaderboard shall not wait for pydantic.
+Pydantic's ``validate_call`` does this and more, but reading a leaderboard must not wait for pydantic to load.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ T = TypeVar("T")
 
 
 def checked(function: Callable[P, T]) -> Callable[P, T]:
-    """``function``, which raises UnusableInputError for an argument of another type than its parameter's.
+    """Wrap ``function`` to raise UnusableInputError for an argument whose type differs from its parameter's.
 
-    Containers are checked as such, what they hold is not; integers of numpy are integers.
+    Containers are checked, but not their items; numpy integers count as integers.
     """
     signature = inspect.signature(function)
     written = {

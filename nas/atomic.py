@@ -1,4 +1,4 @@
-"""Files that a reader, and a crash, see as they were or as they are now, never in part."""
+"""Atomic file writes: a reader, or a crash, never sees a partly written file."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import os
 from pathlib import Path
 
 DRAFT = ".tmp"
-"""Ending of a file that is being written; one whose process was killed stays behind."""
+"""Ending of a file that is being written; a killed process leaves it behind."""
 
 
 def write(path: Path, content: str | bytes | memoryview, *, is_durable: bool = False) -> None:
-    """Write a file beside ``path`` and move it there; ``is_durable`` waits until the disk holds the bytes.
+    """Write a temporary file and rename it to ``path``; ``is_durable`` calls fsync first.
 
-    Text is written as UTF-8. Raises OSError where that fails; the old file then stays as it was.
+    Text is written as UTF-8. Raises OSError where that fails; the old file is then unchanged.
     """
     draft = path.with_name(f"{path.name}.{os.getpid()}{DRAFT}")
     try:
@@ -27,6 +27,6 @@ def write(path: Path, content: str | bytes | memoryview, *, is_durable: bool = F
 
 
 def remove_drafts(folder: Path) -> None:
-    """Remove what killed processes left in ``folder``, where no other process writes now."""
+    """Remove the temporary files of killed processes from ``folder``, to which no other process may be writing."""
     for draft in folder.glob(f"*{DRAFT}"):
         draft.unlink(missing_ok=True)

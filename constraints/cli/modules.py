@@ -13,16 +13,16 @@ from constraints.errors import UnusableInputError
 
 
 def files_of(module: str) -> list[Path] | None:
-    """The Python files of the packages around a module, from the outermost on, and its own, the last.
+    """The Python files of the packages that contain a module, the outermost first, and its own file last.
 
-    None where only importing it tells, as of what is written in C. Raises MissingModuleError where a part is nowhere.
+    None where only an import can tell, for example for C extensions. Raises MissingModuleError if a part is not found.
     """
     parts, files, locations = module.split("."), list[Path](), None
     for end in range(1, len(parts) + 1):
         name = ".".join(parts[:end])
         try:
             found = _outermost(name) if end == 1 else _inside(name, locations)
-        except KeyError:  # a folder without __init__.py inside a package, whose place follows that one's import
+        except KeyError:  # a namespace package inside a package: its path is known after an import only
             return None
         if found is None:
             raise MissingModuleError(name, files)
@@ -35,21 +35,21 @@ def files_of(module: str) -> list[Path] | None:
 
 
 def _inside(name: str, locations: Sequence[str] | None) -> ModuleSpec | None:
-    """A module of a package; of what is none there is nothing."""
+    """A module of a package; None where it has none of that name."""
     return None if locations is None else PathFinder.find_spec(name, locations)
 
 
 class MissingModuleError(UnusableInputError):
-    """A module, or a package around it, is nowhere."""
+    """A module, or a package that contains it, is not found."""
 
     def __init__(self, name: str, files: Sequence[Path]) -> None:
-        """``files`` are those of the packages around it that were found."""
+        """``files`` are the files of the packages around it that were found."""
         super().__init__(f"no such module: {name!r}: give file.py:NAME or correct the name")
         self.files = files
 
 
 def _outermost(name: str) -> ModuleSpec | None:
-    """As it is found from the working folder; one that cannot be looked for is left to its import, which says more."""
+    """The spec as found from the working folder; an empty one if that fails, since the import's error says more."""
     with _working_folder_first():
         try:
             return importlib.util.find_spec(name)

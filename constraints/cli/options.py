@@ -20,7 +20,7 @@ _POWERS = {"k": 1, "m": 2, "g": 3, "t": 4}
 
 
 def check_format(name: str, known: Sequence[str]) -> None:
-    """Raise UnusableInputError for an output format that is none of ``known``."""
+    """Raise UnusableInputError for an output format that is not in ``known``."""
     if name not in known:
         raise UnusableInputError(f"unknown format: {name!r}: {nearest(name, known, 'use ' + ', '.join(known))}")
 
@@ -44,7 +44,7 @@ def read_bytes(text: str) -> int:
 
 
 def read_numbers(text: str, count: int) -> tuple[float, ...]:
-    """``0.49,0.48,0.45`` -> so many numbers."""
+    """``0.49,0.48,0.45`` -> ``count`` numbers."""
     try:
         numbers = tuple(float(part) for part in text.split(","))
     except ValueError:
@@ -68,12 +68,12 @@ def read_arguments(pairs: list[str]) -> dict[str, Any]:
 def _toml(value: str, pair: str) -> Any:
     try:
         document = tomllib.loads(f"value = {value}")
-    except (ValueError, RecursionError):  # a number of thousands of digits, and very deep nesting, are no TOML errors
+    except (ValueError, RecursionError):  # not TOML errors: thousands of digits, very deep nesting
         document = {}
     if set(document) != {"value"}:
         raise UnusableInputError(f"not a TOML value: {pair!r}: a text needs its quotes, for example name='\"relu\"'")
     try:
-        json.dumps(document)  # as the value travels to the process that runs the user's code
+        json.dumps(document)  # the value is sent as JSON to the process that runs the user's code
     except TypeError:
         raise UnusableInputError(
             f"not a value for an argument: {pair!r}: write a date or a time as text, for example day='\"2026-01-31\"'"
@@ -82,5 +82,5 @@ def _toml(value: str, pair: str) -> Any:
 
 
 def read_limits(timeout: str, memory: str) -> Limits:
-    """What the user's code may take, of the flags ``--timeout`` and ``--memory``."""
+    """The limits of the user's code, from the flags ``--timeout`` and ``--memory``."""
     return Limits(seconds=read_seconds(timeout), memory_bytes=read_bytes(memory))

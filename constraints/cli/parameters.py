@@ -1,4 +1,4 @@
-"""The parameters of a class or function in a file, read from its source where that alone says them."""
+"""Read the parameters of a class or function from the source of its file, where that is possible."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ Definition = ast.ClassDef | ast.FunctionDef
 
 
 def parameters_of(tree: ast.Module, name: str) -> list[Parameter] | None:
-    """What a call of ``name`` takes; None where only running the file tells.
+    """The parameters of a call of ``name``; None where only running the file can tell.
 
-    That is of what is decorated, bound more than once, of a class of other bases than ``nn.Module`` or without an
-    ``__init__`` of its own, and of what is no class or function of the file's own.
+    Only running can tell for decorated names, names bound more than once, classes with bases other than ``nn.Module``
+    or without their own ``__init__``, and names that are not a class or function defined in the file.
     """
     found = [node for node in tree.body if isinstance(node, Definition) and node.name == name]
     if len(found) != 1 or found[0].decorator_list or _is_bound_otherwise(tree, name):
@@ -42,7 +42,7 @@ def _is_bound_otherwise(tree: ast.Module, name: str) -> bool:
 
 
 def _parameters(args: ast.arguments) -> list[Parameter]:
-    """As ``inspect.signature`` has them, with None for every default."""
+    """The parameters as ``inspect.signature`` gives them, with None for every default."""
     places = [*args.posonlyargs, *args.args]
     required, positional = len(places) - len(args.defaults), len(args.posonlyargs)
     found = [

@@ -21,7 +21,7 @@ _NO_NEWLINE = "\n\\ No newline at end of file\n"
 
 @dataclass(frozen=True)
 class PatchWriter:
-    """Writes ``path``, once the check of the patched source has passed and found the layers of the fix."""
+    """Writes ``path`` after the patched source has passed the check with the layers of the fix."""
 
     path: Path
     flag: str = "--patch"
@@ -32,19 +32,19 @@ class PatchWriter:
         check_path(self.path, self.flag)
 
     def write(self, found: Mapping[str, Any], draft: Path, request: Request, check: Check) -> str:
-        """Move the diff to ``path`` where the source that it makes keeps every constraint."""
+        """Move the diff to ``path`` if the patched source satisfies every constraint."""
         file, source = Path(found["file"]), str(found["source"])
         old, encoding = decoded(file)
         if source == old:
-            raise UnusableInputError("every constraint holds, nothing is to change")
+            raise UnusableInputError("every constraint holds, so nothing needs to change")
         try:
             target = replace(request.target, file=file, module="")
             report = check(replace(request, target=target, source=source)).report
         except ConstraintError as error:
-            raise UnusableInputError(f"the lines so edited do not run: {error}") from error
+            raise UnusableInputError(f"the edited lines do not run: {error}") from error
         if not report.ok or [layer.as_dict() for layer in report.layers] != found["layers"]:
             raise UnusableInputError("the call that makes a layer makes others too, which would change as well")
-        name = os.path.relpath(real := os.path.realpath(file))  # ``patch`` follows no link
+        name = os.path.relpath(real := os.path.realpath(file))  # ``patch`` does not follow links
         before, after, how = names(name, self.path)
         first, second, *lines = diff(old, source, before, after)
         draft.write_bytes(os.fsencode(first + second) + "".join(lines).encode(encoding))
@@ -54,10 +54,10 @@ class PatchWriter:
 
 
 def names(name: str, path: Path) -> tuple[str, str, str]:
-    """What a diff calls the file before and after, and the command that applies it.
+    """The names of the file in a diff, before and after, and the command that applies the diff.
 
-    ``patch -p0`` finds the first, ``patch -p1`` and ``git apply`` the second; where the first without its folder is
-    another file that is there, both are as ``git`` writes them.
+    ``patch -p0`` finds the first, ``patch -p1`` and ``git apply`` the second. If the first name without its first
+    folder is another existing file, both names are written as ``git`` does.
     """
     stripped = name.partition("/")[2]
     is_clear = not stripped or not Path(stripped).exists()
@@ -66,7 +66,7 @@ def names(name: str, path: Path) -> tuple[str, str, str]:
 
 
 def diff(old: str, new: str, before: str, after: str) -> Iterator[str]:
-    """Lines of a unified diff; one that has no end of its own says so, as ``patch`` expects."""
+    """Lines of a unified diff; a last line without a newline is marked, as ``patch`` expects."""
     for number, line in enumerate(unified_diff(_lines(old), _lines(new), before, after)):
         if number < _HEADER and " " in line[_MARK:]:
             line = line.replace("\n", "\t\n")  # noqa: PLW2901 (a name with spaces ends with a tab)

@@ -16,9 +16,9 @@ TABLES = (*_LISTS, "profiles")
 
 
 def read_constraints(path: Path, profile: str | None = None) -> tuple[str, ...]:
-    """The expressions that the file holds, or those of one of its ``[profiles.NAME]`` tables.
+    """The expressions in the file, or those of one of its ``[profiles.NAME]`` tables.
 
-    Raises UnusableInputError when the file is missing, is no TOML, or holds no constraints.
+    Raises UnusableInputError if the file is missing, is not TOML, or contains no constraints.
     """
     return expressions(_document(path), str(path), profile)
 
@@ -31,15 +31,15 @@ def _document(path: Path) -> Mapping[str, Any]:
             f"cannot read constraints: {str(path)!r}: {error.strerror}: give a TOML file"
         ) from error
     except UnicodeDecodeError as error:
-        raise UnusableInputError(f"not TOML: {str(path)!r}: it is no text in UTF-8: give a TOML file") from error
-    except (ValueError, RecursionError) as error:  # digits by the thousand and deep nesting are no TOML errors
+        raise UnusableInputError(f"not TOML: {str(path)!r}: it is not text in UTF-8: give a TOML file") from error
+    except (ValueError, RecursionError) as error:  # not TOML errors: thousands of digits, deep nesting
         raise UnusableInputError(f"not TOML: {str(path)!r}: {error}: correct the line") from error
 
 
 def projects(folder: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
-    """Each ``pyproject.toml`` in a folder or above it that has a table ``[tool.nas]``, the nearest first, and that.
+    """Each ``pyproject.toml`` in a folder or above it with a table ``[tool.nas]``, and that table; the nearest first.
 
-    One that cannot be read and does not speak of it is passed over.
+    A file that cannot be read and does not mention that table is passed over.
     """
     for place in (folder.resolve(), *folder.resolve().parents):
         path = place / "pyproject.toml"
@@ -48,7 +48,7 @@ def projects(folder: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
 
 
 def project(folder: Path) -> tuple[Path, Mapping[str, Any]] | None:
-    """The nearest of ``projects`` that holds constraints, and these; others are passed over, as ruff does."""
+    """The nearest of ``projects`` with constraints, and these; files without them are passed over, as ruff does."""
     for path, table in projects(folder):
         if found := {key: table[key] for key in TABLES if key in table}:
             return path, found
@@ -58,8 +58,8 @@ def project(folder: Path) -> tuple[Path, Mapping[str, Any]] | None:
 def expressions(document: Mapping[str, Any], source: str, profile: str | None = None) -> tuple[str, ...]:
     """The expressions of a parsed document; ``source`` names it in errors.
 
-    A document is ``require = ["params < 200k"]``, or a table ``[constraints]`` of ``params = "< 200k"`` (a
-    plain number means equality, a list several rules for one metric), or either of them in
+    A document has ``require = ["params < 200k"]``, or a table ``[constraints]`` with ``params = "< 200k"`` (a
+    plain number means equality, a list means several rules for one metric), or one of these in
     ``[profiles.NAME]``.
     """
     profiles = _table(document.get("profiles", {}), "profiles", source)
@@ -78,13 +78,13 @@ def expressions(document: Mapping[str, Any], source: str, profile: str | None = 
 def chosen(
     require: Sequence[str], file: Path | None, profile: str | None, folder: Path | None = None
 ) -> tuple[str, ...]:
-    """The constraint set of a command line: what was asked for, else that of the project, else the default set.
+    """The constraint set of a command line: that of the options, else that of the project, else the default set.
 
-    ``folder`` is where the search for the project's ``pyproject.toml`` begins; None: there is none.
+    The search for the project's ``pyproject.toml`` begins in ``folder``; with None there is no search.
     """
     found = project(folder) if folder and not file and (profile is not None or not require) else None
     if found and profile is None and not set(_LISTS) & set(found[1]):
-        found = None  # it has profiles alone, and none of them was asked for
+        found = None  # it has only profiles, and no --profile was given
     if profile is not None and file is None and found is None:
         raise UnusableInputError(f"no file for profile {profile!r}: give --constraints FILE.toml too")
     if found:

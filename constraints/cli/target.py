@@ -1,4 +1,4 @@
-"""``file.py:NAME``, ``notebook.ipynb:NAME`` and ``package.module:NAME``, read without running what they point at."""
+"""``file.py:NAME``, ``notebook.ipynb:NAME`` and ``package.module:NAME``, parsed without running the code."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from constraints.suggestions import nearest
 
 SUFFIXES = (".py", NOTEBOOK)
 _FEW = 8
-"""Names that are suggested where none is near."""
+"""Number of names that are suggested where none is similar."""
 _FROM_ELSEWHERE = re.compile(r"^\*$|\b(exec|eval|globals|locals|vars|setattr|__getattr__|__dict__|modules)\b", re.M)
-"""By what a file may define names that it does not write."""
+"""Names by which a file may define others that do not appear in its text."""
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
 def parse_target(text: str, *, needs_name: bool = False) -> Target:
-    """Read a target; raises UnusableInputError when it names neither a file nor a module, or NAME is no name."""
+    """Parse a target; raises UnusableInputError if it is neither a file nor a module, or NAME is not a valid name."""
     place, name = split(text)
     is_missing = name is None and needs_name
     if not place or is_missing or not all(part.isidentifier() for part in ("_" if name is None else name).split(".")):
@@ -39,9 +39,9 @@ def parse_target(text: str, *, needs_name: bool = False) -> Target:
 
 
 def split(text: str) -> tuple[str, str | None]:
-    """The place and the name of a target; None where it ends with the place."""
+    """The file or module of a target, and its name; None for the name where it is left out."""
     place, colon, name = text.rpartition(":")
-    if not colon or name.endswith(SUFFIXES):  # a drive's colon, or none
+    if not colon or name.endswith(SUFFIXES):  # no colon, or that of a Windows drive
         return text, None
     return place, name
 
@@ -49,8 +49,8 @@ def split(text: str) -> tuple[str, str | None]:
 def read_source(target: Target) -> ast.Module | None:
     """The syntax tree of a file target, None for a module.
 
-    Raises UnusableInputError with an error's line, for a module that there is not, and for a NAME that the file or
-    module nowhere has.
+    Raises UnusableInputError with the line of a syntax error, for a module that does not exist, and for a NAME that the
+    file or module does not contain.
     """
     if target.file is not None:
         source = read(target.file)
@@ -60,7 +60,7 @@ def read_source(target: Target) -> ast.Module | None:
     try:
         files = files_of(target.module)
     except MissingModuleError as error:
-        if any(_gives_names(read(file).tree) for file in error.files):  # as os gives os.path
+        if any(_gives_names(read(file).tree) for file in error.files):  # as os defines os.path
             return None
         raise
     if files is not None and not _is_package_with(files[-1], target.name):
@@ -69,15 +69,15 @@ def read_source(target: Target) -> ast.Module | None:
 
 
 def _is_package_with(file: Path, name: str) -> bool:
-    """Whether a package has a module of that name, which an import elsewhere may make one of its names."""
+    """Whether a package has a module of that name, which any import of it makes an attribute of the package."""
     root = name.partition(".")[0]
     return file.name == "__init__.py" and (file.with_name(root).is_dir() or file.with_name(f"{root}.py").is_file())
 
 
 def _check_name(target: Target, trees: Sequence[ast.Module]) -> None:
-    """Raise UnusableInputError for a NAME that no word of a file is, where no other file or text can give it one.
+    """Raise UnusableInputError for a NAME that does not occur in a file and cannot be defined in another way.
 
-    The file's own syntax tree is the last of ``trees``; before it those of packages around it, which may do so.
+    The file's own syntax tree is the last of ``trees``; before it are those of its packages, which may define it.
     """
     root = target.name.partition(".")[0]
     if not root:
@@ -91,12 +91,12 @@ def _check_name(target: Target, trees: Sequence[ast.Module]) -> None:
 
 
 def _gives_names(tree: ast.Module) -> bool:
-    """Whether a program may define names that it does not write, or be given some by others."""
+    """Whether a program may define names that do not occur in its text, or another module may set them."""
     return bool(_FROM_ELSEWHERE.search("\n".join(_words(tree)))) or _hands_itself_over(tree)
 
 
 def _words(tree: ast.Module) -> Iterator[str]:
-    """The names and texts of a program; a star where it imports one."""
+    """The names and strings in a program; ``*`` for a star import."""
     for node in ast.walk(tree):
         for _, value in ast.iter_fields(node):
             yield from filter(_is_text, value if isinstance(value, list) else [value])
@@ -107,7 +107,7 @@ def _is_text(value: object) -> TypeGuard[str]:
 
 
 def _hands_itself_over(tree: ast.Module) -> bool:
-    """Whether a program uses its ``__name__`` otherwise than to compare it, so that others may find its module."""
+    """Whether a program uses its ``__name__`` other than in a comparison, so that other code may find its module."""
     nodes = list(ast.walk(tree))
     compared = {id(side) for n in nodes if isinstance(n, ast.Compare) for side in (n.left, *n.comparators)}
     return any(isinstance(n, ast.Name) and n.id == "__name__" and id(n) not in compared for n in nodes)
@@ -128,7 +128,7 @@ def line_of(tree: ast.Module, name: str) -> int | None:
 
 
 def possible_metrics(tree: ast.Module | None) -> set[str] | None:
-    """Names that may turn out to be metrics of the file's own; None where only running it would tell."""
+    """Names that may be metrics defined in the file; None where only running it can tell."""
     if tree is None:
         return None
     imported = [alias for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names]

@@ -20,22 +20,22 @@ _NO_SOURCES = frozenset({"__pycache__", "build", "dist", "env", "node_modules", 
 
 @dataclass(frozen=True, kw_only=True)
 class Targets:
-    """What a command line points at."""
+    """The targets of a command line."""
 
     targets: tuple[Target, ...]
     found: frozenset[Target] = frozenset()
-    """Those of a folder or a pattern: where one of them holds no model, it is passed over."""
+    """Targets from a folder or a pattern; those that contain no model are passed over."""
 
     @property
     def is_one(self) -> bool:
-        """Whether one thing was named, and no folder or pattern."""
+        """Whether one target was named, and no folder or pattern."""
         return len(self.targets) == 1 and not self.found
 
 
 def expand(texts: Sequence[str | Target]) -> Targets:
-    """The targets in order, each once, those that are read already among them.
+    """The targets in order, each once; already parsed ones are kept.
 
-    Raises UnusableInputError where a folder or a pattern holds no file.
+    Raises UnusableInputError where a folder or a pattern matches no file.
     """
     targets: dict[Target, None] = {}
     found: set[Target] = set()
@@ -44,7 +44,7 @@ def expand(texts: Sequence[str | Target]) -> Targets:
             targets[text] = None
             continue
         place, name = split(text)
-        is_folder = name is None and os.path.isdir(place)  # noqa: PTH112 (a text that can be no path is no folder)
+        is_folder = name is None and os.path.isdir(place)  # noqa: PTH112 (also False for a text that is no valid path)
         if not os.path.isfile(place) and (has_magic(place) or is_folder):  # noqa: PTH113
             files = list(_files(place))
             if not files:
@@ -58,7 +58,7 @@ def expand(texts: Sequence[str | Target]) -> Targets:
 
 
 def may_hold_model(target: Target) -> bool:
-    """Whether the file defines a class or assigns a call's result, so that running it may show a model."""
+    """Whether the file defines a class or assigns a call's result, so that running it may produce a model."""
     body = read(target.file).tree.body if target.file else []
     return any(isinstance(s, ast.ClassDef) or (isinstance(s, ast.Assign) and _calls(s.value)) for s in body)
 
@@ -71,7 +71,7 @@ def _files(place: str) -> Iterator[Path]:
     """The files that a pattern matches, or that are below a folder."""
     matches: Iterable[str] = [place]
     if has_magic(place):
-        matches = sorted(glob(place, recursive=True))  # noqa: PTH207 (a Path takes no pattern that begins at the root)
+        matches = sorted(glob(place, recursive=True))  # noqa: PTH207 (Path.glob rejects absolute patterns)
     for match in map(Path, matches):
         if match.is_dir():
             yield from (f for f in sorted(match.rglob("*")) if _is_source(f.relative_to(match)) and f.is_file())
@@ -80,7 +80,7 @@ def _files(place: str) -> Iterator[Path]:
 
 
 def _is_source(file: Path) -> bool:
-    """Whether a file of a folder may hold a model: no test, no hidden folder, nothing installed."""
+    """Whether a file in a folder may contain a model: not a test, not in a hidden folder, not an installed package."""
     hidden = any(part.startswith(".") or part in _NO_SOURCES for part in file.parts)
     is_other = file.name in _PASSED_OVER or file.name.startswith("test_")
     return file.suffix in SUFFIXES and not hidden and not is_other

@@ -31,11 +31,11 @@ _INPUT = "3,32,32"
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """The options of the command, as they were written."""
+    """The options of the command, unparsed."""
 
     targets: Sequence[str | Target]
     inputs: list[str] = field(default_factory=list)
-    """Where none is asked for, that of the target, or ``3,32,32``."""
+    """If empty, the input shape of the target, or ``3,32,32``."""
     arguments: list[str]
     require: list[str]
     constraints: Path | None = None
@@ -50,14 +50,14 @@ class Options:
     memory: str = "4GiB"
     format: str = "table"
     writers: tuple[Writer, ...] = ()
-    """What is written beside the report, of one target."""
+    """Files to write in addition to the report; for one target only."""
 
 
 def validate_targets(options: Options) -> int:
     """Check, print the report on stdout, and return the exit code: 0 when everything holds, 1 when not.
 
-    Raises UnusableInputError and ModelFailedError as the sandbox does; everything that can be found wrong
-    without starting it is found first. Of several targets, each has its report or its error, a summary ends the
+    Raises UnusableInputError and ModelFailedError as the sandbox does; errors that can be found without
+    starting it are found first. Of several targets, each has its report or its error, a summary ends the
     output, and the exit code is the worst of them.
     """
     check_format(options.format, NAMES)
@@ -67,7 +67,7 @@ def validate_targets(options: Options) -> int:
     if asked.is_one and (options.writers or options.format != "jsonl"):
         report = _one(_request(options, asked.targets[0]), options)
         return ExitCode.DONE if report.ok else ExitCode.FAILED
-    with Sandbox() as sandbox:  # torch is loaded once for all of them
+    with Sandbox() as sandbox:  # torch is loaded once for all targets
         results = list(_each(options, asked, sandbox.check))
     if not results:
         raise UnusableInputError(
@@ -78,7 +78,7 @@ def validate_targets(options: Options) -> int:
 
 
 def _one(request: Request, options: Options) -> Report:
-    """The report of one target, shown, and what is written beside it."""
+    """Check one target, show its report, and write the files."""
     if not options.writers:
         report, _ = _checked(request, check_file)
         _show(report, options.format)
@@ -95,7 +95,7 @@ def _one(request: Request, options: Options) -> Report:
 
 
 def _each(options: Options, asked: Targets, check: Check) -> Iterator[Result]:
-    """The result of each target, shown as it comes where the format allows it."""
+    """The result of each target, shown at once where the format allows it."""
     for target in asked.targets:
         try:
             if target in asked.found and not may_hold_model(target):
@@ -121,7 +121,7 @@ def _refused(target: Target, error: ConstraintError) -> Refused:
 
 
 def _request(options: Options, target: Target) -> Request:
-    """The options as values; the file is read, and not run."""
+    """The options as a request; the file is parsed, not run."""
     tree = read_source(target)
     folder = target.file.parent if target.file else Path()
     asked = chosen(options.require, options.constraints, options.profile, folder)
@@ -145,7 +145,7 @@ def _request(options: Options, target: Target) -> Request:
 
 
 def _checked(request: Request, check: Check) -> tuple[Report, Outcome]:
-    """The report of the sandbox, at the line of a file that defines the model, and what else came of it."""
+    """The report with the line that defines the model, and the outcome of the sandbox."""
     with working(f"loading torch, running {request.target.text}, looking for fixes"):
         outcome = check(request)
     sys.stderr.write(outcome.printed)
@@ -155,7 +155,7 @@ def _checked(request: Request, check: Check) -> tuple[Report, Outcome]:
 def _located(report: Report, target: Target) -> Report:
     if target.file is None:
         return report
-    if target.file.suffix == NOTEBOOK:  # lines are those of cells
+    if target.file.suffix == NOTEBOOK:  # line numbers would be those of cells
         return replace(report, location=(str(target.file), 1))
     tree = read_source(target)
     name = target.name or report.target.rpartition(":")[2]

@@ -1,4 +1,4 @@
-"""What ``validate`` writes beside its report: the fixed network, or edited source lines; no torch."""
+"""Files that ``validate`` writes in addition to its report: the fixed network, or edited source lines; no torch."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ Check = Callable[[Request], Outcome]
 
 
 class Writer(Protocol):
-    """Writes a file of what a check found."""
+    """Writes a file from the findings of a check."""
 
     @property
     def flag(self) -> str:
-        """The option that asks for it."""
+        """The command line option for it."""
         ...
 
     @property
@@ -36,15 +36,15 @@ class Writer(Protocol):
         ...
 
     def write(self, found: Mapping[str, Any], draft: Path, request: Request, check: Check) -> str:
-        """Write ``path`` of what the step came to; what was written, in words.
+        """Write ``path`` from the result of the step; returns what was written, in words.
 
-        Raises UnusableInputError where what would be written does not keep every constraint.
+        Raises UnusableInputError where the result would not satisfy every constraint.
         """
         ...
 
 
 def check_path(path: Path, flag: str, suffixes: tuple[str, ...] = ()) -> None:
-    """Raise UnusableInputError for a file that cannot be written, or would be written over."""
+    """Raise UnusableInputError for a file that cannot be written, or exists already."""
     if suffixes and path.suffix not in suffixes:
         raise UnusableInputError(f"unknown kind of file: {str(path)!r}: end {flag} with {', '.join(suffixes)}")
     if path.is_symlink() and not path.exists():
@@ -56,7 +56,7 @@ def check_path(path: Path, flag: str, suffixes: tuple[str, ...] = ()) -> None:
 
 
 def check_distinct(outputs: Mapping[str, Path]) -> None:
-    """Raise UnusableInputError where two outputs, each by what it is called, are one path; links are followed."""
+    """Raise UnusableInputError where two outputs (name -> path) are the same file; links are followed."""
     known: dict[Path, str] = {}
     for what, path in outputs.items():
         if other := known.get(path.resolve()):
@@ -66,7 +66,7 @@ def check_distinct(outputs: Mapping[str, Path]) -> None:
 
 @contextmanager
 def drafted(path: Path) -> Iterator[Path]:
-    """A file of the same name in a folder of its own beside it, which is removed."""
+    """A file of the same name in a temporary folder next to ``path``, which is removed afterwards."""
     try:
         with TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
             yield Path(folder) / path.name
@@ -75,7 +75,7 @@ def drafted(path: Path) -> Iterator[Path]:
 
 
 def written(writer: Writer, outcome: Outcome, request: Request, check: Check) -> str:
-    """One line on what was written, or why nothing was."""
+    """One line that says what was written, or why nothing was."""
     not_written, report = f"{writer.path} is not written: ", outcome.report
     is_kept = all(v.ok for v in report.constraints if v.name != AUGMENTATION)
     if not is_kept and report.fix_all is None:
@@ -88,5 +88,5 @@ def written(writer: Writer, outcome: Outcome, request: Request, check: Check) ->
     again = replace(request, steps=(), fixes_seconds=0.0, verify=False, augmentation=None, drafts={})
     try:
         return writer.write(found, request.drafts[writer.step], again, check)
-    except ConstraintError as error:  # of the written code too
+    except ConstraintError as error:  # also raised for the written code
         return f"{not_written}{error}"

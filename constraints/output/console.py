@@ -1,4 +1,4 @@
-"""A console that shows control characters of names and reasons in place of passing them on to the terminal."""
+"""A console that makes control characters in names and reasons visible instead of sending them to the terminal."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from constraints.output.plain import visible
 
 
 class SafeConsole(Console):
-    """What every command prints through: an escape sequence in a text is shown, and only rich's own are obeyed."""
+    """The console of every command: an escape sequence in a text is printed visibly; only rich's own take effect."""
 
     def __init__(self, *, file: IO[str] | None = None, force_jupyter: bool | None = None, **more: Any) -> None:
-        """As rich's, but that a notebook shows nothing of what goes to a ``file``."""
+        """As rich's, except that a notebook does not show what is written to a ``file``."""
         in_notebook = False if force_jupyter is None and file is not None else force_jupyter
         super().__init__(file=file, force_jupyter=in_notebook, **more)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """Every text, in cells and panels too, comes by here."""
+        """All texts, also in cells and panels, pass through here."""
         if isinstance(renderable, str):
             renderable = visible(renderable)
         elif isinstance(renderable, Text) and renderable.plain != visible(renderable.plain):
             renderable = renderable.copy()
-            renderable.plain = visible(renderable.plain)  # as long as before, so that its styles stay where they are
+            renderable.plain = visible(renderable.plain)  # of the same length, so that styles keep their places
         return super().render(renderable, options)
 
     def on_broken_pipe(self) -> NoReturn:
-        """Leave it to the command what follows where nobody reads the output any more; rich ends the program."""
+        """Raise, so that the command handles an output without a reader; rich would end the program."""
         raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))

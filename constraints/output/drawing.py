@@ -1,7 +1,7 @@
-"""What each layer sees, drawn as squares over the input's pixels; no torch.
+"""Draw the receptive field of each layer as a square over the input's pixels; no torch.
 
-Where the squares are, what is in sight and what is said below is the same in the report of a study, whose page draws
-them when a trial is chosen: ``middle``, ``in_sight`` and ``CAPTION``.
+The HTML report of a study draws the same figure when a trial is chosen, with the same ``middle``, ``in_sight`` and
+``CAPTION``.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from constraints.output.plain import html_text
 
 CAPTION = "What the middle unit after each stage sees, over the {image} image; thin: after each layer."
 _MARGIN = 0.04
-"""Beside the squares, of the larger side of what is in sight."""
+"""Margin around the squares, as a share of the larger side of the visible area."""
 _LABEL = 1 / 24
-"""Height of a label, of the larger side of what is in sight without its margin: 13 of 340 pixels."""
+"""Height of a label, as a share of the larger side of the visible area without its margin: 13 of 340 pixels."""
 _COLOURS = 6
-"""Of stages, in turn; the page's style has them as ``--s1`` to ``--s6``."""
+"""Number of stage colours, used in turn; the page's style defines them as ``--s1`` to ``--s6``."""
 _USUAL = ("#7a5195", "#2f6fbf", "#0e8a8a", "#b4690e", "#c0392b", "#566173")
-"""Where no style has them, as in a notebook."""
+"""Colours where no style defines them, as in a notebook."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,9 +32,9 @@ class Square:
 
     layer: Layer
     stage: int
-    """Its number from 0 on; layers behind the last stage belong to that."""
+    """Number of its stage, from 0; layers after the last stage belong to the last one."""
     is_last: bool
-    """Whether it is the last one of its stage."""
+    """Whether it is the last layer of its stage."""
     x: float
     y: float
     width: float
@@ -46,12 +46,12 @@ Box = tuple[float, float, float, float]
 
 
 def middle(offset: float, jump: float, units: int) -> float:
-    """Where the middle one of so many units begins to see, unit 0 from ``offset`` on and each next one ``jump`` on."""
+    """First pixel of the middle one of ``units`` units; unit 0 begins at ``offset``, each next one ``jump`` later."""
     return offset + jump * (units // 2)
 
 
 def in_sight(squares: Sequence[Box], width: int, height: int) -> Box:
-    """All of the squares and of an image, with a margin."""
+    """The box around all squares and the image, with a margin."""
     left, top = min(0.0, *(x for x, _, _, _ in squares)), min(0.0, *(y for _, y, _, _ in squares))
     right = max(width, *(x + wide for x, _, wide, _ in squares))
     bottom = max(height, *(y + high for _, y, _, high in squares))
@@ -81,7 +81,7 @@ def drawing(report: Findings) -> str:
 
 
 def _squares(report: Findings) -> list[Square]:
-    """Of every layer with a window whose field is known, in order."""
+    """A square for every layer with a window and a known field, in order."""
     stages = _stages(report)
     known = [
         (layer, stage)
@@ -99,7 +99,7 @@ def _at(layer: Layer) -> bool:
 
 
 def _square(layer: Layer, stage: int, *, is_last: bool) -> Square:
-    """Unit i of a side sees ``receptive_field`` pixels from ``offset + jump * i`` on."""
+    """The square of a layer; unit i of an axis sees ``receptive_field`` pixels from ``offset + jump * i`` on."""
     fields, jumps, offsets = layer.receptive_field or (), layer.jump or (), layer.offset or ()
     y, x = (
         middle(offset or 0, jump, side) for offset, jump, side in zip(offsets, jumps, layer.output[1:], strict=True)
@@ -108,7 +108,7 @@ def _square(layer: Layer, stage: int, *, is_last: bool) -> Square:
 
 
 def _stages(report: Findings) -> list[int]:
-    """The number of each layer's stage: one begins with its first layer and ends before that of the next one."""
+    """The stage number of each layer: a stage ends before the first layer of the next one."""
     begins: Sequence[str] = [span.first for span in report.stage_spans]
     found, stage = [], 0
     for layer in report.layers:
@@ -134,7 +134,7 @@ def _rectangle(square: Square, thin: float) -> str:
 
 
 def _names(squares: Sequence[Square], extent: float) -> list[str]:
-    """Labels of one size, legible where the drawing is as wide as a phone; one that would cover another moves down."""
+    """Labels of one size, legible on the width of a phone; a label that would cover another is moved down."""
     font, free, texts = extent * _LABEL, -inf, {}
     for square in sorted(squares, key=lambda square: square.y):
         y = max(square.y + 1.05 * font, free)

@@ -1,4 +1,4 @@
-"""Reports as text for machines; a new format is an entry of ``FORMATS`` (one target) and of ``LISTS`` (several)."""
+"""Output formats other than the table; a new one is an entry of ``FORMATS`` (one target) and of ``LISTS`` (several)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def json_line(result: Result) -> str:
 
 
 def markdown(report: Findings) -> str:
-    """Tables for a pull request or a note."""
+    """Markdown tables, for a pull request for example."""
     lines = [
         f"### {'✅' if report.ok else '❌'} `{report.target}`",
         "",
@@ -55,7 +55,7 @@ def markdown(report: Findings) -> str:
 
 
 def markdown_list(results: Sequence[Result]) -> str:
-    """The same for each target, and a table of all at the end."""
+    """Markdown for each target, with a summary table at the end."""
     parts = [markdown(r) if isinstance(r, Findings) else f"### ❌ `{r.target}`\n\n{_escaped(r.error)}" for r in results]
     rows = [f"| {'✅' if r.ok else '❌'} | `{cells[0]}` | {' | '.join(map(_escaped, cells[1:]))} |"
             for r in results for cells in [summary_row(r)]]  # fmt: skip
@@ -129,7 +129,7 @@ def page(report: Findings) -> str:
 
 
 def page_list(results: Sequence[Result]) -> str:
-    """The same for several targets."""
+    """A self-contained HTML page for several targets."""
     parts = [html(r) if isinstance(r, Findings) else f"<p>{html_text(f'{r.target}: {r.error}')}</p>" for r in results]
     style = (resources.files("constraints.output") / "page.css").read_text(encoding="utf-8")
     title = html_text(", ".join(r.target for r in results))
@@ -145,7 +145,7 @@ FORMATS: Mapping[str, Callable[[Findings], str]] = {
     "sarif": sarif,
     "html": page,
 }
-"""What each format for machines writes of one target."""
+"""Format -> function that writes the report of one target."""
 LISTS: Mapping[str, Callable[[Sequence[Result]], str]] = {
     "json": json_list,
     "jsonl": lambda results: "\n".join(map(json_line, results)),
@@ -154,9 +154,9 @@ LISTS: Mapping[str, Callable[[Sequence[Result]], str]] = {
     "sarif": sarif_list,
     "html": page_list,
 }
-"""What it writes of several."""
+"""Format -> function that writes the results of several targets."""
 NAMES = ("table", *FORMATS)
-"""All that can be asked for; the table needs a console: ``constraints.output.table.print_report``."""
+"""All output formats; the table needs a console: ``constraints.output.table.print_report``."""
 
 
 def _markdown_row(verdict: Verdict) -> str:

@@ -1,4 +1,4 @@
-"""The report as a piece of HTML for notebooks: no script, every text escaped; no torch."""
+"""The report as an HTML fragment for notebooks: without scripts, every text escaped; no torch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _INDENT = 'style="margin-left:1.5em"'
 
 
 def html(report: Findings) -> str:
-    """The verdicts as a table, what each layer sees, the layers as nested ``<details>`` by module, the warnings."""
+    """The verdicts as a table, the drawing of receptive fields, the layers as nested ``<details>``, the warnings."""
     parts = [
         f"<div><p><b>{html_text(outcome(report))}</b></p>",
         "<table><thead><tr><th></th><th>Constraint</th><th>Value</th><th>Why</th></tr></thead>",
@@ -39,7 +39,7 @@ def _verdict(verdict: Verdict) -> str:
 
 
 def _folded(report: Findings) -> Iterator[str]:
-    """The rows in order; a module opens a ``<details>``, which the next row that is not below it closes."""
+    """The rows in order; a module opens a ``<details>``, closed by the next row outside the module."""
     open_depths: list[int] = []
     yield f"<details open {_INDENT}><summary>layers</summary>"
     for row in rows(report.layers):
@@ -55,7 +55,7 @@ def _folded(report: Findings) -> Iterator[str]:
 
 
 def _line(row: Row) -> str:
-    """``conv  conv2d 3x3, output 16x32x32, params 464, MACs 442k, RF 3``: what is zero or unknown is left out."""
+    """``conv  conv2d 3x3, output 16x32x32, params 464, MACs 442k, RF 3``: zero and unknown values are left out."""
     name = f"{row.name} (×{row.times})" if row.times > 1 else row.name  # noqa: RUF001
     metrics = {"params": count(row.params * row.times), "MACs": count(row.macs * row.times)}
     if row.layer is not None:

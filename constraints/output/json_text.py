@@ -1,4 +1,4 @@
-"""A document as JSON that every reader takes."""
+"""Write a document as JSON that every reader accepts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def json_text(document: object, *, indent: int | None = 1) -> str:
-    """The document; a number that is none, which JSON does not know, is null."""
+    """The document as JSON; NaN and infinities, which JSON does not have, become null."""
     return json.dumps(_known(document), indent=indent, allow_nan=False)
 
 

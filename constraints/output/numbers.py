@@ -1,4 +1,4 @@
-"""Numbers and shapes as the outputs write them; no torch."""
+"""Format numbers and shapes for the outputs; no torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The end of a pipe: what is written for a program that has ended, as ``head`` does after its lines."""
+"""Handle output pipes whose reader has ended, as ``head`` does after its lines."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import IO
 
 
 def is_closed(stream: IO[str]) -> bool:
-    """Whether the reader of a stream has ended; False for what is no pipe, and where the system cannot say."""
+    """Whether the reader of a stream has ended; False for anything but a pipe, and where the system cannot tell."""
     try:
         watched = select.poll()
         watched.register(stream.fileno(), 0)
         return any(event & (select.POLLERR | select.POLLHUP) for _, event in watched.poll(0))
-    except (AttributeError, OSError, ValueError):  # no poll on this system; a stream of no file, or that was closed
+    except (AttributeError, OSError, ValueError):  # no poll on this system, or a stream without a file, or a closed one
         return False
 
 
 def let_go(*streams: IO[str]) -> bool:
-    """Let what is still to be written to closed streams go nowhere, so that Python's end says nothing of it.
+    """Discard the remaining output to closed streams, so that Python prints no error at exit.
 
-    Returns whether one was closed.
+    Returns whether any stream was closed.
     """
     closed = [stream for stream in streams if is_closed(stream)]
     for stream in closed:
@@ -30,7 +30,7 @@ def let_go(*streams: IO[str]) -> bool:
 
 
 def discard(stream: IO[str]) -> None:
-    """Let what is still to be written to a stream go nowhere, and whatever comes after it."""
+    """Discard the remaining output to a stream, and everything written to it later."""
     with suppress(OSError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())

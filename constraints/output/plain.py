@@ -1,4 +1,4 @@
-"""Plain characters in place of those that a stream's encoding lacks, or that a terminal or a browser obeys."""
+"""Replace characters that a stream's encoding lacks, or that have an effect in a terminal or a browser."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ _PLAIN = {
 }  # fmt: skip
 
 _OBEYED = {"Cc", "Cf", "Zl", "Zp"}
-"""Unicode categories of what is no sign: controls, directions of writing, ends of lines."""
+"""Unicode categories of invisible characters: controls, writing directions, line ends."""
 _LONGEST_WORD, _LONGEST_SENTENCE = 240, 2400
-"""Characters of an error."""
+"""Maximum length of an error message."""
 _PICTURES = 0x2400
-"""Where Unicode has the signs of the controls below a space, in their order."""
+"""First of Unicode's visible symbols for the control characters below space, in the same order."""
 
 
 def visible(text: str) -> str:
-    """The text with a sign in place of each character that a terminal obeys: ESC is ``␛``; lines and tabs are kept.
+    """The text with visible symbols for control characters: ESC becomes ``␛``; line ends and tabs are kept.
 
-    For names and reasons, which may come from a file or a study of others. It is as long as before.
+    For names and reasons, which may come from another person's file or study. The length does not change.
     """
     return text if text.isprintable() else "".join(map(_sign, text))
 
 
 def one_line(text: str) -> str:
-    """The same of a name, which is in a line: with signs in place of its ends of lines and tabs too."""
+    """As ``visible``, for a name inside a line: line ends and tabs become symbols too."""
     return visible(text).translate({number: chr(_PICTURES + number) for number in map(ord, "\n\t")})
 
 
 def html_text(text: str) -> str:
-    """The same as HTML: no tag, and no character that turns the direction of writing for what follows."""
+    """The text escaped for HTML, without characters that change the writing direction of the text after it."""
     return escape(visible(text))
 
 
@@ -50,10 +50,10 @@ def _sign(character: str) -> str:
 
 
 def sentence(message: str) -> str:
-    """An error's message in one line that a person can read, whatever values it quotes.
+    """An error's message as one readable line, whatever values it quotes.
 
-    A longer word than a path or a network mostly is, such as a name of a thousand letters, keeps its beginning and its
-    end, and so does what is longer than a screen as a whole.
+    Very long words, such as a name of a thousand letters, are shortened to their beginning and end, and so is a message
+    longer than a screen.
     """
     words = (_shortened(word, _LONGEST_WORD) for word in message.split())
     return _shortened(" ".join(words), _LONGEST_SENTENCE)
@@ -64,15 +64,15 @@ def _shortened(text: str, most: int) -> str:
 
 
 def say(line: str, file: IO[str] | None = None, *, flush: bool = False) -> None:
-    """Print a line, on stdout where no ``file`` is given, in which nothing is obeyed by a terminal."""
+    """Print a line without control characters, by default to stdout."""
     print(visible(line), file=file, flush=flush)
 
 
 def fall_back(*streams: IO[str]) -> None:
-    """Let streams write, in place of each character that they cannot encode, a plain one or its number.
+    """Make streams replace each character that they cannot encode by a plain one or its number.
 
-    Without that a table ends in a traceback where the output is cp1252, Latin-1 or ASCII, or holds a file's name that
-    is no Unicode.
+    Without it, printing a table raises an error if the output is cp1252, Latin-1 or ASCII, or contains a file name that
+    is not valid Unicode.
     """
     codecs.register_error(_HANDLER, _replaced)
     for stream in streams:

@@ -9,6 +9,6 @@ _HEADING_RULE = Box("\n".join(["    ", "    ", "----", "    ", "    ", "    ", "
 
 
 def ruled_table(*, show_header: bool = True) -> Table:
-    """A table as wide as the terminal, without lines but below its headings."""
+    """A table as wide as the terminal, with a line below its headings only."""
     box, padding = _HEADING_RULE, (0, 1, 0, 0)
     return Table(box=box, padding=padding, pad_edge=False, expand=True, show_edge=False, show_header=show_header)

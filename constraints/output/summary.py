@@ -1,4 +1,4 @@
-"""What became of several targets, a row each; no torch."""
+"""Summarise the results of several targets, one row each; no torch."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _WIDE = 100
-"""Columns of a terminal from which on every column of the summary is printed."""
+"""Minimum terminal width for printing all columns of the summary."""
 SUMMARY = ("target", "verdict", "params", "MACs", "RF", "what fails")
 
 
 def outcome(report: Findings) -> str:
-    """How many constraints of a target hold, as the line that ends its report or begins its page."""
+    """A line on how many constraints of a target hold, at the end of its report or the top of its page."""
     failed, number = sum(not v.ok for v in report.constraints), len(report.constraints)
     said = f"{failed} of {number} constraints fail" if failed else f"all {number} constraints hold"
     return f"{report.target}: {said}"
@@ -34,7 +34,7 @@ def summary_row(result: Result) -> tuple[str, ...]:
 
 
 def print_summary(results: Sequence[Result], console: Console) -> None:
-    """A table of all targets, and how many of them keep every constraint; a narrow one is without the costs."""
+    """Print a table of all targets, and how many satisfy every constraint; on a narrow terminal without the costs."""
     from rich.text import Text
 
     from constraints.output.ruled import ruled_table

@@ -22,14 +22,14 @@ from constraints.output.tree import Row, rows
 from constraints.verdicts import Verdict
 
 _LAYER = ("Output", "Params", "MACs", "RF", "Jump")
-"""The columns of a layer behind its name."""
+"""The columns of a layer after its name."""
 _WIDTH = 100
 _LONGEST_RULE = 32
-"""Columns of a constraint; what is longer, as a rule in words, takes several lines."""
+"""Width of a constraint; a longer one, such as a rule in words, takes several lines."""
 
 
 def print_report(report: Findings, console: Console) -> None:
-    """The layers with what each sees and costs, the totals, each constraint with its reason, the warnings."""
+    """Print the layers with their fields and costs, the totals, each constraint with its reason, the warnings."""
     marked = _passing(report)
     ascii_only = _ascii(console)
     rule = Text("=" * console.width)
@@ -51,13 +51,13 @@ def print_report(report: Findings, console: Console) -> None:
 
 
 def _wrapped(code: str, width: int) -> str:
-    """A line of code, what wraps of it a step deeper than it begins."""
+    """A line of code, wrapped with its continuation lines indented one step more."""
     deeper = " " * (len(code) - len(code.lstrip()) + 4)
     return "\n".join(textwrap.wrap(code, width, subsequent_indent=deeper, break_long_words=False))
 
 
 def text(report: Findings, width: int = _WIDTH) -> str:
-    """The table and the reasons in plain text, without colour."""
+    """The report as plain text, without colour."""
     console = SafeConsole(
         file=io.StringIO(), width=width, color_system=None, force_terminal=False, legacy_windows=False
     )
@@ -67,7 +67,7 @@ def text(report: Findings, width: int = _WIDTH) -> str:
 
 
 def _layers(report: Findings, marked: tuple[Layer, str] | None, ascii_only: bool) -> Group:
-    """The layers, in one table for what is between two headings, so that a heading has the whole width."""
+    """The layers, with a separate table between every two headings, so that a heading has the whole width."""
     sections = _sections(report)
     found = rows(report.layers, {name for name, _ in sections})
     marked_path = _row_of(found, report, marked[0]) if marked else None
@@ -105,12 +105,12 @@ def _cells(row: Row, mark: str) -> tuple[str, ...]:
 
 def _label(row: Row, branch: str, ascii_only: bool) -> Text:
     times = f" ({'x' if ascii_only else '×'}{row.times})" if row.times > 1 else ""  # noqa: RUF001
-    name = "" if row.text.split(" ")[0] == row.name else row.name  # a function's name is its operation's
+    name = "" if row.text.split(" ")[0] == row.name else row.name  # a function is named like its operation
     return Text.assemble((branch, "dim"), name, (times, "cyan"), "  " if name and row.text else "", row.text)
 
 
 def _branches(found: Sequence[Row], ascii_only: bool) -> list[str]:
-    """The tree's lines in front of each row, as torchinfo draws them."""
+    """The tree lines in front of each row, as torchinfo draws them."""
     bar, tee, end = ("| ", "|-", "`-") if ascii_only else ("│ ", "├─", "└─")
     drawn, open_below = [], set[int]()
     for row in reversed(found):
@@ -122,7 +122,7 @@ def _branches(found: Sequence[Row], ascii_only: bool) -> list[str]:
 
 
 def _sections(report: Findings) -> list[tuple[str, str]]:
-    """The layer with which each stage begins, or what follows the last one, and its heading."""
+    """The first layer of each stage, and of the part after the last stage, with its heading."""
     spans, found = report.stage_spans, []
     for number, stage in enumerate(spans, 1):
         convs = f"{stage.convs} convolution{'s' * (stage.convs != 1)}"
@@ -132,7 +132,7 @@ def _sections(report: Findings) -> list[tuple[str, str]]:
         names = [layer.name for layer in report.layers]
         behind = len(names) - names[::-1].index(spans[-1].last) if spans[-1].last in names else len(names)
         rest = (layer.name for layer in report.layers[behind:] if layer.kernel or layer.macs or not _is_map(layer))
-        new = (name for name in rest if name not in names[:behind])  # a layer that runs again has its place above
+        new = (name for name in rest if name not in names[:behind])  # a layer that runs again is listed above
         found += [(name, "after the stages") for name in new][:1]
     return found
 
@@ -146,7 +146,7 @@ def _headings(found: Sequence[Row], report: Findings, sections: Sequence[tuple[s
 
 
 def _row_at(found: Sequence[Row], report: Findings, name: str) -> int:
-    """Index of the row that shows a layer, or of the outermost container that begins with it; -1 where none does."""
+    """Index of the row that shows a layer, or the outermost container that begins with it; -1 if there is none."""
     layer = next((layer for layer in report.layers if layer.name == name), None)
     path = _row_of(found, report, layer) if layer is not None else None
     at = next((i for i, row in enumerate(found) if row.layer is not None and row.path == path), -1)
@@ -156,14 +156,14 @@ def _row_at(found: Sequence[Row], report: Findings, name: str) -> int:
 
 
 def _row_of(found: Sequence[Row], report: Findings, layer: Layer) -> str | None:
-    """Path of the row that shows a layer; of the next row shown, where a fold hides it."""
+    """Path of the row that shows a layer, or of the next row if the layer is inside a fold."""
     shown = {row.path for row in found if row.layer is not None}
     position = report.layers.index(layer)
     return next((layer.name for layer in report.layers[position:] if layer.name in shown), None)
 
 
 def _passing(report: Findings) -> tuple[Layer, str] | None:
-    """The first layer at which the receptive field satisfies the lower limit asked of it, and that limit."""
+    """The first layer at which the receptive field satisfies the required lower limit, and that limit."""
     rules = (v.constraint for v in report.constraints if v.name == "receptive_field" and v.constraint is not None)
     rule = next((r for r in rules if r.hull.low > -inf and r.hull.high == inf), None)
     if rule is None:
@@ -174,7 +174,7 @@ def _passing(report: Findings) -> tuple[Layer, str] | None:
 
 
 def _is_map(layer: Layer) -> bool:
-    """Whether the result is still spread out in space, as what a gate pools is not."""
+    """Whether the result still has spatial extent, unlike the pooled values of a gate."""
     return max(layer.output[1:], default=1) > 1
 
 
@@ -208,7 +208,7 @@ def _verdicts(report: Findings) -> Table:
 
 
 def _help(verdict: Verdict, ascii_only: bool) -> list[Table]:
-    """The layers behind a failure, and what would fix it."""
+    """The layers that cause a failure, and the fixes."""
     layers = Text(f" layers: {_few(verdict.layers)}" if verdict.layers else "")
     heading = _hanging([(Text(verdict.expr, style="bold"), layers)])
     return [heading, _fixes(verdict.fix, ascii_only)] if verdict.fix else [heading]
@@ -220,7 +220,7 @@ def _fixes(sentences: Sequence[str], ascii_only: bool) -> Table:
 
 
 def _hanging(lines: Sequence[tuple[Text, Text]]) -> Table:
-    """Lines that begin with a mark; what wraps is indented below what follows the mark."""
+    """Lines that begin with a mark; wrapped text is indented to the position after the mark."""
     grid = Table.grid(padding=(0, 1, 0, 0))
     grid.add_column(overflow="fold", max_width=_LONGEST_RULE)
     grid.add_column(overflow="fold")

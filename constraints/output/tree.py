@@ -1,4 +1,4 @@
-"""Lay the layers of a report out as a tree: what belongs together merged, what repeats folded; no torch."""
+"""Arrange the layers of a report as a tree, with norms and activations merged and repetitions folded; no torch."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _SHORT = {"batch_norm": "bn", "layer_norm": "ln", "group_norm": "gn", "instance_
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One line of the table: a layer with the norms and activations behind it, or a container's heading."""
+    """One line of the table: a layer with the norms and activations after it, or a container's heading."""
 
     depth: int
     name: str
     """The last part of the dotted path."""
     path: str
     text: str
-    """What the layer computes; empty for a container."""
+    """The layer's operation in short form; empty for a container."""
     layer: Layer | None
     params: int = 0
     macs: int = 0
@@ -28,7 +28,7 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class MergedLayer:
-    """A layer together with the operations right behind it that change neither its shape nor what it sees."""
+    """A layer together with the operations right after it that change neither the shape nor the receptive field."""
 
     layer: Layer
     text: str
@@ -42,7 +42,7 @@ class MergedLayer:
 
     @property
     def alike(self) -> tuple[object, ...]:
-        """What has to be equal in a repetition: all but the name and the place in the image."""
+        """The properties that must be equal in a repetition: all but the name and the offset in the image."""
         return (self.parts[-1], self.text, self.layer.output, self.params, self.macs)
 
 
@@ -64,7 +64,7 @@ def merged(layers: tuple[Layer, ...]) -> tuple[MergedLayer, ...]:
 
 
 def describe(layer: Layer) -> str:
-    """``conv2d 3x3 s2 d2 g16``: the operation with what is not the plain case."""
+    """``conv2d 3x3 s2 d2 g16``: the operation with all settings that differ from the usual."""
     marks = [layer.op]
     if layer.kernel:
         marks.append("x".join(map(str, layer.kernel)))
@@ -75,7 +75,7 @@ def describe(layer: Layer) -> str:
 
 
 def rows(layers: tuple[Layer, ...], begins: Collection[str] = ()) -> tuple[Row, ...]:
-    """The whole tree, top to bottom, repeated neighbours folded; each layer of ``begins`` has a row of its own."""
+    """The whole tree, top to bottom, adjacent repetitions folded; each layer in ``begins`` has its own row."""
     return tuple(_tree(merged(layers), 0, begins))
 
 
@@ -94,13 +94,13 @@ def _tree(group: tuple[MergedLayer, ...], depth: int, begins: Collection[str]) -
     position = 0
     while position < len(blocks):
         times = _repeats(blocks, position, begins)
-        last = blocks[position + times - 1]  # the last one shows how far the receptive field has grown
+        last = blocks[position + times - 1]  # the last repetition has the final receptive field
         yield from _block(last, depth, times, begins)
         position += times
 
 
 def _blocks(group: tuple[MergedLayer, ...], depth: int) -> Iterator[tuple[MergedLayer, ...]]:
-    """Runs of neighbours with the same next part of the path."""
+    """Groups of adjacent layers with the same next part of the path."""
     run: list[MergedLayer] = []
     for step in group:
         if run and step.parts[: depth + 1] != run[0].parts[: depth + 1]:
@@ -112,9 +112,9 @@ def _blocks(group: tuple[MergedLayer, ...], depth: int) -> Iterator[tuple[Merged
 
 
 def _repeats(blocks: list[tuple[MergedLayer, ...]], start: int, begins: Collection[str]) -> int:
-    """How many blocks from ``start`` on are alike; only blocks of several layers are folded, none of ``begins`` in."""
+    """The number of equal blocks from ``start``; only blocks of several layers, none of them in ``begins``, fold."""
     first = blocks[start]
-    if len(first) == 1 or _holds(first[1:], begins):  # it may begin with one, which is then that of the whole fold
+    if len(first) == 1 or _holds(first[1:], begins):  # it may begin with one, whose heading is then above the fold
         return 1
     shape = _shape(first)
     end = start + 1
@@ -137,7 +137,7 @@ def _block(block: tuple[MergedLayer, ...], depth: int, times: int, begins: Colle
         path = ".".join(first.parts[depth:]) or name
         yield _row(first, depth, path, times)
         return
-    if all(len(step.parts) <= depth + 1 for step in block):  # one module that makes several calls
+    if all(len(step.parts) <= depth + 1 for step in block):  # one module with several calls
         for step in block:
             yield _row(step, depth, name, times)
         return

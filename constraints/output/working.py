@@ -1,4 +1,4 @@
-"""What a command says while a person waits for it."""
+"""The message that a command shows while it works."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager, nullcontext
 
 @contextmanager
 def working(what: str) -> Iterator[None]:
-    """Say on a terminal's stderr what is done as long as it is; with ``--verbose`` also how long it took."""
+    """Show on a terminal's stderr what is being done; with ``--verbose`` also log how long it took."""
     from rich.text import Text
 
     from constraints.output.console import SafeConsole

@@ -44,7 +44,7 @@ def _merged(edits: Sequence[Edit]) -> list[ForwardEdit]:
     for edit in edits:
         new = edit.in_forward
         if new is None:
-            raise UnusableInputError(f"no call makes what would change: {words((edit,))}")
+            raise UnusableInputError(f"no single call can be changed for this: {words((edit,))}")
         if new.numbers is None:
             whole.append(new)
         for number in new.numbers or ():
@@ -69,7 +69,7 @@ def _of_edit(checked: Checked, edit: ForwardEdit, file: str, tree: Callable[[str
     for call in _calls(checked, others, is_strict=False) if others else ():
         if call in changed:
             where = f"{Path(call.file).name}:{call.position.line}"
-            raise UnusableInputError(f"the call at {where} is made several times, and would not change at all of them")
+            raise UnusableInputError(f"the call at {where} runs several times, and would not change each time")
     return {call: _edited(call, name, edit, file, tree) for call, name in changed.items()}
 
 
@@ -79,7 +79,7 @@ def _edited(call: Call, name: str, edit: ForwardEdit, file: str, tree: Callable[
     if os.path.realpath(call.file) != file:
         raise UnusableInputError(f"what would change is called in another file: {where}")
     if ast.unparse(node.func).split(".")[-1] != name:
-        raise UnusableInputError(f"{ast.unparse(node.func)}, which {where} calls, is not called {name}")
+        raise UnusableInputError(f"{where} calls {ast.unparse(node.func)}, not {name}")
     for changed in edit.arguments if name in CONVOLUTIONS else ():
         given = argument(node, PARAMETERS[name], changed)
         if given is not None and not is_constant(given):

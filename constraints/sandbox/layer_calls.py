@@ -47,7 +47,7 @@ class LayerCalls:
         return SourceCalls(checked=self.checked)
 
     def edits(self) -> list[CallEdit]:
-        """One for each call that changes."""
+        """One edit for each call that changes."""
         made: dict[Call, CallEdit] = {}
         left: dict[str, UnusableInputError] = {}
         for layer in dict.fromkeys(edit.layer for edit in self.change):
@@ -59,7 +59,7 @@ class LayerCalls:
                 call, edit = self._of_layer(layer, parts(self.checked.model).modules[layer], edits)
                 if made.get(call, edit).arguments != edit.arguments or (call in made and edit.rewrites):
                     raise UnusableInputError(
-                        f"layer {layer} is made by the call at line {call.position.line} as others are"
+                        f"layer {layer} is made by the same call as others: line {call.position.line}"
                     )
             except UnusableInputError as error:
                 left[layer] = error
@@ -181,7 +181,7 @@ class LayerCalls:
         )
 
     def _check_here(self, layer: str, call: Call) -> None:
-        """Raise UnusableInputError for a call that another file makes, whose lines are not the target's."""
+        """Raise UnusableInputError for a call in another file than the target's."""
         if os.path.realpath(call.file) != self.file:
             where = f"{os.path.relpath(call.file)}:{call.position.line}"
             raise UnusableInputError(f"layer {layer} is made in another file: {where}: take --fix OUT.py")
@@ -190,7 +190,7 @@ class LayerCalls:
         """The text that each edit writes in place of the call, which must be of the layer's own class."""
         callee, name = ast.unparse(self.source.node(call).func), type(module).__name__
         if callee.split(".")[-1] != name:
-            raise UnusableInputError(f"{callee} at line {call.position.line} is not called {name}")
+            raise UnusableInputError(f"line {call.position.line} calls {callee}, not {name}")
         is_own = not type(module).__module__.startswith("torch.nn.")
         nn_ = f"{imported_as(self.source.tree(call.file), 'torch.nn')}." if is_own else callee.removesuffix(name)
         for edit in edits:

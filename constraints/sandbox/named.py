@@ -1,4 +1,4 @@
-"""The child's side of the sandbox: import what a target names, and make the model or the pipelines of it."""
+"""The child's side of the sandbox: import a target, and make its model or find its pipelines."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def explained(error: ConstraintError, loader: Loader) -> ConstraintError:
 
 
 def load_model(target: Target, arguments: Mapping[str, Any], loader: Loader, send: Send) -> nn.Module:
-    """Import what a target names, and make its model; raises as ``answer`` does."""
+    """Import a target and make its model; raises as ``answer`` does."""
     try:
         thing, _, target = named_thing(target, "import", loader, send, is_given=bool(arguments))
         model = made_model(target, thing, arguments, loader, send)
@@ -80,10 +80,10 @@ def named_thing(
     with stage(name, send):
         module = loader.load(target)
         root = target.name.split(".")[0]
-        reasons = loader.left_out if not _networks(vars(module)) else []  # else the name may be a mistake
+        reasons = loader.left_out if not _networks(vars(module)) else []  # otherwise the name may be misspelt
         if root and not hasattr(module, root) and (root in loader.unbound or reasons):
             raise loader.unbound.get(root) or reasons[0]
-        if not root and loader.classes and reasons:  # the file would have had one
+        if not root and loader.classes and reasons:  # the left-out statements would have defined one
             raise reasons[0]
     if not target.name:
         chosen = only_model(module, target.place, is_given=is_given)
@@ -187,12 +187,12 @@ def _no_pipeline(name: str, thing: Any) -> UnusableInputError:
     if (path := absent_path(thing)).startswith("albumentations."):
         return UnusableInputError(f"not installed: {path!r}, which {name!r} is: {remedy('albumentations')}")
     if known := of_another_library(thing):
-        what = f"{name!r} is {known}, the rule speaks of albumentations'"
+        what = f"{name!r} is {known}, and the rule is about albumentations'"
         return UnusableInputError(f"not an albumentations pipeline: {what}: build it with albumentations.Compose")
     is_class = inspect.isclass(thing)
     kind = f"the class {thing.__name__}" if is_class else type(thing).__name__
     inner = [n for n, value in vars(thing if is_class else type(thing)).items() if _may_make(n, value, is_class)]
-    ways = f", as may be in {', '.join(f'{name}.{n}' for n in inner[:4])}" if inner and "(" not in name else ""
+    ways = f", perhaps one of {', '.join(f'{name}.{n}' for n in inner[:4])}" if inner and "(" not in name else ""
     return UnusableInputError(f"not an albumentations pipeline: {name!r} is {kind}: name a Compose{ways}")
 
 

@@ -23,7 +23,7 @@ _SEPARATORS = (None, (",", ":"))
 
 
 def joined(source: Source) -> str:
-    """The Python of all cells, each behind a line with its number.
+    """The Python of all cells, each after a line with its number.
 
     Raises UnusableInputError for a cell that has such a line of its own.
     """
@@ -114,7 +114,7 @@ def _with_lines(cell: str, before: str, after: str) -> str:
     """A cell with its Python changed from ``before`` to ``after``; its lines of shell and magic stay."""
     old, new, own = (text.splitlines(keepends=True) for text in (before, after, cell))
     if len(own) != len(old):
-        raise UnusableInputError("a cell has lines that end otherwise than in LF: save the notebook again")
+        raise UnusableInputError("a cell has line ends other than LF: save the notebook again")
     found: list[str] = []
     for tag, a, b, c, d in SequenceMatcher(a=old, b=new, autojunk=False).get_opcodes():
         found += own[a:b] if tag == "equal" else new[c:d]

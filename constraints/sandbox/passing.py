@@ -89,7 +89,7 @@ class Passing:
             given = argument(self.source.node(self.layers[layer][0].call), self.parameters_of(layer), name)
             if given is not None and not self._is_settled(layer, 0, given):
                 where = f"{Path(self.source.file).name}:{given.lineno}"
-                raise UnusableInputError(f"layer {layer}: {name} is {ast.unparse(given)}, no constant: {where}")
+                raise UnusableInputError(f"layer {layer}: {name} is {ast.unparse(given)}, not a constant: {where}")
 
     def _is_settled(self, layer: str, level: int, given: ast.expr) -> bool:
         """Whether an expression depends only on constants in the file: in calls, defaults and lists."""
@@ -156,7 +156,7 @@ class Passing:
                     parameter = self._parameter(calls[-1], name, old)
                     self._outwards(calls, parameter, dict.fromkeys(of_frames, next(iter(values.values()))), old)
                     return self._by_index(loop, dict.fromkeys(by_turn, parameter), old)
-        raise UnusableInputError(f"nothing tells apart what the call at line {calls[-1].position.line} makes")
+        raise UnusableInputError(f"no edit changes only some of what the call at line {calls[-1].position.line} makes")
 
     def _outwards(self, calls: tuple[Call, ...], parameter: str, values: Values, old: str) -> None:
         """Set a parameter of the function that contains a call, in the calls of that function."""
@@ -164,7 +164,7 @@ class Passing:
         for layer, value in values.items():
             levels = self.layers[layer]
             if len(levels) <= len(calls):
-                raise UnusableInputError(f"no call is known that hands {parameter} on")
+                raise UnusableInputError(f"no call is known that passes {parameter} on")
             groups.setdefault(levels[len(calls)].call, {})[layer] = value
         for call, here in groups.items():
             function = self.source.function(calls[-1])
@@ -230,7 +230,7 @@ class Passing:
         """A new parameter of the function that contains a call."""
         function = self.source.function(call)
         if not is_constant(ast.parse(default, mode="eval").body):
-            raise UnusableInputError(f"{name} is {default}, no constant: line {call.position.line}")
+            raise UnusableInputError(f"{name} is {default}, not a constant: line {call.position.line}")
         here = self.added.setdefault(function.lineno, {})
         if here.get(name) == default:
             return name
@@ -244,7 +244,7 @@ class Passing:
         function = next(n for n in ast.walk(self.source.tree) if isinstance(n, FUNCTIONS) and n.lineno == line)
         arguments = function.args
         if arguments.kwarg or not (arguments.args or arguments.posonlyargs):
-            raise UnusableInputError(f"{function.name} at line {line} takes what is given by any name")
+            raise UnusableInputError(f"no parameter can be added to {function.name} at line {line}")
         start, stop = self.source.bytes.span(function)[0], self.source.bytes.span(function.body[0])[0]
         end = start + last_parameter(self.source.bytes.data[start:stop].decode())
         return Piece(end, end, "".join(f", {name}={default}" for name, default in parameters.items()))

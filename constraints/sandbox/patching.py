@@ -43,7 +43,7 @@ def _edited(program: str, file: Path, checked: Checked) -> str:
     found = LayerCalls(checked=checked, file=os.path.realpath(file), change=change, text=program)
     new = edited(program, found.edits(), found.more)
     if change and new == program:
-        raise UnusableInputError("what would change is worked out of other values in the file")
+        raise UnusableInputError("what would change is computed from other values in the file")
     return new
 
 
@@ -51,5 +51,5 @@ def source_file(target: Target) -> Path:
     """The file of a target, or of the module that it names; raises UnusableInputError where that is no source file."""
     file = target.file or Path(getattr(sys.modules.get(target.module), "__file__", None) or target.module)
     if file.suffix not in {".py", NOTEBOOK}:
-        raise UnusableInputError(f"{target.place} is no .py file and no notebook: name one")
+        raise UnusableInputError(f"{target.place} is neither a .py file nor a notebook: name one")
     return file

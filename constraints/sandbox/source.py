@@ -63,9 +63,9 @@ class Source:
 
 
 def read(file: Path, text: str | None = None) -> Source:
-    """The statements of a ``.py`` file or a notebook, or of a text in its place.
+    """The statements of a ``.py`` file or a notebook, or of ``text`` in place of its content.
 
-    Raises UnusableInputError with an error's line.
+    Raises UnusableInputError with the line of a syntax error.
     """
     try:
         data = file.read_bytes() if text is None else text.removeprefix(BOM)
@@ -85,11 +85,11 @@ def decoded(file: Path) -> tuple[str, str]:
         encoding = "utf-8" if is_notebook else tokenize.detect_encoding(io.BytesIO(data).readline)[0]
         encoding = encoding.removesuffix("-sig")
         text = data.decode(encoding)
-    except (SyntaxError, UnicodeDecodeError) as error:
+    except (SyntaxError, LookupError, UnicodeError) as error:
         remedy = "save it as UTF-8" if is_notebook else "correct its coding line"
         raise UnusableInputError(f"cannot decode {str(file)!r}: {error}: {remedy}") from error
     if text.encode(encoding) != data:  # as with encodings that have states or marks
-        raise UnusableInputError(f"{encoding} does not give {str(file)!r} back: save it as UTF-8")
+        raise UnusableInputError(f"{str(file)!r} cannot be written again as {encoding}: save it as UTF-8")
     if _LONE_CR.search(text):
         raise UnusableInputError(f"lines of {str(file)!r} end in CR alone: save it with ends in LF or CRLF")
     return text, encoding
@@ -121,6 +121,8 @@ def _check_encoding(file: Path, data: bytes) -> None:
         encoding = "utf-8"
     try:
         data.decode(encoding)
+    except LookupError:
+        return  # for example a codec from text to text, which the parser reports too
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         what = f"byte 0x{data[error.start]:02x} is no {encoding.removesuffix('-sig').upper()}"
@@ -149,7 +151,7 @@ def _notebook(file: Path, data: bytes | str) -> Source:
             statements = tuple(ast.parse(python, filename=name).body)
         except (SyntaxError, ValueError) as error:
             line = getattr(error, "lineno", None) or 1
-            warnings.append(f"{name}: left out, because it is no Python: line {line}: {getattr(error, 'msg', error)}")
+            warnings.append(f"{name}: left out, because it is not Python: line {line}: {getattr(error, 'msg', error)}")
         else:
             parts.append(Part(name=name, text=python, statements=statements, cell=number))
     if written:
@@ -160,7 +162,7 @@ def _notebook(file: Path, data: bytes | str) -> Source:
 
 
 def _cells(file: Path, data: bytes | str) -> Iterator[tuple[int, str]]:
-    """Number (from 1, code cells alone) and text of the code cells, in the formats 3 and 4."""
+    """Number (from 1, code cells only) and text of the code cells, in the formats 3 and 4."""
     try:
         document = json.loads(data)  # reads UTF-16 and UTF-32 too
         texts = ["".join(cell.get("source", cell.get("input", ""))) for cell in code_cells(document)]

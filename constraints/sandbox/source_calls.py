@@ -40,7 +40,7 @@ class SourceCalls:
         parameters = tuple(name for name in signature if name not in SELF)[1 if is_lazy else 0 :]
         for name in sorted(used & set(signature)) if isinstance(module, CONVS) else ():
             if argument(node, parameters, name) is None and one(getattr(module, name)) != signature[name].default:
-                raise UnusableInputError(f"{ast.unparse(node)} at line {node.lineno} is not all that gives {name}")
+                raise UnusableInputError(f"{name} is also set outside of {ast.unparse(node)} at line {node.lineno}")
         return parameters
 
     def node(self, call: Call) -> ast.Call:
@@ -61,7 +61,7 @@ class SourceCalls:
         for name in sorted(set().union(*depends.values())):
             given = argument(node, parameters, name)
             if given is not None and not is_constant(given):
-                return f"{name} is {ast.unparse(given)}, no constant: {Path(call.file).name}:{node.lineno}"
+                return f"{name} is {ast.unparse(given)}, not a constant: {Path(call.file).name}:{node.lineno}"
         return ""
 
     def made_by(self, calls: Sequence[Call]) -> set[str]:
@@ -118,7 +118,7 @@ def _names(node: ast.Call, parameters: Sequence[str], names: set[str], call: Cal
         if isinstance(given, ast.Name) and given.id in call.parameters:
             yield given.id
         elif given is not None and not is_constant(given):
-            raise UnusableInputError(f"{name} is {ast.unparse(given)}, no constant: {where}")
+            raise UnusableInputError(f"{name} is {ast.unparse(given)}, not a constant: {where}")
 
 
 def called_by(module: nn.Module, call: Call) -> Any:

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 from torch import nn
 
 from constraints.errors import UnusableInputError
-from constraints.faults import remedy
+from constraints.faults import hands_over, remedy
 
 _LIGHTNING = frozenset({"pytorch_lightning", "lightning"})
 _CHECKERS = ("beartype.beartype", "typeguard.typechecked", "jaxtyping.jaxtyped")
@@ -84,7 +84,7 @@ class StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def warnings(self) -> list[str]:
         """A warning for each package that was replaced."""
         return [
-            f"{package} is not installed: it was stood in for, since nothing of it is used in the forward pass"
+            f"{package} is not installed: it was replaced by a stand-in, since the forward pass does not use it"
             for package in self.packages
         ]
 
@@ -214,7 +214,7 @@ class LightningModule(nn.Module):
     """A stand-in for Lightning's base class: an nn.Module with hyperparameters and a ``log`` method."""
 
     def save_hyperparameters(self, *given: Any, ignore: str | Sequence[str] = (), **_: Any) -> None:
-        """Keep as ``hparams`` the arguments of the constructor that calls this, or those named, or one object's."""
+        """Store as ``hparams`` all arguments of the calling constructor, or the named ones, or one object's entries."""
         frame = inspect.currentframe()
         caller = frame.f_back if frame else None
         if caller is None:
@@ -227,11 +227,12 @@ class LightningModule(nn.Module):
         elif given:
             found = {n: value for n, value in found.items() if n in given}
         left_out = (ignore,) if isinstance(ignore, str) else ignore
-        self.__dict__["hparams"] = _Hyperparameters({n: v for n, v in found.items() if n not in left_out})
+        kept = self.__dict__.setdefault("hparams", _Hyperparameters())  # each call adds to those of the calls before
+        kept.update({n: v for n, v in found.items() if n not in left_out})
 
     @property
     def device(self) -> Any:
-        """Where its first parameter is."""
+        """The device of its first parameter."""
         return next((p.device for p in self.parameters()), "cpu")
 
     def log(self, *_: Any, **__: Any) -> None:
@@ -245,6 +246,7 @@ class _Hyperparameters(dict[str, Any]):
 
     __setattr__ = dict.__setitem__
 
+    @hands_over
     def __getattr__(self, name: str) -> Any:
         try:
             return self[name]

@@ -18,7 +18,7 @@ from constraints.tracing.values import Flow, Part, Value, Views, join_views
 
 _MOST_CELLS = 1 << 22
 """Largest number of entries of ``_Table.cells``; beyond it each part counts as visible wherever it was written."""
-ROWS_APART = "rows of a batch that are parts of one sample, and see apart"
+ROWS_APART = "rows of a batch that are parts of one sample and see different places"
 
 
 class _Table(NamedTuple):

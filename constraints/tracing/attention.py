@@ -19,7 +19,7 @@ from constraints.tracing.layouts import moved
 from constraints.tracing.values import Call, Flow, Value, Views
 
 Side = tuple[Value, int, Sequence[int | None]]
-"""One side of a product: the tensor, the axis that is summed, which axis of the result each of its axes becomes."""
+"""One side of a product: the tensor, the summed axis, and for each axis the axis of the result that it becomes."""
 
 
 def softmax(call: Call) -> Result:
@@ -61,7 +61,7 @@ def attention(call: Call) -> Result:
 
 def limited(views: Views) -> Views:
     """Unknown where a mask on a table of pairs keeps every place from seeing across the map."""
-    why = "a mask says which places see which, and by that how far they see"
+    why = "a mask says which places see which, and so how far they see"
     return tuple(unknown(why, v._replace(other=None)) if v is not None and v.other else v for v in views)
 
 

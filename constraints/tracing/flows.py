@@ -14,13 +14,17 @@ def merge_flows(flows: list[Flow]) -> Flow:
         return flows[0]
     paths = [f.path for f in flows if f.path is not None]
     maps = [f.map for f in flows if f.map is not None]
+    scales = {(f.total, f.scale) for f in flows}
+    total, scale = scales.pop() if len(scales) == 1 else (0.0, 1.0)
     return Flow(
         origin=object(),
         path=_side_by_side(paths),
         heads=frozenset().union(*[f.heads for f in flows]),
         context=any(f.context for f in flows),
         map=max(maps, key=lambda m: m.index, default=None),
+        total=total,
         poison=frozenset().union(*[f.poison for f in flows]),
+        scale=scale,
     )
 
 

@@ -12,7 +12,7 @@ from constraints.receptive_field import Field, explicit
 from constraints.tracing.axes import Digit, View, are_aligned, covers, normal, unknown
 
 _Arguments = ParamSpec("_Arguments")
-MIXED = "along an axis each place sees all others, by weights of its own"
+MIXED = "along an axis each place sees all others, with its own weights"
 
 
 def of_each_place(

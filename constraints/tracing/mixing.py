@@ -37,7 +37,7 @@ def pointwise(call: Call) -> Result:
     if all(v.flow.origin is data[0].flow.origin for v in data) and all(_are_aligned(rows[0], row) for row in rows[1:]):
         flow = averages.rejoined(call, data)._replace(depthwise=_union(v.flow.depthwise for v in data))
         return join_views(rows), flow
-    views, flow = _combined(data, rows, call.shape)
+    views, flow = _combined(call, data, rows)
     return views, maxima.met(call, rows, flow)
 
 
@@ -45,7 +45,7 @@ def _added(call: Call, data: list[Value], rows: list[Views], sums: Picked) -> Re
     """Places of an axis added one by one; once all are added, a sum over the axis."""
     scale = data[0].flow.scale
     if (whole := averages.summed(sums, scale)) is None:
-        views, flow = _combined(data, rows, call.shape)
+        views, flow = _combined(call, data, rows)
         return views, flow._replace(picked=sums, scale=scale)
     views, flow = pool(call, whole, [sums.axis], "sum")
     axes = without([sums.axis], len(whole.shape))
@@ -71,14 +71,15 @@ def _broadcast(views: Views, shape: Shape, out: Shape) -> Views:
     return tuple(moved(v, axes) for v in views)
 
 
-def _combined(data: list[Value], rows: list[Views], shape: Shape) -> Result:
+def _combined(call: Call, data: list[Value], rows: list[Views]) -> Result:
     """Several tensors combined; a gate (a value of the whole map that scales or shifts it) does not widen its field."""
-    gates = _of_other_inputs(data, shape)
+    gates, shape = _of_other_inputs(data, call.shape), call.shape
     rows = [tuple(None for _ in row) if i in gates else row for i, row in enumerate(rows)]
     found = [_scaled(column, data, shape) for column in zip(*rows, strict=True)]
     gates = gates.union(*(which for _, which, _ in found))
     mains = [i for i in range(len(data)) if i not in gates or data[i].is_local]
     flow = merge_flows([data[i].flow for i in mains])
+    flow = averages.combined(call, flow) if len(mains) > 1 else flow
     context = bool(gates) or any(spans for _, _, spans in found)  # on one axis too: the reach grows with the input
     flow = flow._replace(context=flow.context or context, depthwise=frozenset(), origin=object())
     return _uncrossed(tuple(view for view, _, _ in found)), flow
@@ -121,7 +122,7 @@ def _of_other_inputs(data: Sequence[Value], shape: Shape) -> set[int]:
 def normalisation(call: Call) -> Result:
     """Batch, layer, group and RMS normalisation: by definition they do not widen the field."""
     data = call.inputs[0]
-    return data.views, data.flow
+    return data.views, averages.normalised(data.flow)
 
 
 def concatenation(call: Call) -> Result:
@@ -208,7 +209,7 @@ def as_of_a_map(views: Views, data: Value, axes: Collection[int]) -> Views:
     sizes = [data.shape[a] for a in axes]
     if not sizes or min(sizes) == 1 or not len(mixed) <= len(sizes) <= len(data.shape) - _TWO_CHANNEL_AXES:
         return views
-    why = "it takes for a map what a linear layer made of all places of one"
+    why = "it reads as a map what a linear layer computed from all places of one"
     return tuple(unknown(why, v) if v and v.pooled == "mixed" and not (v.digits or v.unknown) else v for v in views)
 
 
@@ -252,7 +253,7 @@ def product(call: Call) -> Result:
     if summand is None:
         return views, flow
     data = [Value(call.shape, views, flow, None), summand]
-    return _combined(data, [views, _broadcast(summand.views, summand.shape, call.shape)], call.shape)
+    return _combined(call, data, [views, _broadcast(summand.views, summand.shape, call.shape)])
 
 
 def _batch_summed(value: Value) -> Views:

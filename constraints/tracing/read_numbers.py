@@ -98,7 +98,7 @@ class ReadNumbers:
         return torch.tensor([n for n in self._numbers if not isinstance(n, complex)], dtype=torch.float64)
 
     def kind_of(self, numbers: Iterable[Any]) -> str:
-        """Return "computed" if some may be computed from these, "read" if some were, else "". integers do not count.
+        """Return "computed" if some may be computed from these, "read" if some were, else "". Integers do not count.
 
         Numbers written in a program have few digits; numbers computed from a sample's values have many.
         """

@@ -55,7 +55,7 @@ def listed(rows: Sequence[Row], digit: Digit, crossed: bool) -> View:
     for i in range(size):
         seen = [row.sees(i) for row in kept if row.shows[i]]
         if crossed and not are_nested(seen):
-            return unknown("maps that see apart, laid side by side along two spatial axes", whole)
+            return unknown("maps of different places, laid side by side along two spatial axes", whole)
         outside = i < covered[0] or i > covered[-1] or (not seen and any(row.shows[i] for row in rows))
         units.append(hull(seen) if seen or not outside else main.sees(i))
     return normal(View(explicit(units), (digit,), extent=main.view.extent))

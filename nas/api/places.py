@@ -1,4 +1,4 @@
-"""Which trial, study and storage a call means."""
+"""Finds the trial, study and storage that a call refers to."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Trial = Row | str | int
 
 
 def located(trial: Trial, storage: str | Path, study: str | None) -> tuple[str, str, str | None]:
-    """The trial, its storage and its study: a row of ``nas.leaderboard`` knows the two, whatever else is given."""
+    """(trial, storage, study); a row of ``nas.leaderboard`` brings its own storage and study, which win."""
     name = str(trial.trial if isinstance(trial, Row) else trial)
     known = trial.source if isinstance(trial, Row) else None
     source = known or Source(str(storage), study or "")

@@ -1,4 +1,4 @@
-"""What trains: ``nas.launch`` and ``nas.confirm``."""
+"""The functions that search and confirm: ``nas.launch`` and ``nas.confirm``."""
 
 from __future__ import annotations
 
@@ -36,41 +36,42 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """How a launch ended, and what its study holds."""
+    """The result of a launch: how it ended, and its study's trials."""
 
     ended: str
     """Why, in words."""
     unfinished: int
-    """Trials that the next launch would resume."""
+    """Number of trials that the next launch would resume."""
     reached: bool
     """Whether some candidate met the target."""
     board: Board
     confirmations: tuple[Confirmation, ...] = ()
-    """Where ``confirm`` asked for them: those of the best trials, the best first.
+    """The confirmations that ``confirm`` asked for: those of the best trials, best first.
 
-    With ``stop_at_target``, where the search itself confirms, every one that the study holds: first those over the
-    target, at which the search ended, then the others, both in the order of their trials.
+    With ``stop_at_target``, where the search itself confirms, all confirmations of the study: first those over the
+    target, which ended the search, then the others, each group in the order of trials.
     """
     beginning: tuple[str, ...] = ()
-    """What became of the networks of ``start`` and ``from_study``, a line each."""
+    """What happened to the networks of ``start`` and ``from_study``, a line each."""
 
     @property
     def best(self) -> Row:
-        """The best complete trial; UnusableInputError, with what there is instead, where none is complete."""
+        """The best complete trial; UnusableInputError, naming what there is instead, if none is complete."""
         return self.board.best
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: the leaderboard."""
+        """The leaderboard as HTML, for notebooks."""
         return self.board._repr_html_()
 
 
 @checked
 def launch(config: str | Path | None = None, *, progress: bool = False, **fields: Unpack[LaunchFields]) -> Search:
-    """Run or resume a search, and return how it ended; ``fields`` win over those of a TOML file ``config``.
+    """Run or resume a search, and return its result; ``fields`` override those of a TOML file ``config``.
 
-    Nothing is printed unless ``progress`` asks for the live view, on stderr or in the notebook; a doubt about the data
-    is a UserWarning. Ctrl-C (a notebook's interrupt) raises KeyboardInterrupt; everything finished is kept, and the
-    next launch resumes it. Raises UnusableInputError for what cannot be searched, with the line of the command line.
+    Nothing is printed unless ``progress`` asks for the live view, on stderr or in the notebook; warnings about the data
+    are UserWarnings. Ctrl-C (a notebook's interrupt) raises KeyboardInterrupt; everything finished is kept, and the
+    next launch resumes it. Raises UnusableInputError, with the same one-line message as the command line, where no
+    search is possible.
     """
     given = {name: str(value) if isinstance(value, Path) else value for name, value in fields.items()}
     settings = read_config(None if config is None else Path(config), given)
@@ -115,11 +116,11 @@ def confirm(
     engine: str = "local",
     progress: bool = False,
 ) -> Confirmation:
-    """Retrain a trial on the whole training set with ``seeds`` seeds and open the test set once, after the last epoch.
+    """Retrain a trial on the whole training set with ``seeds`` seeds and use the test set once, after the last epoch.
 
-    ``epochs`` is the search's budget where it is None; ``data`` says where the study's data is now. A trial of a module
-    in memory wants that nn.Module again, as it was, as ``model``. What a call was interrupted in, the next one resumes.
-    Raises UnusableInputError for a trial or data that is not there, and for another module.
+    ``epochs`` None means the search's epoch budget; ``data`` is the current location of the study's data. For a trial
+    of a module in memory, pass the same unchanged nn.Module as ``model``. An interrupted call is resumed by the next
+    one. Raises UnusableInputError for a missing trial or missing data, and for another module.
     """
     name, place, of = located(trial, storage, study)
     with quiet(), open_study(place, of) as opened:
@@ -134,7 +135,7 @@ def confirm(
 
 
 def _of_study(finish: Finish | None) -> list[Confirmation]:
-    """Every confirmation of a study, those over the target first."""
+    """All confirmations of a study, those over the target first."""
     return sorted(finish.known.values(), key=lambda one: (one.trial not in finish.over, one.trial)) if finish else []
 
 
@@ -157,14 +158,14 @@ def _confirm(
 
 
 def warned(dataset: decoded.Dataset) -> decoded.Dataset:
-    """The data, once what is doubtful in it is warned of."""
+    """The data, after giving its warnings."""
     for warning in dataset.warnings:
         warnings.warn(warning, stacklevel=3)
     return dataset
 
 
 def _say_end(ended: str) -> None:
-    """Why a search ended and what follows, which stays where the live view was."""
+    """Print, in place of the live view, why a search ended and what to do next."""
     following = "next, of what launch returns: .board, and .best for nas.show, nas.confirm and nas.export"
     console = SafeConsole(stderr=True)
     is_folded = console.is_terminal or console.is_jupyter  # elsewhere a line stays one
@@ -173,7 +174,7 @@ def _say_end(ended: str) -> None:
 
 @contextmanager
 def watching(progress: bool) -> Iterator[Callable[[Driver], None]]:
-    """What a driver calls after every turn: the live view, or nothing."""
+    """The function that a driver calls after every turn: the live view's, or one that does nothing."""
     from nas.results.progress import SearchView
 
     if not progress:
@@ -185,7 +186,7 @@ def watching(progress: bool) -> Iterator[Callable[[Driver], None]]:
 
 @contextmanager
 def _confirming(progress: bool) -> Iterator[Progress]:
-    """What a confirmation calls with the epochs done: its bars, or nothing."""
+    """The function that a confirmation calls with its progress: the progress bars', or one that does nothing."""
     from nas.results.confirm_progress import ConfirmView
 
     if not progress:

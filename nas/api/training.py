@@ -1,4 +1,4 @@
-"""``nas.train``: a network of one's own, trained as the candidates of a study are."""
+"""``nas.train``: trains the user's own network in the same way as a study's candidates."""
 
 from __future__ import annotations
 
@@ -46,17 +46,17 @@ def train(
     anew: bool = False,
     progress: bool = False,
 ) -> Row:
-    """Train a network of one's own as a trial of a study, a trial a seed; the row of the most accurate one.
+    """Train your own network as trials of a study, one per seed; returns the row of the most accurate trial.
 
     ``model`` is ``file.py:NAME``, ``notebook.ipynb:NAME`` or ``package.module:NAME`` (with ``arguments`` for a class or
-    a function), an architecture's text, a known network's name, or an nn.Module, whose class must be in a file that can
-    be imported: it is pickled to the process that trains it and trained from the weights it has, the object here stays
-    as it is, and since it is kept nowhere, the same module is needed to resume its trial, and to confirm it. The study
-    is made where it is new; one that exists gives what is left open, but for the file of ``metrics`` that it
-    measures networks by. ``log`` names trackers as of ``launch``. ``teacher`` names trained networks (trials, exports)
-    that it learns from beside the labels. ``timeout`` is of a step of the model's code. Interrupted, the same call
-    resumes. Raises UnusableInputError for a network that cannot be trained, and ModelFailedError where its code raises,
-    hangs or outgrows ``memory``.
+    a function), an architecture's text, a known network's name, or an nn.Module whose class is in an importable file. A
+    module is pickled to the process that trains it, starts from its current weights, and is itself unchanged; since it
+    is not stored, the same module is needed to resume or confirm its trial. The study is created if it does not exist;
+    an existing one supplies arguments that are not given, except its ``metrics`` file. ``log`` names trackers as in
+    ``launch``. ``teacher`` names trained networks (trials, exports) that it learns from in addition to the labels.
+    ``timeout`` limits one step of the model's code. An interrupted call is resumed by calling it again. Raises
+    UnusableInputError for a network that cannot be trained, and ModelFailedError where its code raises, hangs or
+    exceeds ``memory``.
     """
     flags = {
         "epochs": epochs, "data": None if data is None else str(data), "study": study, "storage": str(storage),

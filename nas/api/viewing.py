@@ -1,4 +1,4 @@
-"""What reads a study: ``nas.leaderboard``, ``show``, ``export`` and ``report``; the leaderboard without Optuna."""
+"""The functions that read a study: ``nas.leaderboard`` (loads no Optuna), ``show``, ``export`` and ``report``."""
 
 from __future__ import annotations
 
@@ -30,10 +30,11 @@ def leaderboard(
     where: Iterable[str] = (),
     pareto: bool = False,
 ) -> Board:
-    """The trials of a study, best first; of the newest in ``storage`` where ``study`` is None.
+    """The trials of a study, best first; ``study`` None means the newest in ``storage``.
 
-    ``top`` None shows all; ``states`` are of complete, pruned, running, unfinished, failed; each of ``where``, such as
-    ``params < 100k``, must hold of a row. Raises UnusableInputError for what there is not.
+    ``top`` None shows all; ``states`` are among complete, pruned, running, unfinished, failed; every comparison in
+    ``where``, such as ``params < 100k``, must hold for a row. Raises UnusableInputError for a study, state or metric
+    that does not exist.
     """
     place = str(storage)
     summary = read_summary(place, study)
@@ -55,7 +56,7 @@ def show(trial: Trial = "best", *, study: str | None = None, storage: str | Path
     """One trial in full: stages, layers, sizes, learning curve, constraints; ``str`` and a notebook show it.
 
     ``trial`` is a row, a number, ``best``, an architecture's text, or a champion's name. Raises UnusableInputError for
-    a trial, study or champion that there is not.
+    a trial, study or champion that does not exist.
     """
     from nas.results.trial_card import card
 
@@ -82,9 +83,9 @@ def export(
 ) -> tuple[Path, ...]:
     """Write a trial's network with its trained weights to ``to``, and return the files written.
 
-    The ending says of which kind: .py, .onnx, ... (docs/export.md has all). ``untrained`` leaves the weights out, and
-    takes any network's text or name. ``force`` writes over a file that exists; ``data`` says where the study's data is.
-    Raises UnusableInputError for what cannot be written, and warns where the data is out of reach.
+    The file's ending chooses the format: .py, .onnx, ... (all in docs/export.md). ``untrained`` leaves the weights out,
+    and also allows any network's text or name. ``force`` overwrites an existing file; ``data`` is the location of the
+    study's data. Raises UnusableInputError where the file cannot be written, and warns where the data is not available.
     """
     from nas.results import export as exports
     from nas.search.study_folder import study_folder
@@ -108,7 +109,7 @@ def export(
 
 @checked
 def report(to: str | Path, *, study: str | None = None, storage: str | Path = STORAGE) -> Path:
-    """Write a study as one self-contained HTML page to ``to``, and return where; of the newest where ``study`` is None.
+    """Write a study as one self-contained HTML page to ``to``, and return its path; ``study`` None means the newest.
 
     Raises UnusableInputError where there is no such study, or ``to`` cannot be written.
     """

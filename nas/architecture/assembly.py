@@ -1,4 +1,4 @@
-"""Architecture -> the calls that make its module, which ``model`` makes and ``codegen`` writes as source."""
+"""Architecture -> the calls that create its module, which ``model`` executes and ``codegen`` writes as source."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from nas.architecture.spec import Architecture, Block
 
 
 def block(block: Block, channels: int) -> Call:
-    """What makes a block that gets ``channels``."""
+    """The call that creates a block with ``channels`` input channels."""
     calls, width = [], channels
     for unit in block.units:
         calls.append(unit.call(width))
@@ -28,7 +28,7 @@ def stages(architecture: Architecture) -> dict[str, tuple[Call, ...]]:
 
 
 def head(architecture: Architecture) -> dict[str, Call]:
-    """The layers behind the stages, by name."""
+    """The layers after the stages, by name."""
     channels, classes = architecture.last_map[0], architecture.classes
     layers = {"pool": Call("nn.AdaptiveAvgPool2d", (1,))}
     if architecture.head == "conv":

@@ -1,4 +1,4 @@
-"""What makes a module, as a value without torch: ``blocks.make`` makes the module of it, ``codegen`` its source."""
+"""Calls that create modules, as values without torch: ``blocks.make`` executes them, ``codegen`` writes source."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CONV_OPTIONS: Mapping[str, int] = {"stride": 1, "padding": 0, "dilation": 1, "gr
 
 @dataclass(frozen=True)
 class Call:
-    """A call that makes a module."""
+    """A call that creates a module."""
 
     maker: str | Factory
     """A class of torch.nn by ``nn.`` and its name, one of ``nas.architecture.blocks`` by its name, or a factory."""
@@ -20,7 +20,7 @@ class Call:
 
     @property
     def name(self) -> str:
-        """The maker's."""
+        """The name of the maker."""
         return self.maker if isinstance(self.maker, str) else self.maker.name
 
     def parts(self) -> Iterator[Call]:
@@ -37,7 +37,7 @@ Value = int | str | Call | None
 
 @dataclass(frozen=True, kw_only=True)
 class Factory:
-    """A function that makes named layers in a row; exported source defines it once and calls it for every such unit."""
+    """A function that creates a sequence of named layers; exported source defines it once and calls it per unit."""
 
     name: str
     about: str
@@ -51,5 +51,5 @@ class Factory:
 
 
 def changed(**options: int) -> dict[str, Value]:
-    """Of keyword arguments of ``nn.Conv2d`` those that are not torch's default."""
+    """The keyword arguments of ``nn.Conv2d`` that differ from torch's defaults."""
     return {name: value for name, value in options.items() if value != CONV_OPTIONS[name]}

@@ -1,4 +1,4 @@
-"""Architecture -> the source of a self-contained module, which needs only torch and keeps the weights' keys."""
+"""Architecture -> source of a self-contained module, which needs only torch and has the same state_dict keys."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _imports(classes: Iterable[str]) -> str:
 
 
 def _classes(calls: Iterable[Call], factories: Iterable[Factory]) -> list[str]:
-    """The classes beside torch's own that the network is made of, in the order of ``nas.architecture.blocks``."""
+    """The classes used by the network that are not torch's, in the order of ``nas.architecture.blocks``."""
     layers = [part for factory in factories for layer in _layers(factory).values() for part in layer.parts()]
     wanted = {one.name for one in [*calls, *layers]}
     return [text for name, text in _trained_classes().items() if name in wanted]
@@ -56,7 +56,7 @@ def _classes(calls: Iterable[Call], factories: Iterable[Factory]) -> list[str]:
 
 @cache
 def _trained_classes() -> dict[str, str]:
-    """The very classes that are trained, without remarks to a type checker; read as text, which needs no torch."""
+    """Source of the classes that are trained, without type-checker comments; read as text, which needs no torch."""
     text = resources.files("nas.architecture").joinpath("blocks.py").read_text(encoding="utf-8")
     text = re.sub(r"  # type: ignore\[[^\]]*\]", "", text)
     nodes = [node for node in ast.parse(text).body if isinstance(node, ast.ClassDef)]

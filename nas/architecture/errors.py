@@ -1,4 +1,4 @@
-"""What is raised for a network that there is none of."""
+"""The error for an invalid architecture."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from constraints.errors import UnusableInputError
 
 
 class ArchitectureError(UnusableInputError):
-    """The value or text describes no network: it names the part, the value and the remedy."""
+    """A value or text that describes no network; the message names the part, the value and the remedy."""

@@ -39,11 +39,11 @@ def from_module(model: nn.Module, input_size: Sequence[int] = DEFAULT_INPUT) -> 
     """The architecture that ``model`` computes for images of ``input_size`` (channels, height, width).
 
     Layers that change nothing in eval mode (dropout), and a softmax at the end, are left out; stages end with the
-    convolutions that stride, or where none does, with those that are dilated. The answer is proved before it is given:
-    the architecture built, with the model's weights, gives the same outputs and the same metrics.
+    convolutions that stride, or where none does, with those that are dilated. The result is verified: the built
+    architecture with the model's weights gives the same outputs and metrics.
 
-    Raises UnusableInputError naming the part that cannot be written down. What the model's own code raises goes
-    through unchanged.
+    Raises UnusableInputError naming the part that cannot be written down. Errors of the model's own code are passed on
+    unchanged.
     """
     return import_module(model, input_size).architecture
 
@@ -68,7 +68,7 @@ def import_module(model: nn.Module, input_size: Sequence[int] = DEFAULT_INPUT) -
 
 
 def _used(made: nn.Module) -> list[str]:
-    """Names of a built network's tensors in the order of use: that in which its modules are made."""
+    """Names of a built network's tensors in the order of use, which is the order in which modules are created."""
     return [name for name in made.state_dict() if not name.endswith("num_batches_tracked")]
 
 
@@ -94,7 +94,7 @@ def _stages(whole: Architecture) -> list[Stage]:
 
 
 Units = Sequence[tuple[Convolution, ...]]
-"""Of each unit of a block its convolutions, several side by side."""
+"""The convolutions of each unit of a block; parallel ones together."""
 
 
 def _ends(blocks: Stage, convolutions: Sequence[Units], *, strided: bool) -> list[int]:

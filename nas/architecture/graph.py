@@ -13,11 +13,11 @@ from torch.fx import Node
 from constraints.errors import UnusableInputError
 
 _PASSING = {"dropout", "feature_dropout", "alpha_dropout", "contiguous", "clone", "alias", "detach", "to"}
-"""Operations that change no value when a model is judged."""
+"""Operations that change no value in eval mode."""
 RESHAPES = frozenset({"flatten", "view", "reshape", "squeeze", "unsqueeze", "_unsafe_view"})
-"""Operations that change the shape of a value alone."""
+"""Operations that change only the shape of a value."""
 CHAIN = "write the model as a chain of convolutions, norms, activations, gates and residual sums"
-"""What to do with a model that is no chain."""
+"""The advice for a model that is not a chain."""
 
 
 class Graph:
@@ -46,7 +46,7 @@ class Graph:
         self._live = _leading_to(returned[0])
 
     def users(self, node: Node) -> list[Node]:
-        """The operations that take a value, seen through those that change nothing."""
+        """The operations that use a value, skipping those that change nothing."""
         found: list[Node] = []
         for user in node.users:
             if user in self._live:
@@ -54,12 +54,12 @@ class Graph:
         return found
 
     def only_user(self, node: Node) -> Node | None:
-        """The operation that takes a value; None where there are several, or where it is the result."""
+        """The only operation that uses a value; None where there are several, or where the value is the result."""
         users = self.users(node)
         return users[0] if len(users) == 1 and node is not self.result else None
 
     def takes(self, user: Node, node: Node) -> bool:
-        """Whether ``user`` takes the value of ``node``."""
+        """Whether ``user`` uses the value of ``node``."""
         return any(isinstance(a, Node) and self._origin(a) is node for a in user.args)
 
     def tensor(self, node: Any) -> str | None:
@@ -105,7 +105,7 @@ def place(node: Node) -> str:
 
 
 def only(graph: Graph, node: Node) -> Node:
-    """The operation that takes a value; UnusableInputError where there are several or none."""
+    """The only operation that uses a value; UnusableInputError where there are several or none."""
     user = graph.only_user(node)
     if user is None:
         raise refused(node, f"its result goes more than one way: {CHAIN}")
@@ -121,7 +121,7 @@ def square(node: Node, value: Any, what: str) -> int:
 
 
 def refused(node: Node, why: str) -> UnusableInputError:
-    """The error for a part that an architecture has no word for."""
+    """The error for a part that an architecture cannot express."""
     what = "the images" if node.op == "placeholder" else f"{op(node)} in {place(node)}"
     return UnusableInputError(f"no architecture can be written of this model: {what}: {why}")
 

@@ -1,4 +1,4 @@
-"""Architectures by name or text: what every command that takes an architecture reads."""
+"""Architectures by name or text, as every command that takes an architecture reads them."""
 
 from __future__ import annotations
 

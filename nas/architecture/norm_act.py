@@ -1,7 +1,7 @@
-"""What may follow a convolution: the one table of norms and activations.
+"""The table of norms and activations that may follow a convolution.
 
 The text form, modules, exported source, arithmetic, the values of a space and the reading of hand-written models all
-take them from ``TABLE``, so a new activation is one line of it. Where torch has no class for it, ``blocks`` needs one.
+use ``TABLE``, so a new activation is one line of it, plus a class in ``blocks`` if torch has none.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""An Architecture's metrics by arithmetic, without building it; definitions as in constraints.metrics."""
+"""Computes an Architecture's metrics without building it; the definitions are those of constraints.metrics."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ FLOAT32_BYTES = INT32_BYTES = 4
 
 
 class Added(NamedTuple):
-    """Metrics that a network's layers add up to."""
+    """Metrics that are sums over a network's layers."""
 
     params: int = 0
     macs: int = 0
     receptive_field: int = 0
-    """Input pixels beyond the first."""
+    """Receptive field minus 1, in input pixels."""
     convs: int = 0
     dilated_convs: int = 0
     depthwise_convs: int = 0
@@ -34,7 +34,7 @@ class Added(NamedTuple):
 
 
 class Greatest(NamedTuple):
-    """Metrics of which a network has the greatest of its layers'."""
+    """Metrics that are maxima over a network's layers."""
 
     global_context: int = 0
     peak_activation_bytes: int = 0
@@ -46,12 +46,12 @@ SCALED: Mapping[str, tuple[str, Fraction]] = {
     "weight_bytes_float16": ("params", Fraction(2)),
     "peak_activation_bytes_int8": ("peak_activation_bytes", Fraction(1, FLOAT32_BYTES)),
 }
-"""Metrics that are a multiple of another one in every network of a space."""
+"""Metrics that are a constant multiple of another metric in every network of a space."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChainMetrics:
-    """What a chain of layers adds to a network."""
+    """The metrics of a chain of layers."""
 
     added: Added
     greatest: Greatest
@@ -59,7 +59,7 @@ class ChainMetrics:
 
 
 def combined(*chains: ChainMetrics) -> ChainMetrics:
-    """The metrics of chains in a row; all their receptive fields are in pixels of the first one's input."""
+    """The metrics of successive chains; all receptive fields are in pixels of the first chain's input."""
     return ChainMetrics(
         added=Added(*map(sum, zip(*(chain.added for chain in chains), strict=True))),
         greatest=Greatest(*map(max, zip(*(chain.greatest for chain in chains), strict=True))),
@@ -68,7 +68,7 @@ def combined(*chains: ChainMetrics) -> ChainMetrics:
 
 
 def metrics(architecture: Architecture, constraints: Iterable[Constraint] = ()) -> Metrics:
-    """Every metric that tracing the built network gives, from shapes alone; stages as ``constraints`` are judged by."""
+    """Every metric of tracing the built network, from shapes alone; ``constraints`` decide how stages are split."""
     found = combined(body(architecture), head(architecture.head, architecture.last_map, architecture.classes))
     added = found.added._asdict()
     reach = added.pop("receptive_field") + 1
@@ -92,7 +92,7 @@ def metrics(architecture: Architecture, constraints: Iterable[Constraint] = ()) 
 
 
 def scaled(found: Mapping[str, int]) -> dict[str, int]:
-    """The metrics of SCALED, by those that they are multiples of."""
+    """The metrics of SCALED, computed from the metrics that they are multiples of."""
     return {name: int(found[base] * factor) for name, (base, factor) in SCALED.items()}
 
 
@@ -126,7 +126,7 @@ def body(architecture: Architecture) -> ChainMetrics:
 
 
 def head(kind: HeadKind, last_map: Shape, classes: int) -> ChainMetrics:
-    """The metrics of the global pool, which costs nothing, and of what follows it."""
+    """The metrics of the global pool, which costs nothing, and of the layers after it."""
     channels = last_map[0]
     is_layer = kind != "gap"
     peak = max(prod(last_map) + channels, channels + is_layer * classes)
@@ -141,7 +141,7 @@ def head(kind: HeadKind, last_map: Shape, classes: int) -> ChainMetrics:
 
 
 def _scales(architecture: Architecture) -> int:
-    """Learned scales of residual blocks."""
+    """Number of parameters of the learned scales of residual blocks."""
     first = {(p.stage, p.block): p.input[0] for p in reversed(architecture.placed)}
     return sum(channels for (s, b), channels in first.items() if architecture.stages[s][b].scaled)
 
@@ -149,8 +149,8 @@ def _scales(architecture: Architecture) -> int:
 def receptive_field(architecture: Architecture) -> tuple[int, int]:
     """Size of the field in input pixels, and the jump (Araujo, Norris and Sim, Distill 2019, equations 1 to 4).
 
-    Output unit i sees [jump*i + low, jump*i + high]; a residual sum sees the hull of what its two branches see. Each
-    call of a block sees more.
+    Output unit i sees [jump*i + low, jump*i + high]; a residual sum sees the hull of both branches. Each further call
+    of a block enlarges the field.
     """
     low = high = 0
     jump = 1
@@ -168,25 +168,25 @@ def receptive_field(architecture: Architecture) -> tuple[int, int]:
 
 
 def _main_path(architecture: Architecture, of_units: Iterable[Sequence[Convolution]]) -> tuple[int, tuple[Place, ...]]:
-    """Number of depthwise convolutions that reach a pointwise one unmixed, and the convolutions of the main path.
+    """Number of depthwise convolutions that reach a pointwise one (are separable), and the main path's convolutions.
 
-    Those side by side are one place, which is dilated where one of them is. A block that is called again adds no place,
-    but its last depthwise convolution may reach its first pointwise one.
+    Parallel convolutions are one place, which is dilated where one of them is. Calling a block again adds no place, but
+    its last depthwise convolution may then reach its first pointwise one.
     """
     convolutions_of = iter(of_units)
     places: list[Sequence[Convolution]] = []
     ended: set[tuple[int, int]] = set()
     """(place of a depthwise convolution, that of a pointwise one that it reaches)."""
-    before: int | None = None  # the place of which nothing but norms and activations has changed the result
+    before: int | None = None  # the depthwise place whose result has only passed norms and activations since
     for block, members in _blocks(architecture):
         units = [(placed.unit.gates, next(convolutions_of)) for placed in members]
         first = len(places)
         places += (convolutions for _, convolutions in units if convolutions)
-        for _ in range(min(block.calls, 2)):  # a third call finds what the second does
+        for _ in range(min(block.calls, 2)):  # a third call adds no pair that the second does not
             place = first
             for gates, convolutions in units:
                 if gates:
-                    before = None  # what a gate scales is not passed on unmixed
+                    before = None  # a gate ends the direct path from a depthwise to a pointwise convolution
                 if not convolutions:
                     continue
                 if before is not None and convolutions[0].is_pointwise:
@@ -212,10 +212,10 @@ def downsampled_by(architecture: Architecture) -> tuple[Any, ...]:
 
 
 def _peaks(architecture: Architecture) -> tuple[int, int]:
-    """Most values alive at once in the stages: each from the operation that makes it to the last that reads it.
+    """Most values alive at once in the stages; a value lives from the operation that makes it to its last reader.
 
-    Then the same with elementwise operations in place. The input of a residual block is held until it is added, where
-    the block's result and, but for in place, the sum are alive too.
+    The second number is the same with elementwise operations in place. The input of a residual block lives until it is
+    added; then the block's result and, unless in place, the sum are alive too.
     """
     peaks = [_block_peaks(block, members) for block, members in _blocks(architecture)]
     return max(peak for peak, _ in peaks), max(in_place for _, in_place in peaks)

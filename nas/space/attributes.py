@@ -1,4 +1,4 @@
-"""Names under which trials keep what the space gives them; apart, so that a reader of a study loads no more."""
+"""Names of the trial attributes that the space writes, in a small module that readers of a study can import."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ GIVEN = "given"
 """The trial's user attribute that holds a given network: its source, and how it is made (``nas.search.given``)."""
 
 BROKEN = "broken"
-"""The trial's user attribute that lists the rules that a given network breaks; what is proposed breaks none."""
+"""The trial's user attribute that lists the constraints that a given network breaks; proposals break none."""
 
 SEED = "seed"
-"""The trial's user attribute that holds the seed of a training by ``train``, which alone sets it."""
+"""The trial's user attribute that holds the seed of a training; only ``train`` sets it."""
 
 FINISHED = "finished"
 """The trial's user attribute that holds ``epochs`` and ``threads`` of the confirmation that trained its network to the
-end: it is complete, and its accuracy is that of the few epochs before."""
+end; the trial is complete, with the accuracy of its own few epochs."""
 
 PROPOSED = "nas:proposed"
-"""The trial's system attribute that holds it from the moment it is proposed, for the other workers of the study."""
+"""The trial's system attribute that holds its network from the proposal on, for other workers of the study."""

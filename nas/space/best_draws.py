@@ -1,4 +1,4 @@
-"""The best of many feasible draws by a proxy, and what a local search finds from there."""
+"""Finds the best of many feasible draws by a proxy, optionally improved by a local search."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from nas.space.space import Choice, Encoded
 from nas.space.surrogate import Result, Surrogate
 
 CLIMBERS = 4
-"""How many of the best a round looks around."""
+"""How many of the best networks a round starts from."""
 ROUNDS = 3
-"""Rounds of the local search: one edit each. What it predicts is foreign, so it is not followed to the end."""
+"""Rounds of the local search, one edit each; few, since the proxy was fitted to other networks."""
 
 Rank = Callable[[ProxyFeatures], npt.NDArray[np.float64]]
 
@@ -27,10 +27,10 @@ Rank = Callable[[ProxyFeatures], npt.NDArray[np.float64]]
 def best_first(
     feasible: FeasiblePart, rows: Sequence[Encoded], proxy: LinearProxy, learnt: Sequence[Result], *, climbs: bool
 ) -> Iterator[tuple[dict[str, Choice], Architecture]]:
-    """Choices and networks, the best by the proxy and by what it learnt first, of equals the first.
+    """Choices and networks, sorted by the surrogate or proxy, best first; the sort is stable.
 
-    Where it ``climbs``, those of the last of ROUNDS sets: the feasible networks one edit from the best of the set
-    before, and these.
+    With ``climbs``, they come from the last of ROUNDS sets; each set is the best of the set before and the feasible
+    networks one edit from them.
     """
     space, several = feasible.space, np.stack(rows)
     rank: Rank | None = None
@@ -47,5 +47,5 @@ def best_first(
 
 
 def _ranking(proxy: LinearProxy, learnt: Sequence[Result], drawn: ProxyFeatures) -> Rank:
-    """The surrogate where there is something to learn from, else the proxy."""
+    """The surrogate where there are results to learn from, else the proxy."""
     return Surrogate.fitted(proxy, learnt, drawn).worth if learnt else proxy.of

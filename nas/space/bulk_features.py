@@ -1,4 +1,4 @@
-"""What the proxy looks at of arrays of encoded candidates, by table look-ups."""
+"""Computes the proxy's features for arrays of encoded candidates by table look-ups."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ Array = npt.NDArray[np.int64]
 
 
 class BulkFeatures:
-    """A space's candidates in bulk: the features that ``ProxyFeatures.of`` gives of each network."""
+    """The features of ``ProxyFeatures.of`` for arrays of a space's candidates."""
 
     def __init__(self, vector: Vector) -> None:
-        """Makes the tables, which takes a tenth of a second for the default space."""
+        """Build the tables, which takes a tenth of a second for the default space."""
         self.vector = vector
         self._known: dict[int, ConvTotals] = {}
         self._tables = [self._table(slot) for slot in vector.tables.slots]
 
     def __call__(self, rows: Encoded) -> ProxyFeatures:
-        """Of (n, parameters) ``rows``."""
+        """The features of ``rows`` (n, parameters)."""
         names = ("params", "macs", "dilated_convs")
         return ProxyFeatures.made(self._totals(rows), *(self.vector.metric(rows, name) for name in names))
 

@@ -1,4 +1,4 @@
-"""Metrics and verdicts of arrays of encoded candidates, millions a second, by table look-ups."""
+"""Metrics and verdicts for arrays of encoded candidates, millions per second, by table look-ups."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from nas.space.space import Choice, Choices, Encoded, Space
 from nas.space.stage_automaton import STRUCTURE, Automaton
 
 CHUNK = 1 << 13
-"""Candidates that are judged together, so that what they need stays in the processor's cache."""
+"""Candidates per block, so that a block's arrays stay in the processor's cache."""
 ALIASES = {"trainable_params": "params", "receptive_field_hw": "receptive_field", "flash_bytes": "weight_bytes_int8"}
 """Metrics that equal another one in every network of a space."""
 CONSTANT = {"global_average_pools": 1, "max_pools": 0}
@@ -33,17 +33,17 @@ Mask = npt.NDArray[np.bool_]
 
 
 class Vector:
-    """A space whose candidates are judged in bulk."""
+    """A space whose candidates are evaluated in bulk."""
 
     def __init__(self, space: Space) -> None:
-        """Cheap; tables are made when they are first used."""
+        """Cheap; tables are built on first use."""
         self.space = space
         self.tables = Tables(space)
         self._automata: dict[tuple[Constraint, ...], Automaton] = {}
 
     @cached_property
     def graphs(self) -> tuple[LayerGraph, ...]:
-        """By form, its networks as paths."""
+        """The networks of each form as paths of a graph."""
         return tuple(LayerGraph(self.tables, form) for form in range(len(self.space.forms)))
 
     def encode(self, several: Sequence[Choices]) -> Encoded:
@@ -65,18 +65,18 @@ class Vector:
         return np.concatenate(chunks)
 
     def verdicts(self, encoded: Encoded, constraints: Sequence[Constraint]) -> Mask:
-        """(n, constraints): whether each row keeps each; UnusableInputError for a metric that needs a model."""
+        """(n, constraints): whether each row satisfies each; UnusableInputError for a metric that needs a model."""
         result = np.empty((len(encoded), len(constraints)), dtype=bool)
         for i in range(0, len(encoded), CHUNK):
             result[i : i + CHUNK] = self._verdicts(encoded[i : i + CHUNK], constraints)
         return result
 
     def feasible(self, encoded: Encoded, constraints: Sequence[Constraint]) -> Mask:
-        """Whether each row keeps every constraint."""
+        """Whether each row satisfies every constraint."""
         return np.asarray(self.verdicts(encoded, constraints).all(axis=1))
 
     def canonical(self, encoded: Encoded) -> Encoded:
-        """The rows with every parameter that changes nothing at its first value: equal rows are equal networks."""
+        """The rows with every parameter that has no effect set to its first value: equal rows are equal networks."""
         rows = encoded.copy()
         for slot in self.tables.slots:
             if slot.depth is not None:
@@ -87,7 +87,7 @@ class Vector:
         return rows
 
     def metrics_of(self, encoded: Encoded) -> Iterator[Metrics]:
-        """The same as ``nas.space.analytic.metrics`` gives of each row's network."""
+        """What ``nas.space.analytic.metrics`` returns for each row's network."""
         found = self.metrics(encoded)
         columns = {name: values.tolist() for name, values in found.items()}
         for values in zip(*columns.values(), strict=True):
@@ -105,7 +105,7 @@ class Vector:
         return np.asarray(depths <= slot.layer)[rows[:, slot.depth]]
 
     def indices(self, columns: Array) -> Iterator[tuple[Slot, Array]]:
-        """Each slot with the place of every candidate's layer in its flat tables; ``columns`` is (parameters, n)."""
+        """Each slot with the index of every candidate's layer in its flat tables; ``columns`` is (parameters, n)."""
         form = columns[self.space.columns["form"]]
         for slot in self.tables.slots:
             _, firsts, seconds, words = slot.events.shape
@@ -157,7 +157,7 @@ class Vector:
         return np.array([[height / h, width / w] for h, w, _ in maps])
 
     def _stages(self, events: Sequence[Array], n: int) -> tuple[Array, Array]:
-        """Number of stages that strides make, and the convolutions of each padded with -1."""
+        """Number of stages by strides, and the convolutions of each, padded with -1."""
         table = np.array([e.by_stride for e in self.tables.events], dtype=np.int64)
         most = 2 + sum(bool(table[slot.events, 1].any()) for slot in self.tables.slots)
         counts = np.zeros((n, most), dtype=np.int64)
@@ -216,7 +216,7 @@ class Vector:
 
 
 def based(constraint: Constraint) -> Constraint:
-    """The same rule on the metric that a metric of SCALED is a multiple of; any other stays as it is."""
+    """The same constraint on the base metric of a SCALED metric; any other constraint unchanged."""
     if constraint.metric not in SCALED:
         return constraint
     base, factor = SCALED[constraint.metric]
@@ -225,7 +225,7 @@ def based(constraint: Constraint) -> Constraint:
 
 
 def compare(constraint: Constraint, values: Array) -> Mask:
-    """``constraint.holds`` of an array of whole numbers: the verdict far below, turned at each turn that is reached."""
+    """``constraint.holds`` of an integer array: the verdict of very small values, flipped at each turning point."""
     result = np.full(len(values), constraint.holds(-inf))
     for turn in constraint.turns:
         result ^= values >= turn

@@ -1,4 +1,4 @@
-"""What a space holds, in numbers: its size, its feasible part, which constraints bind, what its networks reach."""
+"""Describes a space in numbers: size, feasible part, which constraints bind, ranges of the metrics."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from nas.space.feasible import EmptySpaceError, FeasiblePart
 from nas.space.space import Encoded
 
 DRAWS = 1_000_000
-"""Networks that an estimate looks at."""
+"""Sample size of an estimate."""
 OWN_DRAWS = 500
-"""The same where each must be built, for a metric of the user's own."""
+"""Sample size where each network must be built, for a user's metric."""
 
 Bins = list[dict[str, int | None]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class OwnMetrics:
-    """Metrics that a user defines; ``measure`` computes them for networks, for which it may have to build them."""
+    """A user's metrics; ``measure`` computes them for networks, which may have to be built for it."""
 
     names: tuple[str, ...]
     measure: Callable[[Sequence[Architecture]], Sequence[Mapping[str, Any]]]
@@ -45,7 +45,7 @@ class Found:
     histogram: Bins
     histogram_is_exact: bool
     draws: int = 0
-    """Networks that an estimate looked at; 0 where all was counted."""
+    """Sample size of the estimate; 0 for an exact count."""
 
 
 def describe(
@@ -53,10 +53,10 @@ def describe(
 ) -> dict[str, Any]:
     """The document of ``space --format json``.
 
-    ``exact`` tells whether the counts are; where not, they are estimated from ``draws`` uniform networks (an own
-    generator, the same in every run), ``share_error`` being the standard error of the share. ``size`` and ``ranges``
-    are always exact, and what one constraint ``rejects`` more often than the rest (``rejects_exact``). The histogram is
-    of the feasible networks' parameters, from the first bin that holds one to the last.
+    ``exact`` says whether the counts are exact; otherwise they are estimated from ``draws`` uniform networks (with a
+    fixed seed), and ``share_error`` is the standard error of the share. ``size`` and ``ranges`` are always exact;
+    ``rejects`` of a single constraint is so more often than the rest (``rejects_exact``). The histogram shows the
+    feasible networks' parameters, from the first non-empty bin to the last.
     """
     size = exact_count.size(vector)
     needs_models = own is not None and any(c.metric in own.names for c in constraints)
@@ -83,7 +83,7 @@ def describe(
 
 
 def relaxation(feasible: FeasiblePart) -> str:
-    """The smallest change of the constraints that lets some network pass, in words; empty where one passes."""
+    """The smallest change of the constraints that makes some network feasible, in words; empty where one is."""
     try:
         feasible.sample_rows(1, np.random.default_rng(0))
     except EmptySpaceError as error:
@@ -109,7 +109,7 @@ def _counted(vector: Vector, constraints: Sequence[Constraint]) -> Found | None:
 
 
 def _drawn_histogram(vector: Vector, constraints: Sequence[Constraint], feasible: int) -> Bins:
-    """Of a count that did not track parameters alone."""
+    """The histogram for a count that did not track only parameters."""
     rows, _ = uniform_draws.draw_feasible(vector, constraints, 100_000, np.random.default_rng(0), tries=DRAWS)
     return _histogram(vector, rows, feasible)
 
@@ -135,7 +135,7 @@ def _estimated(vector: Vector, constraints: Sequence[Constraint], draws: int, ow
 
 
 def _verdicts(vector: Vector, rows: Encoded, constraints: Sequence[Constraint], own: OwnMetrics | None) -> Mask:
-    """(n, constraints), those on a user's metrics by the metrics of each network."""
+    """(n, constraints): the verdicts, including constraints on a user's metrics."""
     names = own.names if own is not None else ()
     result = np.empty((len(rows), len(constraints)), dtype=bool)
     ours = [i for i, c in enumerate(constraints) if c.metric not in names]
@@ -149,7 +149,7 @@ def _verdicts(vector: Vector, rows: Encoded, constraints: Sequence[Constraint], 
 
 
 def _histogram(vector: Vector, feasible_rows: Encoded, feasible: int) -> Bins:
-    """Parameters of a sample of feasible networks, scaled to their number, in bins up to the most that one has."""
+    """Histogram of the parameters of a sample of feasible networks, scaled to the number of all."""
     if not len(feasible_rows):
         return []
     params = vector.metric(feasible_rows, "params")
@@ -163,7 +163,7 @@ def _histogram(vector: Vector, feasible_rows: Encoded, feasible: int) -> Bins:
 
 
 def _trimmed(bins: Bins) -> Bins:
-    """The bins without the empty ones before the first network and behind the last."""
+    """The bins without empty ones at either end."""
     held = [i for i, one in enumerate(bins) if one["networks"]]
     return bins[held[0] : held[-1] + 1] if held else []
 

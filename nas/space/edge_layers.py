@@ -1,4 +1,4 @@
-"""What each edge of a space's graph adds: layers in the words of edits, and the metrics that are bounded."""
+"""What each edge of a space's graph adds: layers, in the words of edits, and amounts of bounded metrics."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from nas.space.stage_space import Form
 
 Floats = npt.NDArray[np.float64]
 Place = tuple[int, int]
-"""Stage and layer of a node, whatever its width and residual."""
+"""Stage and layer of a node, without its width and residual."""
 Added = Layer | str | None
 """What an edge adds: a layer, the head by its name, or nothing."""
 _POST = ("batch_norm", "relu")
-"""The words of layers are the same whatever follows each convolution of a space."""
+"""Any norm and activation: the words of a space's layers do not depend on them."""
 
 
 class EdgeLayers:
-    """The edges of one form by where they begin, with what each of their words adds."""
+    """The edges of one form by source, with what each of their words adds."""
 
     def __init__(self, graph: LayerGraph, metrics: tuple[str, ...]) -> None:
         """Work out every edge's layers, and what they add to ``metrics``."""
@@ -34,7 +34,7 @@ class EdgeLayers:
         self.words = self._words()
 
     def layers(self, edge: Edge) -> tuple[Added, ...]:
-        """By word, the layer that an edge adds."""
+        """The layer that an edge adds, for each of its words."""
         return self._layers[id(edge)]
 
     def adds(self, edge: Edge) -> Floats:
@@ -61,7 +61,7 @@ class EdgeLayers:
         return found
 
     def _layers_of(self, edge: Edge) -> tuple[Added, ...]:
-        """By word, the layer that an edge adds."""
+        """The layer that an edge adds, for each of its words."""
         space, slot = self._graph.space, edge.slot
         if slot is None:
             return (None,)

@@ -1,8 +1,9 @@
-"""The fewest edits that lead from one network to another, by an exact alignment of their layers.
+"""The fewest edits that turn one network into another, by an exact alignment of their layers.
 
-A layer that is there in one network only is an edit, and so is another word for a layer. Other widths of layers in a
-row that change alike (32 to 48 in all of C2) are one edit, and so are residuals. The alignment is that of Wagner and
-Fischer (The String-to-String Correction Problem, 1974), with the change of the last aligned pair as part of the state.
+A layer that only one network has is an edit, and so is a different word for a layer. The same change of width in
+successive layers (32 to 48 in all of C2) is one edit; so is the same change of residuals. The alignment is that of
+Wagner and Fischer (The String-to-String Correction Problem, 1974), with the change of the last aligned pair as part of
+the state.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ Change = tuple[Any, Any] | None
 
 
 class Run(NamedTuple):
-    """How the last pair of layers differs beside its words; the next pair may differ likewise at no cost."""
+    """How the last aligned pair differs in width and residual; the next pair may differ equally at no cost."""
 
     out: Change = None
     residual: Change = None
@@ -33,7 +34,7 @@ class Edit:
     kind: str
     """One of layer, added, removed, width, residual, head, norm, activation, order, input, classes."""
     stage: str
-    """Such as ``C3`` or ``C2-C3``; empty where it is of the whole network."""
+    """Such as ``C3`` or ``C2-C3``; empty for an edit of the whole network."""
     before: Any
     after: Any
 
@@ -58,20 +59,20 @@ class Edit:
 
 @dataclass(frozen=True)
 class _Alignment:
-    """The cheapest way to a point of the alignment; of equally cheap ones the first."""
+    """The cheapest way to a point of the alignment; the first of equally cheap ones."""
 
     cost: int
     before: tuple[int, int, Run] | None
 
 
 def edits(first: Architecture, second: Architecture) -> tuple[Edit, ...]:
-    """The fewest edits that make the second network of the first, from its input on."""
+    """The fewest edits that turn the first network into the second, in order from the input."""
     a, b = read(first), read(second)
     return (*frame_edits(a.frame, b.frame), *_chain_edits(a, b))
 
 
 def frame_edits(a: Frame, b: Frame) -> tuple[Edit, ...]:
-    """What differs beside the layers."""
+    """The edits that are not of layers."""
     before, after = _facts(a), _facts(b)
     return tuple(
         Edit(kind=kind, stage="", before=value, after=after[kind])
@@ -81,7 +82,7 @@ def frame_edits(a: Frame, b: Frame) -> tuple[Edit, ...]:
 
 
 def paired(a: Layer, b: Layer, run: Run) -> tuple[int, Run]:
-    """The edits that make the layer ``b`` of ``a`` after a pair that changed by ``run``, and the change of this one."""
+    """The number of edits from layer ``a`` to ``b`` after a pair that changed by ``run``, and this pair's change."""
     out: Change = (a.out, b.out) if a.out != b.out else None
     residual: Change = (a.residual, b.residual) if a.residual != b.residual else None
     news = (out is not None and out != run.out) + (residual is not None and residual != run.residual)

@@ -1,4 +1,4 @@
-"""From a network back to the choices that make it in a space."""
+"""Finds the choices that produce a given network in a space."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Choices = dict[str, Choice]
 
 
 def choices_of(space: Space, network: Architecture | str) -> Choices | None:
-    """Choices that ``space.decode`` makes ``network`` of; None where the space holds no such network.
+    """Choices for which ``space.decode`` returns ``network``; None where the space does not contain it.
 
-    Of several encodings of one network it is any: ``Vector.canonical`` makes them equal. A string is a name or a
-    text; ArchitectureError where it is neither.
+    If a network has several encodings, any of them is returned: ``Vector.canonical`` makes them equal. A string is a
+    name or text; ArchitectureError where it is neither.
     """
     architecture = named.architecture(network) if isinstance(network, str) else network
     if len(architecture.stages) != len(space.stages):
@@ -80,7 +80,7 @@ class _Reader:
     def _layers(
         self, number: int, blocks: Stage, ends: tuple[int, int], residual: Residual, before: tuple[str, ...]
     ) -> Iterator[tuple[str, ...]]:
-        """The words of the layers that make up ``blocks``, behind those ``before``."""
+        """The words of the layers that make up ``blocks``, appended to those ``before``."""
         stage = self.space.stages[number - 1]
         stride, dilation = self.space.ending(number, self.form)
         if len(before) + 1 in stage.depth:

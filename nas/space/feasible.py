@@ -1,4 +1,4 @@
-"""The feasible part of a space: which proposals keep every constraint, and why the others do not."""
+"""The feasible part of a space: which proposals satisfy every constraint, and why others do not."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from nas.space.space import Choice, Choices, Encoded, Space
 from nas.space.uniform_draws import draw, draw_feasible, encodings, enumerate_all
 
 ENUMERABLE = 300_000
-"""A space of no more encodings, or a feasible part of no more networks, is listed whole rather than sampled."""
+"""A space with at most this many encodings, or a feasible part of this size, is listed instead of sampled."""
 PROBE = 200_000
-"""Draws after which a feasible part that showed itself fewer than RARE times is listed, or drawn by exact counts."""
+"""After this many draws with fewer than RARE feasible ones, networks are listed or drawn by exact counts."""
 RARE = 20
 _SMALLEST = "the smallest change that makes it non-empty"
 
 
 class EmptySpaceError(UnusableInputError):
-    """No network of the space was found to keep all constraints."""
+    """No network of the space was found that satisfies all constraints."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Judged:
 
 @dataclass(frozen=True)
 class FeasiblePart:
-    """A space under constraints; the constraints are judged by arithmetic, before any weight is made."""
+    """A space with constraints, which are evaluated by arithmetic, before any network is built."""
 
     space: Space
     constraints: tuple[Constraint, ...]
@@ -62,12 +62,12 @@ class FeasiblePart:
 
     @cached_property
     def features(self) -> BulkFeatures:
-        """What a proxy looks at of encoded candidates."""
+        """Computes a proxy's features of encoded candidates."""
         return BulkFeatures(self.vector)
 
     @cached_property
     def listed(self) -> Encoded | None:
-        """Every feasible network, where the space or its feasible part is small enough to list; else None."""
+        """Every feasible network, if the space or its feasible part is small enough to list; otherwise None."""
         if self._is_small:
             rows = enumerate_all(self.vector)
             return rows[self.vector.feasible(rows, self.constraints)]
@@ -83,7 +83,7 @@ class FeasiblePart:
 
     @cached_property
     def _exact_draws(self) -> ExactDraws | None:
-        """For a feasible part too rare to find by drawing and too large to list; None where it takes too much."""
+        """Draws by exact counts, where the feasible part is too rare to sample and too large to list; else None."""
         try:
             draws = ExactDraws(self.vector, self.constraints) if self._is_rare else None
         except TooLargeError:
@@ -95,11 +95,11 @@ class FeasiblePart:
         return encodings(self.vector) <= ENUMERABLE
 
     def judge(self, choices: Choices) -> Judged:
-        """The network of ``choices``, judged."""
+        """The network of ``choices``, with metrics and verdicts."""
         return self.judged(self.space.decode(choices))
 
     def judged(self, architecture: Architecture) -> Judged:
-        """A network, of the space or not, judged."""
+        """A network, of the space or not, with metrics and verdicts."""
         found = metrics(architecture, self.constraints)
         verdicts = judge(self.constraints, found.as_dict())
         return Judged(architecture, found, tuple(v.expr for v in verdicts if not v.ok))
@@ -137,7 +137,7 @@ class FeasiblePart:
         return rows
 
     def _why_empty(self, generator: np.random.Generator) -> str:
-        """The smallest relaxation that lets some network pass; where it is not counted, that of 500,000 draws."""
+        """The smallest relaxation that makes some network feasible; from draws where it is not counted exactly."""
         count = None if self._is_small else exact_count.count(self.vector, self.constraints)
         if count is not None and count.feasible:
             return f"none of the {count.feasible:,} feasible networks in {self.tries:,} draws: relax a constraint"
@@ -159,7 +159,7 @@ class FeasiblePart:
         return f"no feasible network in {looked}: relax {changes}: {certain}"
 
     def _distances(self, rows: Encoded, broken: Mask) -> np.ndarray:
-        """(n,): how far each row's values are from the limits of what it breaks, in parts of these limits."""
+        """(n,): how far each row's values are from the limits that it breaks, relative to these limits."""
         found = self.vector.metrics(rows)
         total = np.zeros(len(rows))
         for c, breaks in zip(self.constraints, broken.T, strict=True):
@@ -169,7 +169,7 @@ class FeasiblePart:
 
 
 def _decisive(constraint: Constraint, values: np.ndarray) -> np.ndarray:
-    """(n,): of each row's entries, of which those below 0 fill up, the one that decides."""
+    """(n,): the entry of each row that decides; negative entries are padding."""
     if values.ndim == 1:
         return values
     rows, which = np.unique(values, axis=0, return_inverse=True)

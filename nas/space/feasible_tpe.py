@@ -1,4 +1,4 @@
-"""Optuna's TPE, which judges many candidates before it proposes one, and learns from those that wait at a rung."""
+"""Optuna's TPE, restricted to feasible candidates, which also learns from candidates that wait at a rung."""
 
 from __future__ import annotations
 
@@ -18,20 +18,19 @@ from nas.optuna_private import OpenTPE, with_trials_as
 from nas.space.attributes import FINISHED, SEED
 
 MOST_LEARNT = 1_000
-"""Trials of which TPE makes either of its two models, which cost time and memory with each."""
+"""Most trials in each of TPE's two models, whose time and memory grow with the trials."""
 
 Values = Callable[[FrozenTrial], Sequence[float]]
-"""The value of a trial as far as it is trained, for each direction of its study."""
+"""A function from a trial to its latest value for each direction of its study."""
 
 
 def so_far(study: Study, values: Values | None) -> Study:
-    """A study as TPE should see it: a trial that was not trained to the end but has intermediate values counts by them.
+    """A study as TPE should see it: an unfinished trial counts by its intermediate values.
 
-    It counts as pruned, or, in a study of several objectives, as complete with ``values``, which is needed there: by
-    the value that it would reach after as many steps as the furthest trial (``expected``). TPE by itself takes every
-    running trial for a bad one, and cannot rank pruned trials by several objectives. A trial that its confirmation
-    completed (FINISHED) was trained by the search for a few epochs, as a pruned one. Networks
-    that the user trained have no parameters to learn from.
+    It counts as pruned or, with several objectives, as complete with ``values`` (required there), moved to what it
+    would reach after as many steps as the furthest trial (``expected``). TPE alone takes every running trial for a bad
+    one, and cannot rank pruned trials by several objectives. A trial completed by its confirmation (FINISHED) has only
+    a few epochs, so it counts like a pruned one. Networks that the user trained have no parameters to learn from.
     """
     has_one_objective = len(study.directions) == 1
     moved = (lambda trial: trial) if has_one_objective or values is None else expected(study)
@@ -53,11 +52,11 @@ def so_far(study: Study, values: Values | None) -> Study:
 
 
 def expected(study: Study) -> Callable[[FrozenTrial], FrozenTrial]:
-    """A function from a trial to itself with an intermediate value at the furthest step that any candidate reached.
+    """A function that adds to a trial an estimated intermediate value at the furthest step of any candidate.
 
-    After two epochs a candidate is worse than it will be after twenty: beside complete ones it would be dominated for
-    the time that it has not trained. So its last value is moved by what those that reached the furthest step gained
-    from that step on, in the median; where none has values at both, it stays.
+    A candidate after two epochs is worse than it would be after twenty, so next to complete ones it would be dominated
+    only for its missing training. So its last value is increased by the median gain, from its step to the furthest one,
+    of the candidates that have both; where there are none, it is unchanged.
     """
     known = [trial for trial in study.get_trials(deepcopy=False) if SEED not in trial.user_attrs]
     trials = [trial.intermediate_values for trial in known if trial.intermediate_values]
@@ -91,48 +90,48 @@ def _with(trial: FrozenTrial, state: TrialState, values: list[float] | None = No
 
 
 class BulkTPE(OpenTPE):
-    """TPE that looks for its best candidate among those that are allowed.
+    """TPE that proposes the best of the candidates that are allowed.
 
-    TPE draws candidates from its model of good trials and proposes the one with the best ratio of likelihoods; here
-    what is not allowed is left out before the best is taken. Its model is untouched.
+    TPE draws candidates from its model of good trials and proposes the one with the best likelihood ratio; here,
+    candidates that are not allowed are excluded first. The model itself is unchanged.
     """
 
     feasible: Callable[[list[dict[str, Any]]], npt.NDArray[np.bool_]] | None = None
-    """Which of several choices keep the constraints."""
+    """Which of several choices satisfy the constraints."""
     is_new: Callable[[dict[str, Any]], bool] = staticmethod(lambda choices: True)
     distributions: Mapping[str, BaseDistribution] = {}
     values: Values | None = None
-    """The values of a trial so far, where a study has several objectives."""
+    """A trial's latest values, for a study with several objectives."""
     has_searched = False
-    """Whether it has made a model and asked what is allowed."""
+    """Whether it has built a model and asked which candidates are allowed."""
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """The choices of TPE, learnt from all that is trained."""
+        """TPE's choices, learnt from all trained candidates."""
         return super().sample_relative(so_far(study, self.values), trial, search_space)
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """One choice, learnt from all that is trained."""
+        """One of TPE's choices, learnt from all trained candidates."""
         return super().sample_independent(so_far(study, self.values), trial, param_name, param_distribution)
 
     def learnt_from(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
-        """At most the MOST_LEARNT last."""
+        """The last MOST_LEARNT trials."""
         return trials[-MOST_LEARNT:]
 
     def acquisition(
         self, samples: Mapping[str, npt.NDArray[Any]], values: npt.NDArray[np.float64]
     ) -> npt.NDArray[np.float64]:
-        """TPE's own value of each candidate; minus infinity for one that is not allowed, or is better but not new."""
+        """TPE's value of each candidate; minus infinity for those not allowed, or better than the best new one."""
         if self.feasible is None or set(samples) != set(self.distributions):
             return values
         columns = {n: [d.to_external_repr(x) for x in samples[n].tolist()] for n, d in self.distributions.items()}
         self.has_searched = True
         several = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
         values = np.where(self.feasible(several), values, -np.inf)
-        for best in np.argsort(-values, kind="stable"):  # only the best is proposed, so no more need be known as new
+        for best in np.argsort(-values, kind="stable"):  # stops at the first new one, which is the proposal
             if values[best] == -np.inf or self.is_new(several[best]):
                 break
             values[best] = -np.inf
@@ -140,5 +139,5 @@ class BulkTPE(OpenTPE):
 
 
 def tpe(seed: int) -> BulkTPE:
-    """Optuna's default for one objective, seeded; it judges the candidates of its own model before it proposes one."""
+    """BulkTPE with a seed and Optuna's defaults for one objective."""
     return BulkTPE(seed=seed, multivariate=True, constant_liar=True)

@@ -1,4 +1,4 @@
-"""The networks that a study holds, for a sampler that proposes each of them once."""
+"""The networks in a study, for a sampler that proposes each network once."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from nas.space.space import Space
 
 
 class KnownNetworks:
-    """The networks that a study holds; what a trial holds for good is read once."""
+    """The networks in a study; a trial whose network is final is read only once."""
 
     def __init__(self, space: Space, study: Study) -> None:
-        """Nothing is read yet."""
+        """Read nothing yet."""
         self._space = space
         self._storage = storage_of(study)
         self._study_id = self._storage.get_study_id_from_name(study.study_name)
@@ -25,15 +25,15 @@ class KnownNetworks:
         self._open: list[int] = []
         """Numbers of trials whose network may still change."""
         self._read = 0
-        """Trials read so far, which are ordered by number."""
+        """Number of trials read so far; they are ordered by number."""
 
     def claim(self, number: int, text: str) -> None:
-        """Let the study's other workers know the network that a trial is about to get; an empty text takes it back."""
+        """Claim a network for a trial, visible to the study's other workers; an empty text removes the claim."""
         trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
         self._storage.set_trial_system_attr(trial_id, PROPOSED, text)
 
     def of_others(self, trials: Sequence[FrozenTrial], but: int) -> Set[str]:
-        """The networks of ``trials``, all of the study, without those that only number ``but`` holds."""
+        """The networks of ``trials`` (all trials of the study) except those that only trial ``but`` has."""
         still_open, claims = [], set[str]()
         for number in (*self._open, *range(self._read, len(trials))):
             text, is_settled = self._network(trials[number])
@@ -45,7 +45,7 @@ class KnownNetworks:
         return Either(self._settled, claims)
 
     def _network(self, trial: FrozenTrial) -> tuple[str, bool]:
-        """A trial's network, empty where it has none, and whether it keeps it."""
+        """A trial's network, empty where it has none, and whether that is final."""
         if ARCHITECTURE in trial.user_attrs:
             return trial.user_attrs[ARCHITECTURE], True
         if set(self._space.distributions) <= set(trial.params):
@@ -54,10 +54,10 @@ class KnownNetworks:
 
 
 class Either(Set[str]):
-    """What is in a large set or a small one, without a copy of the large one."""
+    """The union of a large and a small set, without copying the large one."""
 
     def __init__(self, large: Set[str], small: Set[str]) -> None:
-        """Kept as they are; what both hold counts once."""
+        """The sets are referenced, not copied."""
         self._large, self._small = large, {text for text in small if text not in large}
 
     def __contains__(self, text: object) -> bool:

@@ -20,9 +20,9 @@ def layer_blocks(
     stride: int = 1,
     dilation: int | None = None,
 ) -> tuple[Block, ...]:
-    """The blocks of one layer: one around it all where it is residual or called several times, else one a unit.
+    """The blocks of one layer: a single one if it is residual or called several times, otherwise one per unit.
 
-    Networks of a space share them.
+    Results are cached and shared by a space's networks.
     """
     made = layer_words.units(word, channels, out, post=post, stride=stride, dilation=dilation)
     layer = layer_words.read(word)

@@ -1,4 +1,4 @@
-"""A network as a chain of layers in the words of a space file, their widths apart: what edits are counted in."""
+"""Reads a network as a chain of layers in the words of a space file, plus widths, for counting edits."""
 
 from __future__ import annotations
 
@@ -22,41 +22,40 @@ class Layer(NamedTuple):
     """One layer of a chain."""
 
     word: str
-    """Such as ``sep3``, ``2sep3`` or ``c3s2`` (s2: with stride 2); of what no space file can say, its units in a like
-    form."""
+    """Such as ``sep3``, ``2sep3`` or ``c3s2`` (s2: stride 2); layers that no space file has get a similar word."""
     out: int
     residual: Residual = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Frame:
-    """What a network has once, beside its layers."""
+    """The properties of a whole network, apart from its layers."""
 
     head: str
     post: Post
-    """Norm and activation, in their order, after a convolution that says nothing else."""
+    """Norm and activation, in order, after a convolution that does not specify others."""
     input: Shape
     classes: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """A network in layers."""
+    """A network as layers."""
 
     frame: Frame
     layers: tuple[Layer, ...]
     stages: tuple[int, ...]
-    """For each layer its stage, from 1."""
+    """The stage of each layer, from 1."""
 
 
 def read(network: Architecture) -> Reading:
-    """The layers of a network; of several ways to say what follows its convolutions the one with the fewest layers."""
+    """The layers of a network, with the norm and activation for which it has the fewest layers."""
     posts = list(dict.fromkeys(_posts(network)))
     return min((_read(network, post) for post in posts), key=lambda reading: (len(reading.layers), _length(reading)))
 
 
 def name(units: tuple[Unit, ...], channels: int, post: Post, calls: int = 1) -> str:
-    """The word of a layer of ``units`` that gets ``channels`` and is called so many times."""
+    """The word of a layer of ``units`` with ``channels`` input channels that is called ``calls`` times."""
     one = layer_words.word_of(units, channels, post) or ".".join(_plain(*pair, post) for pair in _fed(units, channels))
     return f"{calls}" * (calls > 1) + one
 
@@ -73,7 +72,7 @@ def _read(network: Architecture, post: Post) -> Reading:
 
 
 def _without_classifier(network: Architecture, number: int, stage: Stage) -> Stage:
-    """The blocks without the bare 1x1 convolution to the classes that belongs to the head ``gap``."""
+    """The blocks without the final 1x1 convolution to the classes that belongs to the head ``gap``."""
     is_last = network.head == "gap" and number == len(network.stages)
     classifier = Block(units=(Conv(out=network.classes, kernel=1, post=()),))
     return stage[:-1] if is_last and stage[-1] == classifier else stage
@@ -93,7 +92,7 @@ def _layers(blocks: Sequence[Block], channels: int, post: Post) -> Iterator[Laye
 
 
 def _beginnings(blocks: Sequence[Block], channels: int, post: Post) -> Iterator[tuple[Unit, ...]]:
-    """The units of the plain blocks at the front that make up one layer of a space file, the longest first."""
+    """Prefixes of the leading plain blocks' units that form one layer of a space file, longest first."""
     plain: list[Unit] = []
     for block in blocks[:LONGEST]:
         if block.keeps_shape:
@@ -105,7 +104,7 @@ def _beginnings(blocks: Sequence[Block], channels: int, post: Post) -> Iterator[
 
 
 def _plain(unit: Unit, channels: int, post: Post) -> str:
-    """A unit without its number of channels, where it is a convolution, in the form of its word."""
+    """The word of a unit, without the number of channels of a convolution."""
     usual = norm_act.write(False, post)
     if not isinstance(unit, Conv):
         return unit.write(channels, usual)
@@ -127,7 +126,7 @@ def _fed(units: Sequence[Unit], channels: int) -> Iterator[tuple[Unit, int]]:
 
 
 def _posts(network: Architecture) -> Iterator[Post]:
-    """What may be meant to follow every convolution: what most often does, then each norm with each activation."""
+    """Candidates for the default norm and activation: the most frequent pair, then every combination."""
     usual = norm_act.read(str(network).partition("/")[0].partition(".")[0])
     assert usual is not None
     yield usual[1]

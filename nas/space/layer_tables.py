@@ -1,4 +1,4 @@
-"""The metrics of every layer that a space can put anywhere, worked out once; a network's are their sums and maxima."""
+"""Tables of the metrics of every possible layer of a space; a network's metrics are their sums and maxima."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ Cell = tuple[ChainMetrics, Event, Architecture | None]
 
 @dataclass(frozen=True, kw_only=True)
 class Slot:
-    """A place in the chain; its tables are indexed [form, first, second, word].
+    """A position in the chain of layers; its tables are indexed [form, first, second, word].
 
-    ``first``: the width at which it works; ``second``: of a body layer whether it is residual, of a last layer the
-    next width. A layer beyond its stage's depth has the word after the last.
+    ``first`` is its width; ``second`` is whether it is residual (body layer) or the next width (last layer of a stage).
+    A layer beyond its stage's depth has the index after the last word.
     """
 
     stage: int
@@ -42,19 +42,19 @@ class Slot:
     first: int
     second: int | None
     depth: int | None
-    """Column of its stage's depth, where it is beyond some depth."""
+    """Column of its stage's depth, if some depth leaves the layer out."""
     metrics: dict[str, Array]
     events: Array
     """Index of its event in ``Tables.events``."""
     chains: Mapping[Key, Architecture]
-    """The layer as a network of its own, where it is none of the head alone; equal ones of a space are one object."""
+    """The layer as a network by itself, unless it is the head; equal layers of a space are one object."""
 
 
 class Tables:
     """A space's slots in the order of the chain."""
 
     def __init__(self, space: Space) -> None:
-        """Cheap; the slots are made when they are first used."""
+        """Cheap; the slots are built on first use."""
         self.space = space
         self.events: list[Event] = [Event()]
 
@@ -174,7 +174,7 @@ def _layer_metrics(
 
 
 def _metrics(blocks: Stage, shape: Shape, out: int, *, jump: int) -> Cell:
-    """Of a layer that gets a map of ``shape``, ``jump`` pixels of the image apart."""
+    """The metrics of a layer with an input map of ``shape`` whose places are ``jump`` image pixels apart."""
     chain = _chain(blocks, shape, out)
     found = body(chain)
     seen = found.added.receptive_field * jump
@@ -186,7 +186,7 @@ def _chain(blocks: Stage, shape: Shape, out: int) -> Architecture:
 
 
 def _head_metrics(kind: HeadKind, last_map: Shape, classes: int, classifier: Block) -> Cell:
-    """Of the head, with the 1x1 convolution to the classes before the global pool where nothing follows it."""
+    """The metrics of the head; for ``gap``, including the 1x1 convolution to the classes before the global pool."""
     if kind != "gap":
         return head(kind, last_map, classes), Event(), None
     chain = _chain((classifier,), last_map, classes)

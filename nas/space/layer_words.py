@@ -43,7 +43,7 @@ _CALLED_AGAIN = "only a body layer is called several times, because it keeps siz
 
 
 class Layer(NamedTuple):
-    """A word, read."""
+    """A parsed word."""
 
     kind: str
     """c, pw, sep, ir or gate."""
@@ -55,12 +55,12 @@ class Layer(NamedTuple):
     """0: no squeeze-and-excitation."""
     bias: bool = False
     residual: Literal["scaled"] | bool = False
-    """Of the word itself, where the layer keeps size and channels."""
+    """The word's own residual (``+`` or ``%``), where the layer keeps size and channels."""
     calls: int = 1
 
 
 def read(word: str) -> Layer:
-    """The layer that a word names; ValueError where it names none."""
+    """Parse a word; ValueError where it names no layer."""
     match = _WORD.fullmatch(word)
     if match is None or _TOO_LONG.search(word):
         raise ValueError(_HELP)
@@ -88,21 +88,21 @@ def read(word: str) -> Layer:
 
 
 def check_word(word: str) -> str:
-    """``word`` itself; ValueError where it names no layer, or one that only a network may end with."""
+    """Return ``word``; ValueError where it names no layer, or one that may only be the last of a network."""
     if read(word).residual:
         raise ValueError("only the last layer of the last stage has + or % of its own: use residual")
     return word
 
 
 def check_first(word: str) -> str:
-    """``word`` itself; ValueError where it names no layer that changes the number of channels, as the first does."""
+    """Return ``word``; ValueError where it names no layer that can change the number of channels, as the first must."""
     if read(check_word(word)).calls > 1:
         raise ValueError(_CALLED_AGAIN)
     return word
 
 
 def check_last(word: str) -> str:
-    """``word`` itself; ValueError where the layer cannot take the stride or the dilation that a stage ends with."""
+    """Return ``word``; ValueError where the layer cannot have the stride or dilation that ends a stage."""
     layer = read(word)
     if layer.calls > 1:
         raise ValueError(_CALLED_AGAIN)
@@ -116,7 +116,7 @@ def check_last(word: str) -> str:
 
 
 def misfit(word: str, channels: int) -> str:
-    """Why the layer cannot get ``channels``; empty where it can."""
+    """Why the layer cannot have ``channels`` input channels; empty where it can."""
     layer = read(word)
     inside = channels * layer.expansion
     if channels % layer.groups:
@@ -133,8 +133,8 @@ def units(
 ) -> tuple[Unit, ...]:
     """The units of one call of a layer from ``channels`` to ``out``; ``dilation`` overrides the word's own.
 
-    The spatial convolution, depthwise where there are several, carries kernel, stride and dilation. ``post`` is a norm
-    and an activation; linear 1x1 convolutions keep the norm alone, gated ones have a bias in place of it.
+    The spatial convolution (the depthwise one where there are several) has the kernel, stride and dilation. ``post`` is
+    a norm and an activation; linear 1x1 convolutions have only the norm, gated ones a bias instead.
     """
     try:
         layer = read(word)
@@ -178,7 +178,7 @@ def _depthwise(
 
 @lru_cache(maxsize=1 << 16)
 def word_of(made: tuple[Unit, ...], channels: int, post: tuple[str, ...]) -> str:
-    """The word that makes exactly these units; empty where there is none."""
+    """The word that produces exactly these units; empty where there is none."""
     core, gate = (made[:-1], made[-1]) if isinstance(made[-1], Excite) else (made, None)
     likely, stride = _likely_word(core, channels)
     if not likely:
@@ -192,7 +192,7 @@ def word_of(made: tuple[Unit, ...], channels: int, post: tuple[str, ...]) -> str
 
 
 def _likely_word(core: tuple[Unit, ...], channels: int) -> tuple[str, int]:
-    """The word and the stride that these units look like."""
+    """The most likely word and stride for these units."""
     match core:
         case [Conv() as conv] if conv.kernel == 1 and conv.groups == 1:
             return "pw", conv.stride
@@ -215,7 +215,7 @@ def _parts(depthwise: Conv | Mixed) -> str:
 
 
 def out_channels(units: Sequence[Unit], channels: int) -> int:
-    """The channels behind units in a row."""
+    """The number of output channels of successive units."""
     for unit in units:
         channels = unit.out_channels(channels)
     return channels

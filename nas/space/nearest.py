@@ -1,9 +1,9 @@
-"""The feasible networks of a space that are the fewest edits away from any network, by exact search.
+"""Exact search for the feasible networks of a space with the fewest edits from any given network.
 
-The layers of a space's networks are the paths of its graphs; along each the cheapest alignments with the network's own
-layers are kept, as a Levenshtein automaton does (Schulz and Mihov, Fast String Correction with Levenshtein Automata,
-2002). The budget of edits grows by one until a network is feasible. Prefixes that cannot be completed within the budget
-are pruned, and so are those whose best completion within it still breaks a bound.
+A space's networks are the paths of its graphs; along each path, the cheapest alignments with the given network's layers
+are tracked, as in a Levenshtein automaton (Schulz and Mihov, Fast String Correction with Levenshtein Automata, 2002).
+The budget of edits grows by one until a feasible network is found. Prefixes that cannot be completed within the budget,
+or whose best completion within it still breaks a bound, are pruned.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from nas.space.layer_reading import Frame, Layer, Reading, read
 from nas.space.space import Choice, Encoded
 
 MOST_PREFIXES = 200_000
-"""Prefixes that one search looks at before it gives up."""
+"""Prefixes that one search visits before it gives up."""
 MOST_FOUND = 512
-"""Equally near networks of which the nearest in size are taken."""
+"""Most equally near networks that are collected; those nearest in size are chosen from them."""
 
 MOST_FRAME_EDITS = 6
-"""Edits beside the layers: one for each of a frame's facts."""
+"""Most edits apart from layers: one for each property of a frame."""
 
 
 class SearchTooLargeError(Exception):
@@ -41,12 +41,12 @@ class SearchTooLargeError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Nearest:
-    """Feasible networks that no other is nearer than."""
+    """The nearest feasible networks."""
 
     edits: int
-    """How far they are."""
+    """Their distance in edits."""
     choices: tuple[dict[str, Choice], ...]
-    """The ones nearest in parameters and multiply-accumulates first."""
+    """Sorted by distance in parameters and multiply-accumulates."""
 
 
 def nearest(feasible: FeasiblePart, network: Architecture, most: int = 3) -> Nearest:
@@ -59,7 +59,7 @@ def nearest(feasible: FeasiblePart, network: Architecture, most: int = 3) -> Nea
     searches = [_Search(graph, own, feasible) for graph in graphs]
     looked = [MOST_PREFIXES]
     longest = sum(max(stage.depth) for stage in feasible.space.stages)
-    most_edits = len(own.layers) + longest + MOST_FRAME_EDITS  # everything is removed and all made again
+    most_edits = len(own.layers) + longest + MOST_FRAME_EDITS  # every layer is removed and all are added
     for budget in range(min(search.least for search in searches), most_edits + 1):
         rows = [row for search in searches for row in search.within(budget, looked)]
         if rows:
@@ -77,7 +77,7 @@ def _closest(feasible: FeasiblePart, network: Architecture, rows: Encoded, most:
 
 
 class _State(NamedTuple):
-    """Where an alignment is: layers of the given network used, and how the last pair changed."""
+    """State of an alignment: layers of the given network used, and how the last pair changed."""
 
     used: int
     run: Run
@@ -90,13 +90,13 @@ _Alignments = Mapping[_State, int]
 @dataclass(frozen=True, kw_only=True)
 class _Prefix:
     rows: tuple[tuple[int, int], ...]
-    """(column, value index) of what is decided."""
+    """(column, value index) of the parameters decided so far."""
     totals: Floats
     alignments: _Alignments
 
 
 class _Search:
-    """One form's networks."""
+    """The search in one form's networks."""
 
     def __init__(self, graph: LayerGraph, own: Reading, feasible: FeasiblePart) -> None:
         self._graph, self._own, self._feasible = graph, own, feasible
@@ -143,7 +143,7 @@ class _Search:
         return best
 
     def _completions(self, node: Node, prefix: _Prefix, budget: int, looked: list[int]) -> Iterator[list[int]]:
-        """Depth first: the encoded networks that continue a prefix and are within the budget."""
+        """Depth-first: the encoded networks that complete a prefix within the budget."""
         if node == self._graph.end:
             row = [0] * len(self._graph.space.columns)
             for column, value in prefix.rows:
@@ -169,7 +169,7 @@ class _Search:
                     yield from self._completions(edge.target, longer, budget, looked)
 
     def _after(self, alignments: _Alignments, layer: Added) -> dict[_State, int]:
-        """The alignments after one more layer of a space's network; any of the given one's may be removed before."""
+        """The alignments after one more layer of a space's network, possibly removing layers of the given one first."""
         found: dict[_State, int] = {}
         for (used, run), cost in alignments.items():
             for removed in range(len(self._own.layers) - used + 1):
@@ -193,7 +193,7 @@ class _Search:
                 yield _State(used + 1, now), cost
 
     def _removed(self, state: _State) -> _State | None:
-        """The state after the next layer of the given network is removed, which is one edit."""
+        """The state after removing the next layer of the given network, which is one edit."""
         return None if state.used == len(self._own.layers) else state._replace(used=state.used + 1)
 
     def _can_keep(self, node: Node, state: _State, budget: int, totals: Floats) -> bool:
@@ -204,7 +204,7 @@ class _Search:
         return bool(((totals + least <= self._high) & (totals + most >= self._low)).all())
 
     def _ends_from(self, node: Node, state: _State, budget: int) -> tuple[Floats, Floats] | None:
-        """The least and the most that can follow within a budget, each metric by itself; None where nothing can."""
+        """The least and most that completions within a budget add, per metric; None where there are none."""
         if budget < self._least_from(node[:2], state.used):
             return None
         if node == self._graph.end:
@@ -226,7 +226,7 @@ class _Search:
         return self._ends[key]
 
     def _least_from(self, place: Place, used: int) -> int:
-        """No more than the fewest edits that can follow: those of words, whatever the widths and the residuals."""
+        """A lower bound on the edits that must follow: only of words, ignoring widths and residuals."""
         if place not in self._edges.words:
             return 0
         if (place, used) not in self._rest:
@@ -245,7 +245,7 @@ class _Search:
         return self._rest[place, used]
 
     def _kinds(self, edge: Edge, state: _State) -> Iterator[tuple[list[int], Added]]:
-        """The words of an edge, those together that the next layer to be aligned does not have: one represents all."""
+        """The words of an edge in groups: all words that differ from the next layer to align share a representative."""
         layers = self._edges.layers(edge)
         if not isinstance(layers[0], Layer):
             yield from (([word], layer) for word, layer in enumerate(layers))

@@ -1,4 +1,4 @@
-"""Networks one edit away: one parameter takes another value, and every constraint still holds."""
+"""Feasible networks one edit away: one parameter has another value."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def neighbours(feasible: FeasiblePart, choices: Choices) -> list[dict[str, Choic
 def neighbours_of(feasible: FeasiblePart, text: str, source: str) -> dict[str, Any]:
     """The document of ``space --neighbours --format json``: each neighbour with what it changes, and its metrics.
 
-    Raises UnusableInputError where ``text`` is no network, or none of the space.
+    Raises UnusableInputError where ``text`` is not a network of the space.
     """
     space = feasible.space
     here = choices_of(space, text)

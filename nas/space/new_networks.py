@@ -1,4 +1,4 @@
-"""Networks that a study does not hold yet, drawn from the feasible part: any, or the best by a proxy."""
+"""Draws feasible networks that are not in a study yet: uniformly, or the best by a proxy."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ from nas.space.space import Choice, Encoded
 from nas.space.surrogate import Result, results
 
 PROXY_DRAWS = 1024
-"""Feasible networks of which the proxy chooses the best for one trial."""
+"""Feasible networks from which the proxy chooses the best for one trial."""
 
 
 class SpaceExhaustedError(Exception):
-    """The study holds every feasible network, or none new was found."""
+    """The study contains every feasible network, or no new one was found."""
 
 
 class NothingKeptError(SpaceExhaustedError):
-    """No network was found that keeps the rules on what is measured; the message says so."""
+    """No network was found that satisfies the constraints on measured metrics; the message says so."""
 
 
 class NewNetworks:
-    """Draws of the feasible part without what is ``seen``: texts of networks."""
+    """Draws from the feasible part, without the ``seen`` networks (texts)."""
 
     def __init__(self, feasible: FeasiblePart, proxy: LinearProxy | None = None) -> None:
-        """With a ``proxy``, the best by it of PROXY_DRAWS draws."""
+        """With a ``proxy``, each network is the best of PROXY_DRAWS draws by it."""
         self.feasible, self.proxy = feasible, proxy
         self.rejected: set[str] = set()
-        """Those that break a rule on what is measured."""
+        """Networks that break a constraint on measured metrics."""
 
     def learnt(self, study: Study) -> Sequence[Result]:
         """What the proxy can learn from a study so far."""
         return results(study) if self.proxy is not None else ()
 
     def unseen(self, seen: Set[str], generator: np.random.Generator, learnt: Sequence[Result] = ()) -> dict[str, Any]:
-        """Uniform over what is feasible and not in the study, or the best of several such draws by the proxy."""
+        """Uniform over the feasible networks that are not in the study, or the proxy's best of several such draws."""
         listed = self.feasible.listed
         if listed is not None and len(listed):
-            order = (listed[i] for i in generator.permutation(len(listed)))  # without a copy of all
+            order = (listed[i] for i in generator.permutation(len(listed)))  # lazily, without copying the list
             if (best := self.best(order, seen, learnt)) is not None:
                 return best
             raise SpaceExhaustedError(f"every feasible network is proposed; {self._tally(seen)}")
@@ -64,7 +64,7 @@ class NewNetworks:
                 found = iter([(choices, space.decode(choices)) for choices in map(space.choices, few)])
             else:
                 found = best_first(self.feasible, few, self.proxy, learnt, climbs=climbs)
-            for choices, network in found:  # only the best are printed, which takes as long as all the rest
+            for choices, network in found:  # texts are made lazily, since that takes as long as everything else
                 if str(network) not in seen:
                     return choices
         return None

@@ -1,4 +1,4 @@
-"""The feasible network that a trial gets: a base sampler's proposal, or one drawn where it finds none."""
+"""Chooses a trial's feasible network: a base sampler's proposal, or a draw where that finds none."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from nas.space.proxy import LinearProxy
 from nas.space.space import Choices, Encoded
 
 PROXY_TRIALS = 16
-"""How many trials the proxy chooses before the base sampler, which has learnt from them, takes over."""
+"""The proxy chooses this many trials; then the base sampler, having learnt from them, takes over."""
 
 REPEATED = "repeated"
-"""The rule that rejects a network that the study holds already."""
+"""The rule that rejects a network that is already in the study."""
 
 MOST_BROKEN = 100
-"""Networks in a row that may break a rule on what is measured before a search ends."""
+"""A search ends after this many successive networks that break a constraint on measured metrics."""
 
 
 class Proposer:
-    """Chooses networks by (seed, trial number, attempt) and by what the study holds at that moment."""
+    """Chooses networks depending on (seed, trial number, attempt) and the study's current content."""
 
     def __init__(
         self,
@@ -58,16 +58,16 @@ class Proposer:
         self._centres = 0
 
     def begin_around(self, several: Sequence[Choices]) -> None:
-        """Propose at first neighbours of these networks: the proxy's best ones, or without a proxy any."""
+        """First propose neighbours of these networks: the proxy's best ones, or without a proxy any."""
         rows = [neighbour_rows(self.feasible, choices) for choices in several]
         self._around, self._centres = np.unique(np.concatenate(rows), axis=0) if rows else None, len(several)
 
     def broken(self, network: Architecture) -> str | None:
-        """Which rule on what has to be measured a network breaks, if any."""
+        """The constraint on measured metrics that a network breaks, if any."""
         return None if self._broken is None else self._broken(network)
 
     def beside(self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
-        """The base sampler's choices of parameters that are none of the space's."""
+        """The base sampler's choices for parameters that do not belong to the space."""
         base = self._base(
             random.Random(f"{self._seed}/{trial.number}/beside").getrandbits(32)
         )  # apart from the network's
@@ -76,9 +76,9 @@ class Proposer:
         return _sampled(base, study, trial, search_space)
 
     def choices(self, study: Study, trial: FrozenTrial, attempt: int, held: Set[str] | None) -> dict[str, Any]:
-        """Choices of a network that keeps all rules and is none of those ``held``; None lets a network come again.
+        """Choices of a network that satisfies all constraints and is not in ``held``; None allows repeated networks.
 
-        Raises SpaceExhaustedError where none is left, or none is found.
+        Raises SpaceExhaustedError where no network is left or found.
         """
         salt = f"/{attempt}" * bool(attempt)
         if self._broken is None:
@@ -94,7 +94,7 @@ class Proposer:
         raise NothingKeptError(f"{MOST_BROKEN} networks in a row were rejected by {rule}: relax it, or the others")
 
     def _proposed(self, study: Study, trial: FrozenTrial, salt: str, held: Set[str] | None) -> dict[str, Any]:
-        """Choices of a network that is feasible by arithmetic, none of those ``held``, and that was not rejected."""
+        """Choices of a network that satisfies the computed constraints, is not in ``held``, and was not rejected."""
         known, space = held or frozenset[str](), self.feasible.space.distributions
         seen = Either(known, self.new.rejected)
         seed = random.Random(f"{self._seed}/{trial.number}" + salt).getrandbits(32)
@@ -117,18 +117,18 @@ class Proposer:
                 return choices
             self.rejected[rule] += 1
             if isinstance(base, BulkTPE) and base.has_searched:
-                break  # it has looked among many already
+                break  # it has already tried many candidates
         return self.new.unseen(seen, np.random.default_rng(seed))
 
     def _feasible(self, several: list[dict[str, Any]]) -> npt.NDArray[np.bool_]:
-        """Which of a base sampler's candidates may be proposed; they are drawn, not proposed, so not counted."""
+        """Which of a base sampler's candidates may be proposed; these do not count as proposals."""
         return self.feasible.vector.feasible(self.feasible.vector.encode(several), self.feasible.constraints)
 
 
 def _sampled(
     base: BaseSampler, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
 ) -> dict[str, Any]:
-    """What a sampler proposes together, and by itself what it leaves out; every trial of the study has all of them."""
+    """A sampler's joint proposal, with independent choices for parameters that it leaves out."""
     choices = base.sample_relative(study, trial, search_space)
     for name, distribution in search_space.items():
         if name not in choices:

@@ -1,8 +1,8 @@
-"""A zero-cost proxy: the accuracy of a network after a short training, predicted by arithmetic.
+"""A zero-cost proxy: predicts the accuracy of a network after a short training, without training it.
 
-It chooses which networks to try first. It is linear in a few features, less what the training costs. Its weights were
-fitted to measured learning curves, and rank networks that they were not fitted to better than their
-multiply-accumulates do: docs/measurements/search.md has both correlations.
+It chooses which networks to try first. It is linear in a few features, minus a price for training time. Its weights
+were fitted to measured learning curves, and rank held-out networks better than multiply-accumulates do:
+docs/measurements/search.md has both correlations.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class LinearProxy:
-    """A weighted sum of the features, less ``price`` for every doubling of the time; what has no weight counts nothing.
+    """A weighted sum of features, minus ``price`` per doubling of training time; a feature without weight is ignored.
 
-    The time is a weighted sum of the work. Both were fitted to networks of fewer than ``macs`` multiply-accumulates;
-    larger ones get minus infinity.
+    The time is a weighted sum of the work. Both were fitted to networks with fewer than ``macs`` multiply-accumulates;
+    larger networks get minus infinity.
     """
 
     weights: Mapping[str, float]
@@ -39,12 +39,12 @@ class LinearProxy:
         return float(self.of(ProxyFeatures.of([network]))[0])
 
     def of(self, features: ProxyFeatures) -> Floats:
-        """The proxy of each network; only the order of its values has a meaning."""
+        """The proxy of each network; only the order of values is meaningful."""
         worth = _sum(self.weights, features.accuracy) - self.price * np.log2(self.predicted_seconds(features))
         return np.where(features.macs >= self.macs, -np.inf, worth)
 
     def predicted_seconds(self, features: ProxyFeatures) -> Floats:
-        """What a training of the length that the proxy was fitted to takes, up to a factor of the machine."""
+        """Predicted training time for the epochs that the proxy was fitted to, up to a factor per machine."""
         return np.asarray(_sum(self.seconds, features.work), dtype=np.float64)
 
 
@@ -53,7 +53,7 @@ def _sum(weights: Mapping[str, float], values: Mapping[str, Floats]) -> Floats |
 
 
 PRICE = 0.02
-"""Accuracy by which a candidate must be better where its training takes twice as long."""
+"""Gain in accuracy that justifies twice the training time."""
 
 FITTED = LinearProxy(
     MappingProxyType(

@@ -1,4 +1,4 @@
-"""What the proxy looks at, by arithmetic: features that predict the accuracy, and the work that takes the time."""
+"""The inputs of the proxy, computed by arithmetic: features that predict accuracy, and work that predicts time."""
 
 from __future__ import annotations
 
@@ -17,29 +17,28 @@ Array = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 _KINDS = ("standard", "grouped", "depthwise", "pointwise", "gated")
-"""Of units that the proxy was fitted to."""
+"""The kinds of convolutions that the proxy was fitted to."""
 
 
 class ConvTotals(NamedTuple):
-    """Sums over the convolutions of a network, or of a part of one: of units of the kinds that the proxy was fitted to.
+    """Sums over the convolutions, of the fitted kinds, in a network or a part of one.
 
-    Numbers, or arrays with a number for each of several networks. A unit counts once a call.
+    Numbers, or arrays with one number per network. A unit counts once per call.
     """
 
     convs: Any = 0
     residual: Any = 0
-    """Those in residual blocks."""
+    """Convolutions in residual blocks."""
     standard: Any = 0
-    """Multiply-accumulates of an image, as the following ones: the kinds cost differently."""
+    """Multiply-accumulates per image, as the following fields; the kinds differ in time per operation."""
     dilated: Any = 0
-    """Of dense and of 1x1 convolutions with a dilation over 1."""
+    """Of dense and 1x1 convolutions with dilation above 1."""
     grouped: Any = 0
     depthwise: Any = 0
-    """As if it did not stride: it takes as long as its input takes to read."""
+    """Counted as if without stride, since reading the input takes the time."""
     pointwise: Any = 0
     whitened: Any = 0
-    """No sum: 1 where the first convolution has as many filters as a patch has values: the default recipe then begins
-    with a whitening one."""
+    """Not a sum: 1 where the first convolution has enough filters for the default recipe to whiten it."""
 
 
 def conv_totals(network: Architecture) -> ConvTotals:
@@ -56,29 +55,29 @@ def conv_totals(network: Architecture) -> ConvTotals:
         found["convs"] += placed.calls
         found["residual"] += placed.calls * bool(network.stages[placed.stage][placed.block].residual)
         work = "dilated" if conv.dilation > 1 and conv.groups == 1 else kind
-        if work in found:  # what a gated one takes was not fitted
+        if work in found:  # gated convolutions were not fitted
             found[work] += placed.calls * (_read(placed) if work == "depthwise" else placed.unit.macs(placed.input))
     return ConvTotals(**found)
 
 
 def _read(placed: Placed) -> int:
-    """Multiply-accumulates of a depthwise unit at every place of its input."""
+    """Multiply-accumulates of a depthwise unit if it had stride 1."""
     return math.prod(placed.input) * placed.unit.convolutions(placed.input[0])[0].kernel ** 2
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProxyFeatures:
-    """Of n networks: arrays of n."""
+    """The inputs of the proxy for n networks, as arrays of n."""
 
     accuracy: Mapping[str, Floats]
-    """What predicts the accuracy: logarithms to base 2, and shares of the convolutions."""
+    """Features that predict accuracy: logarithms to base 2, and shares of the convolutions."""
     work: Mapping[str, Floats]
-    """Million multiply-accumulates of an image by the kind of convolution, and ``any``, which is 1."""
+    """Million multiply-accumulates per image by kind of convolution, and ``any``, the constant 1."""
     macs: Array
 
     @classmethod
     def made(cls, totals: ConvTotals, params: Array, macs: Array, dilated_convs: Array) -> ProxyFeatures:
-        """From the totals and three of the metrics; a network without such a convolution counts as one with one."""
+        """From totals and three metrics; zero convolutions count as one, so that logarithms are finite."""
         convs = np.maximum(totals.convs, 1)
         accuracy = {
             "whitened": totals.whitened * 1.0,
@@ -94,7 +93,7 @@ class ProxyFeatures:
 
     @classmethod
     def of(cls, networks: Sequence[Architecture]) -> ProxyFeatures:
-        """Of several networks, which need not be of a space."""
+        """For several networks, not necessarily of one space."""
         totals = np.array([conv_totals(network) for network in networks], dtype=np.int64)
         found = [metrics(network) for network in networks]
         three = np.array([(one.params, one.macs, one.dilated_convs) for one in found], dtype=np.int64)

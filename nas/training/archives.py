@@ -21,9 +21,9 @@ from nas.training.image_tree import PART_OF, Place, Tree
 
 ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2", ".tbz", ".zip")
 LARGEST_MEMBER = 64 * 2**20
-"""Bytes; an archive's member beyond this is refused before it is read."""
+"""Bytes; a larger member of an archive is refused before it is read."""
 LONGEST_CHAIN = 40
-"""Links that are followed from one to the next, as the system does."""
+"""Longest chain of links that is followed, as in the operating system."""
 _BLOCK = 2**20
 _UTF8_NAME, _ENCRYPTED = 0x800, 0x1
 _MAGIC: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
@@ -53,7 +53,7 @@ _Member = tuple[str, bytes | str | None]
 
 
 class _Packed:
-    """The members of an archive as a tree, with every link replaced by what it points to."""
+    """The members of an archive as a tree, with every link resolved."""
 
     def __init__(self, members: Iterator[_Member]) -> None:
         self.tree = Tree()
@@ -94,7 +94,7 @@ def _place(name: str) -> Place:
 
 
 def _normal(path: str) -> Place | None:
-    """A link's target as a place inside the archive; None where it leads out of it."""
+    """A link's target as a place inside the archive; None where it points outside."""
     place = _place(posixpath.normpath(path))
     return None if place[:1] in {("/",), ("..",)} else place
 
@@ -109,7 +109,7 @@ class _Header(tarfile.TarInfo):
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        """Read a header; ReadError where it is damaged or where the file ends without its end mark."""
+        """Read a header; ReadError where it is damaged or the file ends without an end-of-archive block."""
         try:
             return super().frombuf(buf, encoding, errors)
         except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
@@ -121,7 +121,7 @@ class _Header(tarfile.TarInfo):
 
 @contextmanager
 def _decompressed(archive: Path) -> Iterator[IO[bytes]]:
-    """The bytes of a tar; at the end the rest is read too, by which the compression's check sum is checked."""
+    """The bytes of a tar; reads to the end of the file on exit, which verifies the compression's checksum."""
     with archive.open("rb") as file:
         start = file.read(6)
     reader = next((reader for magic, reader in _MAGIC.items() if start.startswith(magic)), open)
@@ -167,7 +167,7 @@ def _members_of_zip(archive: Path) -> Iterator[_Member]:
 
 
 def _zip_name(member: zipfile.ZipInfo) -> str:
-    """A member's name; without the flag for UTF-8 most programs write UTF-8 all the same, else code page 437."""
+    """A member's name; without the UTF-8 flag it is UTF-8 if valid as such, otherwise code page 437."""
     name = member.filename.replace("\\", "/")
     if member.flag_bits & _UTF8_NAME:
         return name

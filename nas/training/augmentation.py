@@ -1,6 +1,6 @@
-"""How images are augmented: by a pipeline that ships, the assignment's or its author's, or by a user's own.
+"""Augmentation pipelines: the shipped ones (the assignment's, its author's, none) or the user's own.
 
-Making a pipeline loads albumentations.
+Building a pipeline imports albumentations.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from constraints.errors import UnusableInputError
 from constraints.suggestions import nearest
 from nas.training.serialised import from_table
 
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import would otherwise ask a registry for news
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import would otherwise check for updates online
 
 if TYPE_CHECKING:
     import albumentations as A
@@ -34,8 +34,8 @@ def assignment(
     """Horizontal flip, shift-scale-rotate and one dropped square filled with the data's mean.
 
     ``mean`` is per channel on the 0 to 1 scale; the last three are probabilities, low by default because a small
-    network in a short training learns too little rather than too much. The hole is 16 x 16 pixels
-    on the 32 x 32 images that the assignment speaks of, and half the side on images of another size.
+    network in a short training underfits rather than overfits. The hole is 16 x 16 pixels on the assignment's 32 x 32
+    images, and half the side on images of another size.
     """
     import albumentations as A
 
@@ -53,7 +53,7 @@ def seed(
 ) -> A.Compose:
     """The pipeline of the hand-made network: the assignment's, with hue, saturation and value shifted.
 
-    Grey images have no hue: theirs is the assignment's pipeline.
+    Grey images have no hue: for them it is the assignment's pipeline.
     """
     import albumentations as A
 
@@ -69,7 +69,7 @@ def none(mean: Sequence[float], *, image_size: tuple[int, int] = (32, 32)) -> A.
 
 
 def probabilities(name: str) -> dict[str, float]:
-    """How often each transform of a shipped pipeline runs where nothing else is asked for."""
+    """The default probability of each transform of a shipped pipeline."""
     parameters = signature(PIPELINES[name]).parameters.values()
     return {p.name: p.default for p in parameters if isinstance(p.default, float)}
 
@@ -84,29 +84,29 @@ DEFAULT = "assignment"
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
-    """A pipeline: one that ships by its name and the ``probabilities`` of its transforms, or a user's as a table."""
+    """A pipeline: a shipped one by name and ``probabilities`` of its transforms, or a user's as a table."""
 
     name: str
     probabilities: Mapping[str, float] = field(default_factory=dict)
     transform: Mapping[str, Any] | None = None
-    """What albumentations makes of a user's pipeline; None of one that ships."""
+    """A user's pipeline as albumentations serialises it; None for a shipped one."""
 
     def as_table(self) -> dict[str, Any]:
-        """What a study keeps of it."""
+        """The augmentation as a study stores it."""
         table: dict[str, Any] = {"name": self.name, "probabilities": dict(self.probabilities)}
         return table if self.transform is None else {**table, "transform": dict(self.transform)}
 
     def is_same(self, other: Augmentation) -> bool:
-        """Whether two do the same to every image: a user's is what it holds, whatever it is called."""
+        """Whether two treat every image in the same way; a user's pipelines are compared by content, not by name."""
         if self.transform is not None or other.transform is not None:
             return self.transform == other.transform
         return (self.name, dict(self.probabilities)) == (other.name, dict(other.probabilities))
 
 
 def shipped(name: str, options: Mapping[str, Any] = MappingProxyType({})) -> Augmentation:
-    """A pipeline that ships with ``options`` over its probabilities.
+    """A shipped pipeline with ``options`` replacing its default probabilities.
 
-    Raises UnusableInputError for a name or an option that there is not, and for no probability.
+    Raises UnusableInputError for an unknown name or option, and for a value that is not a probability.
     """
     if name not in PIPELINES:
         hint = nearest(name, PIPELINES, f"give {', '.join(PIPELINES)} or FILE.py:NAME")
@@ -128,7 +128,7 @@ def make(
     mean: Sequence[float],
     image_size: tuple[int, int],
 ) -> A.Compose:
-    """The pipeline of an ``Augmentation`` for images of a size (height, width), whose channels have this ``mean``."""
+    """The albumentations pipeline for images of a size (height, width) and with a ``mean`` per channel."""
     if transform is not None:
         return from_table(transform)
     return PIPELINES[name](mean, image_size=image_size, **probabilities)
@@ -142,7 +142,7 @@ def _assignment(
 
     height, width = (side // 2 for side in image_size)
     with warnings.catch_warnings():
-        # The rules ask for this transform by name; that Affine could do the same is no news for the user.
+        # The assignment requires this transform by name, so advice to use Affine instead is of no use.
         warnings.filterwarnings("ignore", message="ShiftScaleRotate is a special case")
         moved = A.ShiftScaleRotate(
             shift_limit=0.1,

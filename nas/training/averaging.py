@@ -1,4 +1,4 @@
-"""The moving average of a network's weights, which is what is evaluated."""
+"""The exponential moving average of a network's weights, which is evaluated in place of the weights."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from torch import nn
 
 
 class Average:
-    """A network whose floating-point state follows another's; it forgets its first steps sooner.
+    """A network whose floating-point state is a moving average of another's; early steps have a lower decay.
 
-    The share kept is 1/10, 2/11, ... up to ``decay``, as TensorFlow's ExponentialMovingAverage has it.
+    The decay is 1/10, 2/11, ... up to ``decay``, as in TensorFlow's ExponentialMovingAverage.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
-        """Begin as a copy of ``model``."""
+        """Start as a copy of ``model``."""
         self.model = copy.deepcopy(model).requires_grad_(False)
         self.decay, self.steps = decay, 0
         state = model.state_dict()
@@ -26,25 +26,25 @@ class Average:
         self._taken = torch.ones((), device=next(iter(state.values())).device)
 
     def advance(self) -> None:
-        """Count a step, which sets how much of the new weights the next update takes."""
+        """Count a step, which sets the decay of the next update."""
         kept = min((self.steps + 1) / (self.steps + 10), self.decay) if self.steps else 0.0
         self._taken.fill_(1 - kept)
         self.steps += 1
 
     @torch.no_grad()
     def update(self) -> None:
-        """Move towards the network's present weights; a CUDA graph may hold this."""
+        """Update the average with the network's current weights; may be part of a CUDA graph."""
         for averaged, current in self._pairs:
             if averaged.is_floating_point():
                 averaged.lerp_(current, self._taken)
             else:
-                averaged.copy_(current)  # a count of batches
+                averaged.copy_(current)  # integers, such as a count of batches
 
     def state(self) -> dict[str, Any]:
         """Everything that the next update depends on."""
         return {"weights": self.model.state_dict(), "steps": self.steps}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go back to where ``state`` was taken."""
+        """Restore what ``state`` returned."""
         self.model.load_state_dict(state["weights"])
         self.steps = state["steps"]

@@ -15,30 +15,30 @@ from nas.training.recipe_table import from_text
 
 FORMAT = 2
 LONGEST = 80
-"""Characters of a value in an error: a network's weights would fill pages."""
+"""Most characters of a value in an error message: a network's weights would fill pages."""
 
 
 def save_checkpoint(path: Path, run: dict[str, Any], state: dict[str, Any]) -> None:
-    """Write ``state`` for the training that ``run`` describes; a crash leaves a whole file, old or new.
+    """Write ``state`` for the training that ``run`` describes, atomically: a crash leaves the old or the new file.
 
-    Raises OSError where the disk is full or the folder cannot be written; the old file stays.
+    Raises OSError where the disk is full or the folder cannot be written; the old file is kept.
     """
-    content = io.BytesIO()  # torch's own writer hides the reason for which a file cannot be written
+    content = io.BytesIO()  # torch's own writer hides the reason why a file cannot be written
     torch.save({"format": FORMAT, "run": run, "state": state}, content)
     path.parent.mkdir(parents=True, exist_ok=True)
     atomic.write(path, content.getbuffer(), is_durable=True)
 
 
 def load_checkpoint(path: Path, run: dict[str, Any], device: torch.device) -> dict[str, Any]:
-    """Read the state back, and nothing but tensors and plain values (``weights_only``).
+    """Read the state; only tensors and plain values are loaded (``weights_only``).
 
-    Raises OtherTrainingError when the file cannot be read, or belongs to a training other than ``run`` describes. Two
-    recipes are the same where their options are, be one of an earlier release that had fewer.
+    Raises OtherTrainingError when the file cannot be read, or belongs to another training than ``run`` describes.
+    Recipes are compared by their options, also where one is from an earlier release with fewer options.
     """
     try:
         content = torch.load(path, map_location=device, weights_only=True)
         found, state = {"format": content["format"], **content["run"]}, content["state"]
-    except Exception as error:  # of bytes that are anything the reader may raise anything
+    except Exception as error:  # on arbitrary bytes, the reader may raise anything
         raise OtherTrainingError(
             f"the checkpoint cannot be read: {path}: remove it to start this training over"
         ) from error
@@ -54,7 +54,7 @@ def load_checkpoint(path: Path, run: dict[str, Any], device: torch.device) -> di
 
 
 def kept_curve(path: Path) -> list[dict[str, Any]]:
-    """The epochs of the training in a checkpoint that was loaded before, an entry an epoch."""
+    """The curve in a checkpoint that was loaded before, one entry per epoch."""
     curve: list[dict[str, Any]] = torch.load(path, map_location="cpu", weights_only=True)["state"]["curve"]
     return curve
 

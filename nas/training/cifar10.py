@@ -1,4 +1,4 @@
-"""CIFAR-10 on this machine or from its home, in the original format, checked by its published sums."""
+"""CIFAR-10 in its original format, found on this machine or downloaded, verified by its published checksums."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ CONNECT_SECONDS = 10
 def find(cache: Path) -> Path | None:
     """CIFAR-10 in $NAS_DATA, ./data or ``cache``, in this order.
 
-    Each may be the data itself (a folder with train/ and test/, or a tar) or hold it: torchvision's folder or
-    archive, or a folder or tar whose name begins with cifar10 or cifar-10.
+    Each may be the data itself (a folder with train/ and test/, or a tar) or contain it: as torchvision's folder or
+    archive, or as a folder or tar whose name begins with cifar10 or cifar-10.
     """
     named = os.environ.get("NAS_DATA")
     if named and not expanded(named).exists():
@@ -59,9 +59,9 @@ def is_original(place: Path) -> bool:
 
 
 def download(cache: Path) -> Path:
-    """Fetch the original archive into ``cache`` through torchvision, which checks its sum.
+    """Download the original archive into ``cache`` through torchvision, which verifies its checksum.
 
-    Raises UnusableInputError when nothing answers within ten seconds or what comes is not the archive.
+    Raises UnusableInputError when the server does not answer within ten seconds or the file is not the archive.
     """
     from torchvision.datasets import CIFAR10
     from torchvision.datasets.utils import download_url
@@ -80,7 +80,7 @@ def download(cache: Path) -> Path:
 
 
 def _why(error: OSError | RuntimeError | HTTPException) -> str:
-    """Why a download failed, without the words of the library that did it."""
+    """Why a download failed, in this tool's words instead of the library's."""
     # urllib's own error holds the one of the network
     cause = error if isinstance(error, HTTPError) else getattr(error, "reason", error)
     match cause:
@@ -107,7 +107,7 @@ def _why(error: OSError | RuntimeError | HTTPException) -> str:
 
 @contextmanager
 def _time_limit() -> Iterator[None]:
-    """Let sockets wait no longer than CONNECT_SECONDS; torchvision's download has no time-out of its own."""
+    """Limit socket waits to CONNECT_SECONDS, since torchvision's download has no timeout."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(CONNECT_SECONDS)
     try:
@@ -119,7 +119,7 @@ def _time_limit() -> Iterator[None]:
 def read(place: Path) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
     """Class names and the four arrays of the original data, from its folder or its archive.
 
-    The batches are pickles: each is read only after its published MD5 sum held.
+    The batches are pickles: each is read only after its published MD5 checksum was verified.
     """
     from torchvision.datasets import CIFAR10
 

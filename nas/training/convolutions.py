@@ -1,4 +1,4 @@
-"""Convolutions as a CPU computes them fastest, for layers that stay what they are."""
+"""Faster ways to compute the same convolutions on a CPU."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 SMALL = 12
-"""Longest side of a sub-grid at which float32 gains from sub-grids on AVX-512, whose native dilation is faster."""
+"""Longest side of a sub-grid at which sub-grids are faster in float32 on AVX-512; beyond it native dilation is."""
 
 Pair = tuple[int, int]
 
 
 class FasterConvolutions(TorchFunctionMode):
-    """Computes every ``torch.conv2d`` of its block by ``convolution``; equal to it within rounding."""
+    """Computes every ``torch.conv2d`` in its block by ``convolution``, equal within rounding."""
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
@@ -33,13 +33,13 @@ def convolution(  # noqa: PLR0917 - as torch.conv2d has them
     dilation: int | Pair = 1,
     groups: int = 1,
 ) -> torch.Tensor:
-    """``torch.conv2d`` on a CPU, where autocast is on in bfloat16 or in the float32 that is faster for this layer.
+    """``torch.conv2d`` on a CPU; under autocast, in bfloat16 or float32, whichever is faster for this layer.
 
-    Its result has the type that it would have without. A dilated convolution is one without dilation on each of the
-    sub-grids of its input, where those are all alike and that is faster. Else it is in float32: the bfloat16 gradient
-    of its weights reads past its input on processors with avx512_bf16 (oneDNN as of torch 2.15, maps of 31 pixels and
-    more), so that it is noise, infinite, or a segmentation fault. The same holds without dilation where a step of the
-    stride is longer than the map.
+    The type of the result is unchanged. A dilated convolution is computed without dilation on each of the sub-grids of
+    its input, where these have equal size and that is faster. Otherwise it runs in float32: in bfloat16 on processors
+    with avx512_bf16 (oneDNN as of torch 2.15, maps of 31 pixels and more), the gradient of its weights reads past its
+    input, which gives noise, infinities or a segmentation fault. The same happens without dilation where the stride is
+    longer than the map.
     """
     is_bfloat16 = torch.is_autocast_enabled("cpu")
     kind = (weight, _pair(stride), groups)
@@ -54,7 +54,7 @@ def convolution(  # noqa: PLR0917 - as torch.conv2d has them
 
 
 def _typed(function: Callable[..., torch.Tensor], in_bfloat16: bool, input: torch.Tensor, *rest: Any) -> torch.Tensor:
-    """The result of ``function``, computed in bfloat16 or not, in the type of the block."""
+    """The result of ``function``, computed in bfloat16 or float32, in the result type of the autocast block."""
     if in_bfloat16 or not torch.is_autocast_enabled("cpu"):
         return function(input, *rest)
     with torch.autocast("cpu", enabled=False):
@@ -62,7 +62,7 @@ def _typed(function: Callable[..., torch.Tensor], in_bfloat16: bool, input: torc
 
 
 def _gains_from_bfloat16(weight: torch.Tensor, stride: Pair, groups: int) -> bool:
-    """Whether bfloat16 is faster, forward and backward, where it is for dense convolutions.
+    """Whether bfloat16 is faster, forward and backward, on a CPU where it is for dense convolutions.
 
     Measured on a Xeon with AVX-512, bfloat16 and AMX, torch 2.15: grouped ones are 1.2 to 6 times faster in bfloat16,
     but with fewer than 4 channels a group up to 1.9 times slower, and depthwise ones 2 to 5 times slower with kernels
@@ -74,7 +74,7 @@ def _gains_from_bfloat16(weight: torch.Tensor, stride: Pair, groups: int) -> boo
 
 
 def _can_be_cut(images: torch.Tensor, stride: Pair, padding: Pair, dilation: Pair) -> bool:
-    """Whether the sub-grids are all alike, their padding too."""
+    """Whether all sub-grids have equal size and padding."""
     sides = (*images.shape[2:], *padding)
     return images.dim() == 4 and stride == (1, 1) and not any(s % d for s, d in zip(sides, dilation * 2, strict=True))
 
@@ -82,7 +82,7 @@ def _can_be_cut(images: torch.Tensor, stride: Pair, padding: Pair, dilation: Pai
 def _gains_from_sub_grids(
     images: torch.Tensor, weight: torch.Tensor, groups: int, dilation: Pair, *, is_bfloat16: bool
 ) -> bool:
-    """Whether sub-grids are faster, forward and backward; what is compared is float32 with its own dilation.
+    """Whether sub-grids are faster, forward and backward, than float32 with native dilation.
 
     Measured as above. In bfloat16: depthwise 3x3 1.5 to 3.1 times, dense 1.2 to 2.1 times faster (0.8 on sub-grids of
     4x4 cut out of 16x16). In float32 depthwise: 1.1 to 5.5 times on AVX-512, 1.1 to 10 times on AVX2. In float32
@@ -121,7 +121,7 @@ def _apart(images: torch.Tensor, dilation: Pair) -> torch.Tensor:
 
 
 def _together(images: torch.Tensor, dilation: Pair) -> torch.Tensor:
-    """The other way round."""
+    """The inverse of ``_apart``."""
     (rows, columns), (count, channels, height, width) = dilation, images.shape
     grid = images.permute(0, 2, 3, 1).reshape(rows, columns, count // (rows * columns), height, width, channels)
     return grid.permute(2, 3, 0, 4, 1, 5).flatten(3, 4).flatten(1, 2).permute(0, 3, 1, 2)

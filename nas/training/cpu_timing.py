@@ -1,4 +1,4 @@
-"""How fast this machine's CPU trains in float32 and in bfloat16: measured once, then kept in the user's cache."""
+"""How fast this machine's CPU trains in float32 and bfloat16: measured once, then cached for the user."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from nas.cpu import cpu_class
 from nas.user_cache import user_cache
 
 FOLDER = "timings"
-"""Where in the user's cache folder timings are kept."""
+"""Subfolder of the user's cache folder for timings."""
 MARGIN = 1.1
-"""How many times as long float32 must take for bfloat16 to count as faster: less is noise."""
+"""float32 must take this many times as long for bfloat16 to count as faster: less may be noise."""
 CHANNELS, SIDE, BATCH = 32, 32, 8
 TURNS = 20
 SECONDS = 0.2
-"""Processor time from which on no further turn begins: enough where bfloat16 is emulated, ten times slower."""
+"""Processor seconds after which no further repetition starts, since emulated bfloat16 is ten times slower."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """Processor seconds of a forward and backward pass through SAMPLE on one thread, in either precision."""
+    """Processor seconds of a forward and backward pass through SAMPLE on one thread, in each precision."""
 
     float32: float
     bfloat16: float
@@ -49,10 +49,10 @@ SAMPLE = f"two 3x3 convolutions, dense and depthwise, {CHANNELS} channels, {SIDE
 
 
 def timing() -> Timing:
-    """The timing kept for this CPU and torch; measured now where there is none, or where its file is damaged.
+    """The cached timing for this CPU and torch; measured now where there is none or its file is damaged.
 
-    Processes that ask at the same time wait for the first one, and agree. Where the cache folder cannot be written,
-    each process measures for itself.
+    Processes that ask at the same time wait for the first one and get its result. Where the cache folder cannot be
+    written, each process measures for itself.
     """
     about = _about()
     name = hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]
@@ -70,7 +70,7 @@ def timing() -> Timing:
 
 
 def measure() -> Timing:
-    """Time SAMPLE now: both precisions in turn, the fastest turn of each, in processor time: load changes it least."""
+    """Time SAMPLE now: precisions alternate, the fastest repetition counts; processor time is robust to load."""
     layers, images = _sample()
     seconds: dict[bool, list[float]] = {False: [], True: []}
     with _one_thread():
@@ -101,7 +101,7 @@ def _pass(layers: nn.Module, images: torch.Tensor, *, bfloat16: bool) -> float:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Let torch use one thread for the time: a thread's clock counts no other one's work."""
+    """Limit torch to one thread in the block, since a thread's clock does not count other threads' work."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -116,7 +116,7 @@ def _measured_here() -> Timing:
 
 
 def _about() -> dict[str, str]:
-    """What a timing depends on: the CPU, torch, and which of the CPU's instructions torch may use."""
+    """What a timing depends on: the CPU, torch, and which CPU instructions torch may use."""
     return {
         "cpu": _model(),
         "class": cpu_class(),
@@ -128,7 +128,7 @@ def _about() -> dict[str, str]:
 
 
 def _model() -> str:
-    """The CPU's name as Linux knows it; elsewhere empty."""
+    """The CPU's model name on Linux; empty on other systems."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -137,7 +137,7 @@ def _model() -> str:
 
 
 def _read(place: Path) -> Timing | None:
-    """The timing in a file; None where there is none, or nothing of use."""
+    """The timing in a file; None where there is none, or it is invalid."""
     try:
         table: Any = json.loads(place.read_text(encoding="utf-8"))
         found = Timing(float32=float(table["float32"]), bfloat16=float(table["bfloat16"]))

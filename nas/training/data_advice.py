@@ -1,4 +1,4 @@
-"""What is known before anything trains of how far a data set can carry a search: its size and its balance."""
+"""Warnings before anything trains about data that limit a search: few images, unbalanced or mirrored classes."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from nas.training.decoded import Dataset
 from nas.training.mirrors import mirror_pairs
 
 UNBALANCED = 5
-"""The largest class is warned of when it has as many times the images of the smallest one."""
+"""A warning is given when the largest class has this many times the images of the smallest."""
 FEWEST_STEPS, ENOUGH_STEPS = 50, 200
-"""Steps of a whole training below which it is warned of, and those that the advice aims at."""
+"""Steps of a full training: a warning is given below the first; the advice aims at the second."""
 FEWEST_SELECTING = 30
-"""Validation images below which a candidate is selected by little more than luck."""
+"""With fewer validation images, selection is little better than chance."""
 
 
 def advice(
@@ -27,11 +27,11 @@ def advice(
     is_balanced: bool = False,
     mirroring: str = "",
 ) -> tuple[str, ...]:
-    """What the user should know before a search: a line each, with what to do.
+    """Warnings for the user before a search, a line each, with what to do.
 
-    ``target`` is the accuracy that was asked for, 0 to 1, the balanced one where ``is_balanced``; ``mirroring`` says
-    what the user does against the mirroring of images, and is empty where none are mirrored. Raises UnusableInputError
-    where nothing is left to select by.
+    ``target`` is the accuracy that was asked for, 0 to 1, the balanced one where ``is_balanced``; ``mirroring`` is the
+    advice on how to stop mirroring images, and is empty where none are mirrored. Raises UnusableInputError where there
+    are no validation images.
     """
     parts = dataset.split()
     counts = np.bincount(dataset.train_labels[parts.train], minlength=len(dataset.classes))
@@ -99,7 +99,7 @@ def _on_balance(
 
 
 def _on_mirrors(dataset: Dataset, remedy: str) -> Iterator[str]:
-    """Classes that an augmentation which mirrors images makes one."""
+    """Classes that become indistinguishable when images are mirrored."""
     chosen = dataset.split().train
     pairs = mirror_pairs(dataset.train_images, dataset.train_labels, chosen)
     if pairs:

@@ -22,18 +22,18 @@ from nas.training.splits import Split, parts_of
 
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
 FORMAT = 4
-"""Part of the cache's key: to be raised when decoding changes."""
+"""Part of the cache's key: increase it when decoding changes."""
 _UNUSABLE = (OSError, ValueError, KeyError)
-"""What opening a decoded copy raises that is absent, truncated or of another format."""
+"""Errors raised on opening a decoded copy that is missing, truncated or in another format."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
     """Labelled images in memory maps that all processes of a machine share.
 
-    Images are uint8, N x H x W x C, read-only; labels are int64 class numbers into ``classes``. ``content_hash``
-    is over the decoded content, so that a folder and an archive of it have the same. Pickling sends the path of
-    the decoded cache, not the images.
+    Images are uint8, N x H x W x C, read-only; labels are int64 indices into ``classes``. ``content_hash`` is computed
+    from the decoded content, so that a folder and an archive of it have the same hash. Pickling sends the path of the
+    decoded cache, not the images.
     """
 
     name: str
@@ -46,12 +46,12 @@ class Dataset:
     warnings: tuple[str, ...] = ()
     folder: Path
     validation: int = 0
-    """How many training images, the last ones, are a validation split that the data came with."""
+    """Number of training images, at the end, that are the data's own validation split."""
 
     def split(self, *, seed: int = 0) -> Split:
-        """What candidates train on and are selected by: the data's own validation split, or a tenth of every class.
+        """The training and validation parts for a search: the data's own validation split, or a tenth of every class.
 
-        Raises UnusableInputError where that leaves nothing to select by.
+        Raises UnusableInputError where that leaves no validation images.
         """
         parts = parts_of(self.train_labels, self.validation, seed=seed)
         if not len(parts.validation):
@@ -63,24 +63,24 @@ class Dataset:
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """Channels, height and width, in the order in which a network takes them."""
+        """(channels, height, width), the input shape of a network."""
         height, width, channels = self.train_images.shape[1:]
         return channels, height, width
 
     def __reduce__(self) -> tuple[Callable[..., Dataset], tuple[Path, str, tuple[str, ...]]]:
-        """Pickle as the place of the decoded cache."""
+        """Pickle the path of the decoded cache only."""
         return _reopen, (self.folder, self.name, self.warnings)
 
 
 def decoded_copy(cache: Path, key: str, write: Callable[[Path], dict[str, Any]]) -> Dataset:
-    """Open the decoded copy ``key``, made by ``write`` if it is absent, truncated or not of this format.
+    """Open the decoded copy ``key``; ``write`` makes it if it is missing, truncated or in another format.
 
     Where the cache cannot be written, the copy is made in a temporary folder that this process removes when it ends.
     """
     name = f"{key[:32]}-v{FORMAT}"
     try:
         return _opened_or_made(cache / "datasets" / name, write)
-    except (OSError, NotImplementedError) as error:  # filelock raises the latter where a file system has no locks
+    except (OSError, NotImplementedError) as error:  # filelock raises the latter on a file system without locks
         reason = reason_of(error)
     try:
         dataset = _opened_or_made(_scratch() / name, write)
@@ -94,22 +94,22 @@ def decoded_copy(cache: Path, key: str, write: Callable[[Path], dict[str, Any]])
 
 
 def reason_of(error: Exception) -> str:
-    """What the system says of an error, else its text or kind."""
+    """The operating system's message of an error, or else its text or type."""
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def _scratch() -> Path:
-    """A temporary folder that is removed when this process ends, not when one that it forked does."""
+    """A temporary folder that is removed when this process (not a forked child) ends."""
     folder, owner = Path(tempfile.mkdtemp(prefix="nas-data-")), os.getpid()
     atexit.register(lambda: shutil.rmtree(folder, ignore_errors=True) if os.getpid() == owner else None)
     return folder
 
 
 def _opened_or_made(place: Path, write: Callable[[Path], dict[str, Any]]) -> Dataset:
-    """Open a decoded copy, or make it in a folder of its own and rename that into place.
+    """Open a decoded copy, or make it in a temporary folder and rename that into place.
 
-    A lock lets a second process wait instead of decoding the same again; what is there already needs none, so that it
-    is read where nothing can be written.
+    A lock makes a second process wait instead of decoding the same again. Opening an existing copy takes no lock, so
+    that it works in a read-only folder.
     """
     with suppress(*_UNUSABLE):
         return _reopen(place)
@@ -137,7 +137,7 @@ def _make(place: Path, write: Callable[[Path], dict[str, Any]]) -> None:
 
 
 def arrays_in(place: Path) -> dict[str, np.ndarray]:
-    """The four arrays as read-only maps; ValueError when a file is shorter than its header says."""
+    """The four arrays as read-only memory maps; ValueError when a file is shorter than its header says."""
     return {name: np.load(place / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ARRAYS}
 
 

@@ -1,4 +1,4 @@
-"""Images of more than 8 bits a channel: which range of values a data set holds, and its way to 8 bits."""
+"""Images with more than 8 bits per channel: finds the range of values in a data set and scales it to 8 bits."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 from PIL import Image
 
 BITS = (8, 10, 12, 14, 16)
-"""Depths in which cameras and scanners fill integers of 16 bits or more."""
+"""Bit depths that cameras and scanners store in integers of 16 bits or more."""
 HIGH_BYTE_AT_LEAST = 64
-"""16-bit colour is decoded by its high byte; where no image of a data set reaches this one, its lower bits are lost."""
+"""16-bit colour keeps only its high byte; where no image's high byte reaches this, a warning is given."""
 _BITS_PER_SAMPLE, _SAMPLE_FORMAT = 258, 339  # of TIFF
 _UNSIGNED, _SIGNED = 1, 2
 
@@ -21,13 +21,13 @@ NOT_FINITE = "a value is not a finite number"
 
 @dataclass(frozen=True, kw_only=True)
 class Range:
-    """The values that become 0 and 255 for all images of one kind."""
+    """The values that map to 0 and 255 for all images of one kind."""
 
     low: float
     high: float
 
     def as_bytes(self, values: np.ndarray) -> np.ndarray:
-        """Values as uint8 on a linear scale, rounded; where the range is a single value, all are 0."""
+        """Values scaled linearly to uint8 and rounded; all 0 where the range is a single value."""
         width = self.high - self.low
         if not width:
             return np.zeros(values.shape, dtype=np.uint8)
@@ -39,7 +39,7 @@ Ranges = Mapping[str, Range]
 
 
 def kind(image: Image.Image) -> str | None:
-    """Which images share a range with this one, in words; None for 8 bits or fewer a channel."""
+    """The kind of the image, which determines the images that share its range; None for at most 8 bits per channel."""
     if image.mode == "F":
         return "floating-point"
     bits = declared(image, _BITS_PER_SAMPLE)
@@ -59,7 +59,7 @@ def declared(image: Image.Image, tag: int) -> int | None:
 
 
 def pixels(image: Image.Image) -> np.ndarray:
-    """An image's values as it means them: Pillow reads bytes as unsigned and integers of 32 bits as signed."""
+    """An image's values with their declared sign: Pillow reads bytes as unsigned and 32-bit integers as signed."""
     values = np.asarray(image)
     sample = declared(image, _SAMPLE_FORMAT)
     if image.mode == "L" and sample == _SIGNED:
@@ -70,7 +70,7 @@ def pixels(image: Image.Image) -> np.ndarray:
 
 
 def extent(image: Image.Image) -> tuple[float, float]:
-    """Smallest and greatest value of an image; ValueError where one is no finite number."""
+    """Smallest and greatest value of an image; ValueError where one is not finite."""
     values = pixels(image)
     low, high = float(values.min()), float(values.max())
     if not (np.isfinite(low) and np.isfinite(high)):
@@ -81,8 +81,8 @@ def extent(image: Image.Image) -> tuple[float, float]:
 def common_range(name: str, extents: Iterable[tuple[float, float]]) -> Range:
     """The range of all images of one kind.
 
-    A declared depth from 9 to 15 bits is the range. Other integers from 0 on fill the fewest BITS that hold the
-    greatest of them; where one is negative or greater, and for floating-point numbers, it is what was found.
+    A declared depth of 9 to 15 bits gives the range. For other non-negative integers it is the smallest depth in BITS
+    that contains the greatest value; for negative, greater or floating-point values, it is the range that was found.
     """
     bits = name.removesuffix("-bit")
     if bits.isdigit() and int(bits) < 16:

@@ -1,4 +1,4 @@
-"""Room on the disk for arrays that are written through memory maps."""
+"""Reserves disk space for arrays that are written through memory maps."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def reserve(path: Path) -> None:
-    """Claim the disk blocks of a new file now: on a full disk a writer would die later. Raises OSError there."""
+    """Allocate a new file's disk blocks now; raises OSError on a full disk, where writes to the map would crash."""
     if hasattr(os, "posix_fallocate"):
         try:
             with path.open("r+b") as file:

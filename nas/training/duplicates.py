@@ -1,4 +1,4 @@
-"""Images that are repeated, pixel by pixel, where that makes an accuracy too good or a label wrong."""
+"""Finds images with equal pixels that make an accuracy too high or a label wrong."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Indices = npt.NDArray[np.int64]
 
 
 def notes(listing: Listing, images: tuple[Images, Images], split: tuple[Indices, Indices]) -> Iterator[str]:
-    """What the user should know of repeated images, a line each.
+    """Warnings about repeated images, a line each.
 
     ``images`` are those of train and test in the order of ``listing``; ``split`` are the indices into train of the
-    images to train on and of those to select by.
+    training and the validation images.
     """
     train, test = ([_digest(image) for image in np.asarray(part)] for part in images)
     yield from _on_classes([*zip(train, listing.train, strict=True), *zip(test, listing.test, strict=True)])
@@ -46,7 +46,7 @@ def _on_repeated(what: str, files: list[ImageFile], remedy: str) -> Iterator[str
 
 
 def _on_classes(found: Iterable[tuple[bytes, ImageFile]]) -> Iterator[str]:
-    """Images that are in one class here and in another one there."""
+    """Images that are in several classes."""
     first: dict[bytes, ImageFile] = {}
     pairs = [
         (before, file)

@@ -1,4 +1,4 @@
-"""Errors of trainings, apart, so that code which does not train can catch them without torch."""
+"""Errors of trainings, in a module without torch for code that only catches them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from constraints.errors import UnusableInputError
 
 
 class SharedFaultError(UnusableInputError):
-    """What a training met and every other training of the launch meets too: no fault of its network."""
+    """An error that every training of the launch would meet: not the network's fault."""
 
 
 class OtherTrainingError(SharedFaultError):
-    """A checkpoint that the training cannot be resumed from: of another one, or one that cannot be read."""
+    """The training cannot resume from the checkpoint: it is of another training, or cannot be read."""
 
 
 class AugmentationFailedError(SharedFaultError):
-    """The augmentation raised at an image, or made something of it that cannot be trained on."""
+    """The augmentation raised on an image, or returned something that cannot be trained on."""

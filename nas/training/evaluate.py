@@ -20,9 +20,9 @@ class Scores(NamedTuple):
     """The accuracies of a model on labelled images."""
 
     accuracy: float
-    """Share of the images that it names right."""
+    """Share of correctly classified images."""
     balanced_accuracy: float
-    """Mean, over the classes that the images hold, of the share of a class's images that it names right (its recall).
+    """Mean recall over the classes that occur among the images.
 
     Chance is one over the number of classes however many images each has (Brodersen et al., *The balanced accuracy and
     its posterior distribution*, 2010).
@@ -32,8 +32,8 @@ class Scores(NamedTuple):
 def normaliser(mean: np.ndarray, std: np.ndarray, device: torch.device) -> Normalise:
     """A function from uint8 N x H x W x C to standardised float32 N x C x H x W in channels_last.
 
-    ``mean`` and ``std`` are per channel on the 0 to 1 scale. Images stored with the channels last need no copy to
-    become channels_last: the axes are only renamed.
+    ``mean`` and ``std`` are per channel on the 0 to 1 scale. Images stored with channels last need no copy to become
+    channels_last: the axes are only permuted.
     """
     scale = torch.tensor(1 / (255 * std), dtype=torch.float32, device=device).view(1, -1, 1, 1)
     shift = torch.tensor(-mean / std, dtype=torch.float32, device=device).view(1, -1, 1, 1)
@@ -56,9 +56,9 @@ def evaluate(  # noqa: PLR0917 - in the order in which they are thought of
     *,
     precision: Precision = "float32",
 ) -> Scores:
-    """Judge the highest logit of each of ``images`` (uint8, N x H x W x C) by its label.
+    """Scores of the highest logit for each of ``images`` (uint8, N x H x W x C) against its label.
 
-    The model is put in eval mode for the time, and left in the mode in which it was.
+    The model is in eval mode meanwhile, and its mode is restored.
     """
     place = torch.device(device)
     normalise, was_training = normaliser(mean, std, place), model.training
@@ -77,7 +77,7 @@ def evaluate(  # noqa: PLR0917 - in the order in which they are thought of
 
 
 def scores(labels: np.ndarray, is_right: np.ndarray) -> Scores:
-    """The scores of (N,) labels, not negative, of which ``is_right`` says which were named right."""
+    """The scores for non-negative ``labels`` (N,); ``is_right`` (N,) marks the correctly classified images."""
     images, right = np.bincount(labels), np.bincount(labels, weights=is_right)
     held = images > 0
     return Scores(int(is_right.sum()) / len(labels), float((right[held] / images[held]).mean()))

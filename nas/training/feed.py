@@ -32,25 +32,24 @@ if TYPE_CHECKING:
     from nas.training.teacher import Teacher
 
 PIECE = 1000
-"""Images drawn from one random stream, and the unit in which processes share the making of an epoch."""
+"""Images per random stream: the unit of work when several processes make an epoch together."""
 LOCKS = 64
 DAY = 24 * 3600
 FEWEST = 2
-"""Epochs that stay whatever their size: the one just made and the one being read."""
+"""Epochs that are always kept, whatever their size: the one just made and the one being read."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Feed:
-    """What one candidate trains and is evaluated on, epoch by epoch.
+    """The images on which a candidate is trained and evaluated, epoch by epoch.
 
-    With a ``split``, training images are its ``train`` part and the ``evaluation`` is its ``validation`` part; without
-    one, all training images and the test set: only the final confirmation may do that.
+    With a ``split``, it trains on the ``train`` part and evaluates on the ``validation`` part; without one, it uses all
+    training images and the test set, which only confirmations may do.
 
-    Epoch e is a pure function of the data, the pipeline, ``seed`` and e. It is kept as one uint8 array in
-    ``folder``, made by the process that needs it first: processes that need it at once share the work piece by piece.
-    At most ``keep_bytes`` of epochs stay in ``folder``, whatever their feed; one that was dropped is made again,
-    bit for bit, when it is needed. Where the disk has no room, or the folder cannot be written, each process makes
-    its epochs for itself, in memory.
+    Epoch e is a pure function of the data, the pipeline, ``seed`` and e. It is stored as one uint8 array in ``folder``,
+    made by the process that needs it first; processes that need it at the same time share the work piece by piece. At
+    most ``keep_bytes`` of epochs, of all feeds, stay in ``folder``; a deleted one is made again, bit for bit, when it
+    is needed. Where the disk is full or the folder cannot be written, each process makes its own epochs in memory.
     """
 
     dataset: Dataset
@@ -59,11 +58,11 @@ class Feed:
     augmentation: str = "assignment"
     probabilities: Mapping[str, float] = field(default_factory=dict)
     transform: Mapping[str, Any] | None = None
-    """A user's pipeline as a table, which ``augmentation`` is then but the name of."""
+    """A user's pipeline as a table; ``augmentation`` is then only its name."""
     seed: int = 0
     keep_bytes: int = 4 * 2**30
     teacher: Teacher | None = None
-    """Whose logits a recipe that distils learns from."""
+    """The teacher whose logits a distilling recipe learns from."""
 
     def __post_init__(self) -> None:
         """Check the pipeline's name."""
@@ -74,14 +73,14 @@ class Feed:
 
     @property
     def description(self) -> str:
-        """Which pipeline augments the images, and how often each of its transforms runs, in a line."""
+        """The pipeline and the probabilities of its transforms, in one line."""
         often = ", ".join(f"{name} {share:g}" for name, share in self.probabilities.items())
         often = often if self.transform is None else ", ".join(names(self.transform))
         return f"augmentation: {self.augmentation}{f' ({often})' if often else ''}"
 
     @cached_property
     def indices(self) -> np.ndarray:
-        """Which training images an epoch holds, in the order in which it holds them."""
+        """Indices of an epoch's training images, in the epoch's order."""
         return np.arange(len(self.dataset.train_labels)) if self.split is None else self.split.train
 
     @cached_property
@@ -115,7 +114,7 @@ class Feed:
 
     @cached_property
     def key(self) -> str:
-        """What the augmented epochs depend on, hashed; other data or another pipeline has another key."""
+        """A hash of everything that the augmented epochs depend on, such as data and pipeline."""
         import albumentations as A
 
         digest = hashlib.sha256(self.dataset.content_hash.encode())
@@ -127,7 +126,7 @@ class Feed:
     def epoch(self, number: int) -> np.ndarray:
         """The augmented images of one epoch (uint8, N x H x W x C), in the order of ``indices``.
 
-        The array is a private, copy-on-write map of the shared file, or in memory where that cannot be written.
+        The array is a private, copy-on-write map of the shared file, or is in memory where the file cannot be written.
         """
         try:
             return self._mapped(number)
@@ -144,24 +143,24 @@ class Feed:
         return self.folder / self.key / f"epoch-{number:04d}.npy"
 
     def _mapped(self, number: int) -> np.ndarray:
-        """The epoch as a map of its file, which is made first where it is missing."""
+        """The epoch as a memory map of its file, which is made first if missing."""
         place = self._place(number)
         while True:
             try:
                 images: np.ndarray = np.load(place, mmap_mode="c", allow_pickle=False)
-                with suppress(OSError):  # a folder that cannot be written is read all the same
+                with suppress(OSError):  # a read-only folder can still be read
                     os.utime(place)  # the least recently read epoch is the one to drop
                 return images
             except FileNotFoundError:
                 self._make(number, place)
-            except ValueError:  # shorter than its header says: the file was cut
+            except ValueError:  # the file is shorter than its header says
                 place.unlink(missing_ok=True)
 
     def _make(self, number: int, place: Path) -> None:
-        """Make an epoch together with all processes that are making it, then put it in its place.
+        """Make an epoch together with all other processes that need it, then rename it into place.
 
-        Pieces are claimed by file locks, which the system frees when their holder dies. A piece is always the
-        same bytes, so that making one twice does no harm.
+        Pieces are claimed by file locks, which the system releases when their holder dies. A piece always has the same
+        bytes, so that making one twice does no harm.
         """
         shape = (len(self.indices), *self.dataset.train_images.shape[1:])
         started = _start(place, shape, -(-len(self.indices) // PIECE))
@@ -181,12 +180,12 @@ class Feed:
                 self._drop_oldest()
 
     def _in_memory(self, number: int) -> np.ndarray:
-        """The epoch made here and now, for this process alone."""
+        """The epoch, made in memory for this process only."""
         pieces = range(-(-len(self.indices) // PIECE))
         return np.concatenate([self._augmented(number, piece) for piece in pieces])
 
     def _augmented(self, number: int, piece: int) -> np.ndarray:
-        """One piece, drawn from its own random stream."""
+        """One augmented piece, from its own random stream."""
         sequence = np.random.SeedSequence([self.seed, number, piece])
         self._pipeline.set_random_seed(int(sequence.generate_state(1)[0]))
         chosen = self.indices[piece * PIECE : (piece + 1) * PIECE]
@@ -196,10 +195,10 @@ class Feed:
         )
 
     def _changed(self, image: np.ndarray, epoch: int, index: int) -> np.ndarray:
-        """An augmented image; AugmentationFailedError, which names the image, where it cannot be trained on."""
+        """An augmented image; AugmentationFailedError, naming the image, where it cannot be trained on."""
         try:
             found: np.ndarray = self._pipeline(image=image)["image"]
-        except Exception as error:  # of a user's settings in a library's code
+        except Exception as error:  # a library with a user's settings may raise anything
             raise self._failed(
                 f"{acting_transform(error)} raised {type(error).__name__}: {error}", epoch, index
             ) from error
@@ -219,13 +218,13 @@ class Feed:
     def _pipeline(self) -> A.Compose:
         import cv2
 
-        cv2.setNumThreads(0)  # the processes are the parallelism
+        cv2.setNumThreads(0)  # processes already work in parallel
         height, width = self.dataset.train_images.shape[1:3]
         mean = [float(value) for value in self.mean]
         return make(self.augmentation, self.probabilities, self.transform, mean, (height, width))
 
     def _drop_oldest(self) -> None:
-        """Delete the least recently read epochs beyond ``keep_bytes``; a process that still maps one keeps it."""
+        """Delete the least recently read epochs beyond ``keep_bytes``; existing memory maps of them stay valid."""
         found = []
         for path in self.folder.glob("*/epoch-*.npy*"):  # a teacher's logits are beside them
             with suppress(FileNotFoundError):
@@ -238,15 +237,15 @@ class Feed:
                 path.unlink(missing_ok=True)
         for touched, _, path in found:
             if path.suffix == ".part" and touched < time.time() - DAY:
-                path.unlink(missing_ok=True)  # its makers died
+                path.unlink(missing_ok=True)  # the processes that were making it died
 
     def __getstate__(self) -> dict[str, Any]:
-        """Pickle the fields alone; what was computed from them is computed again."""
+        """Pickle only the fields, not the cached values computed from them."""
         return {item.name: getattr(self, item.name) for item in fields(self)}
 
 
 def _start(place: Path, shape: tuple[int, ...], pieces: int) -> tuple[np.ndarray, np.ndarray] | None:
-    """Open the epoch being made and its marks of finished pieces, as shared maps; None if it is finished."""
+    """Open the unfinished epoch and its marks of finished pieces as shared memory maps; None if it is finished."""
     place.parent.mkdir(parents=True, exist_ok=True)
     part, marks = Path(f"{place}.part"), Path(f"{place}.done")
     with FileLock(f"{place}.lock"):
@@ -261,7 +260,7 @@ def _start(place: Path, shape: tuple[int, ...], pieces: int) -> tuple[np.ndarray
 
 
 def _finish(place: Path) -> None:
-    """Put a whole epoch where readers look, its bytes on the disk first, so that a crash leaves no holes."""
+    """Rename a finished epoch to where readers look, after fsync, so that a crash leaves no incomplete file."""
     part = Path(f"{place}.part")
     with part.open("rb") as file:
         os.fsync(file.fileno())

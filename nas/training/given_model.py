@@ -1,7 +1,7 @@
-"""The user's own model in the shape that a training needs: one row of logits an image, whatever it gives itself.
+"""Adapts the user's own model for training: it must return one row of logits per image.
 
-``prepare`` tries a model on a few images before it is trained: in which memory layout and precision it runs, whether
-its outputs are logits, and which convolution takes the images themselves.
+``prepare`` tries a model on a few images before training, to find the memory layout and precision in which it runs,
+whether its outputs are logits, and which convolution reads the images directly.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ _SUM_TOLERANCE = 1e-2
 
 
 class GivenModel(nn.Module):
-    """Calls ``model``, and checks that it gives a row of ``classes`` logits for each image.
+    """Calls ``model``, and checks that it returns a row of ``classes`` logits for each image.
 
-    Where it ends in a softmax, the logarithm of its outputs is given: that is as good as the logits, since the loss and
-    the accuracy of both are the same. ``alive`` is called before each call.
+    Where it ends in a softmax, the logarithm of its outputs is returned, which has the same loss and accuracy as the
+    logits. ``alive``, a heartbeat, is called before each forward pass.
     """
 
     layout: torch.memory_format = torch.channels_last
-    """Of images and filters; contiguous where the model reads its maps in that order."""
+    """The memory format of images and filters; contiguous where the model needs it."""
     gives_probabilities = False
     first: str = ""
-    """The name of the convolution that takes the images themselves, where whitening fits it."""
+    """The name of the convolution that reads the images directly, if it can be whitened."""
 
     def __init__(self, model: nn.Module, classes: int, alive: Callable[[], None] = lambda: None) -> None:
-        """The model itself is kept, not a copy; UnusableInputError for one whose weights have no values."""
+        """Wrap the model itself, not a copy; UnusableInputError for one on the device ``meta``, without values."""
         super().__init__()
         if empty := [name for name, p in model.named_parameters() if p.is_meta]:
             raise UnusableInputError(
@@ -50,7 +50,7 @@ class GivenModel(nn.Module):
         self.classes, self.alive = classes, alive
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits, N x classes. Raises UnusableInputError for what cannot be taken for such."""
+        """Logits, N x classes. Raises UnusableInputError where the output cannot be logits."""
         self.alive()
         found = _rows(_called(self.model, images.contiguous(memory_format=self.layout)), len(images), self.classes)
         if self.gives_probabilities:
@@ -86,7 +86,7 @@ def _rows(found: Any, images: int, classes: int) -> torch.Tensor:
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """A model to train, the precision of its training, and what the user should know of it, a line each."""
+    """A model to train, the precision of its training, and messages for the user, a line each."""
 
     model: GivenModel
     precision: Precision
@@ -98,8 +98,8 @@ def prepare(
 ) -> Prepared:
     """Try a model on ``images`` (standardised, N x C x H x W, on its device) without changing it.
 
-    ``precision`` is what candidates train in here; ``is_finished`` says that the model came with weights. Raises
-    UnusableInputError for a model that cannot be trained; what its own code raises goes through unchanged.
+    ``precision`` is the candidates' precision here; ``is_finished`` means that the model came with weights. Raises
+    UnusableInputError for a model that cannot be trained; errors of its own code are passed on unchanged.
     """
     _materialise(model, images)
     notes = [*_in_float32(model)]
@@ -124,7 +124,7 @@ def _tensors(model: nn.Module) -> Iterator[torch.Tensor]:
 
 
 def _materialise(model: GivenModel, images: torch.Tensor) -> None:
-    """Let lazy modules find their shapes."""
+    """Run the model once, so that lazy modules create their parameters."""
     if any(is_lazy(tensor) for tensor in _tensors(model)):
         was_training = model.training
         with torch.no_grad():
@@ -135,7 +135,7 @@ def _materialise(model: GivenModel, images: torch.Tensor) -> None:
 
 
 def _in_float32(model: GivenModel) -> Iterator[str]:
-    """Train weights of every precision in float32, as those of candidates are; torch's products take no mixture."""
+    """Convert weights to float32, as candidates' weights are; torch cannot multiply mixed precisions."""
     others = {str(t.dtype) for t in _tensors(model) if t.is_floating_point() and t.dtype != torch.float32}
     if others:
         model.float()
@@ -143,10 +143,10 @@ def _in_float32(model: GivenModel) -> Iterator[str]:
 
 
 def _working(model: GivenModel, images: torch.Tensor, precision: Precision) -> Precision:
-    """The first precision in which the model learns, ``precision`` if it can; sets its layout and kind of outputs.
+    """The first precision in which a training step works, preferably ``precision``; sets layout and kind of outputs.
 
-    A layout may be at fault (``x.view(n, -1)`` of a map with its channels last) and a precision (a constant that a
-    product does not take).
+    A step may fail because of the layout (``x.view(n, -1)`` of a channels-last map) or the precision (a float32
+    constant in a product).
     """
     precisions: tuple[Precision, ...] = (precision, "float32") if precision != "float32" else ("float32",)
     first: Exception | None = None
@@ -164,7 +164,7 @@ def _working(model: GivenModel, images: torch.Tensor, precision: Precision) -> P
 
 
 def _step(model: GivenModel, images: torch.Tensor, layout: torch.memory_format, precision: Precision) -> bool:
-    """Take a step forward, backward and in eval mode with a copy; whether its outputs are probabilities."""
+    """Run forward, backward and eval mode on a copy; returns whether the outputs are probabilities."""
     with torch.random.fork_rng([images.device] if images.is_cuda else []):
         tried = _copied(model)
         tried.layout, tried.gives_probabilities = layout, False
@@ -186,7 +186,7 @@ def _step(model: GivenModel, images: torch.Tensor, layout: torch.memory_format, 
 
 
 def _check_optimisers(model: GivenModel, recipe: Recipe) -> None:
-    """Raise UnusableInputError where the optimiser of a phase does not take the weights."""
+    """Raise UnusableInputError where the optimiser of a phase does not accept the weights."""
     for number, phase in enumerate(recipe.phases):
         try:
             Optimisers(model, recipe, number)
@@ -214,14 +214,14 @@ def _copied(model: GivenModel) -> GivenModel:
 
 
 def placed(model: nn.Module, device: torch.device, layout: torch.memory_format) -> Any:
-    """The model on a device, its filters in a layout."""
+    """The model moved to a device, with its filters in a memory format."""
     if layout == torch.contiguous_format:
         return model.to(device)
     return model.to(device, memory_format=layout)  # type: ignore[call-overload]
 
 
 def _whitening(model: GivenModel, images: torch.Tensor, precision: Precision, *, is_finished: bool) -> str:
-    """Find the convolution to whiten; why there is none, or nothing."""
+    """Find the convolution to whiten; returns why there is none, or an empty text."""
     if is_finished:
         return "the model came with its weights, which it would not fit: name its class to train it from the start"
     found: list[tuple[nn.Conv2d, bool]] = []
@@ -248,7 +248,7 @@ def _whitening(model: GivenModel, images: torch.Tensor, precision: Precision, *,
 
 
 def _unfit(conv: nn.Conv2d, model: nn.Module) -> str:
-    """Why whitening does not fit the convolution that takes the images."""
+    """Why the convolution that reads the images cannot be whitened; empty if it can."""
     if conv.groups > 1 or max(conv.dilation) > 1:
         return "is grouped or dilated"
     owners = sum(p is conv.weight for module in model.modules() for p in module.parameters(recurse=False))

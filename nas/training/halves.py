@@ -1,10 +1,10 @@
-"""Both halves of a batch differentiated at once, each by its own thread; the step is that of the whole batch.
+"""Computes the gradients of two halves of a batch in parallel threads; the step equals that of the whole batch.
 
-torch's own threads share every single operation, and wait for each other after it: on two cores a training of one small
-network is 1.3 to 1.5 times as fast as on one. Here each half of the threads differentiates half of the images, and the
-halves meet only where a batch acts as a whole: batch norm takes mean and variance over both (Ioffe and Szegedy,
-*Batch Normalization*, 2015), forward and backward. Gradients are added up. So the step is equal to the usual one within
-rounding, as that of another number of threads is.
+torch's own threads share every operation and synchronise after it: on two cores, the training of one small network is
+only 1.3 to 1.5 times as fast as on one. Here each half of the threads processes half of the images, and the halves
+synchronise only where the whole batch matters: batch norm uses mean and variance of both (Ioffe and Szegedy, *Batch
+Normalization*, 2015), forward and backward. Gradients are summed. So the step equals the normal one within rounding, as
+with any other number of threads.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from torch.overrides import TorchFunctionMode
 _NORM = signature(F.batch_norm)
 HALVES = 2
 Rows = slice
-"""Those of a batch that a thread differentiates."""
+"""The rows of a batch that a thread processes."""
 
 
 class Halves:
-    """A network and its twin, which shares its weights and has gradients of its own.
+    """A network and its twin, which shares its weights but has its own gradients.
 
     The network's running statistics are those of the whole batch; the twin's are not read.
     """
 
     def __init__(self, model: nn.Module, threads: int) -> None:
-        """``threads`` are those of both halves together."""
+        """``threads`` is the total for both halves."""
         self.model, self.threads = model, threads
         self._twin = twin(model)
         self._exchange = Exchange(HALVES)
@@ -43,7 +43,7 @@ class Halves:
 
     @classmethod
     def of(cls, model: nn.Module, threads: int) -> Halves | None:
-        """The halves of a network that is built of layers of this project; None where there is nothing to share."""
+        """The halves of a network; None for an odd number of threads, or unusual batch norms."""
         norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
         is_usual = all(m.affine and m.track_running_stats and m.momentum is not None for m in norms)
         return cls(model, threads) if is_usual and threads >= HALVES and threads % HALVES == 0 else None
@@ -54,7 +54,7 @@ class Halves:
 
     @contextmanager
     def shared(self) -> Iterator[None]:
-        """A block in which each half of the threads belongs to a half of the batch."""
+        """A block in which torch uses half of the threads for each half of the batch."""
         torch.set_num_threads(self._each)
         try:
             yield
@@ -62,19 +62,19 @@ class Halves:
             torch.set_num_threads(self.threads)
 
     def differentiate(self, count: int, loss: Callable[[nn.Module, Rows], torch.Tensor]) -> torch.Tensor:
-        """Add the gradients of both halves of ``count`` images to the network's; the sum of their losses, detached.
+        """Add the gradients of both halves of ``count`` images to the network's; returns the total loss, detached.
 
-        ``loss(network, rows)`` is what the images in ``rows`` add to the loss of the batch.
+        ``loss(network, rows)`` is the contribution of the images in ``rows`` to the loss of the batch.
         """
         middle = -(-count // HALVES)
         self._exchange.renew()
-        self._twin.zero_grad()  # those of a step, too, that failed in the middle
+        self._twin.zero_grad()  # also removes gradients of a step that failed halfway
         other: Future[torch.Tensor] | None = None
         try:
             other = self._pool.submit(self._half, 1, self._twin, slice(middle, count), loss)
             mine = self._half(0, self.model, slice(middle), loss)
         except BaseException:
-            self._exchange.leave()  # an interrupt may have come before this half began
+            self._exchange.leave()  # an interrupt may have come before this half started
             wait([other] if other else [])
             raise
         theirs = other.result()
@@ -102,7 +102,7 @@ class Halves:
 
 
 def twin(model: nn.Module) -> nn.Module:
-    """A copy of a network with the same weights in memory, gradients and buffers of its own."""
+    """A copy of a network that shares its weights' memory, with its own gradients and buffers."""
     found = copy.deepcopy(model)
     for mine, theirs in zip(model.parameters(), found.parameters(), strict=True):
         theirs.data, theirs.grad = mine.data, None
@@ -110,22 +110,22 @@ def twin(model: nn.Module) -> nn.Module:
 
 
 class Exchange:
-    """Where threads that take the same steps show each other a value a step."""
+    """Exchanges one value per step between threads that run the same steps."""
 
     def __init__(self, count: int) -> None:
-        """``count`` threads, which are numbered from 0."""
+        """``count`` is the number of threads, which are numbered from 0."""
         self._barrier, self._count = threading.Barrier(count), count
         self.renew()
 
     def renew(self) -> None:
-        """Begin again, after a thread left too."""
+        """Reset, also after a thread left."""
         self._barrier.reset()
         self._turns = [0] * self._count
-        # Two tables in turns: no thread overwrites, by its next value, one that another thread still reads.
+        # Two alternating tables, so that no thread's next value overwrites one that another thread still reads.
         self._given: tuple[list[Any], list[Any]] = ([None] * self._count, [None] * self._count)
 
     def all(self, rank: int, value: Any) -> list[Any]:
-        """The values of all threads at this step, by number; BrokenBarrierError where one of them left."""
+        """The values of all threads at this step, by thread number; BrokenBarrierError where one of them left."""
         given = self._given[self._turns[rank] % 2]
         self._turns[rank] += 1
         given[rank] = value
@@ -133,12 +133,12 @@ class Exchange:
         return list(given)
 
     def leave(self) -> None:
-        """End the waiting of all that wait for this thread, or will, with an error."""
+        """Make all threads that wait for this one, now or later, raise an error."""
         self._barrier.abort()
 
 
 class WholeBatchNorm(TorchFunctionMode):
-    """Computes every training ``F.batch_norm`` of its block, which sees a part of a batch, as of the whole."""
+    """Makes ``F.batch_norm`` in training mode use the statistics of the whole batch, though called on a part."""
 
     def __init__(self, exchange: Exchange, rank: int) -> None:
         """``rank`` is the number of this thread in the exchange."""
@@ -161,7 +161,7 @@ class WholeBatchNorm(TorchFunctionMode):
 
 
 class _Norm(torch.autograd.Function):
-    """Batch norm of one part of a batch by the statistics of all parts."""
+    """Batch norm of one part of a batch with the statistics of all parts."""
 
     @staticmethod
     def forward(  # noqa: PLR0917 - as autograd calls it
@@ -173,8 +173,8 @@ class _Norm(torch.autograd.Function):
         exchange: Exchange,
         rank: int,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """The part, and mean and unbiased variance of the whole."""
-        blank = torch.zeros_like(weight), torch.zeros_like(weight)  # of the weights' type, which the statistics take
+        """The normalised part, and mean and unbiased variance of the whole batch."""
+        blank = torch.zeros_like(weight), torch.zeros_like(weight)  # the statistics have the weights' type
         own = torch.batch_norm_update_stats(images, *blank, 0.0)
         parts = exchange.all(rank, (images.numel() / len(weight), *own))
         count = sum(part[0] for part in parts)
@@ -189,9 +189,9 @@ class _Norm(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor, *_: Any) -> tuple[torch.Tensor | None, ...]:
-        """The gradients of this part: with x' the normed images, of the weight sum(g x'), of the bias sum(g).
+        """The gradients of this part, with x' the normalised images: sum(g x') for the weight, sum(g) for the bias.
 
-        Of an image weight / std * (g - mean(g) - x' mean(g x')), with means over the whole batch: a x + b + c g.
+        For an image: weight / std * (g - mean(g) - x' mean(g x')), with means over the whole batch, i.e. a x + b + c g.
         """
         images, weight, mean, scale = ctx.saved_tensors
         own = torch.ops.aten.native_batch_norm_backward(

@@ -1,4 +1,4 @@
-"""Labelled images in class folders: which files of a tree belong to which part and class."""
+"""Finds labelled images in class folders: the part and class of each file of a tree."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FORMATS = {
     "BMP": (".bmp",),
     "DIB": (".dib",),
     "GIF": (".gif",),
-    "ICO": (),  # the file is an image by its content alone: of most folders it is the icon
+    "ICO": (),  # by content only, not by file ending: an .ico file is mostly a folder's icon
     "JPEG": (".jfif", ".jpe", ".jpeg", ".jpg"),
     "JPEG2000": (".j2c", ".j2k", ".jp2", ".jpc", ".jpf", ".jpx"),
     "PNG": (".apng", ".png"),
@@ -28,19 +28,19 @@ FORMATS = {
     "TIFF": (".tif", ".tiff"),
     "WEBP": (".webp",),
 }
-"""Pillow's name of each format that is read -> the endings of its files; of the other formats some start a program."""
+"""Pillow's name of each supported format -> its file endings; some other formats would start a program."""
 SUFFIXES = frozenset(suffix for endings in FORMATS.values() for suffix in endings)
 DANGLING = "dangling link"
 LOOSE = "in no class folder"
 NO_ENDING = "without an ending"
-"""Why a file is left out; of one of another kind the reason is its ending."""
+"""Reasons for leaving a file out; for a file of another type, the reason is its ending."""
 MOST_REASONS = 8
-"""Reasons that are counted one by one."""
+"""Most reasons that are listed separately."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFile:
-    """One image not yet decoded; ``source`` is a file or the bytes of an archive's member."""
+    """An image that is not decoded yet; ``source`` is a file or the bytes of an archive's member."""
 
     part: str
     class_name: str
@@ -49,15 +49,15 @@ class ImageFile:
 
     @property
     def label(self) -> str:
-        """Where the image is, for messages."""
+        """The image's path in the data, for messages."""
         return f"{self.part}/{self.class_name}/{self.name}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Listing:
-    """The images of a folder or archive in the order in which they are stored, and its classes.
+    """The classes of a folder or archive, and its images in the order in which they are stored.
 
-    The last ``validation`` images of ``train`` are those of a validation split that the data came with.
+    The last ``validation`` images of ``train`` are the data's own validation split.
     """
 
     origin: str
@@ -66,7 +66,7 @@ class Listing:
     test: tuple[ImageFile, ...]
     validation: int = 0
     left_out: tuple[tuple[str, str], ...] = ()
-    """Where each file is that was left out, and why."""
+    """Path and reason of each file that was left out."""
 
     def labels(self, part: str) -> np.ndarray:
         """Class numbers (int64) of one part's images."""
@@ -76,7 +76,7 @@ class Listing:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the user should know of the files, a line each."""
+        """Messages about the files, a line each."""
         notes = []
         if self.validation:
             notes.append(f"the data's own validation split is used: {self.validation:,} images select, no others")
@@ -108,7 +108,7 @@ def list_folder(folder: Path) -> Listing:
 
 
 def readable(name: str) -> str:
-    """A name in Unicode's composed form; bytes that are no UTF-8 are read as Latin-1."""
+    """A name in Unicode's composed form (NFC); bytes that are not UTF-8 are read as Latin-1."""
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -119,7 +119,7 @@ def readable(name: str) -> str:
 def list_tree(origin: str, tree: Tree) -> Listing:
     """Find parts, classes and images in a tree.
 
-    Raises UnusableInputError where the parts hold other classes than each other, fewer than two, or an empty one, and
+    Raises UnusableInputError where the parts have different classes, fewer than two classes or an empty class, and
     where there are two validation splits.
     """
     roots = _roots(origin, tree)
@@ -148,7 +148,7 @@ def list_tree(origin: str, tree: Tree) -> Listing:
 
 
 def _roots(origin: str, tree: Tree) -> list[Place]:
-    """The folder that holds both train and test, if one does; more than one, beside each other, is refused."""
+    """The folder that contains both train and test, if any; several at the same depth are refused."""
     around = {place[:end] for place in [*tree.files, *tree.folders] for end in range(1, len(place) + 1)}
     around -= set(tree.files)
     found = {place[:-1] for place in around if place[-1] == "train" and (*place[:-1], "test") in around}
@@ -161,7 +161,7 @@ def _roots(origin: str, tree: Tree) -> list[Place]:
 
 
 def _refuse_two_splits(origin: str, tree: Tree, roots: list[Place]) -> None:
-    """Raise UnusableInputError for ``val`` and ``valid`` beside each other: one may be a copy of the other, or not."""
+    """Raise UnusableInputError for both ``val`` and ``valid``, since one may or may not be a copy of the other."""
     found = sorted({rest[0] for place in tree.files if len(rest := _within(place, roots, 3)) >= 3} - set(PARTS))
     if len(found) > 1:
         raise UnusableInputError(
@@ -170,7 +170,7 @@ def _refuse_two_splits(origin: str, tree: Tree, roots: list[Place]) -> None:
 
 
 def _within(place: Place, roots: list[Place], fewest: int) -> Place:
-    """A place from its part on; () where it is in none."""
+    """A path from its part (train, test) on; () where it is in none."""
     for root in roots:
         if place[: len(root)] == root and len(place) > len(root) and place[len(root)] in PART_OF:
             return place[len(root) :]
@@ -181,7 +181,7 @@ def _within(place: Place, roots: list[Place], fewest: int) -> Place:
 
 
 def has_suffix_of_image(name: str) -> bool:
-    """Whether a file is an image by its name."""
+    """Whether a file's name has the ending of an image."""
     return _suffix(name) in SUFFIXES
 
 
@@ -190,7 +190,7 @@ def _suffix(name: str) -> str:
 
 
 def _reason(place: Place, rest: Place, *, is_dangling: bool) -> str | None:
-    """Why a file in a part is left out; None for an image."""
+    """Why a file is left out; None for an image."""
     if (why := junk(place, rest)) is not None:
         return why
     if is_dangling:

@@ -1,4 +1,4 @@
-"""The files of a data folder, by place, and a key of them."""
+"""Lists the files of a data folder, and computes a key that changes with them."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ HIDDEN = "hidden"
 OF_MACOS = "of macOS"
 MACOS_FOLDER = "__MACOSX"
 DEEPEST = 2
-"""Folders between the data folder that is given and the one that holds train and test."""
+"""Most folders between the given data folder and the one that contains train and test."""
 Place = tuple[str, ...]
-"""The components of a path inside the data, as the system or the archive has them."""
+"""The components of a path inside the data, as the file system or the archive stores them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tree:
-    """Folders and files of a data folder or an archive, by place, before anything is known of parts and classes."""
+    """Folders and files of a data folder or archive by path, before parts and classes are identified."""
 
     folders: set[Place] = field(default_factory=set)
     files: dict[Place, Path | bytes] = field(default_factory=dict)
@@ -34,7 +34,7 @@ _Open = list[tuple[Path, Place, frozenset[tuple[int, int]]]]
 
 
 def walk(folder: Path) -> Tree:
-    """The parts of a data folder, or of the one folder inside it that holds train and test; links are followed.
+    """List the parts of a data folder, or of the one folder inside it that contains train and test; follows links.
 
     Raises UnusableInputError where a part is missing or something cannot be read.
     """
@@ -57,8 +57,8 @@ def walk(folder: Path) -> Tree:
 def _enter(
     entry: os.DirEntry[str], place: Place, above: frozenset[tuple[int, int]], tree: Tree, open_folders: _Open
 ) -> None:
-    """Note one entry of a folder; a link to a folder around it leads nowhere."""
-    if os.path.isdir(entry.path):  # noqa: PTH112 (a link that leads around in a circle is no folder either)
+    """Add one entry of a folder; a link to an enclosing folder is not followed."""
+    if os.path.isdir(entry.path):  # noqa: PTH112 (False for a circular link, where Path.is_dir may raise)
         status = entry.stat()
         own = (status.st_dev, status.st_ino) if status.st_ino else (0, len(place))
         if own in above:
@@ -73,7 +73,7 @@ def _enter(
 
 
 def _root(folder: Path) -> Path:
-    """The folder that holds ``train``: this one, or the only one up to DEEPEST folders deeper."""
+    """The folder that contains ``train``: this one, or the only one at most DEEPEST folders deeper."""
     pattern = "train"
     for _ in range(DEEPEST + 1):
         found = sorted(path.parent for path in folder.glob(pattern) if path.is_dir() and not _is_hidden(path, folder))
@@ -95,7 +95,7 @@ def _is_hidden(path: Path, folder: Path) -> bool:
 
 
 def _missing(part: str, folder: Path) -> str:
-    """The error where a folder holds no ``part``; one of almost its name (Train, training) is named."""
+    """The error for a folder without ``part``; suggests one with a similar name (Train, training)."""
     for path in sorted(folder.iterdir()):
         if path.name.lower().startswith(part) and path.is_dir():
             return f"no {part} folder in the data: {folder}: it holds {path.name!r}: rename that to {part}"
@@ -111,16 +111,16 @@ def folder_key(folder: Path) -> str:
         assert isinstance(path, Path)
         try:
             status = path.stat()
-        except OSError as error:  # removed meanwhile
+        except OSError as error:  # removed in the meantime
             raise UnusableInputError(f"the data cannot be read ({error.strerror}): {path}") from error
-        # Files of one size and time that change their places keep both, and are distinguished by their inodes.
+        # Two files of equal size and time that swap places keep both: their inodes tell them apart.
         marks = f" {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}\n"
         digest.update(os.fsencode("/".join(place)) + marks.encode())
     return digest.hexdigest()
 
 
 def junk(place: Place, rest: Place) -> str | None:
-    """Why a place holds no data by its names alone; ``rest`` is the part of its path within the data."""
+    """Why a path is ignored because of its names alone; ``rest`` is the part of the path within the data."""
     if MACOS_FOLDER in place or any(name.startswith("._") for name in rest):
         return OF_MACOS
     return HIDDEN if any(name.startswith(".") and name not in {".", ".."} for name in rest) else None

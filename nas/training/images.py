@@ -1,4 +1,4 @@
-"""Images decoded into arrays on disk, all in one shape and on one scale."""
+"""Decodes images into arrays on disk, all with the same shape and scale."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from nas.training.image_files import FORMATS, ImageFile, Listing
 Progress = Callable[[int, int], None]
 
 BLOCK = 500
-"""Images that one thread decodes at a time."""
+"""Images per task of a decoding thread."""
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 """Channels -> Pillow's mode."""
 _WITH_ALPHA = (2, 4)
@@ -39,7 +39,7 @@ _DAMAGED = (OSError, ValueError, SyntaxError, LookupError, EOFError, RuntimeErro
 
 @dataclass(frozen=True, kw_only=True)
 class _Plan:
-    """What every image becomes: height, width and channels, and the ranges of those deeper than 8 bits."""
+    """The target of decoding: height, width and channels, and the ranges of images deeper than 8 bits."""
 
     shape: tuple[int, int, int]
     ranges: depth.Ranges
@@ -47,7 +47,7 @@ class _Plan:
 
 @dataclass(kw_only=True)
 class _Seen:
-    """What decoding noticed and the user should know."""
+    """What decoding found that the user is told about."""
 
     images: int = 0
     turned: list[str] = field(default_factory=list)
@@ -57,7 +57,7 @@ class _Seen:
     brightest: int = 0
 
     def add(self, other: _Seen) -> None:
-        """Add what another block of images showed."""
+        """Add the findings of another block of images."""
         self.images += other.images
         self.turned += other.turned
         self.turned_by_reader += other.turned_by_reader
@@ -69,19 +69,19 @@ class _Seen:
 def decode(listing: Listing, folder: Path, *, progress: Progress | None = None) -> tuple[str, ...]:
     """Write ``train_images.npy`` and ``test_images.npy`` (uint8, N x H x W x C) into ``folder``, on all cores.
 
-    Images of a validation split follow those of training. Grey images keep one channel; where grey and coloured ones
-    are mixed, the grey ones are spread over three. Where some image is transparent somewhere, its alpha is a channel of
-    all, the last one. Images of more than 8 bits a channel share one range (see
-    ``depth.common_range``). Returns what the user should know, a line each. Raises UnusableInputError naming the first
-    image that does not decode or differs in size.
+    Images of a validation split come after the training images. Grey images keep one channel; if grey and colour images
+    are mixed, grey ones get three equal channels. If any image has transparent pixels, all images get an alpha channel,
+    the last one. Images with more than 8 bits per channel share one range (see ``depth.common_range``). Returns
+    messages for the user, a line each. Raises UnusableInputError naming the first image that cannot be decoded or
+    differs in size.
     """
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # of damage, which an error names
+        warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # of damage, which raises anyway
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         plan = _Plan(shape=_shape(listing.train[0]), ranges={})
         try:
             seen = _decode_as(plan, listing, folder, progress)
-        except _SurpriseError:  # rare, and worth a look at all images first
+        except _SurpriseError:  # rare, so the headers of all images are read only then
             plan = _survey(listing)
             seen = _decode_as(plan, listing, folder, progress)
     return (*_on_ranges(plan), *_on_files(seen, listing))
@@ -114,7 +114,7 @@ def _decode_as(plan: _Plan, listing: Listing, folder: Path, progress: Progress |
 
 
 def _survey(listing: Listing) -> _Plan:
-    """The shape of all images by their headers, and the ranges of the deep ones by their values."""
+    """The common shape of all images from their headers, and the ranges of the deep ones from their values."""
     first, *others = listing.train + listing.test
     shape, extents = _shape(first), defaultdict(list)
     height, width, channels = shape
@@ -164,34 +164,34 @@ def _on_files(seen: _Seen, listing: Listing) -> Iterator[str]:
 
 @cache
 def _formats() -> tuple[str, ...]:
-    """What a file may hold, whatever its ending: those of FORMATS that this build of Pillow reads."""
+    """The formats of FORMATS that this build of Pillow can read; a file's ending does not matter."""
     Image.init()
     return tuple(name for name in Image.ID if name in FORMATS)
 
 
 @contextmanager
 def _opened(file: ImageFile) -> Iterator[Image.Image]:
-    """An open image; UnusableInputError, naming it, for whatever is wrong with it."""
+    """An open image; any error with it becomes an UnusableInputError that names it."""
     try:
         content = io.BytesIO(file.source) if isinstance(file.source, bytes) else file.source
         with Image.open(content, formats=_formats()) as image:
             yield image
     except (*_DAMAGED, *_TOO_LARGE) as error:
         where = file.source if isinstance(file.source, Path) else file.label
-        if why := getattr(error, "strerror", None):  # of the system, and not of the decoder
+        if why := getattr(error, "strerror", None):  # from the operating system, not the decoder
             raise UnusableInputError(f"an image cannot be read: {where} ({why}): make it readable") from error
         why, remedy = undecoded.cause(file.source, error)
         raise UnusableInputError(f"an image does not decode: {where} ({why}): {remedy}") from error
 
 
 def _shape(file: ImageFile) -> tuple[int, int, int]:
-    """Height, width and channels by the header."""
+    """(height, width, channels) from the header."""
     with _opened(file) as image:
         return image.height, image.width, _channels(image)
 
 
 def _channels(image: Image.Image) -> int:
-    """One of grey or three of colour, and one of alpha where the image is transparent somewhere."""
+    """1 for grey or 3 for colour, plus 1 where the image has transparent pixels."""
     colours = 1 if image.mode in {"1", "L", "LA", "La", "F"} or image.mode.startswith("I") else 3
     return colours + _is_transparent(image)
 
@@ -201,7 +201,7 @@ def _is_transparent(image: Image.Image) -> bool:
 
 
 def _pixels(file: ImageFile, plan: _Plan, seen: _Seen) -> np.ndarray:
-    """The image as H x W x channels; palettes and CMYK become RGB, grey is spread over three, opaque is alpha 255."""
+    """The image as H x W x channels: palettes and CMYK become RGB; grey is repeated and alpha 255 added as planned."""
     height, width, channels = plan.shape
     if channels == 3 and (found := _plain(file, height, width)) is not None:
         seen.images += 1
@@ -228,23 +228,23 @@ def _pixels(file: ImageFile, plan: _Plan, seen: _Seen) -> np.ndarray:
 
 
 def _plain(file: ImageFile, height: int, width: int) -> np.ndarray | None:
-    """The pixels of a plain JPEG in colour, as most images of most data sets are; None for any other file."""
+    """The pixels of a plain colour JPEG (the most common kind of image); None for any other file."""
     if not file.name.lower().endswith(FORMATS["JPEG"]):
         return None
     try:
         content = file.source if isinstance(file.source, bytes) else file.source.read_bytes()
     except OSError:
-        return None  # Pillow's to report
+        return None  # Pillow will report the error
     return plain_jpeg.pixels(content, height, width)
 
 
 def _holds(planned: int, channels: int) -> bool:
-    """Whether an image of ``channels`` loses none where all have ``planned``."""
+    """Whether an image with ``channels`` can be converted to ``planned`` channels without loss."""
     return planned >= channels and (planned in _WITH_ALPHA or channels not in _WITH_ALPHA)
 
 
 def _is_turned(image: Image.Image) -> bool:
-    """Whether EXIF says that the image is to be shown turned or mirrored; damaged EXIF says nothing."""
+    """Whether EXIF asks to rotate or mirror the image for display; damaged EXIF is ignored."""
     if "exif" not in image.info:
         return False
     try:
@@ -254,7 +254,7 @@ def _is_turned(image: Image.Image) -> bool:
 
 
 def _is_animated(image: Image.Image) -> bool:
-    """Whether a file holds more than one picture; what is damaged behind the first says nothing."""
+    """Whether a file contains several pictures; damage after the first is ignored."""
     try:
         return bool(getattr(image, "is_animated", False))
     except (OSError, ValueError, SyntaxError, LookupError, struct.error):

@@ -1,4 +1,4 @@
-"""Weights to begin with that a recipe may ask for in place of torch's own."""
+"""Weight initialisations that a recipe may choose instead of torch's default."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from torch.nn import functional as F
 SAMPLE = 1000
 """Images whose patches are decorrelated."""
 LEAST_DEVIATION = 1e-3
-"""Of standardised images along a component; rounding to 8 bits alone makes it several times as large."""
+"""Least deviation of standardised images along a component; 8-bit rounding alone gives several times as much."""
 EPSILON = 5e-4
-"""Added to each deviation, so that directions in which the images hardly vary are not blown up."""
+"""Added to each deviation, so that directions in which the images hardly vary are not amplified too much."""
 
 
 def spread(labels: npt.NDArray[np.int64], count: int, *, seed: int = 0) -> npt.NDArray[np.int64]:
-    """Sorted indices of ``count`` labels, as many of each class as there are, drawn at random; the same for a seed."""
+    """Sorted indices of ``count`` random labels, with classes as equally represented as possible; fixed by ``seed``."""
     order = np.random.default_rng(seed).permutation(len(labels))
     places = np.empty(len(order), dtype=np.int64)
     for number in np.unique(labels):
@@ -30,13 +30,13 @@ def spread(labels: npt.NDArray[np.int64], count: int, *, seed: int = 0) -> npt.N
 def whiten(model: nn.Module, images: torch.Tensor, *, least: float = 0.0) -> None:
     """Make the first convolution's filters the whitened principal components of the images' patches, and freeze them.
 
-    ``images``: standardised, N x C x H x W. Each component comes with either sign, as what follows is mostly a
-    rectifier; filters beyond twice the number of components keep their weights, frozen too. After Page, How to Train
-    Your ResNet 8 (2019), and Jordan, 94% on CIFAR-10 in 3.29 Seconds on a Single GPU (2024). A first layer that is no
-    convolution, is grouped, or has fewer filters than a patch has values is left as it is: it would lose too much.
+    ``images``: standardised, N x C x H x W. Each component is used with both signs, since a ReLU mostly follows;
+    filters beyond twice the number of components keep their weights, but are frozen too. After Page, How to Train Your
+    ResNet 8 (2019), and Jordan, 94% on CIFAR-10 in 3.29 Seconds on a Single GPU (2024). A first layer that is not a
+    convolution, is grouped, or has fewer filters than a patch has values is left unchanged: it would lose too much.
     Components along which the images deviate by less than ``least`` are left out. Grey images in three channels have
-    such ones: their filters would be 1 / EPSILON times as large, and their responses rounding errors made as large as
-    the rest, which a network then learns in bfloat16 and which are others in float32.
+    such components: their filters would be 1 / EPSILON times as large, and would amplify rounding errors, which differ
+    between bfloat16 and float32 and which a network would then learn.
     """
     conv = next((module for module in model.modules() if isinstance(module, nn.Conv2d | nn.Linear)), None)
     stem = next((module for module in model.modules() if isinstance(module, nn.Conv2d | nn.PixelUnshuffle)), None)
@@ -51,7 +51,7 @@ def whiten(model: nn.Module, images: torch.Tensor, *, least: float = 0.0) -> Non
 
 
 def _components(images: torch.Tensor, kernel: tuple[int, int], least: float) -> torch.Tensor:
-    """Principal components of all patches as rows, the strongest first, each over the deviation along it."""
+    """Principal components of all patches as rows, strongest first, each divided by the deviation along it."""
     patches = F.unfold(images, kernel).transpose(1, 2).flatten(0, 1).double()
     values, vectors = torch.linalg.eigh(patches.T @ patches / len(patches))
     deviations = values.clamp(min=0).sqrt()
@@ -60,10 +60,10 @@ def _components(images: torch.Tensor, kernel: tuple[int, int], least: float) -> 
 
 
 def pass_on(model: nn.Module) -> None:
-    """Let every ungrouped convolution that widens begin by passing its input channels on (``nn.init.dirac_``).
+    """Initialise every ungrouped convolution that adds channels as an identity of its input (``nn.init.dirac_``).
 
-    The first convolution, the classifier and those within a residual block, whose input is passed on anyway, keep
-    their weights; so do the filters beyond the number of input channels.
+    The first convolution, the classifier and convolutions inside a residual block (which already has an identity path)
+    keep their weights; so do the filters beyond the number of input channels.
     """
     within = {id(layer) for block in model.modules() if isinstance(block, _residuals()) for layer in block.modules()}
     convs = [module for module in model.modules() if isinstance(module, nn.Conv2d)]

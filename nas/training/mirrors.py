@@ -1,11 +1,11 @@
-"""Whether two classes are mirror images of each other, which a pipeline that mirrors images makes one; no torch.
+"""Finds classes that are mirror images of each other, which mirroring makes indistinguishable; loads no torch.
 
-Half of a sample of each class is a reference, the other half is looked up in it, as it is and mirrored, at SIDE x SIDE
-pixels: is the nearest image of class b nearer than the nearest of class a? Classes a and b count as mirror images where
-both hold, for a against b and for b against a:
+Half of a sample of each class is a reference; for each image of the other half, unchanged and mirrored, at SIDE x SIDE
+pixels, the nearest reference of class b is compared with the nearest of its own class a. Classes a and b count as
+mirror images where both of these hold, for a against b and for b against a:
 
-- mirrored images of a are nearer to b than to a more often than images of a are, by a share of LEAST_GAIN or more;
-- they are about as near to b as images of b itself: the median distance is at most MOST_DISTANCE times theirs. A
+- the share of images nearer to b than to a is larger for mirrored images of a than for unchanged ones, by LEAST_GAIN;
+- mirrored a is about as near to b as b itself: its median distance is at most MOST_DISTANCE times that of b. A
   mirrored 5 is nearer to the 7s than to the 5s, and yet looks like no digit: 2.1 times as far from them as a 7 is.
 """
 
@@ -20,9 +20,9 @@ SIDE = 8
 LEAST_GAIN = 0.25
 MOST_DISTANCE = 1.5
 FEWEST, MOST = 10, 100
-"""Reference images of a class: with fewer nothing is said of it, more would take time."""
+"""Reference images per class: with fewer, a class is skipped; more would take too long."""
 MOST_REFERENCES = 2_000
-"""Reference images of all classes together."""
+"""Most reference images of all classes together."""
 
 Images = npt.NDArray[np.uint8]
 Distances = npt.NDArray[np.float32]
@@ -31,10 +31,10 @@ Distances = npt.NDArray[np.float32]
 def mirror_pairs(
     images: Images, labels: npt.NDArray[np.int64], chosen: npt.NDArray[np.int64] | None = None, *, seed: int = 0
 ) -> list[tuple[int, int]]:
-    """Pairs of class numbers that are mirror images, the clearest first; ``images`` are N x H x W x C.
+    """Pairs of classes that are mirror images of each other, clearest first; ``images`` are N x H x W x C.
 
-    ``chosen`` are the indices of those that are looked at, all where it is None; only a sample of them is read.
-    Nothing is said of classes of fewer than 2 * FEWEST images, nor of more than MOST_REFERENCES / FEWEST classes.
+    ``chosen`` are the indices of the images to use, or None for all; only a sample of them is read. Classes with fewer
+    than 2 * FEWEST images are skipped, and so are data sets with more than MOST_REFERENCES / FEWEST classes.
     """
     chosen = np.arange(len(labels)) if chosen is None else chosen
     labels = labels[chosen]
@@ -53,7 +53,7 @@ def mirror_pairs(
 
 
 def _gains(as_is: list[Distances], mirrored: list[Distances]) -> Iterator[tuple[float, int, int]]:
-    """How much more often mirrored images of one of two classes are taken for the other, if they look like it."""
+    """(gain, a, b): how much more often mirroring makes images look like the other class of a pair."""
     for a in range(len(as_is)):
         for b in range(a + 1, len(as_is)):
             pairs = ((a, b), (b, a))
@@ -81,7 +81,7 @@ def _nearest(images: npt.NDArray[np.float32], references: list[npt.NDArray[np.fl
 
 
 def _small(images: Images) -> npt.NDArray[np.float32]:
-    """Means over at most SIDE x SIDE fields, 0 to 1; of large images over some of their pixels."""
+    """Images averaged to at most SIDE x SIDE fields, 0 to 1; large images are subsampled first."""
     images = images[:, :: _stride(images.shape[1]), :: _stride(images.shape[2])]
     _, height, width, _ = images.shape
     rows, columns = (_edges(size) for size in (height, width))
@@ -96,6 +96,6 @@ def _stride(size: int) -> int:
 
 
 def _edges(size: int) -> npt.NDArray[np.int64]:
-    """Where each field begins along an axis."""
+    """Start of each field along an axis."""
     fields = min(SIDE, size)
     return np.round(np.arange(fields) * size / fields).astype(np.int64)

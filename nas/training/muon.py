@@ -1,4 +1,4 @@
-"""Muon with matrices of one shape made orthogonal at once."""
+"""Muon that orthogonalises all matrices of one shape together."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from nas.training.uncompiled import Uncompiled
 
 
 class Muon(Uncompiled, torch.optim.Muon):
-    """``torch.optim.Muon`` with its state and options; what differs is how the matrices are made orthogonal.
+    """``torch.optim.Muon`` with the same state and options, but a faster orthogonalisation.
 
-    torch does it one by one in bfloat16. Here those of one shape are a batch, in float32 on a CPU: 3 to 14 times as
-    fast up to 48 x 432 on a Xeon with AVX-512 and bfloat16, 3 to 30 times where it may use AVX2 alone. (Slower there
-    was one shape that was tried: two of 96 x 864, 2.8 ms for torch's 2.1 ms.)
+    torch processes matrices one by one in bfloat16. Here those of one shape are a batch, in float32 on a CPU: 3 to 14
+    times as fast up to 48 x 432 on a Xeon with AVX-512 and bfloat16, 3 to 30 times with AVX2 only. (One tested shape
+    was slower there: two of 96 x 864, 2.8 ms against torch's 2.1 ms.)
     """
 
     @torch.no_grad()
@@ -43,7 +43,7 @@ class Muon(Uncompiled, torch.optim.Muon):
     def _orthogonal(
         matrices: tuple[torch.Tensor, ...] | list[torch.Tensor], group: dict[str, Any]
     ) -> list[torch.Tensor]:
-        """Each matrix made nearly orthogonal, those of one shape, or of that on its side, together."""
+        """Each matrix made nearly orthogonal; matrices of one shape, or of its transpose, are processed together."""
         wide = [matrix if len(matrix) <= matrix.shape[1] else matrix.T for matrix in matrices]
         alike: defaultdict[torch.Size, list[int]] = defaultdict(list)
         for index, matrix in enumerate(wide):
@@ -59,8 +59,8 @@ class Muon(Uncompiled, torch.optim.Muon):
 def orthogonal(matrices: torch.Tensor, group: dict[str, Any]) -> torch.Tensor:
     """Matrices (batch x rows x columns, no more rows than columns) with singular values moved near 1.
 
-    Newton-Schulz's iteration as torch's Muon has it, with the coefficients, the number of steps and the ``eps`` of
-    its ``group``; in bfloat16 on a GPU.
+    The Newton-Schulz iteration of torch's Muon, with the coefficients, number of steps and ``eps`` of ``group``; in
+    bfloat16 on a GPU.
     """
     a, b, c = group["ns_coefficients"]
     found = matrices.to(torch.bfloat16 if matrices.is_cuda else torch.float32)

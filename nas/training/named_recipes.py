@@ -1,4 +1,4 @@
-"""The recipes that ship, by name: what each is for, and what was measured of it."""
+"""The shipped recipes by name, with their purpose and measured accuracy."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from nas.training.recipes import Recipe
 
 @dataclass(frozen=True, kw_only=True)
 class Named:
-    """A recipe that ships; ``make`` takes the epochs of a training."""
+    """A shipped recipe; ``make(epochs)`` builds it."""
 
     make: Callable[[int], Recipe]
     purpose: str
     measured: str
-    """With its commit; docs/measurements/training.md has command, machine and spread."""
+    """Measured accuracy and its commit; docs/measurements/training.md has command, machine and spread."""
 
 
 DEFAULT = "default"

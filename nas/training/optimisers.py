@@ -1,4 +1,4 @@
-"""From a recipe's phase to torch's optimisers, which step together."""
+"""Creates torch's optimisers for a recipe's phase and steps them together."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Optimisers:
     """
 
     def __init__(self, model: nn.Module, recipe: Recipe, number: int = 0, *, capturable: bool = False) -> None:
-        """For the phase ``number``."""
+        """Create the optimisers of phase ``number``."""
         phase = recipe.phases[number]
         self.filters = hidden_filters(model) if phase.optimiser == "muon" else []
         self.matrices = [_matrix(weight) for weight in self.filters]
@@ -30,7 +30,7 @@ class Optimisers:
         groups = recipe.groups(rest, decay=phase.elementwise_decay, scale=phase.elementwise_scale)
         self.is_real = all(p.is_floating_point() for p in rest)
         capturable = capturable and self.is_real
-        if capturable:  # each group's rate in a place of its own on the device
+        if capturable:  # each group's rate is its own tensor on the device
             groups = [{**group, "lr": torch.tensor(phase.peak_lr, device=_device(model))} for group in groups]
         self.members = [phase.elementwise(groups, fused=self.is_real, capturable=capturable)] if groups else []
         if self.matrices:
@@ -38,11 +38,11 @@ class Optimisers:
 
     @property
     def is_capturable(self) -> bool:
-        """Whether a step may be part of a CUDA graph: Muon's and that of complex weights read the rate on the host."""
+        """Whether a step may be part of a CUDA graph; Muon and complex weights need the rate on the host."""
         return self.is_real and not self.matrices
 
     def set_rate(self, rate: float) -> None:
-        """Set the rate of the next step; each group takes its multiple of it."""
+        """Set the learning rate of the next step; each group uses its multiple of it."""
         for member in self.members:
             for group in member.param_groups:
                 if isinstance(group["lr"], torch.Tensor):
@@ -63,17 +63,17 @@ class Optimisers:
             member.step()
 
     def state(self) -> list[dict[str, Any]]:
-        """Everything that the next step depends on beside weights and gradients."""
+        """Everything that the next step depends on, except weights and gradients."""
         return [member.state_dict() for member in self.members]
 
     def restore(self, states: list[dict[str, Any]]) -> None:
-        """Go back to where ``states`` were taken."""
+        """Restore what ``state`` returned."""
         for member, state in zip(self.members, states, strict=True):
             member.load_state_dict(state)
 
 
 def hidden_filters(model: nn.Module) -> list[torch.Tensor]:
-    """Weights of the ungrouped convolutions, those of the first and of the classifier aside."""
+    """Weights of the ungrouped convolutions, except the first one and the classifier."""
     layers = [m for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
     hidden = [m for m in layers[1:-1] if isinstance(m, nn.Conv2d) and m.groups == 1 and m.out_channels > 1]
     weights = [m.weight for m in hidden if isinstance(m.weight, nn.Parameter) and m.weight.requires_grad]
@@ -81,12 +81,12 @@ def hidden_filters(model: nn.Module) -> list[torch.Tensor]:
 
 
 def _matrix(weight: torch.Tensor) -> nn.Parameter:
-    """The same memory as a matrix, one row an output channel, its columns in the order of that memory."""
+    """The same memory as a matrix with one row per output channel, its columns in memory order."""
     return nn.Parameter(_flat(weight.detach(), like=weight))
 
 
 def _flat(tensor: torch.Tensor, *, like: torch.Tensor) -> torch.Tensor:
-    """Rows of a filter bank's values, in the order of ``like``; of ``like`` itself a view."""
+    """A filter bank as one row per output channel, in the memory order of ``like``; a view if it is ``like`` itself."""
     if like.is_contiguous(memory_format=torch.channels_last):
         return tensor.permute(0, 2, 3, 1).flatten(1)
     return tensor.flatten(1)

@@ -1,7 +1,7 @@
-"""Pixels of plain JPEG files by OpenCV's decoder, in a third of the time that opening them with Pillow takes.
+"""Decodes plain JPEG files with OpenCV, in a third of the time that Pillow takes.
 
-Both use libjpeg-turbo, and give the same pixels. What a file may hold beside its pixels (orientation, further pictures,
-other colours) is Pillow's to know: a file with anything of that kind is none of these.
+Both use libjpeg-turbo, and give the same pixels. A file with anything but its pixels (orientation, several pictures,
+other colour spaces) is not plain, and is left to Pillow.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ _FRAMES = {0xC0, 0xC2}
 """Baseline and progressive."""
 _SCAN = 0xDA
 _WITHOUT_MEANING = {0xE0, 0xDB, 0xC4, 0xDD, 0xFE}
-"""Segments that say nothing more of the pixels: JFIF's own, tables, the restart interval, comments."""
+"""Segments that do not affect how pixels are read: JFIF, tables, restart interval, comments."""
 
 
 def pixels(content: bytes, height: int, width: int) -> npt.NDArray[np.uint8] | None:
-    """H x W x 3, RGB; None where this is no plain JPEG of that size in colour, or does not decode."""
+    """H x W x 3, RGB; None if the file is not a plain colour JPEG of that size or cannot be decoded."""
     if _frame(content) != (height, width):
         return None
     import cv2
@@ -31,7 +31,7 @@ def pixels(content: bytes, height: int, width: int) -> npt.NDArray[np.uint8] | N
 
 
 def _frame(content: bytes) -> tuple[int, int] | None:
-    """Height and width of a whole JPEG of three colour channels with nothing but its pixels; None for any other."""
+    """Height and width of a complete, plain JPEG with three colour channels; None for any other file."""
     if not content.startswith(_START) or not content.endswith(_END):
         return None
     place, size = 2, None
@@ -49,7 +49,7 @@ def _frame(content: bytes) -> tuple[int, int] | None:
 
 
 def _size(frame: bytes) -> tuple[int, int] | None:
-    """Height and width of a frame of 8 bits a channel in the usual three: luma and two of chroma, numbered from 1."""
+    """Height and width of a frame with 8 bits per channel and channels 1 to 3 (luma, two chroma); None otherwise."""
     if len(frame) != 15 or frame[0] != 8 or frame[5] != 3 or frame[6::3] != b"\x01\x02\x03":
         return None
     return int.from_bytes(frame[1:3]), int.from_bytes(frame[3:5])

@@ -17,10 +17,10 @@ Precision = Literal["float32", "bfloat16"]
 
 
 def resolve(setting: Setting, device: torch.device, auto: Precision | None = None) -> Precision:
-    """What ``setting`` means on ``device``: ``auto`` is what was chosen before, or else what trains faster there.
+    """The precision that ``setting`` means on ``device``; ``auto`` was chosen before, or else the faster one is used.
 
-    On a CPU that is measured (nas.training.cpu_timing); a GPU computes in bfloat16 or only emulates it, which torch
-    knows. Weights, optimiser and loss stay float32 in either: bfloat16 is torch's autocast.
+    On a CPU, speed is measured (nas.training.cpu_timing); on a GPU, torch knows whether bfloat16 is native or emulated.
+    Weights, optimiser and loss are always float32: bfloat16 means torch's autocast.
     """
     if setting not in get_args(Setting):
         raise UnusableInputError(f"no such precision: {setting!r}: choose one of {', '.join(get_args(Setting))}")
@@ -37,10 +37,10 @@ def _is_bfloat16_faster(device: torch.device) -> bool:
 
 @contextmanager
 def autocast(precision: Precision, device: torch.device) -> Iterator[None]:
-    """The context in which a forward pass runs in ``precision``; on a CPU as convolutions are fastest there.
+    """The context in which a forward pass runs in ``precision``; on a CPU with faster convolutions.
 
-    torch keeps the bfloat16 copies of weights for all threads at once, and drops them when any of them leaves such a
-    context. The gradients of a weight that is used twice would then depend on when that is: on a CPU none is kept.
+    torch caches the bfloat16 copies of weights for all threads together, and drops them when any thread leaves such a
+    context. The gradient of a weight that is used twice would then depend on timing, so the cache is off on a CPU.
     """
     is_cpu, is_bfloat16 = device.type == "cpu", precision == "bfloat16"
     with ExitStack() as stack:

@@ -1,7 +1,8 @@
-"""Recipes by name, from a TOML file or the table of a configuration, and as the text of such a file.
+"""Loads recipes by name, from a TOML file or from a configuration's table, and writes them as TOML.
 
 A file holds options by the names of ``Recipe`` and, in ``[[phases]]``, of ``Phase``; ``base = "default"`` starts from a
-recipe that ships, each ``[[phases]]`` from the base's phase of that place. ``[tune]`` holds the ranges of ``tuning``.
+shipped recipe, each ``[[phases]]`` from the base's phase with the same number. ``[tune]`` contains ranges for
+``tuning``.
 """
 
 from __future__ import annotations
@@ -28,27 +29,27 @@ SUFFIX = ".toml"
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A recipe as it was asked for."""
+    """A recipe as the user asked for it."""
 
     recipe: Recipe
     tune: Mapping[str, Any] = field(default_factory=dict)
     """The ``[tune]`` table of its file, not read yet."""
     place: str = ""
-    """What errors about it begin with."""
+    """Prefix of errors about it."""
 
 
 INLINE = "[recipe]"
-"""What errors about a table of a configuration begin with."""
+"""Prefix of errors about a configuration's table."""
 
 
 def load(asked: str | Mapping[str, Any] | None, epochs: int) -> Source:
-    """The recipe of a name, of a TOML file or of what such a file holds, for a training of ``epochs``.
+    """The recipe with a name, from a TOML file or from a table as in such a file, for a training of ``epochs``.
 
-    A name may have options behind it, ``default,batch_size=64``, each value as in TOML. None is the usual one of that
-    length.
+    Options may follow a name, ``default,batch_size=64``, each value as in TOML. None means the default for that number
+    of epochs.
 
-    Raises UnusableInputError for a name that there is not, and for a file that cannot be read or that is off, with
-    the file, the option and what it may be.
+    Raises UnusableInputError for an unknown name and for an unreadable or invalid file, with the file, the option and
+    its valid values.
     """
     if isinstance(asked, Mapping):
         return _source({"name": "own", **asked}, INLINE, epochs)
@@ -66,7 +67,7 @@ def load(asked: str | Mapping[str, Any] | None, epochs: int) -> Source:
 
 
 def to_toml(recipe: Recipe) -> str:
-    """Every option of a recipe but its name, with its meaning, as a file that ``load`` reads back.
+    """Every option of a recipe except its name, with its meaning, as TOML that ``load`` can read.
 
     The file's name becomes the recipe's.
     """
@@ -98,7 +99,7 @@ def _source(table: dict[str, Any], place: str, epochs: int) -> Source:
 
 
 def _over_base(base: Any, named: dict[str, Any], place: str, epochs: int) -> dict[str, Any]:
-    """The options of a table over those that it starts from."""
+    """The options of a table, merged over those of its base."""
     if base is None:
         return named
     if not isinstance(base, str) or base not in RECIPES:
@@ -114,5 +115,5 @@ def _over_base(base: Any, named: dict[str, Any], place: str, epochs: int) -> dic
 
 
 def nameless(recipe: Recipe) -> Recipe:
-    """The recipe without its name: two are the same where their options are, however they are called."""
+    """The recipe without its name, to compare recipes by their options only."""
     return replace(recipe, name="")

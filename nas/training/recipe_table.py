@@ -1,7 +1,7 @@
-"""A recipe as a table (for a study, a file) and as the text that checkpoints hold; both read back.
+"""Converts a recipe to and from a table (for a study or file), and reads the text form in checkpoints.
 
-A table holds every option, so that a release which changes a default changes no recipe that was stored; an option that
-a later release added, and the table does not have, is left at its default.
+A table contains every option, so that a new default does not change stored recipes; an option that a later release
+added, and that the table lacks, gets its default.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def as_table(recipe: Recipe) -> dict[str, Any]:
 
 
 def from_table(table: Any, source: str) -> Recipe:
-    """The recipe of a table; UnusableInputError names ``source`` and the first option that is off, of which phase."""
+    """The recipe of a table; UnusableInputError names ``source`` and the first invalid option with its phase."""
     phases = table.get("phases") if isinstance(table, Mapping) else None
     for number, phase in enumerate(phases if isinstance(phases, Sequence) else (), 1):
         _read(_PHASE, phase, Phase, f"{source}: phases.{number}.")
@@ -41,7 +41,7 @@ def from_table(table: Any, source: str) -> Recipe:
 
 
 def from_text(text: str) -> Recipe | None:
-    """The recipe whose ``repr`` this is, perhaps of another release; None where it is none that this one has."""
+    """The recipe with this ``repr``, perhaps by another release; None where this release cannot represent it."""
     try:
         return from_table(_value(ast.parse(text, mode="eval").body), "recipe")
     except (SyntaxError, ValueError, TypeError, UnusableInputError, RecursionError, MemoryError):
@@ -49,7 +49,7 @@ def from_text(text: str) -> Recipe | None:
 
 
 def _read(reader: TypeAdapter[T], table: Any, kind: type[T], place: str) -> T:
-    """``table`` as a value of ``kind``: as JSON, in which a text is no number and a number no switch."""
+    """``table`` as a ``kind``, strictly: a text is not accepted as a number, or a number as a bool."""
     try:
         return reader.validate_json(json.dumps(table, default=str), strict=True)
     except UnusableInputError as error:

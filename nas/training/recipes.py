@@ -1,4 +1,4 @@
-"""Training recipes: frozen values that say how a candidate is trained, whatever the candidate is."""
+"""Training recipes: frozen values that define how any candidate is trained."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ Setting = Literal["auto", "float32", "bfloat16"]
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe(ImageOptions, FirstWeightOptions, UpdateOptions, LossOptions):
-    """How to train: phases, batch size and what else the loss and the update do.
+    """How to train: phases, batch size, and options of images, first weights, updates and loss.
 
-    Each option is a field of the class of what it acts on, which says its meaning, its range and what ``--tune``
-    proposes, and is where it takes effect. Without a teacher ``distillation`` is 0; with one, flips and crops are
-    drawn for an epoch as a whole.
+    Each option is a field of the class for what it acts on (such as ImageOptions), which declares its meaning, range
+    and ``--tune`` range, and applies it. Without a teacher ``distillation`` is 0; with one, flips and crops are drawn
+    once per epoch.
     """
 
     name: str
@@ -37,17 +37,17 @@ class Recipe(ImageOptions, FirstWeightOptions, UpdateOptions, LossOptions):
     )
 
     def __post_init__(self) -> None:
-        """Check that the phases fill the whole and the ranges hold."""
+        """Check that the phases' shares add up to 1 and that every option is in its range."""
         if not math.isclose(sum(phase.share for phase in self.phases), 1):
             raise UnusableInputError(f"the phases' shares do not add up to 1: {[phase.share for phase in self.phases]}")
         check(self)
 
     def drawn(self, count: int, seed: int, number: int) -> Drawn | None:
-        """What is drawn for the ``count`` images of epoch ``number`` (from 0) as a whole; None for nothing."""
+        """Values drawn once for all ``count`` images of epoch ``number`` (from 0); None where there are none."""
         return self.draw(count, seed, number, is_shared=self.distillation > 0)
 
     def position(self, progress: float) -> tuple[int, float]:
-        """Which phase ``progress`` (0 to 1 through the training) falls into, and how far through that it is."""
+        """The phase at ``progress`` (0 to 1) through the training, and the progress (0 to 1) within that phase."""
         start = 0.0
         for index, phase in enumerate(self.phases):
             if progress < start + phase.share - 1e-9 or index == len(self.phases) - 1:
@@ -62,32 +62,32 @@ class Recipe(ImageOptions, FirstWeightOptions, UpdateOptions, LossOptions):
 
 
 TAUGHT = 0.5
-"""Share of a teacher in the loss where a recipe leaves it open."""
+"""A teacher's share of the loss where the recipe does not set it."""
 LONG = 30
-"""Epochs from which on a training is a long one."""
+"""From this many epochs on, a training counts as long."""
 
 
 def default(epochs: int) -> Recipe:
-    """What a short training of a small network does best with, from 2 epochs on."""
+    """The default recipe, best for short trainings (from 2 epochs) of small networks."""
     smoothing = 0.0 if epochs < LONG else 0.1  # tiny networks underfit in a short training
     muon = Phase(optimiser="muon", peak_lr=0.05, rest_lr=0.1, momentum=0.9, weight_decay=0.01)
-    # At a high learning rate single weights jump about; their average ranks candidates in mid-training.
+    # At a high learning rate, weights fluctuate from step to step; their average ranks candidates in mid-training.
     return Recipe(
         name="default", phases=(muon,), label_smoothing=smoothing, ema_decay=0.99, whitening=True, whitening_spread=True
     )
 
 
 def of_first_release(epochs: int) -> Recipe:
-    """The default of release 0.1.0, whose studies kept no recipe: written out, since later defaults are others."""
+    """The default of release 0.1.0, whose studies stored no recipe."""
     muon = Phase(optimiser="muon", peak_lr=0.05, rest_lr=0.1, momentum=0.9, weight_decay=0.01)
     smoothing = 0.0 if epochs < LONG else 0.1
     return Recipe(name="default", phases=(muon,), label_smoothing=smoothing, ema_decay=0.99, whitening=True)
 
 
 def long(epochs: int) -> Recipe:
-    """The default for 30 to 400 epochs: it averages over longer, and regularises what a short training does not need.
+    """The default for 30 to 400 epochs: a longer weight average, and more regularisation.
 
-    Under 30 epochs the average is the default's, since one of 1,000 steps would lag behind.
+    Below 30 epochs it uses the default's average, since one over 1,000 steps would lag behind.
     """
     usual = default(epochs)
     muon = replace(usual.phases[0], rest_weight_decay=5e-4)
@@ -106,7 +106,7 @@ def long(epochs: int) -> Recipe:
 
 
 def usual(epochs: int) -> Recipe:
-    """What trains where no recipe is asked for: the default, and from LONG epochs on the long one."""
+    """The recipe where none is asked for: the default, or from LONG epochs on the long one."""
     return default(epochs) if epochs < LONG else long(epochs)
 
 
@@ -119,8 +119,8 @@ def sgd(epochs: int) -> Recipe:
 def seed() -> Recipe:
     """The three phases of the hand-made network's training, scaled to any number of epochs.
 
-    Of 400 epochs: 100 of SGD with a cyclic rate, 150 of Adam with a stepped one, 150 of SGD with a slowly
-    falling one. What its author left open (Adam's steps) is filled in with the gamma of the first phase.
+    Of 400 epochs: 100 of SGD with a cyclic rate, 150 of Adam with a stepped rate, 150 of SGD with a slowly falling
+    rate. The author did not publish Adam's steps; they use the gamma of the first phase.
     """
     cyclic = Phase(share=0.25, schedule="cyclic", peak_lr=0.1, floor_lr=0.003, gamma=0.85, nesterov=False)
     adam = Phase(share=0.375, optimiser="adam", schedule="step", peak_lr=0.005, gamma=0.85, weight_decay=0.0)

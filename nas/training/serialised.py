@@ -1,7 +1,7 @@
-"""An albumentations pipeline as a table of plain values, which a study keeps, and made from it again.
+"""Converts an albumentations pipeline to and from a table of plain values, which a study stores.
 
-What trains is always made from the table, so that the table says everything that the augmented images depend on. A
-table may come from anywhere: only albumentations' own transforms are made from it, none of which reads a file.
+Trainings always use the pipeline built from the table, so that the table determines the augmented images completely. A
+table is not trusted: only albumentations' own transforms are built from it, and none that reads a file.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from typing import TYPE_CHECKING, Any
 
 from constraints.errors import UnusableInputError
 
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import would otherwise ask a registry for news
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import would otherwise check for updates online
 
 if TYPE_CHECKING:
     import albumentations as A
 
 CLASS = "__class_fullname__"
 MOST_BYTES = 1_000_000
-"""Of a table as JSON: a study keeps it."""
+"""Largest table as JSON, since a study stores it."""
 _READ_FILES = ("TextImage", "FDA", "HistogramMatching", "PixelDistributionAdaptation")
-"""Transforms that read files when they run: what they do is not in their settings."""
+"""Transforms that read files when they run, so that their settings do not determine the result."""
 
 
 def to_table(pipeline: A.Compose) -> dict[str, Any]:
-    """The pipeline as plain values; UnusableInputError where it cannot be written as such, with the part's name."""
+    """The pipeline as plain values; UnusableInputError, naming the transform, where that is impossible."""
     import albumentations as A
 
     for leaf in leaves(pipeline):
@@ -45,15 +45,15 @@ OWN = "use albumentations' own transforms with numbers and texts as settings"
 
 
 def from_table(table: Mapping[str, Any]) -> A.Compose:
-    """The pipeline of a table; UnusableInputError where it is none of albumentations' own transforms."""
+    """The pipeline of a table; UnusableInputError where it is not made of albumentations' own transforms."""
     import albumentations as A
 
     check(table)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # they were shown where the pipeline was made first
+            warnings.simplefilter("ignore")  # they were shown when the user's pipeline was built
             made = A.from_dict({"transform": dict(table)})
-    except Exception as error:  # albumentations checks the settings, each class in its own way
+    except Exception as error:  # each class of albumentations checks its settings in its own way
         raise UnusableInputError(f"no albumentations pipeline: {' '.join(str(error).split())[:200]}: {OWN}") from None
     if not isinstance(made, A.Compose):
         raise UnusableInputError(f"no albumentations pipeline: {type(made).__name__}: put it into a Compose")
@@ -76,12 +76,12 @@ def check(table: Any) -> None:
 
 
 def names(table: Mapping[str, Any]) -> list[str]:
-    """The transforms of a table in their order, those that others are put together of left out."""
+    """Names of a table's transforms in order, without compositions such as OneOf."""
     return [node[CLASS] for node in _nodes(table) if "transforms" not in node]
 
 
 def leaves(transform: Any) -> Iterator[Any]:
-    """The transforms that a pipeline is put together of, in order."""
+    """The transforms of a pipeline in order, without compositions."""
     from albumentations.core.composition import BaseCompose
 
     if not isinstance(transform, BaseCompose):
@@ -106,7 +106,7 @@ def acting_transform(error: BaseException) -> str:
 
 
 def _nodes(table: Any) -> Iterator[Mapping[str, Any]]:
-    """The table of each transform, compositions first."""
+    """The table of each transform and composition, a composition before its parts."""
     if not isinstance(table, Mapping):
         raise UnusableInputError(f"no transform: {table!r}: give the table that albumentations.to_dict makes")
     yield table
@@ -120,7 +120,7 @@ def _nodes(table: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _is_own(name: str) -> bool:
-    """Whether albumentations itself has a transform of this name that can be made from a table."""
+    """Whether albumentations has a transform of this name that can be built from a table."""
     import albumentations as A
     from albumentations.core.composition import BaseCompose
     from albumentations.core.serialization import SERIALIZABLE_REGISTRY
@@ -134,7 +134,7 @@ def _is_own(name: str) -> bool:
 
 
 def _check_kept(leaf: Any) -> None:
-    """Raise UnusableInputError for a transform that its table would not tell everything of."""
+    """Raise UnusableInputError for a transform that its table does not describe completely."""
     name = type(leaf).__name__
     if not _is_own(name) or type(leaf).__module__.partition(".")[0] != "albumentations":
         raise UnusableInputError(f"{name} is no transform that a study can keep: {OWN}")
@@ -146,7 +146,7 @@ def _check_kept(leaf: Any) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """numpy's values and enumerations as Python's."""
+    """Convert numpy values and enumerations to plain Python values."""
     if hasattr(value, "tolist"):
         return value.tolist()
     if hasattr(value, "value"):

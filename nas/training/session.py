@@ -1,4 +1,4 @@
-"""One training in progress: what changes from epoch to epoch, how it is saved and restored."""
+"""One training in progress: its state, and how that is saved and restored."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from nas.training.step import TrainingStep
 from nas.training.teacher import targets
 
 CHECK_STEPS = 50
-"""Steps between looks at the loss; on a GPU each look waits for the device."""
+"""Steps between checks of the loss, since on a GPU each check waits for the device."""
 DIVERGED = 10
-"""A mean loss of this many times that of chance (log of the number of classes) counts as divergence."""
+"""A mean loss of this many times the chance level (log of the number of classes) counts as divergence."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Epoch:
-    """One epoch, counted from 1, as it ended; ``learning_rate`` is that of its last step.
+    """The results of one epoch, counted from 1; ``learning_rate`` is the rate of its last step.
 
-    ``val_accuracy`` is None where the feed holds no validation images: the test set is not opened in training.
+    ``val_accuracy`` is None where the feed has no validation images: the test set is not used during training.
     """
 
     epoch: int
@@ -44,15 +44,15 @@ class Epoch:
     seconds: float
     images: int
     val_balanced_accuracy: float | None = None
-    """As ``val_accuracy``; None, too, in what earlier releases wrote."""
+    """As ``val_accuracy``; also None in epochs written by earlier releases."""
 
 
 class TrainingFailedError(Exception):
-    """This training cannot continue; the message becomes the reason of its end."""
+    """This training cannot continue; the message becomes the stored reason."""
 
 
 class Session:
-    """One training: its step, its curve, and where its randomness comes from."""
+    """One training: its step, its curve and its seeds."""
 
     def __init__(  # noqa: PLR0917 - internal
         self,
@@ -64,7 +64,7 @@ class Session:
         device: torch.device,
         precision: Precision,
     ) -> None:
-        """Move ``model`` to ``device`` and give it the weights that the recipe begins with."""
+        """Move ``model`` to ``device`` and apply the recipe's initialisation."""
         self.feed, self.recipe, self.epochs, self.seed = feed, recipe, epochs, seed
         layout = model.layout if isinstance(model, GivenModel) else torch.channels_last
         self.model: nn.Module = placed(model, device, layout)
@@ -101,7 +101,7 @@ class Session:
         )
 
     def _halves(self, device: torch.device) -> Halves | None:
-        """The threads in halves on a CPU; a batch of another module, which may do anything to it, stays whole."""
+        """The halves of the threads on a CPU; None for user models, which may need the whole batch."""
         is_known = device.type == "cpu" and isinstance(self.model, Network)
         return Halves.of(self.model, torch.get_num_threads()) if is_known else None
 
@@ -110,12 +110,12 @@ class Session:
 
     @property
     def device(self) -> torch.device:
-        """Where the training runs."""
+        """The device of the training."""
         return self.step.labels.device
 
     @property
     def description(self) -> dict[str, Any]:
-        """What a checkpoint must agree with for a training to resume from it."""
+        """The settings that a checkpoint must match to be resumed from."""
         return {
             "recipe": repr(self.recipe),
             "epochs": self.epochs,
@@ -126,7 +126,7 @@ class Session:
         }
 
     def state(self) -> dict[str, Any]:
-        """Everything that the next epoch depends on; random generators are seeded again in each epoch."""
+        """Everything that the next epoch depends on; random generators are not part of it, as each epoch seeds them."""
         return {
             "model": self.model.state_dict(),
             "average": self.step.average.state() if self.step.average else None,
@@ -138,7 +138,7 @@ class Session:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go back to where ``state`` was taken, to the precision too that was found best there.
+        """Restore what ``state`` returned, including the precision that was chosen then.
 
         Raises UnusableInputError where the recipe asks for the other precision.
         """
@@ -156,10 +156,10 @@ class Session:
         self.curve = [Epoch(**values) for values in state["curve"]]
 
     def epoch(self, number: int) -> Epoch:
-        """Train epoch ``number`` (from 0) and evaluate; raises TrainingFailedError when that cannot be done."""
+        """Train epoch ``number`` (from 0) and evaluate; raises TrainingFailedError where training cannot continue."""
         started = time.perf_counter()
         self._show(number)
-        torch.manual_seed(_mix(self.seed, number))  # after the feed, whose making may draw from anywhere
+        torch.manual_seed(_mix(self.seed, number))  # after the feed, which may use any random generator
         self.model.train()
         order = torch.randperm(len(self.step.labels)).to(self.device)
         self.step.loss.zero_()
@@ -184,7 +184,7 @@ class Session:
         )
 
     def _show(self, number: int) -> None:
-        """Give the step the epoch's images; on a GPU the whole epoch is moved there, to where the last one was."""
+        """Pass the epoch's images to the step; on a GPU they replace the last epoch's in the same memory."""
         images = torch.from_numpy(self.feed.epoch(number))
         if self.device.type == "cpu":
             self.step.images = images
@@ -205,7 +205,7 @@ class Session:
                 self.step.targets.copy_(taught)
 
     def _prepare(self, step: int) -> float:
-        """Set rate and resolution of one step (by the middle of it), and enter the phase that it begins."""
+        """Set rate and resolution for the middle of one step, and enter its phase if that is new."""
         progress = (step + 0.5) / (self.steps * self.epochs)
         index, _ = self.recipe.position(progress)
         if index != self.phase:
@@ -223,7 +223,7 @@ class Session:
         self.step.renew()
 
     def _run(self, chosen: torch.Tensor) -> None:
-        """Take a step; the first time that the memory does not suffice, continue with batches in parts."""
+        """Run a step; the first time that it runs out of memory, continue with batches in parts."""
         before = self.step.loss.clone()
         try:
             self.step.run(chosen)
@@ -243,7 +243,7 @@ class Session:
             raise TrainingFailedError(f"diverged: loss is {loss:.4g} in epoch {number + 1}")
 
     def evaluate(self) -> Scores | None:
-        """The scores of the weights that would be kept now, in the precision of the training."""
+        """The scores of the weights to keep (the average, if there is one), in the training's precision."""
         if self.feed.split is None:
             return None
         kept = self.step.average.model if self.step.average else self.model
@@ -257,11 +257,11 @@ class Session:
         )
 
     def settle(self) -> None:
-        """Leave the evaluated weights in the model."""
+        """Copy the evaluated weights into the model."""
         if self.step.average:
             self.model.load_state_dict(self.step.average.model.state_dict())
 
 
 def _mix(*numbers: int) -> int:
-    """One 63-bit seed from several numbers, without the overlaps that adding them would make."""
+    """One 63-bit seed from several numbers; unlike a sum, different numbers give different seeds."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)

@@ -1,11 +1,11 @@
-"""Batch size and epochs by the size of the data, where nothing else is asked for: enough steps for a small network.
+"""Default batch size and epochs by the size of the data, so that a small network gets enough steps.
 
-A training of few images at the usual batch size has so few steps that every candidate stays at chance. So
+With few images, the default batch size gives so few steps that every candidate stays at chance level. So
 
-- the batch size is the usual one, halved until an epoch has LEAST_A_EPOCH steps or more, but not below LEAST_BATCH;
-- the epochs are the usual ones, or as many more as give ENOUGH steps in all, but at most MOST_EPOCHS.
+- the batch size is the default, halved until an epoch has at least LEAST_A_EPOCH steps, but not below LEAST_BATCH;
+- the epochs are the default, or as many as give ENOUGH steps in total, but at most MOST_EPOCHS.
 
-Where the usual ones give as much (from 4,096 images on with batches of 128), they stay as they are.
+Where the defaults give enough steps (from 4,096 images on with batches of 128), they are used unchanged.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ MOST_EPOCHS = 200
 
 @dataclass(frozen=True, kw_only=True)
 class Sizing:
-    """What a candidate is trained by: images of a step, and epochs."""
+    """Batch size and epochs of a candidate."""
 
     batch_size: int
     epochs: int
 
     def steps(self, images: int) -> int:
-        """Steps of the whole training; an epoch leaves out the last images that fill no batch."""
+        """Steps of the whole training; an epoch leaves out an incomplete last batch."""
         return images // min(self.batch_size, images) * self.epochs
 
 
 def sizing(images: int, usual: Sizing) -> Sizing:
-    """That of a data set of so many training images; ``usual`` where it is large enough."""
+    """The sizing for a number of training images; ``usual`` where they are enough."""
     batch = usual.batch_size
     while batch // 2 >= LEAST_BATCH and images // batch < LEAST_A_EPOCH:
         batch //= 2
@@ -43,9 +43,9 @@ def sizing(images: int, usual: Sizing) -> Sizing:
 
 
 def sentence(images: int, chosen: Sizing | None, others: Mapping[str, str] | None = None) -> str:
-    """What a launch says where the size of the data decided; empty where it did not.
+    """The message about choices by the size of the data; empty where there were none.
 
-    ``others`` holds what it decided beside batch size and epochs: flag -> what was chosen, in words.
+    ``others`` are choices other than batch size and epochs: flag -> its value in words.
     """
     words = dict(others or {})
     if chosen is not None:

@@ -1,4 +1,4 @@
-"""Which images train and which select, and the statistics of those that train."""
+"""Splits images into a training and a validation part, and computes statistics of the training part."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from constraints.errors import UnusableInputError
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """Sorted, disjoint indices of the images to train on and of those to select by."""
+    """Sorted, disjoint indices of the training and the validation images."""
 
     train: np.ndarray
     validation: np.ndarray
 
 
 def split(labels: np.ndarray, *, validation_share: float = 0.1, seed: int = 0) -> Split:
-    """Draw ``validation_share`` of every class for validation; the same seed draws the same images.
+    """Draw ``validation_share`` of every class for validation, reproducibly by ``seed``.
 
-    Every class of two images or more keeps at least one on either side.
+    Every class with at least two images keeps at least one in each part.
     """
     if not 0 < validation_share < 1:
         raise UnusableInputError(f"validation_share is out of range: {validation_share}: give a share between 0 and 1")
@@ -35,7 +35,7 @@ def split(labels: np.ndarray, *, validation_share: float = 0.1, seed: int = 0) -
 
 
 def parts_of(labels: np.ndarray, validation: int, *, seed: int = 0) -> Split:
-    """The last ``validation`` images to select by, or a tenth of every class where the data has no split of its own."""
+    """The last ``validation`` images for validation, or a tenth of every class where the data has no own split."""
     if not validation:
         return split(labels, seed=seed)
     every = np.arange(len(labels))
@@ -45,7 +45,7 @@ def parts_of(labels: np.ndarray, validation: int, *, seed: int = 0) -> Split:
 def channel_statistics(pixels: np.ndarray, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation (float64, 0 to 1) of each channel over the images of ``indices``.
 
-    The deviation of a channel that never changes is 1: standardised, it is 0 everywhere. Raises UnusableInputError
+    A constant channel gets the deviation 1, so that it is 0 after standardisation. Raises UnusableInputError
     where there are no images.
     """
     if not len(indices):

@@ -1,4 +1,4 @@
-"""One step of a training: draw a batch, differentiate, update; on a GPU one CUDA graph."""
+"""One training step: get a batch, compute gradients, update; on a GPU as one CUDA graph."""
 
 from __future__ import annotations
 
@@ -19,21 +19,20 @@ from nas.training.precision import Precision, autocast
 from nas.training.recipes import Recipe
 
 WARM_UP = 3
-"""Steps on a GPU before the graph is captured: libraries choose their algorithms and allocate in them."""
+"""Steps on a GPU before the graph is captured, in which libraries choose algorithms and allocate memory."""
 PARTS = 4
-"""What a batch that did not fit into the memory is cut into."""
+"""Number of parts of a batch that did not fit into memory."""
 LOW = 0.75
-"""Share of its side at which an image is shown at low resolution."""
+"""Factor on an image's side at low resolution."""
 
 
 @dataclass(kw_only=True)
 class TrainingStep:
-    """What a step reads and changes, all of it on one device.
+    """The state that a step reads and changes, all on one device.
 
     ``images`` (uint8, N x H x W x C) and ``labels`` are the epoch's; ``chosen`` (indices of the batch) is written
-    before a step and the mean loss of the batch added to ``loss`` by it. The batch is differentiated in ``parts``,
-    whose gradients add up to those of the whole. The addresses of all tensors stay the same, so that a captured graph
-    stays valid until ``renew``.
+    before a step, and the step adds the batch's mean loss to ``loss``. Gradients are computed in ``parts`` of the batch
+    and summed. The addresses of all tensors stay the same, so that a captured graph stays valid until ``renew``.
     """
 
     model: nn.Module
@@ -47,12 +46,12 @@ class TrainingStep:
     chosen: torch.Tensor
     loss: torch.Tensor
     is_captured: bool = True
-    """Whether a GPU captures a step as a graph: what the user's own code decides in it, a graph would not."""
+    """Whether a GPU captures a step as a graph; not for user code, whose decisions a graph would not repeat."""
     parts: int = 1
     halves: Halves | None = None
-    """The threads in halves, where each differentiates half of a batch; None where all share every operation."""
+    """Computes each half of a batch with half of the threads; None where all threads share every operation."""
     drawn: batchwise.Drawn | None = None
-    """What is drawn for the epoch as a whole."""
+    """Random values that are drawn once per epoch."""
     targets: torch.Tensor | None = None
     """A teacher's logits on the epoch's images (N x classes, float16)."""
     low_resolution: bool = False
@@ -60,15 +59,15 @@ class TrainingStep:
     graph: torch.cuda.CUDAGraph | None = None
 
     def __post_init__(self) -> None:
-        """Give what a graph reads its place on the device."""
+        """Allocate the tensors that a graph reads on the device."""
         self.strength = torch.zeros_like(self.loss) if self.recipe.mixup_growth else None
 
     def renew(self) -> None:
-        """Forget the captured graph: what it holds has changed."""
+        """Discard the captured graph, since something that it contains has changed."""
         self.graph, self.warmed = None, 0
 
     def show(self, progress: float) -> None:
-        """Choose resolution and mixup of the next steps, at ``progress`` (0 to 1) through the training."""
+        """Set resolution and mixup of the next steps, at ``progress`` (0 to 1) through the training."""
         if self.strength is not None:
             self.strength.fill_(self.recipe.mixup_at(progress))
         low_resolution = self.recipe.has_low_resolution(progress)
@@ -77,7 +76,7 @@ class TrainingStep:
             self.renew()
 
     def cut(self) -> None:
-        """Differentiate batches in PARTS from now on."""
+        """Compute gradients in PARTS of a batch from now on."""
         self.parts = PARTS
         self.optimisers.clear()
         self.renew()
@@ -85,11 +84,11 @@ class TrainingStep:
             torch.cuda.empty_cache()
 
     def threads(self) -> AbstractContextManager[None]:
-        """The block in which steps are taken."""
+        """The context in which steps run."""
         return self.halves.shared() if self.halves else nullcontext()
 
     def run(self, chosen: torch.Tensor) -> None:
-        """Take one step on the images at the indices ``chosen``."""
+        """Run one step on the images at the indices ``chosen``."""
         self.chosen.copy_(chosen)
         if not self.images.is_cuda or not self.is_captured:
             self._differentiate()
@@ -101,7 +100,7 @@ class TrainingStep:
             self._update()
 
     def _captured(self, *, whole: bool) -> None:
-        """Replay the graph; before it is captured, take real steps on a stream of their own, as capturing wants."""
+        """Replay the graph; before it is captured, run normal steps on a side stream, as capturing requires."""
         if self.graph is None and self.warmed < WARM_UP:
             stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
             stream.wait_stream(torch.cuda.current_stream())
@@ -134,7 +133,7 @@ class TrainingStep:
                 self.loss += whole.detach()
 
     def _loss(self, chosen: torch.Tensor) -> Callable[[nn.Module, Rows], torch.Tensor]:
-        """What rows of a batch of ``chosen`` images add to the loss of the step, by a network; all is drawn here."""
+        """A function (network, rows) -> contribution to the step's loss; all random values are drawn in this call."""
         images = self._changed(self.normalise(self.images[chosen]), chosen)
         strength = self.recipe.mixup if self.strength is None else self.strength
         share = batchwise.mixture(strength, images.device) if self.recipe.mixup else None
@@ -153,12 +152,12 @@ class TrainingStep:
         return loss
 
     def _against(self, logits: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
-        """The loss of logits against the labels of the ``chosen`` images, and a teacher's logits where there are."""
+        """The loss of logits against the labels of the ``chosen`` images and, with a teacher, its logits."""
         targets = None if self.targets is None else self.targets[chosen]
         return self.recipe.loss(logits, self.labels[chosen], targets)
 
     def _changed(self, images: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
-        """What the recipe does to a batch's images, which are the ``chosen`` ones of the epoch."""
+        """Apply the recipe's image options to a batch, the epoch's ``chosen`` images."""
         images = self.recipe.changed(images, self.drawn[chosen] if self.drawn else None)
         return shrink(images) if self.low_resolution else images
 

@@ -1,10 +1,10 @@
-"""A teacher: trained networks whose logits a student learns beside the labels, computed once for all students.
+"""A teacher: trained networks whose logits a student learns in addition to labels, computed once for all students.
 
 Hinton, Vinyals and Dean, *Distilling the Knowledge in a Neural Network* (2015). The teacher sees what the student sees
 (Beyer et al., *Knowledge distillation: A good teacher is patient and consistent*, 2022): the augmented epoch with the
-crops and flips of the recipe, which a training that distils draws for the epoch as a whole. Two things differ, on
-purpose: at low resolution, which saves time and is no augmentation, the teacher sees the whole resolution, in which it
-was trained; and of images that are mixed, the two targets are mixed, as the labels are.
+crops and flips of the recipe, which are drawn once per epoch when distilling. Two differences are intended: at low
+resolution, which only saves time, the teacher still sees the full resolution at which it was trained; and with mixup,
+the teacher's two targets are mixed, like the labels.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from nas.training.feed import Feed
 
 MOST = 60_000.0
-"""Logits are kept within this size: float16 ends at 65,504."""
+"""Logits are clipped to this magnitude, since the greatest float16 is 65,504."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,18 +45,18 @@ class Member:
     """One trained network of a teacher."""
 
     name: str
-    """What the user calls it."""
+    """The name that the user gave."""
     architecture: str
     weights: bytes
     """Its state as safetensors, in any precision."""
     mean: tuple[float, ...] = ()
-    """What its images are standardised by, with ``std``, on the 0 to 1 scale; empty: as the student's."""
+    """Per-channel mean (and ``std``) for standardising its images, on the 0 to 1 scale; empty: the student's."""
     std: tuple[float, ...] = ()
     saw_validation: bool = False
     """Whether it was trained on the validation images too."""
 
     def built(self) -> nn.Module:
-        """The network in eval mode; UnusableInputError where the weights are another network's."""
+        """The network in eval mode; UnusableInputError where the weights do not fit the network."""
         with torch.random.fork_rng([]):
             model = build(parse(self.architecture)).eval()
         try:
@@ -67,7 +67,7 @@ class Member:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over what decides its logits."""
+        """SHA-256 over everything that determines its logits."""
         digest = hashlib.sha256(json.dumps([self.architecture, self.mean, self.std]).encode())
         for name, tensor in sorted(load(self.weights).items()):
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
@@ -83,22 +83,22 @@ class Teacher:
 
     @property
     def name(self) -> str:
-        """What the user calls it."""
+        """The name that the user gave."""
         return " + ".join(member.name for member in self.members)
 
     @cached_property
     def hash(self) -> str:
-        """What two teachers share exactly when their logits are the same."""
+        """A hash that is equal for two teachers exactly if they have the same members."""
         return hashlib.sha256(" ".join(sorted(member.digest for member in self.members)).encode()).hexdigest()
 
 
 def distilled(
     loss: torch.Tensor, logits: torch.Tensor, targets: torch.Tensor, *, weight: float, temperature: float
 ) -> torch.Tensor:
-    """The loss against the labels, and that against a teacher's logits (both batch x classes), by their weights.
+    """The weighted sum of the loss against labels and against a teacher's logits (both batch x classes).
 
     (1 - w) * loss + w * T^2 * KL(softmax(targets / T) || softmax(logits / T)), mean over the batch, with w the
-    ``weight`` and T the ``temperature``; T^2 keeps the gradients' size when T changes (Hinton et al., section 2).
+    ``weight`` and T the ``temperature``; T^2 keeps the size of gradients independent of T (Hinton et al., section 2).
     """
     student = F.log_softmax(logits / temperature, 1)
     teacher = F.log_softmax(targets.float() / temperature, 1)
@@ -109,8 +109,8 @@ def distilled(
 def targets(feed: Feed, recipe: Recipe, number: int, drawn: Drawn | None, device: torch.device) -> np.ndarray:
     """The logits (float16, images x classes) of the feed's teacher on epoch ``number`` (from 0), in its order.
 
-    They are kept beside the epoch, and computed by the process that needs them first while others wait for it; where
-    the folder cannot be written, each process computes its own. Raises UnusableInputError for a feed without a teacher.
+    They are stored beside the epoch, and computed by the process that needs them first while others wait; where the
+    folder cannot be written, each process computes its own. Raises UnusableInputError for a feed without a teacher.
     """
     teacher = feed.teacher
     if teacher is None:
@@ -131,7 +131,7 @@ def targets(feed: Feed, recipe: Recipe, number: int, drawn: Drawn | None, device
 
 
 def _read(place: Path, count: int) -> np.ndarray | None:
-    """What is kept; None for nothing, and for what is damaged."""
+    """The stored logits; None where there are none, or the file is damaged."""
     try:
         found: np.ndarray = np.load(place, allow_pickle=False)
     except (FileNotFoundError, ValueError, EOFError):
@@ -140,7 +140,7 @@ def _read(place: Path, count: int) -> np.ndarray | None:
 
 
 def _key(teacher: Teacher, recipe: Recipe) -> str:
-    """What the logits depend on beside the epoch's images, hashed."""
+    """A hash of everything that the logits depend on, except the epoch's images."""
     options = [teacher.hash, recipe.crop, recipe.flip, recipe.alternating_flip]
     return hashlib.sha256(json.dumps(options).encode()).hexdigest()[:16]
 

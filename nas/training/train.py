@@ -1,4 +1,4 @@
-"""Train one network for one budget, and evaluate it."""
+"""Trains one network for an epoch budget, and evaluates it."""
 
 from __future__ import annotations
 
@@ -26,9 +26,8 @@ __all__ = ["Epoch", "Result", "train"]
 class Result:
     """The outcome of a training; ``reason`` is empty when all epochs were trained.
 
-    ``val_accuracy`` is that of the last epoch, of the averaged weights where the recipe averages them; a network that
-    diverged has accuracy 0, and None is that of a feed without validation images. ``seconds`` counts all sessions of a
-    training that was resumed.
+    ``val_accuracy`` is that of the last epoch, with averaged weights where the recipe averages them; 0 for a network
+    that diverged, None for a feed without validation images. ``seconds`` includes all sessions of a resumed training.
     """
 
     val_accuracy: float | None
@@ -55,19 +54,19 @@ def train(
 ) -> Result:
     """Train ``model`` in place and evaluate it after every epoch.
 
-    The schedule spans ``epochs``. ``on_epoch`` may stop the training by returning False. With ``checkpoint``, each
-    epoch's end is kept there before ``on_epoch`` is called, and a training whose file exists resumes from it after
-    calling ``on_epoch`` with the last epoch again: on a CPU with the same ``threads``, to the same weights bit for
-    bit. All randomness follows from ``seed``, the epoch and the feed; the initial weights are the caller's. At the end
-    ``model`` holds the weights evaluated. ``on_step`` is called after every step: how many of the epoch's are done,
-    and how many it has. The precision that ``recipe`` leaves open is ``auto``, or by default what is faster on this
-    machine; the first session's is kept with the checkpoint. ``deterministic`` makes torch refuse operations that
-    would not repeat on a GPU; on a CPU all repeat.
+    The schedule runs over ``epochs``. ``on_epoch`` may stop the training by returning False. With ``checkpoint``, the
+    state is saved there after each epoch, before ``on_epoch`` is called. If the file exists, ``on_epoch`` is called
+    with its last epoch again and the training resumes: on a CPU with the same ``threads``, to the same weights bit for
+    bit. All randomness is determined by ``seed``, the epoch and the feed; the initial weights are the caller's. At the
+    end, ``model`` has the evaluated weights. ``on_step(done, total)`` is called after every step with the epoch's
+    steps. If the recipe's precision is ``auto``, the argument ``auto`` is used, or by default the faster one on this
+    machine; the first session's choice is saved in the checkpoint. ``deterministic`` makes torch refuse
+    nondeterministic operations on a GPU; on a CPU all are deterministic.
 
-    A loss that is lost, and memory that does not suffice even for a part of a batch, end the training with a reason.
+    Divergence, and too little memory even for a part of a batch, end the training with a reason.
 
-    Raises OtherTrainingError for a checkpoint that is damaged or of another training, OSError where none can be
-    written: that is no fault of the network, and the old checkpoint stays.
+    Raises OtherTrainingError for a checkpoint that is damaged or of another training, and OSError where none can be
+    written: that is not the network's fault, and the old checkpoint is kept.
     """
     if epochs < 1:
         raise UnusableInputError(f"epochs is out of range: {epochs}: give 1 or more")
@@ -90,7 +89,7 @@ def train(
 
 
 def _resume(session: Session, checkpoint: Path) -> None:
-    """Restore what a checkpoint holds; OtherTrainingError where that is no state of this training."""
+    """Restore a checkpoint; OtherTrainingError where its state does not fit this training."""
     state = load_checkpoint(checkpoint, session.description, session.device)
     try:
         session.restore(state)
@@ -101,7 +100,7 @@ def _resume(session: Session, checkpoint: Path) -> None:
 
 
 def _epochs(session: Session, checkpoint: Path | None, on_epoch: Callable[[Epoch], bool] | None) -> str:
-    """Train the epochs that are left; the reason for an early end, or nothing."""
+    """Train the remaining epochs; returns the reason for an early end, or an empty text."""
     if session.curve and on_epoch and not on_epoch(session.curve[-1]) and len(session.curve) < session.epochs:
         return "stopped"
     while len(session.curve) < session.epochs:
@@ -118,7 +117,7 @@ def _epochs(session: Session, checkpoint: Path | None, on_epoch: Callable[[Epoch
 
 @contextmanager
 def torch_threads(count: int | None) -> Iterator[None]:
-    """Let torch use ``count`` threads for the time; None leaves its setting alone."""
+    """Make torch use ``count`` threads in the block; None leaves its setting unchanged."""
     before = torch.get_num_threads()
     torch.set_num_threads(count or before)
     try:
@@ -129,9 +128,9 @@ def torch_threads(count: int | None) -> Iterator[None]:
 
 @contextmanager
 def _deterministic(wanted: bool) -> Iterator[None]:
-    """Let torch use only algorithms that repeat, for the time; cuBLAS wants its workspace set for that.
+    """Make torch use only deterministic algorithms in the block; cuBLAS needs a fixed workspace for that.
 
-    Setting it loads torch's compiler, which takes seconds: where it is not ``wanted`` nothing is set.
+    Setting it loads torch's compiler, which takes seconds, so nothing is set unless ``wanted``.
     """
     if not wanted:
         yield

@@ -1,7 +1,7 @@
-"""Options of a recipe that a search proposes for each trial: which, from what range, and a recipe with their values.
+"""Tuned recipe options, which a search proposes for each trial: their names, ranges, and the recipe with values.
 
-An option of the recipe has its own name, one of a phase too where the recipe has one phase; where it has more,
-``phases.2.peak_lr`` says whose it is. ``lr`` is short for ``peak_lr``.
+An option is called by its name, also an option of a phase where the recipe has only one phase; with several phases it
+is ``phases.2.peak_lr``. ``lr`` is short for ``peak_lr``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from nas.training.recipes import Recipe
 from nas.validation_words import what_to_do
 
 PREFIX = "recipe."
-"""What the parameters of a trial that are options of its recipe begin with."""
+"""Prefix of a trial's parameters that are recipe options."""
 Value = bool | int | float | str
 _SHORT = {"lr": "peak_lr"}
 _PHASE = {name: one for name, one in declared(Phase).items() if one.is_tuned}
@@ -32,7 +32,7 @@ _OPTIONS: Mapping[str, Option] = {**_RECIPE, **_PHASE}
 
 @dataclass(frozen=True, kw_only=True)
 class Range:
-    """From ``low`` to ``high``, evenly or, with ``log``, evenly in the logarithm; or one of ``choices``."""
+    """Uniform from ``low`` to ``high``, or log-uniform with ``log``; or one of ``choices``."""
 
     low: int | float | None = None
     high: int | float | None = None
@@ -40,7 +40,7 @@ class Range:
     choices: tuple[Value, ...] = ()
 
     def __post_init__(self) -> None:
-        """Check that it is one of the two, and that there is something to choose."""
+        """Check that it is either an interval or choices, and not just a single value."""
         if self.choices:
             if self.low is not None or self.high is not None or self.log:
                 raise ValueError("give choices, or low and high")
@@ -53,12 +53,12 @@ class Range:
             raise ValueError("give a low above 0, or leave log out")
 
     def as_table(self) -> dict[str, Any]:
-        """What a study keeps: only what is said."""
+        """The fields that are set, as a study stores them."""
         table = {"low": self.low, "high": self.high} if not self.choices else {"choices": list(self.choices)}
         return {**table, "log": True} if self.log else table
 
     def to_toml(self) -> str:
-        """As a file has it."""
+        """As TOML."""
         parts = (f"{name} = {json.dumps(value)}" for name, value in self.as_table().items())
         return f"{{{', '.join(parts)}}}"
 
@@ -73,10 +73,10 @@ _READER = TypeAdapter(with_config(ConfigDict(extra="forbid", allow_inf_nan=False
 
 
 def ranges(asked: Sequence[str], table: Mapping[str, Any], recipe: Recipe, place: str) -> dict[str, Range]:
-    """The options ``asked`` for with their ranges: those of the ``table`` ``[tune]``, else around the recipe's value.
+    """The options ``asked`` for with their ranges, from the ``table`` ``[tune]`` or else around the recipe's value.
 
-    Raises UnusableInputError for an option that there is not or that cannot be tuned, and for a range that is off; of
-    the table those that are not asked for, too.
+    Raises UnusableInputError for an option that does not exist or cannot be tuned, and for an invalid range, also of a
+    table's option that is not asked for.
     """
     read: dict[str, Range] = {}
     for name, value in _flat(table):
@@ -98,41 +98,41 @@ def ranges(asked: Sequence[str], table: Mapping[str, Any], recipe: Recipe, place
 
 
 def written(table: Mapping[str, Any]) -> list[str]:
-    """The options that a table ``[tune]`` has a range of, as they are written there."""
+    """The options in a table ``[tune]``, as written there."""
     return [name for name, _ in _flat(table)]
 
 
 def from_study(table: Mapping[str, Any]) -> dict[str, Range]:
-    """The ranges that a study keeps; ValueError or TypeError where they are something else."""
+    """The ranges that a study stores; ValueError or TypeError where they are invalid."""
     return {str(option): _READER.validate_python(value) for option, value in table.items()}
 
 
 def tuned(recipe: Recipe, parameters: Mapping[str, Any]) -> Recipe:
-    """The recipe with the values that a trial's ``parameters`` hold for its options; others are left aside."""
+    """The recipe with the values of a trial's ``parameters`` for its options; other parameters are ignored."""
     for option, value in values(parameters).items():
         recipe = _with(recipe, option, value)
     return recipe
 
 
 def values(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Option -> value, of a trial's parameters those of the recipe."""
+    """Option -> value, for a trial's parameters that are recipe options."""
     return {name.removeprefix(PREFIX): value for name, value in parameters.items() if name.startswith(PREFIX)}
 
 
 def is_whole(option: str) -> bool:
-    """Whether an option is a whole number."""
+    """Whether an option's values are whole numbers."""
     return _OPTIONS[option.rpartition(".")[2]].is_whole
 
 
 def usual_ranges(recipe: Recipe) -> dict[str, Range]:
-    """The range of every option that has one where nothing is written."""
+    """The default range of every option that has one."""
     names = [*_RECIPE, *(_of_phase(name, number, recipe) for number in range(len(recipe.phases)) for name in _PHASE)]
     usual = {name: _default(name.rpartition(".")[2], _value(recipe, name)) for name in names}
     return {name: found for name, found in usual.items() if found and not _idle_by(name, recipe)}
 
 
 def _flat(table: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
-    """Name -> range, of a table in which ``phases.1.peak_lr`` may be three tables in each other."""
+    """Dotted name -> range, from a table in which ``phases.1.peak_lr`` may be nested tables."""
     for name, value in table.items():
         if isinstance(value, Mapping) and (before + name).split(".")[0] == "phases" and (before + name).count(".") < 2:
             yield from _flat(value, f"{before}{name}.")
@@ -141,7 +141,7 @@ def _flat(table: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any
 
 
 def _option(name: str, recipe: Recipe, place: str) -> str:
-    """The one name of an option."""
+    """The canonical name of an option."""
     phase, _, last = name.strip().rpartition(".")
     last, count = _SHORT.get(last, last), len(recipe.phases)
     known = _PHASE if phase else [*_RECIPE, *_PHASE]
@@ -160,7 +160,7 @@ def _option(name: str, recipe: Recipe, place: str) -> str:
 
 
 def _idle_by(option: str, recipe: Recipe) -> str:
-    """The option whose value takes the effect from another one; empty where it has an effect."""
+    """The option whose value disables this one; empty where this one has an effect."""
     phase, dot, name = option.rpartition(".")
     decisive, values = _OPTIONS[name].used_under or ("", ())
     return f"{phase}{dot}{decisive}" if decisive and _value(recipe, f"{phase}{dot}{decisive}") not in values else ""
@@ -193,7 +193,7 @@ def _usual(option: str, recipe: Recipe) -> Range:
 
 
 def _default(name: str, value: Any) -> Range | None:
-    """The range that an option declares, around a recipe's ``value``; None for none."""
+    """The range that an option declares around a recipe's ``value``; None where it declares none."""
     if isinstance(value, bool):
         return Range(choices=(False, True))
     if isinstance(value, str):
@@ -209,7 +209,7 @@ def _default(name: str, value: Any) -> Range | None:
 
 
 def _check(option: str, one: Range, recipe: Recipe, place: str) -> None:
-    """Raise UnusableInputError where an end of a range, or a choice, is none that the option may have."""
+    """Raise UnusableInputError where an end of a range, or a choice, is not a valid value of the option."""
     ends = one.choices or (one.low, one.high)
     for end in ends:
         assert end is not None

@@ -1,4 +1,4 @@
-"""torch's own optimisers without the import of its compiler, which takes seconds of processor time."""
+"""torch's optimisers without importing its compiler, which takes seconds of processor time."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import torch
 
 
 class Uncompiled(torch.optim.Optimizer):
-    """The methods of torch's Optimizer as they are without the decorators that keep ``torch.compile`` out of them.
+    """The methods of torch's Optimizer without the decorators that exclude them from ``torch.compile``.
 
-    Those decorators load ``torch._dynamo`` and with it SymPy when an optimiser is made: 1.3 to 1.8 s of processor time
+    Those decorators load ``torch._dynamo`` and SymPy when an optimiser is created: 1.3 to 1.8 s of processor time
     (Xeon with AVX-512, torch 2.15) in every process that trains, for a compiler that no training here uses.
     """
 

@@ -1,4 +1,4 @@
-"""Why an image does not decode, in words, and what to do about it."""
+"""Explains why an image cannot be decoded, and what to do."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MAGIC = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 
 
 def cause(source: Path | bytes, error: Exception) -> tuple[str, str]:
-    """What is wrong with an image that Pillow refused with ``error``, and the remedy."""
+    """What is wrong with an image that Pillow rejected with ``error``, and the remedy."""
     if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
         return f"it has more than {Image.MAX_IMAGE_PIXELS:,} pixels", _REPLACE
     if not isinstance(error, UnidentifiedImageError):
@@ -36,14 +36,14 @@ def cause(source: Path | bytes, error: Exception) -> tuple[str, str]:
 
 
 def _tiff(content: bytes) -> str | None:
-    """The kind of a TIFF by what it declares; None where it is none, or declares nothing."""
+    """The kind of a TIFF from its tags; None where the file is not a TIFF or has no such tags."""
     if not content.startswith(_MAGIC):
         return None
     directory = TiffImagePlugin.ImageFileDirectory_v2(content[: 16 if content[2] == 43 else 8])
     stream = io.BytesIO(content)
     stream.seek(directory.next)
     directory.load(stream)
-    if (bits := directory.get(_BITS)) is None:  # it is cut, or black and white, which is read
+    if (bits := directory.get(_BITS)) is None:  # it is truncated, or black and white, which can be read
         return None
     samples = _SAMPLES.get(directory.get(_SAMPLE, (1,))[0], "numbers of an unknown kind")
     channels = directory.get(_SAMPLES_PER_PIXEL, 1)

@@ -193,7 +193,7 @@ def test_fractions_refer_to_the_image_at_their_place() -> None:
         (
             {},
             "p: too large",
-            "holds under albumentations 1, not under the installed 2.0.8, which refuses the call: p: ",
+            "holds under albumentations 1, not under the installed 2.0.8, which rejects the call: p: ",
         ),
         ({"fill_value": CIFAR10_MEAN}, "", "; under both its fill (0.4914, 0.4822, 0.4465) is not the data set's mean"),
     ],

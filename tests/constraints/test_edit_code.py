@@ -102,7 +102,7 @@ def test_arguments_that_are_no_defaults_are_written(layer: nn.Module, text: str)
 
 
 def test_a_class_of_ones_own_is_refused() -> None:
-    with pytest.raises(UnusableInputError, match="no text makes a Net as it is"):
+    with pytest.raises(UnusableInputError, match="no call of its constructor makes this Net"):
         expression(Net())
 
 

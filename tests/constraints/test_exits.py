@@ -41,6 +41,6 @@ def test_other_fixes_are_found_all_the_same() -> None:
     dilated, separable = report.constraints
     assert dilated.fix == (
         "1 tried, none of which fixes it; in words: give a convolution larger than 1x1 a dilation of 2 "
-        "(of the arguments of calls of conv2d in a forward method, stride, padding and dilation alone are changed)",
+        "(only stride, padding and dilation of calls of conv2d in a forward method are changed)",
     )
     assert "splitting layer conv" in separable.fix[0]

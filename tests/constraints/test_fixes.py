@@ -277,7 +277,7 @@ def test_a_convolution_that_is_no_layer_is_edited_where_it_is_called() -> None:
     assert wide.fix[0] == (
         "dilation 2 and padding 2 in conv2d called in forward of _Functional makes receptive_field 5, params unchanged"
     )
-    limit = "(of the arguments of calls of conv2d in a forward method, stride, padding and dilation alone are changed)"
+    limit = "(only stride, padding and dilation of calls of conv2d in a forward method are changed)"
     assert several.fix == (f"untried: add convolutions {limit}",)
 
 
@@ -326,10 +326,7 @@ def test_layers_of_classes_made_of_torchs_are_edited() -> None:
     assert own.fix_all.edits == ("dilation 2 and padding 2 in layer 0",)
     padding = check(nn.Sequential(_Padding(8)), input_size=(3, 8, 8), require=["dilated_convs == 1", "params < 200"])
     assert fixes(padding, "dilated_convs")[0] == "dilation 2 in layer 0 makes dilated_convs 1, params unchanged"
-    assert (
-        "(of the arguments of layers of _Padding, stride, padding and dilation alone are changed)"
-        in fixes(padding, "params")[0]
-    )
+    assert "(only stride, padding and dilation of layers of _Padding are changed)" in fixes(padding, "params")[0]
 
 
 def test_a_lazy_model_has_fixes_and_stays_lazy() -> None:

@@ -70,7 +70,7 @@ def test_kinds_their_weights_and_what_is_written(kind: str, weights: int, words:
 def test_nothing_is_written_for_a_class_that_is_not_torchs() -> None:
     edit = beside("conv", Convolutions(channels=8))
     assert edit.rewrite is not None
-    with pytest.raises(UnusableInputError, match="Linear is no Conv2d of torch"):
+    with pytest.raises(UnusableInputError, match="Linear is not torch's Conv2d"):
         edit.rewrite(nn.Linear(3, 8), "", "Linear(3, 8)", GIVEN.get)
 
 

@@ -84,7 +84,7 @@ def test_the_callers_tensors_stay_as_they_are() -> None:
         ([IMAGE], r"the forward pass of Captions needs further inputs: tokens: give --input tokens=SHAPE \(int64:16"),
         ([IMAGE, InputSpec(shape=(6,), name="mask")], "needs further inputs: tokens: give --input tokens=SHAPE"),
         ([IMAGE, TOKENS, InputSpec(shape=(6,), name="mask")], r"takes no input 'mask': it takes image, tokens, scale"),
-        ([(3, 8, 8), (6,), (7,)], "takes 2 inputs by place, not 3: leave some out"),
+        ([(3, 8, 8), (6,), (7,)], "takes 2 positional inputs, not 3: leave some out"),
     ],
 )
 def test_what_is_missing_or_too_much_is_named(given: Any, message: str) -> None:

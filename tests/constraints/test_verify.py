@@ -90,7 +90,7 @@ def test_a_model_that_takes_no_longer_input_is_measured_on_its_own() -> None:
     (warning,) = found.warnings
     assert warning.startswith(
         "the receptive field is not verified, because every unit that might see 7 pixels sees a border of the input "
-        "of 3x8x8, and the model takes no longer one: the probe met RuntimeError: "
+        "of 3x8x8, and the model does not take a longer one: the probe met RuntimeError: "
     )
 
 

@@ -1,4 +1,4 @@
-"""What a network is chained from: what every kind of unit answers for itself."""
+"""The interface of a unit, an operation in a stage of a network."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ class Peak(NamedTuple):
 
 
 class Unit(ABC):
-    """One link of the chain; each kind is a frozen dataclass, listed in ``nas.architecture.units.KINDS``."""
+    """One operation of the chain; each kind is a frozen dataclass, listed in ``nas.architecture.units.KINDS``."""
 
     gates: ClassVar[bool] = False
-    """Whether it only scales its input by what it makes of the whole map."""
+    """Whether it only scales its input by values computed from the whole map."""
 
     @classmethod
     @abstractmethod
@@ -73,10 +73,10 @@ class Unit(ABC):
 
     @abstractmethod
     def call(self, channels: int) -> Call:
-        """What makes its module where it gets ``channels``."""
+        """The call that creates its module for ``channels`` input channels."""
 
     def kind(self, channels: int) -> str:
-        """What it is called, given the number of input channels."""
+        """The name of its kind, given the number of input channels."""
         return type(self).__name__.lower()
 
     def output(self, shape: Shape) -> Shape:
@@ -92,9 +92,9 @@ class Unit(ABC):
         """Learned values, given the number of input channels."""
 
     def vectors(self, channels: int) -> int:
-        """How many of the learned values are in parameters of one axis: biases, and the scales and shifts of norms.
+        """Number of learned values in one-dimensional parameters: biases, and the scales and shifts of norms.
 
-        All of them; a kind that has kernels says so.
+        By default all of them; a kind with kernels overrides this.
         """
         return self.params(channels)
 
@@ -103,11 +103,11 @@ class Unit(ABC):
         """Multiply-accumulates of convolutions and linear layers."""
 
     def convolutions(self, channels: int) -> tuple[Convolution, ...]:
-        """Those that it is made of, several side by side."""
+        """Its convolutions; several are parallel."""
         return ()
 
     def reach(self) -> Reach:
-        """What its result sees of its input; a gate is no part of the receptive field."""
+        """The receptive field of its result in its input; a gate does not enlarge it."""
         return Reach()
 
     @abstractmethod
@@ -115,5 +115,5 @@ class Unit(ABC):
         """Values alive at once; ``is_held``: its input ``before`` outlives it, to be added to its result ``after``."""
 
     def peak_in_place(self, before: Shape, after: Shape, *, is_held: bool) -> Peak:
-        """The same where elementwise operations write over what nothing reads later; as many, unless a kind says so."""
+        """The same with in-place elementwise operations; equal to ``peak`` unless a kind overrides it."""
         return self.peak(before, after, is_held=is_held)

@@ -1,1 +1,1 @@
-"""The options of a recipe, each declared beside what it does, in a file for each point of a training where it acts."""
+"""The options of a recipe, each declared beside the code that applies it: one file per part of a training."""

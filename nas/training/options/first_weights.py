@@ -1,4 +1,4 @@
-"""Options of the weights that a training begins with, in place of torch's own."""
+"""Options of the initial weights."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class FirstWeightOptions:
-    """What the first weights are computed from.
+    """How the initial weights are computed.
 
-    Without ``whitening_spread``, as in studies of earlier releases, whitening takes the first images of the data, and
-    leaves no direction out.
+    Without ``whitening_spread``, as in studies of earlier releases, whitening uses the first images of the data, and
+    leaves out no direction.
     """
 
     whitening: bool = option(
@@ -33,9 +33,9 @@ class FirstWeightOptions:
     dirac: bool = option(False, "begins with convolutions that pass their input channels on")
 
     def initialise(self, model: nn.Module, sample: Callable[[], torch.Tensor]) -> None:
-        """Give ``model`` its first weights; ``sample`` makes standardised images, N x C x H x W.
+        """Initialise ``model``; ``sample`` returns standardised images, N x C x H x W.
 
-        Of the user's own model only the convolution that is known to take the images is whitened.
+        In a user's model, only a convolution that is known to read the images directly is whitened.
         """
         from nas.training import initialisation
         from nas.training.given_model import GivenModel
@@ -51,7 +51,7 @@ class FirstWeightOptions:
             initialisation.pass_on(model)
 
     def sampled(self, labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Which of the images with these labels are whitened by, in the order of the data."""
+        """Indices of the images from which whitening is computed, in the data's order, by their labels."""
         from nas.training.initialisation import SAMPLE, spread
 
         return spread(labels, SAMPLE) if self.whitening_spread else np.arange(min(SAMPLE, len(labels)))

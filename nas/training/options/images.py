@@ -17,12 +17,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class ImageOptions:
-    """What is done to images that the augmentation made, batch by batch.
+    """Changes to augmented images, batch by batch.
 
     ``alternating_flip`` mirrors each image in every other epoch, half of them in the first (Jordan, *94% on CIFAR-10 in
-    3.29 Seconds on a Single GPU*, 2024): two epochs in a row show both sides of all images; it takes the place of
-    ``flip``. Beside a pipeline that mirrors at random it has no effect; beside one that mirrors all images, or none, it
-    has.
+    3.29 Seconds on a Single GPU*, 2024): two successive epochs show every image both ways; it replaces ``flip``. It has
+    no effect together with a pipeline that mirrors at random, only with one that mirrors all images or none.
     """
 
     low_resolution: float = option(
@@ -41,10 +40,10 @@ class ImageOptions:
     alternating_flip: bool = option(False, "mirrors each image in every other epoch")
 
     def draw(self, count: int, seed: int, number: int, *, is_shared: bool = False) -> Drawn | None:
-        """What is drawn for the ``count`` images of epoch ``number`` (from 0) as a whole; None for nothing.
+        """Values drawn once for all ``count`` images of epoch ``number`` (from 0); None where there are none.
 
-        A pure function of its arguments: a training that resumes sees the same. ``is_shared`` says that all trainings
-        of an epoch see the same images, as a teacher's students do, so that everything is drawn as a whole.
+        A pure function of its arguments, so that a resumed training gets the same values. ``is_shared`` means that all
+        trainings must see the same images in an epoch, as a teacher's students do, so that everything is drawn here.
         """
         import torch
 
@@ -66,9 +65,9 @@ class ImageOptions:
         )
 
     def changed(self, images: torch.Tensor, drawn: Drawn | None = None) -> torch.Tensor:
-        """A batch's images (standardised, N x C x H x W) before any is mixed with another.
+        """A batch of images (standardised, N x C x H x W) with flips and crops applied, before mixup.
 
-        What is ``drawn`` of these images already is not drawn here.
+        Values that are in ``drawn`` are used instead of drawing new ones.
         """
         from nas.training import batchwise
 
@@ -79,9 +78,9 @@ class ImageOptions:
         return batchwise.flip(images) if self.flip else images
 
     def has_low_resolution(self, progress: float) -> bool:
-        """Whether images are shown at low resolution at ``progress`` (0 to 1) through the training."""
+        """Whether images have low resolution at ``progress`` (0 to 1) through the training."""
         return progress < self.low_resolution
 
     def mixup_at(self, progress: float) -> float:
-        """The largest share of another image in a mixture, at ``progress`` (0 to 1) through the training."""
+        """The largest share of another image in mixup, at ``progress`` (0 to 1) through the training."""
         return self.mixup * min(progress / self.mixup_growth, 1.0) if self.mixup_growth else self.mixup

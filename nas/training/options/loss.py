@@ -1,4 +1,4 @@
-"""Options of the loss: smoothed labels, and a teacher's part in it."""
+"""Options of the loss: label smoothing, and distillation from a teacher."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class LossOptions:
-    """What logits are held against."""
+    """The targets of the loss, and their weights."""
 
     label_smoothing: float = option(
         0.0, "share of each label that is spread over all classes", low=0, high=1, below=True, tune=(0.0, 0.2)
@@ -24,7 +24,7 @@ class LossOptions:
     )
 
     def loss(self, logits: torch.Tensor, labels: torch.Tensor, targets: torch.Tensor | None) -> torch.Tensor:
-        """The mean loss of a batch: logits (batch x classes) against labels, and a teacher's logits where there are."""
+        """The mean loss of a batch: logits (batch x classes) against labels and, with a teacher, its logits."""
         from torch.nn import functional as F
 
         from nas.training.teacher import distilled

@@ -1,4 +1,4 @@
-"""What a field of a recipe says of itself: meaning, allowed values, and the range that ``--tune`` proposes."""
+"""The declaration of a recipe option: meaning, allowed values, and the range that ``--tune`` uses."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _KEY = "option"
 
 @dataclass(frozen=True, kw_only=True)
 class Option:
-    """The values from ``low`` to ``high``, the ends included unless ``above`` or ``below`` says otherwise.
+    """Allowed values from ``low`` to ``high``, inclusive unless ``above`` or ``below`` excludes an end.
 
-    ``tune`` is the range that ``--tune`` proposes from where a recipe file gives none; ``factor`` makes that range
-    from the recipe's own value, so many times smaller and larger (around ``middle`` where the value is 0), for a whole
-    number three choices. ``used_under`` names another option, and the values of it under which this one has an effect.
+    ``tune`` is the range for ``--tune`` where a recipe file gives none; ``factor`` derives that range from the recipe's
+    value: from value / factor to value * factor (around ``middle`` where the value is 0), for a whole number as three
+    choices. ``used_under`` names another option, and its values for which this one has an effect.
     """
 
     meaning: str
@@ -33,7 +33,7 @@ class Option:
     used_under: tuple[str, tuple[str, ...]] | None = None
     is_tuned: bool = True
     is_whole: bool = False
-    """Whether it is a whole number, as its annotation says."""
+    """Whether it is a whole number, by its annotation."""
 
     def holds(self, value: float) -> bool:
         """Whether a value is allowed; NaN and infinity never are."""

@@ -1,4 +1,4 @@
-"""Options of a phase: its optimiser, its learning-rate schedule, and what torch makes of them."""
+"""Options of a phase: its optimiser and its learning-rate schedule, and how torch's optimisers are created."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _STEPS = ("schedule", ("cyclic", "step"))
 
 @dataclass(frozen=True, kw_only=True)
 class Phase:
-    """A stretch of training under one optimiser and one learning-rate schedule.
+    """A part of a training with one optimiser and one learning-rate schedule.
 
-    One-cycle rises linearly over ``warmup`` and falls linearly to ``floor_lr``. Cyclic goes up for ``step_epochs`` and
-    down for as many, and its height shrinks by ``gamma`` with every cycle. Step multiplies by ``gamma`` every
-    ``step_epochs``. Muon updates dense filters; what it does not update follows SGD, with ``rest_lr`` and
+    One-cycle rises linearly over ``warmup`` and falls linearly to ``floor_lr``. Cyclic rises for ``step_epochs`` and
+    falls for as many; each cycle is lower than the one before by the factor ``gamma``. Step multiplies the rate by
+    ``gamma`` every ``step_epochs``. Muon updates dense filters; SGD updates the other weights, with ``rest_lr`` and
     ``rest_weight_decay``.
     """
 
@@ -80,11 +80,11 @@ class Phase:
 
     @property
     def elementwise_scale(self) -> float:
-        """How many times the schedule's rate the weights that ``elementwise`` updates learn at."""
+        """Factor on the schedule's rate for the weights that ``elementwise`` updates."""
         return self.rest_lr / self.peak_lr if self.optimiser == "muon" and self.peak_lr else 1.0
 
     def elementwise(self, groups: list[dict[str, Any]], *, fused: bool, capturable: bool) -> torch.optim.Optimizer:
-        """The optimiser of every weight that is updated number by number; under Muon that of the rest."""
+        """The optimiser that updates weights elementwise; with Muon, the one of the other weights."""
         from nas.training.uncompiled import SGD, Adam, AdamW
 
         if self.optimiser in ("sgd", "muon"):
@@ -94,7 +94,7 @@ class Phase:
         return kind(groups, lr=self.peak_lr, fused=fused, capturable=capturable)
 
     def orthogonal(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
-        """Muon, for filter banks as matrices."""
+        """Muon, which updates filter banks as matrices."""
         from nas.training.muon import Muon
 
         return Muon(groups, lr=self.peak_lr, momentum=self.momentum, weight_decay=self.weight_decay)

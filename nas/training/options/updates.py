@@ -1,4 +1,4 @@
-"""Options of an update: which weights learn how fast, what is done with gradients, and the average of the weights."""
+"""Options of an update: learning rates of groups of weights, and the moving average of the weights."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from nas.training.optimisers import Optimisers
 
 SCALE = "lr_scale"
-"""The key of an optimiser's group that says how many times the schedule's rate its parameters learn at."""
+"""Key in an optimiser's parameter group: the factor on the schedule's learning rate."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class UpdateOptions:
-    """How a step changes the weights, whatever optimiser makes the update."""
+    """How a step changes the weights, independent of the optimiser."""
 
     ema_decay: float = option(
         0.0, "decay a step of the weights' moving average, which is what is evaluated; 0 is none",
@@ -31,7 +31,7 @@ class UpdateOptions:
     )
 
     def groups(self, weights: Iterable[nn.Parameter], *, decay: float, scale: float) -> list[dict[str, Any]]:
-        """The groups of an optimiser of ``weights``; ``decay`` spares norms and biases. No group is empty."""
+        """An optimiser's parameter groups for ``weights``; norms and biases have no ``decay``. No group is empty."""
         weights = list(weights)
         matrices, vectors = [p for p in weights if p.ndim > 1], [p for p in weights if p.ndim <= 1]
         groups: list[dict[str, Any]] = [
@@ -41,13 +41,13 @@ class UpdateOptions:
         return [group for group in groups if group["params"]]
 
     def average_of(self, model: nn.Module) -> Average | None:
-        """The moving average of a network's weights; None for none."""
+        """The moving average of a network's weights; None where the recipe has none."""
         from nas.training.averaging import Average
 
         return Average(model, self.ema_decay) if self.ema_decay else None
 
     def update(self, optimisers: Optimisers, average: Average | None) -> None:
-        """Change the optimisers' ``weights`` by their gradients, and move the average."""
+        """Update the weights by their gradients, then update the average."""
         optimisers.step()
         if average is not None:
             average.update()

@@ -139,7 +139,7 @@ def test_a_part_of_a_package_that_distributions_share_is_stood_in_for(
     module = load(loader, tmp_path / "colab_net.py", "from shared_s.colab import drive\ndrive.mount('/x')\n")
     assert module.drive is not None
     (warning,) = loader.warnings()
-    assert warning.startswith("shared_s.colab is not installed: it was stood in for")
+    assert warning.startswith("shared_s.colab is not installed: it was replaced by a stand-in")
     with pytest.raises(ModuleNotFoundError, match=r"whole_s\.colab"):
         load(loader, tmp_path / "whole_net.py", "import whole_s.colab\n")
 

@@ -91,9 +91,9 @@ def test_calls_that_change(run: object, layers: str, rule: str, changed: str) ->
     ("layers", "rule", "reason"),
     [
         ("*map(cbr, (3, 8), (8, 8))", "dilated_convs == 1", "map(cbr, (3, 8), (8, 8))"),
-        ("*[sized(k, 8) for k in sorted([3])]", "dilated_convs == 1", "kernel_size is k, no constant: net.py:7"),
+        ("*[sized(k, 8) for k in sorted([3])]", "dilated_convs == 1", "kernel_size is k, not a constant: net.py:7"),
         ("cbr(3, 8)", "fully_connected >= 1", "no set of edits was found that makes every constraint hold"),
-        ("cbr(3, 8)", "convs >= 1", "every constraint holds, nothing is to change"),
+        ("cbr(3, 8)", "convs >= 1", "every constraint holds, so nothing needs to change"),
     ],
 )
 def test_what_cannot_be_written_so_is_said(run: object, layers: str, rule: str, reason: str) -> None:
@@ -204,14 +204,14 @@ def test_layers_of_one_call_are_distinguished(
             "nn.Conv2d(2 * w, 2 * w, 3, padding=1, bias=False))",
         ),
         ("nn.Conv2d(w, w, 3, padding=1)", "dilated_convs >= 1", "nn.Conv2d(w, w, 3, padding=2, dilation=2)"),
-        ("nn.Conv2d(w, w, k, padding=k // 2)", "dilated_convs >= 1", "kernel_size is k, no constant: net.py:5"),
-        ("nn.Conv2d(w, w, 3, s)", "downsampled_by >= 2", "stride is s, no constant: net.py:5"),
+        ("nn.Conv2d(w, w, k, padding=k // 2)", "dilated_convs >= 1", "kernel_size is k, not a constant: net.py:5"),
+        ("nn.Conv2d(w, w, 3, s)", "downsampled_by >= 2", "stride is s, not a constant: net.py:5"),
         ("nn.Conv2d(w, int(w), 3)", "convs >= 2", "out_channels is int(w) at line 5"),
         ("nn.Conv2d(w, w, *(3, 1, 1))", "dilated_convs >= 1", "*(3, 1, 1) at line 5 may give"),
         ("nn.Conv2d(w, w, **KW)", "dilated_convs >= 1", "**KW at line 5 may give"),
         ("Conv(w, w)", "dilated_convs >= 1", "Conv, which net.py:5 calls, is a partial"),
         ("Conv(w, w)", "depthwise_separable_convs >= 1", "Conv, which net.py:5 calls, is a partial"),
-        ("[Conv][0](w, w)", "dilated_convs >= 1", "[Conv][0](w, w) at line 5 is not all that gives padding"),
+        ("[Conv][0](w, w)", "dilated_convs >= 1", "padding is also set outside of [Conv][0](w, w) at line 5"),
     ],
 )
 def test_no_number_of_this_run_is_written(
@@ -337,7 +337,7 @@ class Net(nn.Module):
         ("8", "F.avg_pool2d(self.pool(x), 9)", "global_average_pools >= 1",
          "        x = F.adaptive_avg_pool2d(self.pool(x), output_size=1)"),
         ("2048", "self.pool(x)", "global_average_pools >= 1", "nn.Unflatten(1, (8, 16, 16)), nn.AdaptiveAvgPool2d(1)"),
-        ("512", "(lambda f: f(self.pool(x), 2))(F.max_pool2d)", "max_pools == 0", "f, which net.py:18 calls, is not"),
+        ("512", "(lambda f: f(self.pool(x), 2))(F.max_pool2d)", "max_pools == 0", "net.py:18 calls f, not"),
         (
             "8", "F.conv2d(F.conv2d(self.pool(x), self.fix, None, 1, 1), self.fix, padding=1).mean((2, 3))",
             "dilated_convs >= 3",

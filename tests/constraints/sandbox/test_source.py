@@ -54,7 +54,7 @@ def test_what_only_looks_like_magic_stays(book: Path) -> None:
 def test_a_cell_of_another_language_is_left_out(book: Path) -> None:
     found = source(book, "%%bash\nls | wc", "%%time\nx = 1", "for (i in 1:3) print(i)")
     assert [line for line in lines(found) if line != "pass"] == ["x = 1"]
-    assert f"{book}, cell 3: left out, because it is no Python: line 1: invalid syntax" in found.warnings[0]
+    assert f"{book}, cell 3: left out, because it is not Python: line 1: invalid syntax" in found.warnings[0]
 
 
 def test_the_third_format_of_notebooks_is_read_too(book: Path) -> None:
@@ -92,6 +92,7 @@ def test_a_python_file_is_one_part(tmp_path: Path) -> None:
         (b"x = 1\ry = 2\r", "end in CR alone"),
         (b"x = 1\r\ny = 2\r", "end in CR alone"),
         (b"# coding: nothing\n", "cannot decode .*unknown encoding"),
+        (b"# coding: rot13\n", "cannot decode .*not a text encoding"),
         (b"x = '\xff'\n", "cannot decode"),
         (b"# coding: ascii\n#\n#\nx = '\xff'\n", "cannot decode"),
     ],
@@ -112,6 +113,7 @@ def test_what_no_patch_is_written_of(tmp_path: Path, data: bytes, reason: str) -
         ("x = 1\n".encode("utf-16"), "holds null bytes, as UTF-16 does: save it as UTF-8"),
         ("x = 1\n".encode("utf-16-be"), "holds null bytes, as UTF-16 does: save it as UTF-8"),
         (b"# coding: nothing\n", r"syntax error: .*a\.py:1: unknown encoding: nothing: fix that line"),
+        (b"# coding: rot13\n", r"syntax error: .*a\.py:1: 'rot13' is not a text encoding.*: fix that line"),
         (b"\xef\xbb\xbf# coding: latin-1\n", "syntax error: .*encoding problem.*: fix that line"),
     ],
 )

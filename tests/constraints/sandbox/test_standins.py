@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from torch import nn
 
-from constraints.faults import missing, remedy
+from constraints.faults import is_ours, missing, remedy
 from constraints.sandbox.standins import NotInstalledError, StandIns
 
 
@@ -109,6 +109,26 @@ def test_hyperparameters_can_be_copied_asked_for_and_named(absent: StandIns) -> 
     assert Net(3, depth=5, ignore="given").hparams == {"depth": 5}
     assert Net(named=[Namespace(rate=0.1)]).hparams == {"rate": 0.1}
     assert Net(named=[{"rate": 0.1}]).hparams.rate == 0.1
+
+
+def test_hyperparameters_of_a_base_class_are_kept_and_what_is_none_is_the_users_error(absent: StandIns) -> None:
+    lightning: Any = importlib.import_module("pytorch_lightning")
+
+    class Base(lightning.LightningModule):  # type: ignore[misc]
+        def __init__(self, width: int) -> None:
+            super().__init__()
+            self.save_hyperparameters()
+
+    class Net(Base):
+        def __init__(self, depth: int) -> None:
+            super().__init__(width=3)
+            self.save_hyperparameters()
+
+    net = Net(depth=5)
+    assert net.hparams == {"width": 3, "depth": 5}
+    with pytest.raises(AttributeError) as error:
+        _ = net.hparams.height
+    assert not is_ours(error.value)
 
 
 def test_only_a_package_that_nothing_finds_missing() -> None:

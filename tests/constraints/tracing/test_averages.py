@@ -87,6 +87,8 @@ OTHERS: dict[str, Run] = {
     "weighed columns": lambda y: sum(i * column for i, column in enumerate(y.unbind(3), 1)).sum(2) / 32,
     "bent columns": lambda y: sum(column.sigmoid() for column in y.unbind(3)[:3]).sum(2) / 32,
     "weights divided by it": lambda y: torch.rand(5) / y.sum((2, 3)) / 32,
+    "normed in between": lambda y: nn.functional.group_norm(y / 32, 1).sum((2, 3)),
+    "a product of sums": lambda y: y.sum((2, 3)) * y.relu().sum((2, 3)) / 32,
     "squared in between": lambda y: squared(y.sum((2, 3))) / 32,
     "squared before": lambda y: squared(y / 32).sum((2, 3)),
     "bent by hand in between": lambda y: swish(y.sum((2, 3))) / 32,
@@ -101,6 +103,17 @@ OTHERS: dict[str, Run] = {
 def test_a_sum_that_is_divided_by_the_number_of_its_units_is_an_average(run: Run) -> None:
     found = traced(run).metrics
     assert (found.global_average_pools, found.fully_connected, found.receptive_field_hw) == (1, 1, (3, 5))
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda a, b: (a.sum((2, 3)) + b.sum((2, 3))) / 32,
+        lambda a, b: torch.cat([a[:, :2].sum((2, 3)), b[:, 2:].sum((2, 3))], 1) / 32,
+    ],
+)
+def test_two_sums_that_are_divided_together_are_two_averages(run: Callable[[Any, Any], Any]) -> None:
+    assert traced(lambda y: run(y, y.relu())).metrics.global_average_pools == 2
 
 
 @pytest.mark.parametrize("run", OTHERS.values(), ids=OTHERS)

@@ -242,7 +242,7 @@ def test_a_pool_beside_a_linear_layer_over_the_other_axis_leaves_the_field_unkno
     found = traced(lambda m, x: m.mix(m.a(x)).mean((2, 3)), a=conv(3), mix=nn.Linear(8, 8))
     assert found.metrics.receptive_field is None
     assert found.metrics.global_average_pools == 1
-    assert "by weights of its own" in found.unknown["receptive_field"]
+    assert "with its own weights" in found.unknown["receptive_field"]
 
 
 def test_the_larger_of_neighbours_by_a_condition_may_be_a_maximum() -> None:
