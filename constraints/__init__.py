@@ -1,4 +1,4 @@
-"""Check any PyTorch model against hard rules: ``from constraints import check``.
+"""Check any PyTorch model against constraints: ``from constraints import check``.
 
 The names load on first use, so that importing the package, its rules or its report needs no torch.
 """

@@ -28,7 +28,7 @@ _KINDS: Sequence[Kind] = ("", "separable", "depthwise")
 def added_stages(
     model: nn.Module, sites: Sequence[Site], traced: Trace, rules: Sequence[Constraint]
 ) -> Iterator[Change]:
-    """Changes that put convolutions at one place, after which, by arithmetic, all of ``rules`` on stages hold.
+    """Changes that insert convolutions at one place, after which, by arithmetic, all ``rules`` on stages hold.
 
     They go after the layer of the main path where the fewest are needed (of several such layers, the last), or to the
     model's input if no layer is a module. Missing convolutions of stages that end with a stride go into these stages.

@@ -1,4 +1,4 @@
-"""Judge an albumentations pipeline against the assignment's rule 6, in the names of versions 1 and 2.
+"""Judge an albumentations pipeline against the assignment's rule 6, with the argument names of versions 1 and 2.
 
 The rule: a horizontal flip; a shift-scale-rotate; one coarse dropout of 16 x 16 pixels filled with the data
 set's mean and leaving masks alone. Other transforms and any probabilities are allowed, but a transform that

@@ -1,4 +1,4 @@
-"""The transforms of an albumentations pipeline that can run, in order, in the names of versions 1 and 2.
+"""The transforms of an albumentations pipeline that can run, in order, with the argument names of versions 1 and 2.
 
 Pure: nothing here imports albumentations, so that a pipeline can also be given as its ``to_dict()``.
 """
@@ -32,7 +32,7 @@ class Written:
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
     version: str
-    """The installed albumentations."""
+    """The installed version of albumentations."""
     refused: str = ""
     """Why the installed version's constructor raised; the transform then has the defaults."""
 
@@ -47,7 +47,7 @@ WRITTEN = "_constraints_written"
 
 @dataclass(frozen=True, kw_only=True)
 class Transform:
-    """One transform that can run: its class names (itself first) and its settings."""
+    """One transform that can run: the names of its class (first) and base classes, and its settings."""
 
     kinds: tuple[str, ...]
     settings: Mapping[str, Any]
@@ -56,7 +56,7 @@ class Transform:
     ignored: tuple[str, ...] = ()
     """Arguments that the constructor did not know and ignored with a warning."""
     written: Written | None = None
-    """How its constructor was called, where that was recorded."""
+    """The recorded call of its constructor, if there is one."""
 
 
 def is_pipeline(thing: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Check a model in this process: trace it, judge its metrics, try changes that would fix what fails."""
+"""Check a model in this process: trace it, judge its metrics, try changes that fix failing constraints."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from constraints.as_written import as_written
 from constraints.errors import ConstraintError, UnusableInputError
 from constraints.faults import failed, is_ours
 from constraints.fix_search import Fixes
+from constraints.fix_trials import Judged
 from constraints.fixes import suggest
 from constraints.inputs import Sizes, specs
 from constraints.last_pool import last_pool
@@ -89,29 +90,37 @@ def examined(model: nn.Module, question: Question) -> Iterator[Report]:
 
     First the result of the probe is added, then one fix after another. Compiled modules are examined uncompiled.
     """
-    with as_written(parts(_module(model))) as found:
-        yield from _examined(found.model, question)
-
-
-def _examined(model: nn.Module, question: Question) -> Iterator[Report]:
+    given = _module(model)
     require = ASSIGNMENT if question.require is None else question.require
     constraints = parse_all(require, [*LATENCIES, *(m.name for m in question.metrics)])
     timed = {rule.metric for rule in constraints} & {*LATENCIES} - {m.name for m in question.metrics}
 
-    def judged(candidate: nn.Module) -> tuple[Trace, tuple[Verdict, ...]]:
+    def measured(candidate: nn.Module) -> tuple[Trace, Timing]:
         traced = trace(candidate, question.input_size, input_data=question.input_data)
-        times = timing(candidate, timed, question.input_size, question.input_data, threads=question.threads)
+        return traced, timing(candidate, timed, question.input_size, question.input_data, threads=question.threads)
+
+    def judged(candidate: nn.Module) -> tuple[Trace, tuple[Verdict, ...]]:
+        traced, times = measured(candidate)
         return traced, _verdicts(candidate, traced, constraints, question, times)
 
     try:
-        traced, verdicts = judged(model)
+        traced, times = measured(given)  # a latency is that of the compiled model
     except ConstraintError:
         raise
     except Exception as error:
         if is_ours(error):
             raise
-        yield _failed(model, question, constraints, error)
+        with as_written(parts(given)) as found:
+            yield _failed(found.model, question, constraints, error)
         return
+    with as_written(parts(given)) as found:
+        verdicts = _verdicts(found.model, traced, constraints, question, times)
+        yield from _reported(found.model, question, traced, verdicts, judged)
+
+
+def _reported(
+    model: nn.Module, question: Question, traced: Trace, verdicts: tuple[Verdict, ...], judged: Judged
+) -> Iterator[Report]:
     report = _report(model, question, traced, verdicts)
     yield report
     if question.verify:

@@ -43,7 +43,7 @@ def place_in(source: str, start: int, stop: int) -> Place:
 
 
 def laid_out(text: str, place: Place) -> str:
-    """An expression with the arguments of its calls on lines of their own, where its line would be too long.
+    """An expression, with each argument of its calls on its own line where the line would be too long.
 
     Text of several lines, such as a call that the user formatted, keeps its line breaks; only its indentation changes.
     """

@@ -36,7 +36,7 @@ _OURS = str(Path(__file__).parent) + os.sep
 
 @dataclass(frozen=True, kw_only=True)
 class ForwardEdit:
-    """Another function, or other arguments, in some calls of functions in a forward pass."""
+    """Another function, or other arguments, for some function calls in a forward pass."""
 
     functions: Mapping[str, str]
     """Name of a function -> name of its replacement, which gets those arguments that it also accepts."""

@@ -39,7 +39,7 @@ def probe(
 ) -> tuple[int, ...]:
     """Measure the receptive field of the last map before global pooling, per axis, in input pixels.
 
-    For each axis in turn the input is a strip: as long as it takes for no unit's field to touch its ends (doubled
+    For each axis the input is a strip: long enough that no measured field touches its ends (doubled
     from ``input_size``, or ``shortest`` where that is longer, up to ``longest``), and ``input_size`` wide. ``units``
     neighbouring units in the middle are measured and the largest field counts, since units may differ by phase.
     Gates are ignored.

@@ -20,7 +20,7 @@ class LastPool:
     """Receptive field of its input."""
 
     def words(self) -> str:
-        """What it covers: ``g averages 3x3 of 4x4``."""
+        """The covered part in words: ``g averages 3x3 of 4x4``."""
         verb = "averages" if "avg" in self.layer.op else "takes the maximum of"
         size, whole = ("x".join(map(str, sides)) for sides in (self.layer.kernel, self.map))
         return f"{self.layer.name} {verb} {size} of {whole}, which is not the whole map"

@@ -1,4 +1,4 @@
-"""How long one sample takes through a model on this machine: the median of repeats, by torch or by onnxruntime."""
+"""Measure the latency of a model for one sample on this machine: the median of repeats, by torch or onnxruntime."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def timing(model: nn.Module, wanted: Collection[str], size: Sizes, data: Any = N
 
 
 def words(metric: str, threads: int = 1) -> str:
-    """How a latency is measured."""
+    """Say how a latency is measured."""
     return (
         f"median of {REPEATS} runs or more of one sample by {_ENGINES[metric]} with {threads} "
         f"thread{'s' * (threads != 1)}, float32, on this machine"

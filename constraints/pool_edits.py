@@ -62,7 +62,7 @@ def average_everywhere(model: nn.Module, calls: Sequence[str]) -> Iterator[Chang
 
 
 def stride_for_pools(sites: Sequence[Site], model: nn.Module, layers: tuple[Layer, ...]) -> Iterator[Change]:
-    """For each 2x2 pool of stride 2 a stride of 2 in the convolution before it, and no pool."""
+    """Replace each 2x2 pool of stride 2 by a stride of 2 in the convolution before it."""
     modules, by_name = parts(model).modules, {site.name: site for site in sites}
     last: Site | None = None
     for layer in layers:

@@ -15,7 +15,7 @@ _MOST_PHASES = 4096
 
 
 class Field(NamedTuple):
-    """What every unit along one axis sees: unit ``i`` sees the input pixels ``lo .. hi`` of ``at(i)``.
+    """The receptive fields of all units along one axis: ``at(i)`` is the first and the last pixel that unit ``i`` sees.
 
     Units repeat with a period: ``at(i + period)`` is ``at(i)`` moved by ``jump`` pixels. A chain of convolutions has
     one phase; a transposed convolution, an interpolation or an uneven adaptive pooling has several, which see

@@ -67,7 +67,7 @@ def made(model: nn.Module, inputs: Sequence[InputSpec], tensors: Iterable[torch.
 def taken(model: nn.Module, data: Any, tensors: Iterable[torch.Tensor]) -> Sample:
     """The first sample of the caller's data: a tensor, a dict, or a tuple or list of arguments.
 
-    A dict alone, or at the end, holds keyword arguments where the forward pass takes its keys by name; else it is
+    A dict alone, or at the end, has keyword arguments if the forward pass accepts its keys by name; else it is
     an argument itself. If the first tensor has several samples (along its first axis), all tensors with the same
     number are cut to the first sample.
     """

@@ -55,7 +55,7 @@ def judge(
     """Compare each constraint with the metric that it names.
 
     A metric that is ``None`` (or not a finite number) fails, with the reason that ``unknown`` gives for
-    it; ``responsible`` names the layers behind each metric.
+    it; ``responsible`` names the layers that each metric counts or is about.
     """
     unknown, responsible = unknown or {}, responsible or {}
     return tuple(

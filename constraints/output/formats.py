@@ -1,4 +1,4 @@
-"""Reports as text for machines; a new format is an entry of ``FORMATS`` (one target) and of ``LISTS`` (several)."""
+"""Output formats other than the table; a new one is an entry of ``FORMATS`` (one target) and of ``LISTS`` (several)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report as a piece of HTML for notebooks: no script, every text escaped; no torch."""
+"""The report as an HTML fragment for notebooks: without scripts, every text escaped; no torch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _INDENT = 'style="margin-left:1.5em"'
 
 
 def html(report: Findings) -> str:
-    """The verdicts as a table, what each layer sees, the layers as nested ``<details>`` by module, the warnings."""
+    """The verdicts as a table, the drawing of receptive fields, the layers as nested ``<details>``, the warnings."""
     parts = [
         f"<div><p><b>{html_text(outcome(report))}</b></p>",
         "<table><thead><tr><th></th><th>Constraint</th><th>Value</th><th>Why</th></tr></thead>",

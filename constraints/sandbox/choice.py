@@ -17,7 +17,7 @@ from constraints.faults import remedy
 from constraints.sandbox.standins import ABSENT
 
 FIXED = "fixed_model"
-"""The function that ``validate --fix`` puts at the end of a file, with a number where the file uses that name."""
+"""Name of the function that ``validate --fix`` writes at the end of a file, numbered if the file uses that name."""
 _NO_MAKER = ("_", "main", "test", "train")
 """Prefixes of names of functions that run a model instead of returning one."""
 
@@ -52,7 +52,7 @@ def only_model(module: ModuleType, place: str, *, is_given: bool = False) -> str
 
 
 def _fixed(module: ModuleType) -> str:
-    """The last of the functions that ``validate --fix`` put into a file; empty where there is none."""
+    """The name of the last function that ``validate --fix`` wrote into a file; empty where there is none."""
     own = [n for n, t in vars(module).items() if inspect.isfunction(t) and t.__module__ == module.__name__]
     return next(
         (n for n in reversed(own) if re.fullmatch(rf"{FIXED}(_\d+)?", n) and _needs_nothing(vars(module)[n])), ""

@@ -47,7 +47,7 @@ class LayerCalls:
         return SourceCalls(checked=self.checked)
 
     def edits(self) -> list[CallEdit]:
-        """One for each call that changes."""
+        """One edit for each call that changes."""
         made: dict[Call, CallEdit] = {}
         left: dict[str, UnusableInputError] = {}
         for layer in dict.fromkeys(edit.layer for edit in self.change):
@@ -181,7 +181,7 @@ class LayerCalls:
         )
 
     def _check_here(self, layer: str, call: Call) -> None:
-        """Raise UnusableInputError for a call that another file makes, whose lines are not the target's."""
+        """Raise UnusableInputError for a call in another file than the target's."""
         if os.path.realpath(call.file) != self.file:
             where = f"{os.path.relpath(call.file)}:{call.position.line}"
             raise UnusableInputError(f"layer {layer} is made in another file: {where}: take --fix OUT.py")

@@ -1,4 +1,4 @@
-"""The child's side of the sandbox: import what a target names, and make the model or the pipelines of it."""
+"""The child's side of the sandbox: import a target, and make its model or find its pipelines."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def explained(error: ConstraintError, loader: Loader) -> ConstraintError:
 
 
 def load_model(target: Target, arguments: Mapping[str, Any], loader: Loader, send: Send) -> nn.Module:
-    """Import what a target names, and make its model; raises as ``answer`` does."""
+    """Import a target and make its model; raises as ``answer`` does."""
     try:
         thing, _, target = named_thing(target, "import", loader, send, is_given=bool(arguments))
         model = made_model(target, thing, arguments, loader, send)
@@ -80,10 +80,10 @@ def named_thing(
     with stage(name, send):
         module = loader.load(target)
         root = target.name.split(".")[0]
-        reasons = loader.left_out if not _networks(vars(module)) else []  # else the name may be a mistake
+        reasons = loader.left_out if not _networks(vars(module)) else []  # otherwise the name may be misspelt
         if root and not hasattr(module, root) and (root in loader.unbound or reasons):
             raise loader.unbound.get(root) or reasons[0]
-        if not root and loader.classes and reasons:  # the file would have had one
+        if not root and loader.classes and reasons:  # the left-out statements would have defined one
             raise reasons[0]
     if not target.name:
         chosen = only_model(module, target.place, is_given=is_given)

@@ -23,7 +23,7 @@ _SEPARATORS = (None, (",", ":"))
 
 
 def joined(source: Source) -> str:
-    """The Python of all cells, each behind a line with its number.
+    """The Python of all cells, each after a line with its number.
 
     Raises UnusableInputError for a cell that has such a line of its own.
     """

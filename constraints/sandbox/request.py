@@ -41,7 +41,7 @@ class Limits:
     """Limits of the user's code."""
 
     seconds: float = 60.0
-    """Wall time from the moment the user's code begins; starting Python and torch is not counted."""
+    """Wall time from the start of the user's code; starting Python and torch is not counted."""
     memory_bytes: int = 4 * 2**30
     """Limit for all its processes together, torch's own half gigabyte included."""
     is_hard: bool = True

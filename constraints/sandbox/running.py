@@ -102,7 +102,7 @@ class Running:
         return self.guard.family.living() == {self.guard.process.pid}
 
     def printed(self) -> str:
-        """The beginning of what the user's code wrote."""
+        """The beginning of the user's code's output."""
         return self.output.decode("utf-8", "replace")
 
     @contextmanager
@@ -117,7 +117,7 @@ class Running:
         """The child's final message, once it has ended; None where it sent none."""
         answer, ended = None, False
         while not ended:
-            guard = self.guard.process.poll()  # before the pipes are read: what it wrote is in them
+            guard = self.guard.process.poll()  # polled before the pipes are read, so that they contain all its output
             self._read(pipes, _POLL_SECONDS if guard is None else 0)
             answer = self._message() or answer
             if self.code is None:

@@ -63,9 +63,9 @@ class Source:
 
 
 def read(file: Path, text: str | None = None) -> Source:
-    """The statements of a ``.py`` file or a notebook, or of a text in its place.
+    """The statements of a ``.py`` file or a notebook, or of ``text`` in place of its content.
 
-    Raises UnusableInputError with an error's line.
+    Raises UnusableInputError with the line of a syntax error.
     """
     try:
         data = file.read_bytes() if text is None else text.removeprefix(BOM)
@@ -122,7 +122,7 @@ def _check_encoding(file: Path, data: bytes) -> None:
     try:
         data.decode(encoding)
     except LookupError:
-        return  # of text to text, say, which the parser reports too
+        return  # for example a codec from text to text, which the parser reports too
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         what = f"byte 0x{data[error.start]:02x} is no {encoding.removesuffix('-sig').upper()}"
@@ -162,7 +162,7 @@ def _notebook(file: Path, data: bytes | str) -> Source:
 
 
 def _cells(file: Path, data: bytes | str) -> Iterator[tuple[int, str]]:
-    """Number (from 1, code cells alone) and text of the code cells, in the formats 3 and 4."""
+    """Number (from 1, code cells only) and text of the code cells, in the formats 3 and 4."""
     try:
         document = json.loads(data)  # reads UTF-16 and UTF-32 too
         texts = ["".join(cell.get("source", cell.get("input", ""))) for cell in code_cells(document)]

@@ -214,7 +214,7 @@ class LightningModule(nn.Module):
     """A stand-in for Lightning's base class: an nn.Module with hyperparameters and a ``log`` method."""
 
     def save_hyperparameters(self, *given: Any, ignore: str | Sequence[str] = (), **_: Any) -> None:
-        """Keep as ``hparams`` the arguments of the constructor that calls this, or those named, or one object's."""
+        """Store as ``hparams`` all arguments of the calling constructor, or the named ones, or one object's entries."""
         frame = inspect.currentframe()
         caller = frame.f_back if frame else None
         if caller is None:
@@ -232,7 +232,7 @@ class LightningModule(nn.Module):
 
     @property
     def device(self) -> Any:
-        """Where its first parameter is."""
+        """The device of its first parameter."""
         return next((p.device for p in self.parameters()), "cpu")
 
     def log(self, *_: Any, **__: Any) -> None:

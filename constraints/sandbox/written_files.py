@@ -1,4 +1,4 @@
-"""Modules that cells of a notebook write (``%%writefile net.py``), imported from their text as from the file."""
+"""Modules that cells of a notebook write (``%%writefile net.py``), imported from the text as if from the file."""
 
 from __future__ import annotations
 

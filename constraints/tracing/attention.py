@@ -19,7 +19,7 @@ from constraints.tracing.layouts import moved
 from constraints.tracing.values import Call, Flow, Value, Views
 
 Side = tuple[Value, int, Sequence[int | None]]
-"""One side of a product: the tensor, the axis that is summed, which axis of the result each of its axes becomes."""
+"""One side of a product: the tensor, the summed axis, and for each axis the axis of the result that it becomes."""
 
 
 def softmax(call: Call) -> Result:

@@ -18,7 +18,7 @@ _HOMOGENEOUS = frozenset(["relu", "leaky_relu", "_prelu_kernel", "prelu", "abs",
 """Functions with f(c x) = c f(x) for c > 0: a scale of the argument is a scale of the result."""
 _SHIFTS = frozenset(["add", "sub"])
 _SUMS = _SHIFTS | {"maximum", "minimum"}
-"""Functions of several tensors of which a scale of all of them is one of their result."""
+"""Functions of several tensors with f(c x, c y) = c f(x, y) for c > 0."""
 _EXACT = 1e-6
 
 
@@ -34,7 +34,7 @@ def scaled(call: Call, value: Value) -> Flow:
 
 
 def rejoined(call: Call, data: Sequence[Value]) -> Flow:
-    """The flow of several functions of one tensor that are joined again, as in an activation written out."""
+    """The flow of several functions of one tensor that are joined again, as in a hand-written activation."""
     flow = data[0].flow
     if all(_is_unscaled(v.flow) for v in data):
         return flow
@@ -44,17 +44,17 @@ def rejoined(call: Call, data: Sequence[Value]) -> Flow:
 
 
 def combined(call: Call, flow: Flow) -> Flow:
-    """The flow of several tensors of one scale that are joined: in a sum it stays."""
+    """The flow of several joined tensors with the same scale: a sum keeps the scale."""
     return flow if call.op in _SUMS else _bent(flow)
 
 
 def normalised(flow: Flow) -> Flow:
-    """The flow behind a norm, which takes away a scale; a sum is as an average then, whatever divides it later."""
+    """The flow after a norm, which removes a constant scale of its input."""
     return flow if flow.scale == 1 else flow._replace(scale=1.0)
 
 
 def _is_weighed(call: Call) -> bool:
-    """Whether each element is multiplied by, or divided by, one of weights."""
+    """Whether each element is multiplied or divided by an element of weights."""
     first = call.args[0]
     is_divided = isinstance(first, Handle) and first.value is not None and first.value.depends
     return call.op == "mul" or (call.op == "div" and is_divided and not call.arg("rounding_mode", None))

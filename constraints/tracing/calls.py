@@ -10,7 +10,7 @@ from constraints.tracing.values import Call, Flow, Views
 Result = tuple[Views, Flow]
 """What a rule returns for the result of a call."""
 Results = list[Result]
-"""The same for an operation with several results."""
+"""What a rule returns for an operation with several results."""
 
 
 class Operation(NamedTuple):

@@ -23,7 +23,7 @@ def run_in_parts(
     """The result of an operator, with its functions run under ``recording``; unrecorded where that is not possible."""
     kernel = func.py_kernels.get(torch._C.DispatchKey.CompositeExplicitAutograd)
     if func.name() == "cond":
-        kernel = _branch  # torch's own refuses to run under a mode
+        kernel = _branch  # torch's own implementation raises under a mode
     if kernel is None:
         return func(*args, **kwargs)
     with recording:

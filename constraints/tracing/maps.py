@@ -94,7 +94,7 @@ def _spans(shapes: Sequence[Shape], flat: Collection[int]) -> list[range]:
     spans, at = [], 0
     is_spread = any(max(shape[2:], default=1) > 1 for shape in shapes)
     for i, shape in enumerate(shapes):
-        is_point = is_spread and max(shape[2:], default=1) == 1 and i not in flat  # a scale beside an image, say
+        is_point = is_spread and max(shape[2:], default=1) == 1 and i not in flat  # a scale beside an image, e.g.
         n = 0 if is_point else max(len(shape) - (1 if i in flat else 2), 0)
         spans.append(range(at, at + n))
         at += n

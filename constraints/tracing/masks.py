@@ -1,4 +1,4 @@
-"""Whether a mask of a table of pairs, such as that of an attention, limits how far places see."""
+"""Whether a mask of a table of pairs, such as an attention mask, limits how far places see."""
 
 from __future__ import annotations
 

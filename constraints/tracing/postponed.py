@@ -42,7 +42,7 @@ _SHAPE_ALONE = frozenset(_OF_SHAPE.split())
 """Operations that read no value of their tensor."""
 _IS_TRAINING = 5
 """The position of the argument that makes a batch normalisation write to its running statistics."""
-_unseen = torch.utils._python_dispatch._disable_current_modes  # not the one that is watched
+_unseen = torch.utils._python_dispatch._disable_current_modes  # the original, not the watched one
 _storage = torch._C.TensorBase.untyped_storage
 
 
@@ -129,7 +129,7 @@ def _fill(given: Any, made: Any) -> None:
     if not isinstance(given, torch.Tensor):
         for one, other in zip(given, made, strict=True):
             _fill(one, other)
-    elif given is not made:  # in place it is the same
+    elif given is not made:  # the same tensor if the operation is in place
         given.copy_(made)
 
 

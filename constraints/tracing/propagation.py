@@ -30,7 +30,7 @@ _OF_VALUES = frozenset(["bernoulli", "normal", "fill", "poisson"])
 _OF_OTHERS = CONSTANT | {"copy", "changed", "set", "set_data"}
 """Operations whose results do not depend on exactly the tensors in their arguments."""
 _STILL = Flow()
-"""What a weight or a constant inherits: nothing."""
+"""The flow of a weight or a constant: empty."""
 _NO_PARAMS: frozenset[str] = frozenset()
 
 
@@ -263,7 +263,7 @@ class Propagation:
             self.calls.append(call)
         for i, (handle, shape) in enumerate(zip(step.outputs, step.shapes, strict=True)):
             if handle.name is not None and not (handle.value is not None and handle.value.depends):
-                continue  # a parameter or a buffer stays one
+                continue  # it remains a parameter or a buffer
             storage = None
             if not is_weight:
                 storage = self._storage_of(handle, step, call, i, shape) if call.inputs or handle.value else None

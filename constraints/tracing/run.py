@@ -19,7 +19,7 @@ class Frame:
     __slots__ = ("calls", "is_leaf", "path")
 
     def __init__(self, path: str, is_leaf: bool) -> None:
-        """Begin a call of the module at ``path``."""
+        """Record a call of the module at ``path``."""
         self.path, self.is_leaf = path, is_leaf
         self.calls: dict[str, int] = {}
         """How often each operation was called so far, for code that reads the steps in order."""

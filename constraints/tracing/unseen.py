@@ -28,7 +28,7 @@ _COMPUTING = frozenset([eval, exec, compile, __import__, vars, globals, locals, 
 """Functions that can reach any object by a string made at run time."""
 _COMPUTING_NAMES = frozenset(function.__name__ for function in _COMPUTING)
 _OWNERS = ("torch._C", "torch.utils._python_dispatch")
-"""Modules whose objects can do so under any name."""
+"""Modules whose objects, under any name, give access to memory or let operations run unseen."""
 _KNOWN = frozenset(["torch", "torchvision", "numpy", "constraints", "nas", *sys.stdlib_module_names]) - _WAYS
 """Packages whose code is not searched: their functions that give access to memory are watched."""
 _BETWEEN = frozenset(["CACHE", "PUSH_NULL", "RESUME", "EXTENDED_ARG", "NOP"])

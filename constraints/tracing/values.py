@@ -71,7 +71,7 @@ class Head:
 
 
 class Flow(NamedTuple):
-    """What a tensor inherits from the calls that led to it."""
+    """What a tensor inherits from the calls on the path to it."""
 
     origin: object = None
     """Tensors with the same origin are pointwise functions of one tensor (a hand-written activation or norm)."""

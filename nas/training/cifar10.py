@@ -9,6 +9,7 @@ import socket
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
+from http.client import HTTPException, IncompleteRead
 from io import StringIO
 from pathlib import Path, PurePosixPath
 from ssl import SSLCertVerificationError
@@ -70,7 +71,7 @@ def download(cache: Path) -> Path:
         with FileLock(cache / f"{ARCHIVE}.lock"), _time_limit(), redirect_stderr(StringIO()):
             download_url(CIFAR10.url, cache / "download", ARCHIVE, CIFAR10.tgz_md5)
             os.replace(cache / "download" / ARCHIVE, cache / ARCHIVE)  # noqa: PTH105 - atomic
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, HTTPException) as error:
         raise UnusableInputError(
             f"CIFAR-10 could not be downloaded: {_why(error)}: {CIFAR10.url}: "
             f"put {ARCHIVE} into ./data, or give its place by $NAS_DATA or --data"
@@ -78,20 +79,30 @@ def download(cache: Path) -> Path:
     return cache / ARCHIVE
 
 
-def _why(error: OSError | RuntimeError) -> str:
+def _why(error: OSError | RuntimeError | HTTPException) -> str:
     """Why a download failed, in this tool's words instead of the library's."""
-    cause = getattr(error, "reason", error)  # urllib's own error holds the one of the network
-    if isinstance(error, HTTPError):
-        return f"the server answers {error.code} ({error.reason})"
-    if isinstance(cause, socket.gaierror):
-        return "its server's name is not known here, as where there is no internet"
-    if isinstance(cause, TimeoutError):
-        return f"its server did not answer within {CONNECT_SECONDS:g} s"
-    if isinstance(cause, SSLCertVerificationError):
-        return f"its server's certificate was refused ({cause.verify_message})"
-    if isinstance(cause, RuntimeError):
-        return "what came is not the archive, by its published sum"
-    return (getattr(cause, "strerror", None) or str(cause) or type(cause).__name__).splitlines()[0]
+    # urllib's own error holds the one of the network
+    cause = error if isinstance(error, HTTPError) else getattr(error, "reason", error)
+    match cause:
+        case HTTPError():
+            why = f"the server answers {cause.code} ({cause.reason})"
+        case socket.gaierror():
+            why = "its server's name is not known here, as where there is no internet"
+        case TimeoutError():
+            why = f"its server did not answer within {CONNECT_SECONDS:g} s"
+        case SSLCertVerificationError():
+            why = f"its server's certificate was refused ({cause.verify_message})"
+        case RuntimeError():
+            why = "what came is not the archive, by its published sum"
+        case ConnectionResetError() | IncompleteRead():
+            why = "the connection was closed before all had come"
+        case HTTPException():
+            why = f"what answers is no web server, or a proxy's address is wrong ({cause})"
+        case OSError(filename=str(place)):
+            why = f"{cause.strerror}: {place}"
+        case _:
+            why = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
+    return str(why).splitlines()[0]
 
 
 @contextmanager

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Callable
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -66,6 +67,22 @@ def test_the_hooks_of_a_wrapper_are_examined_too() -> None:
         wrapper.register_forward_hook(pooled)
     found = trace(outer, (3, 16, 16)).metrics
     assert (found.max_pools, found.receptive_field) == (2, 8)  # 3 + 2 + 1, and 1 more in steps of 2
+
+
+def test_a_latency_is_that_of_the_compiled_model() -> None:
+    runs: list[int] = []
+
+    def backend(graph: Callable[..., Any], _: object) -> Callable[..., Any]:
+        def run(*given: Any) -> Any:
+            runs.append(1)
+            return graph(*given)
+
+        return run
+
+    layer = nn.Conv2d(3, 8, 3)
+    found = check(cast("nn.Module", torch.compile(layer, backend=backend)), require=["latency_ms < 1000", "convs == 1"])
+    assert found.ok
+    assert len(runs) > 1
 
 
 def test_a_model_that_was_not_compiled_is_itself() -> None:

@@ -170,6 +170,47 @@ def test_where_no_server_is_that_is_said_in_plain_words(
     assert str(caught.value).startswith(f"CIFAR-10 could not be downloaded: {why}: {address}: put ")
 
 
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (b"SSH-2.0-x\r\n", r"what answers is no web server, .* \(SSH-2\.0-x.*"),
+        (b"", "the connection was closed before all had come"),
+        ("the connection was closed before all had come",),
+    ],
+)
+def test_an_answer_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes, why: str) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        monkeypatch.setattr("torchvision.datasets.CIFAR10.url", f"http://127.0.0.1:{other.getsockname()[1]}/a.tar.gz")
+
+        def greet() -> None:
+            with other.accept()[0] as connection:
+                connection.recv(4096)
+                connection.sendall(answer)
+
+        greeting = threading.Thread(target=greet)
+        greeting.start()
+        with pytest.raises(UnusableInputError, match=f"{why}: http"):
+            cifar10.download(tmp_path)
+        greeting.join()
+
+
+def test_a_proxys_address_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", "http://proxy:port")
+    monkeypatch.setattr("urllib.request._opener", None)  # it keeps the proxies of the first download
+    monkeypatch.setattr("torchvision.datasets.CIFAR10.url", "http://nowhere.invalid/a")
+    with pytest.raises(UnusableInputError, match=r"a proxy's address is wrong \(nonnumeric port: 'port'\): http"):
+        cifar10.download(tmp_path)
+
+
+def test_a_cache_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UnusableInputError, match=rf"downloaded: Not a directory: {tmp_path}/file/cache: https"):
+        cifar10.download(tmp_path / "file" / "cache")
+
+
 def test_a_server_that_says_nothing_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cifar10, "CONNECT_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
