@@ -1,4 +1,4 @@
-"""The command line that a process of this tool runs; nothing where a program of the user imports it."""
+"""The command line of this process; empty where a user's program imports this package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is used where nothing is given, for all that need not load the configuration."""
+"""Defaults for code that need not load the configuration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The installed program ``nas``: from its first moment on Ctrl-C ends it without a traceback."""
+"""The installed program ``nas``, which Ctrl-C ends without a traceback from the start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The child's side of exporting the user's own network: make it, give it its weights, write the file."""
+"""Exporting a network of user code, in the child process: build it, load its weights, write the file."""
 
 from __future__ import annotations
 

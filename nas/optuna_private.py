@@ -1,9 +1,8 @@
-"""What is used of Optuna beyond its public names, all of it here; ``tests/nas/test_optuna_private.py`` names each.
+"""All uses of Optuna's private names; ``tests/nas/test_optuna_private.py`` lists each.
 
-A study has no public way to its storage, a trial that runs none to be written to again, a database none to the trials
-that are new (but one query a trial), and TPE none to what it learns from and chooses among (but a copy of the whole
-study for every proposal): so it is in Optuna 5.0.0. ``pyproject.toml`` keeps Optuna to the minor version that this was
-written for.
+Optuna 5.0.0 has no public way to get a study's storage, to write to a running trial again, to read a database's new
+trials (except one query per trial), or to change what TPE learns from and chooses among (except copying the whole study
+for every proposal). ``pyproject.toml`` pins Optuna to the minor version that this was written for.
 """
 
 from __future__ import annotations
@@ -39,12 +38,12 @@ def trials_after(storage: RDBStorage, study_id: int, last: int, others: set[int]
 
 
 def with_trials_as(study: Study, shown: Callable[[FrozenTrial], FrozenTrial | None]) -> Study:
-    """A study to be read by a sampler, which sees of each trial what ``shown`` makes of it, and those of None not."""
+    """A view of a study for a sampler: each trial is replaced by ``shown(trial)``, and left out where that is None."""
     return cast("Study", _View(study, shown))
 
 
 class _View:
-    """A study of which a sampler sees other trials; all else is the study's."""
+    """A study with replaced trials; everything else is the study's."""
 
     def __init__(self, study: Study, shown: Callable[[FrozenTrial], FrozenTrial | None]) -> None:
         self._study, self._shown = study, shown

@@ -1,4 +1,4 @@
-"""What the commands share: interruptions, checks of flags, the console."""
+"""Shared helpers of the commands: interruption, checks of flags, the console."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 TABLE_OR_JSON = ("table", "json")
 WIDEST = 120
-"""Columns of a pipe or a file."""
+"""Output width for a pipe or a file."""
 
 
 class InterruptedCommandError(ConstraintError):
-    """Ctrl-C, or a request to end."""
+    """The command was interrupted by Ctrl-C or SIGTERM."""
 
     exit_code = ExitCode.INTERRUPTED
 
@@ -40,7 +40,7 @@ def interruptible(advice: str) -> Iterator[None]:
 
 @contextmanager
 def ended_by_ctrl_c() -> Iterator[None]:
-    """Ctrl-C is how the user ends what is refreshed: no error is said, and the code is that of an interruption."""
+    """For refreshed displays, which the user ends by Ctrl-C: print no error, and exit with the interruption code."""
     try:
         yield
     except KeyboardInterrupt:
@@ -49,7 +49,7 @@ def ended_by_ctrl_c() -> Iterator[None]:
 
 @contextmanager
 def _one_line_notes() -> Iterator[None]:
-    """Print on stderr, in one line and once a command, which study was taken where none was named."""
+    """Print on stderr, in one line and once per command, which study was chosen where none was named."""
     with warnings.catch_warnings():
         warnings.simplefilter("always", NewestStudyWarning)
         usual, said = warnings.showwarning, set[str]()
@@ -67,7 +67,7 @@ def _one_line_notes() -> Iterator[None]:
 
 
 def expressions(require: Sequence[str] | None, file: Path | None) -> list[str] | None:
-    """The constraints of ``--constraints`` and ``--require``, which know where from; None where neither is given."""
+    """The constraints of ``--constraints`` and ``--require``, each with its origin; None where neither is given."""
     from constraints.cli.profiles import read_constraints
     from nas.toml import Given
 
@@ -78,14 +78,14 @@ def expressions(require: Sequence[str] | None, file: Path | None) -> list[str] |
 
 
 def one_of(name: str, given: str | None, other_name: str, other: str | None) -> str | None:
-    """What was given by one of two names; UnusableInputError where both give something, and not the same."""
+    """The value given by either of two names; UnusableInputError where both are given with different values."""
     if given is not None and other is not None and given != other:
         raise UnusableInputError(f"{other_name}: {other!r}: {name} is {given!r} already: give one of them")
     return other if given is None else given
 
 
 def check_augmentation(augmentation: str | None, options: Sequence[str] | None) -> None:
-    """Raise UnusableInputError for an option of no pipeline."""
+    """Raise UnusableInputError for pipeline options without a pipeline."""
     if augmentation is None and options:
         raise UnusableInputError(
             f"--augmentation-arg: {options[0]!r}: an option of no pipeline: give --augmentation too"
@@ -93,7 +93,7 @@ def check_augmentation(augmentation: str | None, options: Sequence[str] | None) 
 
 
 def with_options(augmentation: str | None, options: Sequence[str] | None) -> str | None:
-    """``--augmentation`` with each ``--augmentation-arg`` behind it."""
+    """``--augmentation`` with each ``--augmentation-arg`` appended."""
     check_augmentation(augmentation, options)
     return augmentation if augmentation is None else ",".join([augmentation, *(options or ())])
 

@@ -1,4 +1,4 @@
-"""What the shell completes: names of studies, trials, presets, metrics; silent where there is nothing to complete."""
+"""Shell completion of studies, trials, presets and metrics; silent where there is nothing to complete."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Names = list[tuple[str, str]]
 AUGMENTATIONS = ("assignment", "seed", "none")
 """Written out here, as the library that they are made with loads for seconds."""
 _MOST = 30
-"""Trials that are listed, the best first."""
+"""Most trials that are listed, best first."""
 
 
 def _silent(found: Callable[[typer.Context], Names]) -> Callable[[typer.Context, str], Names]:
-    """Nothing where there is no such storage, or it cannot be read: a shell asks on every key."""
+    """Complete nothing where the storage is missing or unreadable, since a shell asks on every key press."""
 
     def complete(ctx: typer.Context, incomplete: str) -> Names:
         try:
@@ -34,7 +34,7 @@ def _silent(found: Callable[[typer.Context], Names]) -> Callable[[typer.Context,
 
 
 def _listed(one: Callable[[typer.Context, str], Names]) -> Callable[[typer.Context, str], Names]:
-    """What completes a name, for a list with commas: the last name of it, which is none of the others."""
+    """Completion of the last name in a comma-separated list, excluding the names before it."""
 
     def complete(ctx: typer.Context, incomplete: str) -> Names:
         before, comma, begun = incomplete.rpartition(",")
@@ -106,7 +106,7 @@ def augmentations(ctx: typer.Context) -> Names:
 
 @_silent
 def metrics(ctx: typer.Context) -> Names:
-    """What a constraint may begin with."""
+    """Names of metrics, with which a constraint begins."""
     from constraints.metrics import Metrics
 
     return [(name, definition) for name, (definition, _) in Metrics.definitions().items()]
@@ -114,7 +114,7 @@ def metrics(ctx: typer.Context) -> Names:
 
 @_silent
 def sort_keys(ctx: typer.Context) -> Names:
-    """What a leaderboard may be ranked by."""
+    """Sort keys of a leaderboard."""
     from nas.results.rows import SORT_KEYS
 
     return [(name, "") for name in SORT_KEYS]
@@ -123,7 +123,7 @@ def sort_keys(ctx: typer.Context) -> Names:
 @_listed
 @_silent
 def columns(ctx: typer.Context) -> Names:
-    """What a leaderboard may show."""
+    """Columns of a leaderboard."""
     from nas.results.board_columns import CURVE
     from nas.results.rows import COLUMNS
 
@@ -142,7 +142,7 @@ def states(ctx: typer.Context) -> Names:
 @_listed
 @_silent
 def objectives(ctx: typer.Context) -> Names:
-    """An accuracy, and behind it metrics."""
+    """An accuracy, then metrics."""
     from constraints.metrics import Metrics
     from nas.objective_text import MEASURES
 

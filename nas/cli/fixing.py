@@ -19,7 +19,7 @@ _WEIGHTS = ".safetensors"
 
 
 def writers(fix: Path | None, patch: Path | None) -> tuple[Writer, ...]:
-    """What the flags ``--fix`` and ``--patch`` ask for.
+    """The writers that ``--fix`` and ``--patch`` ask for.
 
     Raises UnusableInputError for a path that cannot be written, and for two outputs that are one.
     """
@@ -30,7 +30,7 @@ def writers(fix: Path | None, patch: Path | None) -> tuple[Writer, ...]:
 
 @dataclass(frozen=True)
 class FixWriter:
-    """Writes ``path`` and its weights, once the check of the very file has passed."""
+    """Writes ``path`` and its weights, after a check of exactly that file has passed."""
 
     path: Path
     flag: str = "--fix"

@@ -20,7 +20,7 @@ WHAT, BUDGET, DATA, PLACE, OUTPUT = "What to search", "Budget", "Data and traini
 MODEL, RULES, FIXES, ROWS, WHICH = "The model", "Rules", "Fixes", "Which rows", "Which trials"
 """Groups of flags in the help."""
 _TOO_LITTLE = 128 * 1024**2
-"""Bytes in which no model runs on any machine; how many more one takes, the process that runs it says."""
+"""Bytes that are too few for any model on any machine; the child process reports whether more are needed."""
 
 
 def flag(
@@ -32,9 +32,9 @@ def flag(
     complete: Callable[..., Any] | None = None,
     check: Callable[..., Any] | None = None,
 ) -> Any:
-    """A flag whose help names its ``value`` and, in one way for all flags, its ``default``.
+    """A flag whose help shows its ``value`` and its ``default``, in the same form for all flags.
 
-    ``default`` says in words what is used where the parameter's own default is None.
+    ``default`` describes what is used where the parameter's default is None.
     """
     text = f"{help}  [default: {default}]" if default else help
     return typer.Option(
@@ -43,7 +43,7 @@ def flag(
 
 
 def _checked(reader: Callable[..., Any]) -> Callable[..., Any]:
-    """A check of a flag's value by the function that reads it, whose error names the flag."""
+    """Check a flag's value with the function that reads it; errors name the flag."""
 
     def check(ctx: typer.Context, param: typer.CallbackParam, value: str | None) -> str | None:
         if value is not None and not ctx.resilient_parsing:
@@ -60,7 +60,7 @@ def _checked(reader: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def least(number: int, most: int | None = None) -> Callable[..., Any]:
-    """A check of a count."""
+    """Check that a count is in its range."""
 
     def check(ctx: typer.Context, param: typer.CallbackParam, value: int | None) -> int | None:
         if value is not None and not ctx.resilient_parsing and not number <= value <= (value if most is None else most):
@@ -110,7 +110,7 @@ def storage(default: str = "", *, check: Callable[..., Any] | None = None) -> An
 
 
 def _of_project(ctx: typer.Context, param: typer.CallbackParam, value: str | None) -> str | None:
-    """``--storage``, or ``--study`` of that, as the project's settings say where the line says neither."""
+    """``--storage``, or its ``--study``, from the project's settings where the command line gives neither."""
     name = str(param.name)
     found = None if ctx.resilient_parsing else place.of_project(ctx, name)
     if found is not None:

@@ -1,4 +1,4 @@
-"""The command about this machine: ``doctor``."""
+"""The command ``doctor``, which examines this machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a command's study is: what the line says, or else what the project's settings say."""
+"""Where a command's study is: from the command line, or else from the project's settings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Found:
 
 
 def of_project(ctx: typer.Context, name: str) -> Found | None:
-    """The project's ``storage``, or ``study`` of that; None where the line names that or a storage, or none is set.
+    """The project's ``storage`` or its ``study``; None where the command line gives it or a storage, or none is set.
 
     Raises UnusableInputError where the settings cannot be read.
     """

@@ -1,4 +1,4 @@
-"""The program's commands and their help: flags in groups, in plain text that a pipe takes as a terminal does."""
+"""The program's commands and their help: flags in groups, as plain text, the same in a pipe and on a terminal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ GENERAL: Mapping[tuple[str, ...], str] = {
     VERBOSE: "say more: what is done, how long it takes, and what the libraries log",
     DEBUG: "with an error, print the traceback too",
 }
-"""What every command takes, at any place."""
+"""Flags that every command takes, anywhere on the command line."""
 
 
 class ExtraArgumentError(Exception):
@@ -33,7 +33,7 @@ class Command(TyperCommand):
     """A command whose help has its flags in groups, in the order in which groups first appear."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Raise ExtraArgumentError for the first argument too many, of which typer has a sentence alone."""
+        """Raise ExtraArgumentError with the first extra argument, which typer has only in its message."""
         ctx.allow_extra_args = True
         rest: list[str] = super().parse_args(ctx, args)
         if rest and not ctx.resilient_parsing:
@@ -45,7 +45,7 @@ class Command(TyperCommand):
         return ["[OPTIONS]", *(_argument(p) if p.required else f"[{_argument(p)}]" for p in _arguments(self, ctx))]
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write the arguments, then each group of flags, then what every command takes."""
+        """Write the arguments, then each group of flags, then the flags of every command."""
         if arguments := _arguments(self, ctx):
             with formatter.section("Arguments"):
                 formatter.write_dl(
@@ -54,7 +54,7 @@ class Command(TyperCommand):
         _write_flags(self, ctx, formatter)
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
-        """Write the example, whose flags are not broken."""
+        """Write the example, without breaking lines inside its flags."""
         _write_whole(self.epilog or "", formatter)
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
@@ -70,11 +70,11 @@ class Program(TyperGroup):
     """The program, whose help has its commands in groups."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Where a shell completes, leave out what every command takes, as ``general`` does of a line that is run."""
+        """For shell completion, remove the flags of every command, as ``general`` does for a command line."""
         return super().parse_args(ctx, general(args)[0] if ctx.resilient_parsing else args)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:
-        """The command of a line; the error of one that there is not has the name as ``command``."""
+        """The command of a line; the error for an unknown one has its name as ``command``."""
         try:
             return super().resolve_command(ctx, args)
         except Exception as error:
@@ -100,7 +100,7 @@ def program(**settings: Any) -> typer.Typer:
 
 
 def general(argv: Sequence[str]) -> tuple[list[str], set[tuple[str, ...]]]:
-    """A command line without what every command takes, and what of that was in it; after ``--`` nothing is a flag."""
+    """A command line without the flags of every command, and those flags; after ``--`` nothing is a flag."""
     end = argv.index("--") if "--" in argv else len(argv)
     by_name = {name: names for names in GENERAL for name in names}
     asked = {by_name[word] for word in argv[:end] if word in by_name}
@@ -121,7 +121,7 @@ def _argument(param: Any) -> str:
 
 
 def _write_flags(command: Any, ctx: Any, formatter: Any) -> None:
-    """Write a section a group, that of every command last."""
+    """Write one section per group, the flags of every command last."""
     groups = _grouped(p for p in command.get_params(ctx) if p.param_type_name == "option" and p.name != "help")
     own = groups.pop(_GENERAL, [])
     for title, members in groups.items():
@@ -140,6 +140,6 @@ def _grouped(members: Iterable[Any]) -> dict[str, list[Any]]:
 
 
 def _write_whole(text: str, formatter: Any) -> None:
-    """Write a paragraph that is broken at spaces alone."""
+    """Write a paragraph whose lines are broken only at spaces."""
     lines: Sequence[str] = textwrap.wrap(text, formatter.width - 2, break_on_hyphens=False, break_long_words=False)
     formatter.write("".join(f"\n  {line}" for line in lines) + "\n")

@@ -16,7 +16,7 @@ from nas.search.enqueueing import enqueue as add
 
 @interruptible("either all of the networks wait, or none")
 def enqueue(networks: Sequence[str], name: str | None, storage: str, output_format: str) -> int:
-    """Let networks wait in a study, and say what will happen to them."""
+    """Add networks to a study's queue, and print what will happen to them."""
     check_format(output_format, TABLE_OR_JSON)
     with working("reading the study and judging the networks"):
         queue = add(networks, study=name, storage=storage)

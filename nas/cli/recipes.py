@@ -1,4 +1,4 @@
-"""The command ``recipes``: those that ship, or one with every option."""
+"""The command ``recipes``: lists the shipped recipes, or shows one with every option."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ONE = (*TABLE_OR_JSON, "toml")
 
 @interruptible("nothing was written")
 def recipes(name: str | None, epochs: int, output_format: str) -> int:
-    """Print the recipes that ship, or with ``name`` one of them, or of a file, for a training of ``epochs``."""
+    """Print the shipped recipes or, with ``name``, one of them or of a file, for a training of ``epochs``."""
     check_format(output_format, ONE)
     if name is None and output_format not in TABLE_OR_JSON:
         raise UnusableInputError(f"--format: {output_format!r}: it is of one recipe: give its name too")
@@ -46,7 +46,7 @@ def _entry(name: str, epochs: int) -> dict[str, Any]:
 
 
 def _show(name: str, source: Source, output_format: str) -> None:
-    """One recipe: as a document, or as the file that it may be read back from."""
+    """Print one recipe, as JSON or as a recipe file."""
     if output_format == "json":
         print(json_text(as_table(source.recipe)))
         return

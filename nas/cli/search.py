@@ -82,7 +82,7 @@ def launch(config_file: Path | None, flags: Mapping[str, Any], write_config: Pat
 
 
 def _saved(prepared: Prepared, board: Leaderboard) -> list[str]:
-    """What the parts of the search saved, and what all of it took beside one training of its best network."""
+    """What pruning and constraints saved, and the search's time relative to one training of its best network."""
     from nas.search.savings import direct_seconds, savings
 
     driver, best = prepared.driver, board.best_complete
@@ -94,7 +94,7 @@ def _saved(prepared: Prepared, board: Leaderboard) -> list[str]:
 
 
 def _searched(config: LaunchConfig, dataset: Dataset, console: Console) -> tuple[Prepared, Summary]:
-    """Run a search under the live view; one that is interrupted leaves its leaderboard on stderr."""
+    """Run a search with the live view; if interrupted, print the leaderboard on stderr."""
     from nas.results.progress import SearchView
     from nas.search import launch as launches
     from nas.search.objectives import Objectives
@@ -117,7 +117,7 @@ def _searched(config: LaunchConfig, dataset: Dataset, console: Console) -> tuple
 
 
 def _next(board: Leaderboard, config: LaunchConfig) -> str:
-    """The commands that continue with what a search left."""
+    """Commands to continue with after a search."""
     where = next_place(config)
     if board.best_complete is None:
         return f"next{where}: search.py launch, which continues · leaderboard"
@@ -125,7 +125,7 @@ def _next(board: Leaderboard, config: LaunchConfig) -> str:
 
 
 def next_place(config: LaunchConfig) -> str:
-    """The flags by which further commands find the study, in words; empty where they need none."""
+    """The flags with which further commands find the study; empty where they need none."""
     from nas.passwords import masked
 
     project = settings(Path())
@@ -136,7 +136,7 @@ def next_place(config: LaunchConfig) -> str:
 
 
 def _ending(summary: Summary) -> str:
-    """Why a search ended, and what it left to do."""
+    """Why a search ended, and what is unfinished."""
     if not summary.unfinished:
         return summary.ended
     left = "1 trial is" if summary.unfinished == 1 else f"{summary.unfinished} trials are"
@@ -212,7 +212,7 @@ def introduce_settings(project: Settings | None, fields: Collection[str], consol
 
 
 def introduce(dataset: Dataset, console: Console) -> None:
-    """Say which data is used, and what is doubtful in it."""
+    """Print which data is used, and its warnings."""
     for warning in dataset.warnings:
         print_line(f"warning: {warning}", console)
     print_line(
@@ -223,7 +223,7 @@ def introduce(dataset: Dataset, console: Console) -> None:
 
 
 def introduce_training(prepared: Prepared, console: Console) -> None:
-    """Say what is doubtful in a launch, what it begins with, and how its networks train."""
+    """Print a launch's warnings, its starting networks, and how its networks train."""
     doubts = [f"warning: {text}" for text in prepared.advice]
     lines = (prepared.sizing, prepared.training.description(), prepared.driver.feed.description)
     for line in (*doubts, *prepared.beginning, *filter(None, lines)):
@@ -231,5 +231,5 @@ def introduce_training(prepared: Prepared, console: Console) -> None:
 
 
 def print_line(line: str, console: Console) -> None:
-    """A line as it is: a name in brackets is no style, one in colons no picture; a terminal breaks it between words."""
+    """Print a line literally (no rich markup or emoji codes); a terminal wraps it between words."""
     console.print(line, highlight=False, soft_wrap=not console.is_terminal, markup=False, emoji=False)

@@ -1,4 +1,4 @@
-"""The command ``space``: the numbers of a space, or the neighbours of one of its networks."""
+"""The command ``space``: describes a space in numbers, or lists the neighbours of one of its networks."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def space(
     limits: Limits,
     neighbours: str | None = None,
 ) -> int:
-    """Print what a space holds, or with ``neighbours`` the feasible networks one edit away from one of its own."""
+    """Describe a space or, with ``neighbours``, print the feasible networks one edit away from one of its networks."""
     check_format(output_format, TABLE_OR_JSON)
     with Sandbox() as sandbox:
         by_user = read_metrics(metrics, sandbox, limits) if metrics is not None else None
@@ -58,7 +58,7 @@ def space(
 
 
 def _own(by_user: UserMetrics | None, asked: Sequence[str]) -> OwnMetrics | None:
-    """The metrics that a network must be measured by: the user's, and the latency where it is ``asked`` for."""
+    """The metrics that must be measured: the user's, and the latency where it is ``asked`` for."""
     latency = load_predictor() if LATENCY in asked else None
     if by_user is None and latency is None:
         return None
@@ -77,7 +77,7 @@ def _own(by_user: UserMetrics | None, asked: Sequence[str]) -> OwnMetrics | None
 
 
 def _show_space(source: str, constraints: Sequence[Constraint], output_format: str, own: OwnMetrics | None) -> int:
-    """Print what the space ``source`` holds under the constraints; 1 where nothing is feasible."""
+    """Describe the space ``source`` under the constraints; returns 1 where nothing is feasible."""
     vector = Vector(load(source))
     with working("counting the space"):
         found = describe(vector, constraints, own=own)
@@ -135,7 +135,7 @@ def _histogram(found: dict[str, Any]) -> Table:
 
 
 def _count(networks: int) -> str:
-    """All digits of a number that can be read; the JSON document has them always."""
+    """A number in full if it is short enough to read; the JSON document always has all digits."""
     return f"{networks:,}" if networks < _READABLE else f"{networks:.4g}"
 
 

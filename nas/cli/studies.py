@@ -22,7 +22,7 @@ from nas.search.study import quiet
 
 @interruptible("the studies are as they were")
 def studies(storage: str, output_format: str) -> int:
-    """Print what a storage holds."""
+    """Print the studies of a storage."""
     check_format(output_format, TABLE_OR_JSON)
     with without_collection():
         found = listed(storage)
@@ -70,7 +70,7 @@ def delete(name: str, storage: str, *, yes: bool) -> int:
 
 
 def _agreed(what: str) -> bool:
-    """Ask on the terminal; UnusableInputError where stdin is none."""
+    """Ask on the terminal; UnusableInputError where stdin is not a terminal."""
     if not sys.stdin.isatty():
         raise UnusableInputError(f"delete asks before it deletes {what}: stdin is not a terminal: give --yes")
     return SafeConsole(stderr=True).input(f"delete {what}? [y/N] ", markup=False).strip().lower() in {"y", "yes"}

@@ -1,4 +1,4 @@
-"""What ``validate`` checks: files, notebooks and modules, and networks by their text or name, or in a file of such."""
+"""The targets of ``validate``: files, notebooks, modules, and networks by text or name, or files that list these."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from nas.champions.names import is_champion, module_of
 
 
 def as_targets(texts: Sequence[str]) -> list[str | Target]:
-    """The targets, with the module of each network that is no file's; UnusableInputError for one that there is not.
+    """The targets, where a network's text or name becomes a module target; UnusableInputError for an unknown one.
 
-    A ``.txt`` file has a network or a target a line.
+    A ``.txt`` file has one network or target per line.
     """
     from nas.architecture.text_files import lines
 
@@ -37,7 +37,7 @@ def _target(text: str) -> str | Target:
 
 
 def _means_network(text: str) -> bool:
-    """Whether a text that is no path of a file, a folder or a pattern means a network."""
+    """Whether a text names a network rather than a file, folder or pattern."""
     from nas.architecture.named import is_network
 
     place, _ = split(text)
@@ -46,7 +46,7 @@ def _means_network(text: str) -> bool:
 
 
 def _written(text: str) -> Target:
-    """The module of a network, whose own images are its input."""
+    """The module target of a network, with the network's own input shape."""
     from nas.architecture.named import architecture
     from nas.architecture.spec import ArchitectureError
     from nas.architecture.written_names import name_of

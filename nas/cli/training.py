@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 def train(
     target: str, arguments: list[str], flags: Mapping[str, Any], code: Mapping[str, Any], output_format: str
 ) -> int:
-    """Train a given network as the candidates of a study are, and print what it came to.
+    """Train a given network as a study's candidates are, and print the result.
 
-    ``flags`` are fields of the configuration, ``code`` how often and within which limits the network is trained. 1
-    where it breaks a rule, or a target was asked for and missed; what the user's own code raised ends as it does.
+    ``flags`` are fields of the configuration, ``code`` the seeds and the limits for user code. Returns 1 where the
+    network breaks a constraint, or misses a target that was asked for; errors of user code are passed on.
     """
     from nas.config import read_config
     from nas.project_settings import TRAINING, settings
@@ -80,7 +80,7 @@ def _mean(rows: Sequence[Row]) -> float | None:
 
 
 def _met(trainings: Trainings, rows: Sequence[Row]) -> bool | None:
-    """Whether the mean accuracy is over the study's target and the rules are kept; None where none is known."""
+    """Whether the mean accuracy is over the study's target and the constraints hold; None without a target."""
     mean, target = _mean(rows), trainings.prepared.driver.budget.target
     return None if mean is None or target is None else mean > target and not trainings.network.broken
 
@@ -103,7 +103,7 @@ def _document(trainings: Trainings, rows: Sequence[Row]) -> str:
 
 
 def _lines(trainings: Trainings, rows: Sequence[Row], where: str) -> list[str]:
-    """Accuracy, rules, target, and what to do next; ``where`` is how to find the study."""
+    """Accuracy, constraints, target, and what to do next; ``where`` are the flags that find the study."""
     network = trainings.network
     lines = [_sentence(row) for row in rows]
     mean, target = _mean(rows), trainings.prepared.driver.budget.target

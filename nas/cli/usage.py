@@ -1,4 +1,4 @@
-"""What was wrong with a command line, in one line: what, the value, what to do, and whose help says more."""
+"""One-line errors about a command line: what is wrong, the value, what to do, and which help to read."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _DASHES = "-\N{HYPHEN}\N{NON-BREAKING HYPHEN}\N{EN DASH}\N{EM DASH}\N{MINUS SIGN
 
 
 def is_usage_error(error: Exception) -> bool:
-    """Whether it is about the command line: raised by typer, of any version, or by the commands made of it."""
+    """Whether an error is about the command line: raised by any version of typer, or by this program's commands."""
     return hasattr(error, "format_message") or isinstance(error, ExtraArgumentError)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """A command line: its words, what it was called by, and the command that it names, if any, as typer has it."""
+    """A command line: its words, the program's name, and typer's command that it names, if any."""
 
     words: Sequence[str]
     name: str
@@ -36,25 +36,25 @@ class Line:
 
     @property
     def command(self) -> Any:
-        """The command; the program where the line names none that there is."""
+        """The command; the program where the line names no existing command."""
         first = next((word for word in self.words if not word.startswith("-")), "")
         return self.program.commands.get(first, self.program)
 
     @property
     def path(self) -> str:
-        """The program and its command, as they were called."""
+        """The program and its command, as typed."""
         return self.name if self.command is self.program else f"{self.name} {self.command.name}"
 
     def sentence(self, error: Any) -> str:
-        """The line of a usage error, without its ``error:``."""
+        """The text of a usage error, without ``error:``."""
         what = self._extra(str(error)) if isinstance(error, ExtraArgumentError) else self._what(error)
         return f"{what}: see {self.path} --help"
 
     def with_flag(self, message: str) -> str:
-        """A message on a value of the line with its flag in front and whose help says more; any other as it is.
+        """A message about a flag's value, with the flag prepended and its help appended; other messages unchanged.
 
-        It is on the value that it names: ``what is wrong: the value: what to do``. Of several flags that have that none
-        is in front, and a message that speaks of a flag already says what to do.
+        The value is found in the message: ``what is wrong: the value: what to do``. If several flags have that value,
+        none is prepended; a message that already mentions a flag is unchanged.
         """
         if not message.startswith("--"):
             named = (
@@ -110,7 +110,7 @@ class Line:
         return _lower(error.format_message())
 
     def _no_option(self, name: str) -> str:
-        """An option that there is not, as it was written: typer takes ``-trials`` for ``-t``."""
+        """An unknown option, as it was typed: typer reads ``-trials`` as ``-t``."""
         long = (word for word in self.words if word[:2] == name and len(word) > 2)
         name = next(long, name) if len(name) == 2 else name
         return f"no such option: {name}: {self._near(name)}"
@@ -145,12 +145,12 @@ def _holds(value: str, text: str) -> bool:
 
 
 def _name(param: Any) -> str:
-    """As the user writes it."""
+    """The parameter's name as the user types it."""
     return str(max(param.opts, key=len)) if param.param_type_name == "option" else str(param.metavar or param.name)
 
 
 def _no_command(name: str | None, commands: Any) -> str:
-    """No command, or one that there is not."""
+    """The error for a missing or unknown command."""
     known = f"use one of {', '.join(commands)}"
     if name is None:
         return f"no command: {known}"

@@ -11,12 +11,12 @@ from contextlib import contextmanager, redirect_stderr
 from typing import TextIO
 
 _KEPT = re.compile(r"error:|warning:|Traceback|(?:\S.*:\d+: )?\w*Warning: ")
-"""How a line begins that is passed on; Python writes of a warning ``file.py:12: UserWarning: ...``."""
+"""Beginnings of lines that are passed on; Python prints warnings as ``file.py:12: UserWarning: ...``."""
 
 
 @contextmanager
 def verbosity(*, quiet: bool, verbose: bool) -> Iterator[None]:
-    """Say on stderr only warnings and errors, or also what is done and how long it takes."""
+    """Limit stderr to warnings and errors, or add what is being done and how long it takes."""
     if verbose:
         with _logged():
             yield
@@ -61,7 +61,7 @@ class OnlyWarnings(io.TextIOBase):
         return True
 
     def write(self, text: str) -> int:
-        """Take text, and pass its whole lines on where they are kept."""
+        """Collect text, and pass on its complete lines that are to be kept."""
         *lines, self._line = (self._line + text).split("\n")
         for line in lines:
             self._is_traceback = line.startswith("Traceback") or (self._is_traceback and not line.startswith("error:"))
@@ -70,7 +70,7 @@ class OnlyWarnings(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        """Pass a line on that has not ended: it is a question, which waits for an answer beside it."""
+        """Pass on an incomplete line: it is a question that waits for an answer."""
         self._stream.write(self._line)
         self._line = ""
         self._stream.flush()

@@ -51,7 +51,7 @@ class View:
 def leaderboard(
     name: str | None, storage: str, output_format: str, view: View, *, watch: bool, columns: str | None = None
 ) -> int:
-    """Print a study's leaderboard, with these columns alone where they are given; ``watch`` does until interrupted."""
+    """Print a study's leaderboard, only with ``columns`` if given; ``watch`` refreshes it until interrupted."""
     check_format(output_format, FORMATS)
     _check_watch(output_format, watch=watch)
     console = SafeConsole()
@@ -79,7 +79,7 @@ def _check_watch(output_format: str, *, watch: bool) -> None:
 
 
 def _watch(shown: Callable[[], RenderableType], print_once: Callable[[], None]) -> NoReturn:
-    """Show something refreshed until Ctrl-C, in place on a terminal and one below another elsewhere."""
+    """Show something, refreshed until Ctrl-C: in place on a terminal, otherwise printed again and again."""
     console = SafeConsole()
     screen = Live(console=console, auto_refresh=False, screen=True) if console.is_terminal else nullcontext()
     try:

@@ -1,4 +1,4 @@
-"""The command that takes a network away: ``export``."""
+"""The command ``export``, which writes a network to a file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from nas.search.study_folder import study_folder
 def export(
     trial: str, to: Path, name: str | None, storage: str, *, data: str | None, untrained: bool, force: bool
 ) -> int:
-    """Write a trial, or with ``untrained`` any architecture, to a file whose ending says of which kind."""
+    """Write a trial or, with ``untrained``, any architecture, in the format of the file's ending."""
     exports.check_target(to, force=force)
     with working("reading the network and its weights, which loads torch"):
         subject = _subject(trial, name, storage, data=data, untrained=untrained)

@@ -1,4 +1,4 @@
-"""What the time of a network depends on, by the kinds of its layers: calls, multiply-accumulates, values moved."""
+"""Features that predict a network's latency: calls, multiply-accumulates and values moved, by kind of layer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The latency of networks on this machine, predicted by what ``calibrate`` measured here."""
+"""Predicts the latency of networks on this machine from the measurements of ``calibrate``."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class Predictor:
     """The name of the machine, its class of processor and the version of torch."""
     threads: int
     weights: Mapping[str, float]
-    """Milliseconds of each feature, none below 0."""
+    """Milliseconds per unit of each feature, at least 0."""
     median_error: float
     """Of whole networks that it was not fitted on: the median of |predicted - measured| / measured."""
     error_90: float
     """Its 90th percentile."""
     networks: int
-    """How many these were."""
+    """Number of these networks."""
 
     def __call__(self, network: Architecture) -> float:
         """Milliseconds of a network."""
@@ -54,12 +54,12 @@ class Predictor:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash of all that it says; a study that goes by the latency goes by one calibration."""
+        """Hash of the calibration; a study that uses latency keeps to one calibration."""
         return hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()
 
     @property
     def identity(self) -> dict[str, str]:
-        """What a study's identity holds of it."""
+        """The predictor as a study's identity stores it."""
         return {"name": f"{self.machine}, {self.threads} threads", "hash": self.fingerprint}
 
     def as_dict(self) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def keep(predictor: Predictor) -> Path:
 
 
 def load() -> Predictor:
-    """That of this machine; UnusableInputError where it was never calibrated, or with another torch."""
+    """The calibration of this machine; UnusableInputError where there is none for this version of torch."""
     name = machine()
     try:
         table = json.loads(_place(name).read_text(encoding="utf-8"))

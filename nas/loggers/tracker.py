@@ -1,4 +1,4 @@
-"""What a tracker of experiments does for a search: it takes the curve of each trial, and knows which epochs it has."""
+"""The interface of an experiment tracker: it receives each trial's curve, and knows which epochs it already has."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class TrialRun:
 
     @property
     def name(self) -> str:
-        """As the user finds it among others."""
+        """The run's name in the tracker."""
         return f"trial-{self.number:05d}"
 
 
 class Tracker(Protocol):
     """Curves and metrics of the trials of one study, in one place.
 
-    A tracker raises what its package raises; the search then logs nothing more to it, says so and continues.
+    A tracker may raise any error of its package; the search then stops logging to it, prints that, and continues.
     """
 
     @property
@@ -40,7 +40,7 @@ class Tracker(Protocol):
         ...
 
     def begin(self, run: TrialRun) -> int:
-        """Open a trial's run, or the one that an earlier launch left; how many epochs of its curve are there."""
+        """Open a trial's run, or reopen one of an earlier launch; returns how many epochs it already has."""
         ...
 
     def epoch(self, number: int, step: int, values: Mapping[str, float]) -> None:

@@ -1,4 +1,4 @@
-"""All trackers of a launch as one, which never ends a search: one that fails is left out from then on, and named."""
+"""All trackers of a launch; a failing tracker is reported and not used any more, but never ends the search."""
 
 from __future__ import annotations
 
