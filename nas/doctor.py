@@ -40,7 +40,7 @@ CACHES: Mapping[str, str] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing that was looked at; ``remedy`` says what to do where it is not ok."""
+    """One examined item; ``remedy`` says what to do where it is not ok."""
 
     topic: str
     name: str
@@ -54,7 +54,7 @@ class Finding:
 
 
 def examine(storage: str | None = None) -> Iterator[Finding]:
-    """Look at everything; of the extras a missing one is no fault. ``storage`` is opened where one is given."""
+    """Examine everything; a missing extra is not an error. ``storage`` is opened if given."""
     yield _ok("system", "python", f"{platform.python_version()} on {platform.platform(terse=True)}")
     for name in PACKAGES:
         yield _package(name)
@@ -77,7 +77,7 @@ def caches() -> Iterator[Finding]:
 
 
 def clean() -> int:
-    """Remove the caches; how many bytes that freed. UnusableInputError where a folder cannot be removed."""
+    """Remove the caches; returns the freed bytes. UnusableInputError where a folder cannot be removed."""
     freed = 0
     for name in CACHES:
         folder = user_cache() / name

@@ -1,4 +1,4 @@
-"""The child's side of ``validate --fix``: the fixed model as an architecture, or its own file with the edits."""
+"""``validate --fix`` in the child process: writes the fixed model as an architecture, or its own file with edits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a project's ``pyproject.toml`` says of its studies: ``[tool.nas]``, found upward; no torch."""
+"""Settings of a project from ``[tool.nas]`` in its ``pyproject.toml``, searched upward; loads no torch."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TRAINING = (
 )  # fmt: skip
 """Fields that the training of a given network reads."""
 CONFIRMING = (*PLACE, "workers", "device", "engine")
-"""Fields that a confirmation reads; all else it has from the study."""
+"""Fields that a confirmation reads; the study supplies everything else."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,21 +34,21 @@ class Settings:
 
     @property
     def source(self) -> str:
-        """What errors about it begin with."""
+        """Prefix of errors about it."""
         return f"[tool.nas] of {self.path}"
 
     @property
     def sentence(self) -> str:
-        """Which fields come from where."""
+        """Which fields are set, and in which file."""
         return f"settings: {', '.join(self.table)} from {self.source}"
 
     def only(self, fields: Collection[str]) -> Settings:
-        """Of these fields those that it holds."""
+        """The settings restricted to these fields."""
         return replace(self, table={key: value for key, value in self.table.items() if key in fields})
 
 
 def settings(folder: Path) -> Settings | None:
-    """Those of the nearest ``pyproject.toml``, in ``folder`` or above it, that has a table ``[tool.nas]``.
+    """The settings of the nearest ``pyproject.toml``, in ``folder`` or above it, that has a table ``[tool.nas]``.
 
     ``require`` and ``constraints`` are the constraints of its launches as they are those of its checks; ``profiles``
     belong to checks alone. Files beside the ``pyproject.toml`` or below it are named from there.

@@ -1,4 +1,4 @@
-"""The child's side of ``launch --start``: a user's model as an architecture."""
+"""``launch --start`` in the child process: reads a user's model as an architecture."""
 
 from __future__ import annotations
 

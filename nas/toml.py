@@ -16,7 +16,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class Given(str):
-    """A text that knows by which flag, or in which file, the user gave it; errors name that."""
+    """A text that remembers the flag or file it came from, for errors."""
 
     by: str
 
@@ -40,7 +40,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def validated(model: type[Model], table: dict[str, Any], source: str) -> Model:
-    """``table`` as a ``model``; UnusableInputError names the first key that is off.
+    """``table`` as a ``model``; UnusableInputError names the first invalid key.
 
     Where ``source`` is empty the values came from flags, and the error names the flag.
     """

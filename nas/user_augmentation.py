@@ -1,7 +1,7 @@
-"""An augmentation as it is asked for: a pipeline that ships by name, or one of a user's file, with options.
+"""Reads the augmentation that a user asks for: a shipped pipeline by name, or one in a user's file, with options.
 
-The user's code runs in the limited child of ``constraints.sandbox``; nothing here loads it. What comes back is a table
-of albumentations' own transforms.
+User code runs only in the limited child process of ``constraints.sandbox``, which returns a table of albumentations'
+own transforms.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def check_source(text: str) -> Target:
 
 
 def is_file(text: str | None) -> bool:
-    """Whether an augmentation that is asked for is one of a user's, and none that ships."""
+    """Whether an augmentation is a user's rather than a shipped one."""
     return text is not None and re.search(r"[:./\\]", _split(text)[0]) is not None
 
 

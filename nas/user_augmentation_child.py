@@ -1,4 +1,4 @@
-"""The child's side of a user's augmentation: load the pipeline, write it as a table, try what is made from that."""
+"""A user's augmentation in the child process: loads the pipeline, converts it to a table, tries what that gives."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _composed(found: Any) -> Any:
 
 
 def _try(pipeline: Any, table: Mapping[str, Any], shape: tuple[int, ...]) -> None:
-    """Hold what is made from the table against the pipeline, and both against what training needs."""
+    """Compare the pipeline with the one rebuilt from its table, and check that training can use both."""
     import cv2
 
     cv2.setNumThreads(0)
@@ -108,7 +108,7 @@ def _applied(images: list[np.ndarray], pipeline: Any, seed: int) -> list[Any]:
 
 
 def _certain(table: Mapping[str, Any]) -> dict[str, Any]:
-    """The table with everything that can run running always."""
+    """The table with every probability above 0 set to 1."""
     changed = {**table, **({"p": 1.0} if table.get("p") else {})}
     if "transforms" in table:
         changed["transforms"] = [_certain(child) for child in table["transforms"]]

@@ -1,6 +1,6 @@
-"""Metrics that a user defines, of candidates: each is built and traced, because no arithmetic knows them.
+"""A user's metrics of candidates, which are built and traced for it, since arithmetic cannot compute them.
 
-The user's code runs in the limited child of ``constraints.sandbox``; nothing here loads it.
+User code runs only in the limited child process of ``constraints.sandbox``.
 """
 
 from __future__ import annotations

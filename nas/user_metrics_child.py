@@ -1,4 +1,4 @@
-"""The child's side of a user's metrics: load the file, build and trace each network."""
+"""A user's metrics in the child process: loads the file, builds and traces each network."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def names(arguments: Mapping[str, Any], send: Send) -> list[tuple[str, bool]]:
 
 def measure(arguments: Mapping[str, Any], send: Send) -> list[dict[str, Any]]:
     """Name -> value for each of the networks whose texts are ``architectures``."""
-    torch.set_num_threads(1)  # networks this small gain nothing from more
+    torch.set_num_threads(1)  # more threads do not help networks this small
     with Loader() as loader:
         metrics = _metrics(Path(arguments["path"]), loader, send)
         return [_measured(metrics, text, send) for text in arguments["architectures"]]

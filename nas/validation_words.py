@@ -1,4 +1,4 @@
-"""What a value must be, in words of this project, where pydantic refuses it."""
+"""This project's messages for values that pydantic rejects."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _FEW = 4
 
 
 def what_to_do(error: ValidationError) -> str:
-    """What the first value that is off must be; of an own validator, what that says."""
+    """What the first invalid value must be; the message of our own validator where one raised."""
     first = error.errors(include_url=False)[0]
     kind, context = first["type"], first.get("ctx", {})
     if kind in {"value_error", "assertion_error"}:

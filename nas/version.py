@@ -12,7 +12,7 @@ PROJECT = Path(__file__).parents[1] / "pyproject.toml"
 
 
 def version() -> str:
-    """As it was installed; of a source tree that never was, what its pyproject.toml says."""
+    """The installed version or, for a source tree that is not installed, the one in pyproject.toml."""
     try:
         return installed(NAME)
     except PackageNotFoundError:
