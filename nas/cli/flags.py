@@ -196,7 +196,7 @@ AugmentationOptions = Annotated[
 Memory = Annotated[
     str,
     flag(
-        "--memory", help="for a person's own code: 4GiB, 500MB", value="SIZE", group=BUDGET, check=_checked(_memory)
+        "--memory", help="for your own code: 4GiB, 500MB", value="SIZE", group=BUDGET, check=_checked(_memory)
     ),
 ]  # fmt: skip
 TableOrJson = Annotated[str, formats("table", "json")]
