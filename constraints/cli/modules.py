@@ -52,7 +52,7 @@ def _outermost(name: str) -> ModuleSpec | None:
     """The spec as found from the working folder; an empty one if that fails, since the import's error says more."""
     with _working_folder_first():
         try:
-            return importlib.util.find_spec(name)
+            return PathFinder.find_spec(name) or importlib.util.find_spec(name)  # not one of this name loaded before
         except (ImportError, ValueError):
             return ModuleSpec(name, None)
 

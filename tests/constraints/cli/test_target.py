@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import re
 import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -128,6 +130,18 @@ def test_modules_inside_packages_and_their_names_are_found_without_an_import(
     else:
         assert read_source(parse_target(target)) is None
     assert not {"net", "part", "giver", "plain", "hooked"} & sys.modules.keys()
+
+
+def test_a_module_of_the_working_folder_is_found_though_another_of_its_name_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own_module.py").write_text("def (")
+    loaded = ModuleType("own_module")
+    loaded.__spec__ = ModuleSpec("own_module", None, origin="elsewhere.py")
+    monkeypatch.setitem(sys.modules, "own_module", loaded)
+    with pytest.raises(UnusableInputError, match="own_module.py"):
+        read_source(parse_target("own_module:Net"))
 
 
 def test_a_syntax_error_of_a_module_is_named_with_its_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -163,7 +163,7 @@ SLIDING = {
 def test_a_map_that_a_linear_layer_makes_of_a_whole_map_is_none_that_sees_less(how: str) -> None:
     found = trace(Written(SLIDING[how], conv=nn.Conv2d(4, 4, 3, padding=1), mix=nn.Linear(256, 256)), (4, 8, 8))
     assert found.metrics.receptive_field is None
-    assert "what a linear layer made of all places" in found.unknown["receptive_field"]
+    assert "what a linear layer computed from all places" in found.unknown["receptive_field"]
 
 
 def test_the_map_before_a_linear_layer_is_judged_where_its_output_is_no_map() -> None:

@@ -175,7 +175,6 @@ def test_where_no_server_is_that_is_said_in_plain_words(
     [
         (b"SSH-2.0-x\r\n", r"what answers is no web server, .* \(SSH-2\.0-x.*"),
         (b"", "the connection was closed before all had come"),
-        ("the connection was closed before all had come",),
     ],
 )
 def test_an_answer_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes, why: str) -> None:
