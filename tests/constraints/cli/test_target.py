@@ -140,7 +140,7 @@ def test_a_module_of_the_working_folder_is_found_though_another_of_its_name_is_l
     loaded = ModuleType("own_module")
     loaded.__spec__ = ModuleSpec("own_module", None, origin="elsewhere.py")
     monkeypatch.setitem(sys.modules, "own_module", loaded)
-    with pytest.raises(UnusableInputError, match="own_module.py"):
+    with pytest.raises(UnusableInputError, match=r"own_module\.py"):
         read_source(parse_target("own_module:Net"))
 
 
