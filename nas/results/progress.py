@@ -109,19 +109,32 @@ class SearchView:
             if self._said.get(-1 - number) != line:
                 self._said[-1 - number] = line
                 self._print(line)
-        looked = self._look(driver)
-        for when, event in [*driver.events]:
-            if when > self._event_at and event.split()[2] in _BEGINNINGS:
-                self._print(event)
-        self._event_at = driver.events[-1][0] if driver.events else self._event_at
-        for trial in looked:
-            line = _line(trial, driver)
-            if line and self._said.get(trial.number) != line:
-                self._said[trial.number] = line
-                self._print(line)
+        looked = {trial.number: trial for trial in self._look(driver)}
+        begun = [(_number(event), event) for event in self._new(driver) if event.split()[2] in _BEGINNINGS]
+        last = dict(begun)
+        for trial in looked.values():
+            if trial.number not in last:
+                self._say_trial(trial, driver)
+        for begins, event in begun:
+            self._print(event)
+            if last[begins] is event and begins in looked:
+                self._say_trial(looked[begins], driver)
         if self._clock() - self._status_at >= _STATUS_SECONDS:
             self._status_at = self._clock()
             self._print(_status(driver, self._trials))
+
+    def _new(self, driver: Driver) -> list[str]:
+        """The events since the last look."""
+        new = [event for when, event in [*driver.events] if when > self._event_at]
+        self._event_at = driver.events[-1][0] if driver.events else self._event_at
+        return new
+
+    def _say_trial(self, trial: FrozenTrial, driver: Driver) -> None:
+        """A line for a trial of which there is something new."""
+        line = _line(trial, driver)
+        if line and self._said.get(trial.number) != line:
+            self._said[trial.number] = line
+            self._print(line)
 
     def _print(self, line: str) -> None:
         is_folded = self._live is not None  # between words; elsewhere a line stays one
@@ -162,6 +175,11 @@ def _status(driver: Driver, trials: SearchTrials) -> str:
     best = "no epoch yet" if trials.best is None else f"best {best_text(trials.best, driver)}"
     expected = forecast_text(forecast(states, driver, trials.epochs), driver)
     return f"{trials_text(trials, driver)}, {len(states)} under training; {best}; {expected}"
+
+
+def _number(event: str) -> int:
+    """The trial of an event, as "trial 7 proposed"."""
+    return int(event.split()[1])
 
 
 def _line(trial: FrozenTrial, driver: Driver) -> str:
