@@ -6,6 +6,7 @@ A later release may have other defaults; a study keeps its own, so that its tria
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -15,6 +16,7 @@ from nas.search.study_augmentation import MIRRORING, asked_augmentation, facts_o
 from nas.search.taught import Taught, kept_teacher
 from nas.training import augmentation, recipe_files, recipes, tuning
 from nas.training.augmentation import Augmentation
+from nas.training.named_recipes import RECIPES
 from nas.training.recipe_table import as_table, from_table
 from nas.training.recipes import Recipe
 from nas.training.serialised import names
@@ -185,14 +187,25 @@ class Training:
     def for_epochs(self, epochs: int) -> Recipe:
         """The recipe for another number of epochs; the default and ``long`` recipes are adapted to it.
 
+        So are both with options behind their names, ``long,mixup=0.1``: what was not given follows the length.
+
         A default recipe is replaced by the default of the same release, so that a study's confirmations are comparable.
         Batch size (which may depend on the data), the number of whitening images and the teacher's share are kept.
         """
         kept = {name: getattr(self.recipe, name) for name in _KEPT}
-        for make in (recipes.default, recipes.long):
+        for make in (recipes.default, recipes.long, *self._with_options()):
             if self.recipe in [replace(one, **kept) for one in _by_length(make)]:
                 return replace(make(epochs), **kept)
         return self.recipe
+
+    def _with_options(self) -> Iterator[Callable[[int], Recipe]]:
+        """The function that makes the recipe of a shipped name and options, where its name is of that kind."""
+        name = self.recipe.name
+        shipped, *options = name.split(",")
+        if options and shipped in RECIPES:
+            with suppress(UnusableInputError):  # the name comes from the study, and its options may be unknown here
+                recipe_files.load(name, recipes.LONG)
+                yield lambda epochs: recipe_files.load(name, epochs).recipe
 
     @property
     def distributions(self) -> dict[str, BaseDistribution]:

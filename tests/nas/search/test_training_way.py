@@ -91,6 +91,17 @@ def test_a_longer_training_of_the_default_takes_the_usual_recipe_of_its_length()
     assert replace(Training.default(8), recipe=own).for_epochs(40) == own
 
 
+def test_what_was_not_given_of_a_recipe_with_options_follows_the_length() -> None:
+    short = Training.asked("long,low_resolution=0.4", None, 1)
+    assert short.recipe.ema_decay == 0.99, "an average over 1,000 steps lags behind in one epoch"
+    found = short.for_epochs(120)
+    assert (found.ema_decay, found.low_resolution) == (0.999, 0.4)
+    given = Training.asked("long,ema_decay=0.99,mixup=0.1", None, 1).for_epochs(120)
+    assert (given.ema_decay, given.mixup) == (0.99, 0.1)
+    unknown = replace(short.recipe, name="long,none=1")
+    assert replace(short, recipe=unknown).for_epochs(120) == unknown
+
+
 @pytest.mark.parametrize(
     ("identity", "message"),
     [
