@@ -78,8 +78,8 @@ def nearest_recipe(recipe: Recipe, epochs: int) -> tuple[str, dict[str, Any]]:
 def recipe_flag(recipe: Recipe, epochs: int) -> str:
     """What ``--recipe`` asks for so that a study of one epoch a trial is confirmed for ``epochs`` by this very recipe.
 
-    A recipe that ships follows the length of a training; one with options does not, and then says what is usual of that
-    length too.
+    The default and ``long`` follow the length of a training in what was not given; of another recipe, what differs
+    from the one for a single epoch is given.
     """
     name, differences = nearest_recipe(recipe, epochs)
     flag = _flag(name, differences)

@@ -65,7 +65,9 @@ def test_the_command_confirms_by_the_very_recipe(name: str, options: dict[str, A
 def test_a_recipe_that_ships_is_asked_for_by_its_name_alone_where_that_suffices() -> None:
     assert recipe_flag(recipes.default(10), 10) == "default"
     assert recipe_flag(recipes.long(120), 120) == "long"
-    assert recipe_flag(replace(recipes.long(120), mixup=0.0), 120) == "long,ema_decay=0.999,mixup=0.0"
+    assert recipe_flag(replace(recipes.long(120), mixup=0.0), 120) == "long,mixup=0.0"
+    assert recipe_flag(replace(recipes.long(120), ema_decay=0.99), 120) == "long,ema_decay=0.99"
+    assert recipe_flag(recipes.sgd(120), 120) == "sgd,label_smoothing=0.1"
 
 
 def test_a_pipeline_is_named_by_what_differs_from_the_one_that_ships() -> None:
