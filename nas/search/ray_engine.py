@@ -11,6 +11,7 @@ from dataclasses import fields, replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from constraints.errors import UnusableInputError
@@ -35,8 +36,8 @@ T = TypeVar("T")
 
 GRACE_SECONDS = 5.0
 """How long an interrupted task may take to end by itself."""
-GREET_SECONDS = 120.0
-"""How long a machine of the cluster may take to start its first process."""
+GREET_SECONDS = 600.0
+"""How long the machines of the cluster may take to start their first processes, which import torch from a cold disk."""
 
 
 def check(device: str) -> None:
@@ -161,9 +162,15 @@ class RayEngine:
         if self._device == "cuda" and not any(n["Resources"].get("GPU") for n in self._nodes()):
             raise UnusableInputError("no GPU: cuda: no machine of the Ray cluster has one: take --device cpu")
         greetings = {n["NodeManagerAddress"]: self._on(n["NodeID"], greet).remote() for n in self._nodes()}
+        until = monotonic() + GREET_SECONDS
         for name, greeting in greetings.items():
             try:
-                self._ray.get(greeting, timeout=GREET_SECONDS)
+                self._ray.get(greeting, timeout=max(0.0, until - monotonic()))
+            except self._ray.exceptions.GetTimeoutError:
+                raise UnusableInputError(
+                    f"a machine of the Ray cluster started no process within {GREET_SECONDS:.0f} s: {name}: "
+                    "see ray status whether it is busy or cannot be reached, then launch again"
+                ) from None
             except Exception as error:
                 raise UnusableInputError(
                     f"a machine of the Ray cluster cannot run this program: {name}: {last_line(error)}: "

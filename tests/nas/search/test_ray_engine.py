@@ -338,6 +338,15 @@ def test_a_gpu_that_no_machine_has_is_refused(engine: RayEngine, tmp_path: Path)
         RayEngine(root=tmp_path, device="cuda")  # in the session that there is
 
 
+def test_a_machine_that_starts_no_process_is_named(
+    engine: RayEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert engine.slots
+    monkeypatch.setattr(ray_engine, "GREET_SECONDS", 0.0)
+    with pytest.raises(UnusableInputError, match=r"started no process within 0 s: [\d.]+: see ray status"):
+        RayEngine(root=tmp_path)  # in the session that there is
+
+
 def test_the_end_of_a_launch_ends_its_work_and_leaves_the_cluster(
     cluster: Any, engine: RayEngine, jobs: ModuleType, tmp_path: Path
 ) -> None:
