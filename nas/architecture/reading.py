@@ -1,4 +1,4 @@
-"""The graph of a chain model -> blocks and a head, with the names of the tensors that they hold."""
+"""Reads the graph of a chain model as blocks and a head, with the names of their tensors."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _JOINS = {"add", "iadd"}
 
 @dataclass(kw_only=True)
 class Reading:
-    """What was read so far; ``tensors`` are names of parameters and buffers in a fixed order of the layers."""
+    """The result of reading; ``tensors`` are names of parameters and buffers in a fixed order of the layers."""
 
     blocks: list[Block] = field(default_factory=list)
     head: HeadKind = "gap"
     softmax: str = ""
-    """``softmax`` or ``log_softmax`` where the model ends with it, which an architecture does not."""
+    """``softmax`` or ``log_softmax`` where the model ends with it; an architecture has neither."""
     classes: int = 0
     tensors: list[str] = field(default_factory=list)
 
 
 class _Read(NamedTuple):
-    """A block with the tensors that it holds and the shapes around it."""
+    """A block with its tensors and the shapes of its input and result."""
 
     block: Block
     held: list[Held]
@@ -38,12 +38,12 @@ class _Read(NamedTuple):
 
     @property
     def key(self) -> tuple[Block, tuple[str, ...]]:
-        """Equal for two calls of one block."""
+        """A key that is equal for two calls of the same block."""
         return self.block, tuple(one.tensor for one in self.held)
 
 
 def read(graph: Graph) -> Reading:
-    """Read blocks up to the global pool, then the head; UnusableInputError names the part that has no word."""
+    """Read blocks up to the global pool, then the head; UnusableInputError names a part that no word describes."""
     several, at = list[_Read](), graph.images
     while not _is_global_pool(graph, at):
         block, at = _block(graph, at)
@@ -56,7 +56,7 @@ def read(graph: Graph) -> Reading:
 
 
 def _folded(several: Sequence[_Read]) -> Iterator[tuple[Block, list[Held]]]:
-    """The blocks with what they hold; what is called again with the same tensors is one block of so many calls."""
+    """The blocks with their tensors; repeated calls with the same tensors become one block with a number of calls."""
     at = 0
     while at < len(several):
         length, calls = next(_repeated(several[at:]), (1, 1))
@@ -70,7 +70,7 @@ def _folded(several: Sequence[_Read]) -> Iterator[tuple[Block, list[Held]]]:
 
 
 def _repeated(several: Sequence[_Read]) -> Iterator[tuple[int, int]]:
-    """(blocks, calls) of what is called again at the beginning, one block or plain ones in a row, the fewest first."""
+    """(blocks, calls) where the first blocks are called repeatedly: one block or several plain ones, fewest first."""
     keys = [one.key for one in several]
     for length in range(1, len(several) // 2 + 1):
         calls, group = 1, several[:length]
@@ -83,7 +83,7 @@ def _repeated(several: Sequence[_Read]) -> Iterator[tuple[int, int]]:
 
 
 def _block(graph: Graph, at: Node) -> tuple[_Read, Node]:
-    """The block that begins with the value ``at``, and the value that it ends with."""
+    """The block that takes the value ``at``, and its result."""
     held, skip = Tensors(graph), _skip(graph, at)
     if skip is None:
         unit, end = read_unit(held, at, None)
@@ -101,7 +101,7 @@ def _block(graph: Graph, at: Node) -> tuple[_Read, Node]:
 
 
 def _skip(graph: Graph, at: Node) -> Node | None:
-    """Of the operations that take ``at``, the sum, or the product by a learned scale, that a residual block ends in."""
+    """Among the operations on ``at``, the residual block's sum, or the product with its learned scale."""
     users = graph.users(at)
     if len(users) < 2:
         return None

@@ -45,16 +45,16 @@ HEADS: tuple[HeadKind, ...] = ("gap", "conv", "fc")
 DEFAULT_INPUT: Shape = (3, 32, 32)
 DEFAULT_CLASSES = 10
 MOST_CALLS = 64
-"""Of one block."""
+"""Limit of the calls of one block."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
-    """Units in a row; a residual block adds its input to their result, so both have one shape.
+    """Units in sequence; a residual block adds its input to their result, so both have the same shape.
 
-    ``scaled``: the input times a learned scale, one a channel. ``calls``: how often it is called, each call on the
-    result of the one before, with the same weights, norms and scale (Savarese and Maire, Learning Implicitly Recurrent
-    CNNs Through Parameter Sharing, 2019); where it is more than once, input and result have one shape too.
+    ``scaled``: the input is multiplied by a learned scale per channel before that. ``calls``: how often it is called,
+    each call on the result of the one before, with the same weights, norms and scale (Savarese and Maire, Learning
+    Implicitly Recurrent CNNs Through Parameter Sharing, 2019); if more than once, input and result have the same shape.
     """
 
     units: tuple[Unit, ...]

@@ -10,14 +10,14 @@ from nas.architecture.spec import Architecture, Placed
 from nas.architecture.units import Convolution
 
 KERNELS = (3, 5, 7)
-"""Depthwise kernels that have times of their own; any other counts as the nearest of them."""
+"""Depthwise kernels with separate weights; any other kernel counts as the nearest of these."""
 
 
 def features(network: Architecture) -> defaultdict[str, float]:
-    """Name -> amount; the time of a network is taken to be a weighted sum of them, as its layers run one by one.
+    """Name -> amount; the time of a network is modelled as a weighted sum of them, since its layers run one by one.
 
-    ``calls`` are the layers of a kind, ``macs`` their multiply-accumulates and ``values`` what they read and write,
-    both in millions.
+    ``calls`` is the number of layers of a kind, ``macs`` their multiply-accumulates and ``values`` the values that they
+    read and write, both in millions.
     """
     found: defaultdict[str, float] = defaultdict(float, network=1.0)
     for placed in network.placed:

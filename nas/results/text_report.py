@@ -56,7 +56,7 @@ def report_of(
 
 
 def _is_plain(block: Block) -> bool:
-    """Whether it is convolutions, each with norms and activations of one operation, called once, and at most a sum."""
+    """Whether a block has only convolutions with norms and activations of one operation, and is called once."""
     convs = all(isinstance(unit, Conv) and {*unit.post} <= {*_ONE_OPERATION} for unit in block.units)
     return convs and not block.scaled and block.calls == 1
 
@@ -76,7 +76,7 @@ def _body(architecture: Architecture) -> Iterator[Layer]:
 
 
 def _layers(placed: Placed, name: str, field: Field) -> Iterator[Layer]:
-    """A convolution and what follows it."""
+    """The layers of a convolution, its norm and its activation."""
     unit, channels = placed.unit, placed.input[0]
     assert isinstance(unit, Conv)
     sizes = [(size, size) for size in (unit.kernel, unit.stride, unit.dilation)]
@@ -150,23 +150,23 @@ def _responsible(
 
 
 def _is_depthwise(conv: Layer) -> bool:
-    """Whether each group has one input channel: then a place costs kernel elements a filter."""
+    """Whether each group has one input channel: then an output value costs as many MACs as the kernel has elements."""
     rows, columns = conv.kernel
     channels, height, width = conv.output
     return conv.macs == rows * columns * channels * height * width
 
 
 def _with_ends(verdict: Verdict, stages: Split, rules: Sequence[Constraint]) -> Verdict:
-    """A verdict on stages, where dilated convolutions stand in for strides, with the stages, as a check has it."""
+    """The verdict, with the stages listed as in a check where dilated convolutions end stages in place of strides."""
     if verdict.name not in STRUCTURE or not stages.stand_ins:
         return verdict
     return replace(verdict, why=f"{verdict.why}; convolutions of the stages: {stages.words(rules)}")
 
 
 def sizes_of(report: Report) -> tuple[int, int, int]:
-    """Bytes in float32 of the input, of the outputs of layers with parameters, forward and backward, and of these.
+    """Bytes in float32 of the input, of layer outputs (of layers with parameters, forward and backward), of parameters.
 
-    torchinfo's definitions, but that its input counts the bookkeeping of Python's object too.
+    By torchinfo's definitions, except that torchinfo's input also counts the overhead of the Python object.
     """
     outputs = sum(prod(layer.output) for layer in report.layers if layer.params)
     return 4 * prod(report.input), 2 * 4 * outputs, 4 * int(report.metrics["params"])

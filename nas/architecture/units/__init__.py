@@ -1,4 +1,4 @@
-"""The kinds of units that networks are chained from."""
+"""The kinds of units that a network is a chain of."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ KINDS: tuple[type[Unit], ...] = (Conv, Gated, Mixed, Excite, Unshuffle)
 
 
 def read(word: str, channels: int, usual: str) -> Unit:
-    """The unit of a word that gets ``channels``; ``usual`` is what follows where the word does not say.
+    """The unit of a word, given its input ``channels``; ``usual`` is what follows where the word does not say.
 
-    Raises ArchitectureError for what is no word of any kind.
+    Raises ArchitectureError for a text that is not a word of any kind.
     """
     for kind in KINDS:
         unit = kind.read(word, channels, usual)

@@ -16,17 +16,17 @@ _WORD = re.compile(r"u(\d+)")
 
 @dataclass(frozen=True, kw_only=True)
 class Unshuffle(Unit):
-    """Each square of ``factor`` x ``factor`` pixels becomes one, of ``factor`` squared times the channels.
+    """Turns each square of ``factor`` x ``factor`` pixels into one pixel with ``factor`` squared times the channels.
 
     The inverse of Shi et al., Real-Time Single Image and Video Super-Resolution Using an Efficient Sub-Pixel
-    Convolutional Neural Network (2016); as a stem in Ridnik et al., TResNet (2020). It learns nothing, and is no
+    Convolutional Neural Network (2016); as a stem in Ridnik et al., TResNet (2020). It has no parameters, and is no
     convolution: it ends no stage.
     """
 
     factor: int = 2
 
     def __post_init__(self) -> None:
-        """Refuse a factor that changes nothing."""
+        """Reject a factor without effect."""
         if self.factor < 2:
             raise ArchitectureError(f"factor of an unshuffle is {self.factor}: it must be 2 or more")
 
@@ -70,7 +70,7 @@ class Unshuffle(Unit):
         return 0
 
     def reach(self) -> Reach:
-        """The square that it is made of."""
+        """The square that a pixel of the result comes from."""
         return Reach(high=self.factor - 1, stride=self.factor)
 
     def peak(self, before: Shape, after: Shape, *, is_held: bool) -> Peak:

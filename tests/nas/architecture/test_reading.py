@@ -139,10 +139,13 @@ REFUSED: dict[str, tuple[list[nn.Module], str]] = {
     ),
     "a max pool": ([CONV, nn.MaxPool2d(2)], "max_pool2d in 1: write the model as a chain"),
     "one layer twice": ([CONV, nn.ReLU(), CONV], r"it shares [02]\.weight with an earlier layer"),
-    "a gate of no whole share": ([Gate(4, 3)], "3 units for 4 channels are no whole share of them: take 1"),
+    "a gate of no whole share": (
+        [Gate(4, 3)],
+        "no reduction gives 3 values between the linear layers for 4 channels: take 1",
+    ),
     "two residuals of one map": (
         [Written(lambda m, x: m.a(x) * m.b(x), a=nn.Conv2d(4, 4, 1), b=nn.Conv2d(4, 4, 1))],
-        "2 operations take its result, and they are no residual block",
+        "2 operations take its result, and they are not a residual block",
     ),
 }
 

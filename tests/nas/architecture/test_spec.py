@@ -150,7 +150,7 @@ def test_the_seed_network_is_written_as_it_was_made() -> None:
             "a 9x9 kernel of dilation 1 leaves nothing of a 8x8 map",
         ),
         ("BR/c16/gap", "the last convolution has 16 channels for 10 classes: end with pw10"),
-        ("BR/c16-pw16d2/fc", "dilation of a 1x1 kernel dilates nothing: 2"),
+        ("BR/c16-pw16d2/fc", "dilation of a 1x1 kernel has no effect: 2"),
         ("BRS/c16/fc", "not an architecture"),
         ("BR/c16:BL/fc", "not a layer: 'c16:BL'"),
         ("BR/c16-mx3_3/fc", "needs parts that differ: write mx3_5, or dw"),

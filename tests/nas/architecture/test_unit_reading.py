@@ -53,7 +53,7 @@ class TwoWays(nn.Module):
         (nn.Conv2d(8, 8, (3, 1)), "its kernel is 3x1: make it square"),
         (nn.Conv2d(8, 8, 2, padding="same"), "its padding differs from side to side: take an odd kernel"),
         (nn.MaxPool2d(2), "write the model as a chain of convolutions"),
-        (TwoWays(), "2 operations take its result, and they are no residual block"),
+        (TwoWays(), "2 operations take its result, and they are not a residual block"),
     ],
 )
 def test_what_is_no_unit_is_named(model: nn.Module, message: str) -> None:

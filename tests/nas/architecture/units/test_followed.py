@@ -18,7 +18,7 @@ from nas.architecture.units.followed import Followed, side
         (
             Mixed(parts=(Part(1), Part(3)), post=("tanhexp", "batch_norm")),
             "mixed_tanhexp_bn",
-            "Depthwise convolutions side by side without bias, then tanhexp and batch norm.",
+            "Parallel depthwise convolutions without bias, then tanhexp and batch norm.",
         ),
     ],
 )
