@@ -1,4 +1,4 @@
-"""Counts the product's lines, long files, tests of a unit's kind, and uses of private Optuna names.
+"""Counts the product's lines, long files, tests of a component's kind, and uses of private Optuna names.
 
 Run ``python -m benchmarks.house [FOLDER] [--json]``; FOLDER is a checkout, this one by default.
 """
@@ -15,8 +15,10 @@ ROOT = Path(__file__).parents[1]
 PRODUCT = ("nas/**/*.py", "constraints/**/*.py", "search.py")
 LONG = 250
 """A file with more lines is long."""
-UNITS = frozenset({"Unit", "Conv", "Gated", "Mixed", "Excite", "Unshuffle", "GatedConv", "MixedConv", "SqueezeExcite"})
-"""Kinds of units, by their present and former names."""
+COMPONENTS = frozenset(
+    {"Component", "Unit", "Conv", "Gated", "Mixed", "Excite", "Unshuffle", "GatedConv", "MixedConv", "SqueezeExcite"}
+)
+"""Kinds of components, by their present and former names."""
 OPTUNA = frozenset({"study", "trial", "storage", "frozen", "backend", "journal", "sampler", "super()", "self._study"})
 """Names of variables with Optuna's values, whose private attributes are counted."""
 
@@ -42,12 +44,12 @@ def measured(root: Path) -> dict[str, int]:
 
 
 def kind_tests(tree: ast.AST) -> Iterator[ast.AST]:
-    """Number of ``isinstance`` tests for a kind of unit, and of match patterns."""
+    """Number of ``isinstance`` tests for a kind of component, and of match patterns."""
     for node in ast.walk(tree):
         of = node.cls if isinstance(node, ast.MatchClass) else None
         if isinstance(node, ast.Call) and _name(node.func) == "isinstance" and len(node.args) == 2:
             of = node.args[1]
-        if of is not None and {_name(part) for part in ast.walk(of)} & UNITS:
+        if of is not None and {_name(part) for part in ast.walk(of)} & COMPONENTS:
             yield node
 
 

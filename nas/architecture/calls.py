@@ -37,7 +37,7 @@ Value = int | str | Call | None
 
 @dataclass(frozen=True, kw_only=True)
 class Factory:
-    """A function that creates a sequence of named layers; exported source defines it once and calls it per unit."""
+    """A function that creates named layers in sequence; exported source defines it once and calls it per component."""
 
     name: str
     about: str

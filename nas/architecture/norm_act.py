@@ -46,7 +46,7 @@ TABLE: Mapping[str, NormAct] = {
     "hardswish": NormAct(letter="H", module="nn.Hardswish"),
     "tanhexp": NormAct(letter="T", module="TanhExp", operations=("exp", "tanh", "mul"), maps=3),
 }
-"""By their names in a unit's ``post``. A layer norm is over the channels of each pixel; tanhexp(x) is x tanh(exp x)."""
+"""Name in a component's ``post`` -> entry. Layer norm is over the channels of each pixel; tanhexp is x tanh(exp x)."""
 
 
 def is_norm(name: str) -> bool:

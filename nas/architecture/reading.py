@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from torch.fx import Node
 
+from nas.architecture.component_reading import is_mean, read_component
 from nas.architecture.graph import RESHAPES, Graph, arguments, only, op, refused, shape
 from nas.architecture.held_tensors import Held, Tensors, distinct
 from nas.architecture.spec import MOST_CALLS, Block, HeadKind
-from nas.architecture.unit_reading import is_mean, read_unit
 
 _JOINS = {"add", "iadd"}
 
@@ -63,8 +63,8 @@ def _folded(several: Sequence[_Read]) -> Iterator[tuple[Block, list[Held]]]:
         group = several[at : at + length]
         block = group[0].block
         if calls > 1:
-            units = tuple(unit for one in group for unit in one.block.units)
-            block = replace(block, units=units, calls=calls)
+            components = tuple(component for one in group for component in one.block.components)
+            block = replace(block, components=components, calls=calls)
         yield block, [held for one in group for held in one.held]
         at += length * calls
 
@@ -86,17 +86,17 @@ def _block(graph: Graph, at: Node) -> tuple[_Read, Node]:
     """The block that takes the value ``at``, and its result."""
     held, skip = Tensors(graph), _skip(graph, at)
     if skip is None:
-        unit, end = read_unit(held, at, None)
-        return _Read(Block(units=(unit,)), held.held, shape(at), shape(end)), end
+        component, end = read_component(held, at, None)
+        return _Read(Block(components=(component,)), held.held, shape(at), shape(end)), end
     scale = next((a for a in skip.args if graph.tensor(a)), None)
     join = graph.users(skip)[0] if scale else skip
     if scale:
         held.keep(skip, "other" if skip.args[1] is scale else "self")
-    units, end = [], at
+    components, end = [], at
     while end is at or not graph.takes(join, end):
-        unit, end = read_unit(held, end, skip if end is at else None)
-        units.append(unit)
-    block = Block(units=tuple(units), residual=True, scaled=scale is not None)
+        component, end = read_component(held, end, skip if end is at else None)
+        components.append(component)
+    block = Block(components=tuple(components), residual=True, scaled=scale is not None)
     return _Read(block, held.held, shape(at), shape(join)), join
 
 

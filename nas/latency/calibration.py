@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from constraints.latency import milliseconds
-from nas.architecture import units
+from nas.architecture import components
 from nas.architecture.model import build
 from nas.architecture.spec import Architecture, Block, HeadKind
 from nas.latency.features import features
@@ -106,9 +106,9 @@ def networks() -> Iterator[Architecture]:
 
 def _placed(letters: str, word: str, head: HeadKind, shape: tuple[int, int, int], *, residual: bool) -> Architecture:
     """One layer on a map of that shape; twice if it is residual."""
-    unit = units.read(word, shape[0], letters)
-    block = Block(units=(unit, unit), residual=True) if residual else Block(units=(unit,))
-    classes = unit.out_channels(shape[0]) if head == "gap" else CLASSES
+    component = components.read(word, shape[0], letters)
+    block = Block(components=(component, component), residual=True) if residual else Block(components=(component,))
+    classes = component.out_channels(shape[0]) if head == "gap" else CLASSES
     return Architecture(stages=((block,),), head=head, input=shape, classes=classes)
 
 

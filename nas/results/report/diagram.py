@@ -10,13 +10,13 @@ from typing import Any
 from constraints.errors import UnusableInputError
 from constraints.output.drawing import in_sight, middle
 from constraints.receptive_field import Field
-from nas.architecture.spec import Architecture, Block, Placed, Shape, Unit, parse, split_word
+from nas.architecture.spec import Architecture, Block, Component, Placed, Shape, parse, split_word
 from nas.space import analytic
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
-    """One unit of a network, with its norm and activation."""
+    """One component of a network, with its norm and activation."""
 
     stage: int
     block: int
@@ -33,7 +33,7 @@ class Layer:
 
 
 def layers(architecture: Architecture) -> Iterator[Layer]:
-    """The units of the stages in order, with the values that a trace of the built network gives."""
+    """The components of the stages in order, with the values that a trace of the built network gives."""
     words = [[split_word(block)[2] for block in stage.split("-")] for stage in str(architecture).split("/")[1:-1]]
     field = Field()
     for (s, b), members in groupby(architecture.placed, key=lambda p: (p.stage, p.block)):
@@ -42,27 +42,27 @@ def layers(architecture: Architecture) -> Iterator[Layer]:
             fields = _fields(block, field)
             field = fields[-1]
         for i, one in enumerate(placed):
-            params = one.unit.params(one.input[0]) + _scale(block, placed) * (i == len(placed) - 1)
+            params = one.component.params(one.input[0]) + _scale(block, placed) * (i == len(placed) - 1)
             word = words[s][b][i] + f" x{block.calls}" * (block.calls > 1)
             yield Layer(
                 stage=s, block=b, word=word, output=one.output, params=params,
-                macs=one.unit.macs(one.input) * block.calls, field=fields[i],
+                macs=one.component.macs(one.input) * block.calls, field=fields[i],
             )  # fmt: skip
 
 
 def _fields(block: Block, field: Field) -> list[Field]:
-    """The receptive field of each unit in one call of a block, where ``field`` is that of the block's input."""
+    """The receptive field of each component in one call of a block, where ``field`` is that of the block's input."""
     fields = [field]
-    for unit in block.units:
-        fields.append(_seen(fields[-1], unit))
+    for component in block.components:
+        fields.append(_seen(fields[-1], component))
     if block.residual:
         fields[-1] = fields[-1].hull(field) or fields[-1]
     return fields[1:]
 
 
-def _seen(field: Field, unit: Unit) -> Field:
-    """The field of a unit's result; its output i depends on its input from stride*i + low to stride*i + high."""
-    low, high, stride = unit.reach()
+def _seen(field: Field, component: Component) -> Field:
+    """The field of a component's result; its output i depends on its input from stride*i + low to stride*i + high."""
+    low, high, stride = component.reach()
     return field.window(high - low + 1, offset=low).every(stride)
 
 

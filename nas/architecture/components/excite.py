@@ -8,14 +8,14 @@ from math import prod
 from typing import ClassVar, Self
 
 from nas.architecture.calls import Call
+from nas.architecture.components.component import Component, Peak, Shape
 from nas.architecture.errors import ArchitectureError
-from nas.architecture.units.unit import Peak, Shape, Unit
 
 _WORD = re.compile(r"se(\d+)")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Excite(Unit):
+class Excite(Component):
     """The channels' means through two linear layers and a sigmoid scale the channels.
 
     Hu, Shen and Sun, Squeeze-and-Excitation Networks (2018); ReLU between the layers, both with bias.
@@ -32,16 +32,16 @@ class Excite(Unit):
 
     @classmethod
     def read(cls, word: str, channels: int, usual: str) -> Self | None:
-        """As ``Unit.read``."""
+        """As ``Component.read``."""
         match = _WORD.fullmatch(word)
         return cls(reduction=int(match[1])) if match else None
 
     def write(self, channels: int, usual: str) -> str:
-        """As ``Unit.write``."""
+        """As ``Component.write``."""
         return f"se{self.reduction}"
 
     def call(self, channels: int) -> Call:
-        """As ``Unit.call``."""
+        """As ``Component.call``."""
         return Call("SqueezeExcite", (channels, self.hidden(channels)))
 
     def hidden(self, channels: int) -> int:

@@ -8,9 +8,9 @@ from math import prod
 from typing import Any, ClassVar, NamedTuple
 
 from nas.architecture.calls import Call, Value, changed
+from nas.architecture.components.component import Convolution, Peak, Reach, Shape
+from nas.architecture.components.followed import Followed, side
 from nas.architecture.errors import ArchitectureError
-from nas.architecture.units.followed import Followed, side
-from nas.architecture.units.unit import Convolution, Peak, Reach, Shape
 
 _PART = r"\d+(?:d\d+)?(?:a\d+)?"
 _NAME = re.compile(rf"mx(?P<parts>{_PART}(?:_{_PART})+)(?:s(?P<stride>\d+))?")
@@ -74,7 +74,7 @@ class Mixed(Followed):
         return "mx" + "_".join(map(str, self.parts)) + (f"s{self.stride}" if self.stride > 1 else "")
 
     def call(self, channels: int) -> Call:
-        """As ``Unit.call``."""
+        """As ``Component.call``."""
         share = channels // len(self.parts)
         factory = self.factory(("filters", "*parts"), self._layers, {})
         return Call(factory, (channels, *(self._part(part, share) for part in self.parts)))

@@ -8,9 +8,9 @@ from math import prod
 from typing import Any, ClassVar
 
 from nas.architecture.calls import CONV_OPTIONS, Call, Value, changed
+from nas.architecture.components.component import Convolution, Peak, Reach, Shape
+from nas.architecture.components.followed import Followed, side
 from nas.architecture.errors import ArchitectureError
-from nas.architecture.units.followed import Followed, side
-from nas.architecture.units.unit import Convolution, Peak, Reach, Shape
 
 _NAME = re.compile(
     r"(?P<kind>c|pw|dw)(?P<out>\d+)?(?:k(?P<kernel>\d+))?(?:s(?P<stride>\d+))?(?:d(?P<dilation>\d+))?"
@@ -71,7 +71,7 @@ class Conv(Followed):
         return text + (f"g{self.groups}" if kind == "grouped" else "")
 
     def call(self, channels: int) -> Call:
-        """As ``Unit.call``."""
+        """As ``Component.call``."""
         factory = self.factory(("inputs", "filters", "kernel"), self._layers, CONV_OPTIONS)
         options = changed(stride=self.stride, padding=self.pad, dilation=self.dilation, groups=self.groups)
         return Call(factory, (channels, self.out, self.kernel), options)
@@ -133,7 +133,7 @@ class Conv(Followed):
         return (Convolution(channels, self.kernel, self.stride, self.dilation, self.groups),)
 
     def reach(self) -> Reach:
-        """As ``Unit.reach``."""
+        """As ``Component.reach``."""
         return Reach(-self.pad, self.dilation * (self.kernel - 1) - self.pad, self.stride)
 
     def peak(self, before: Shape, after: Shape, *, is_held: bool) -> Peak:

@@ -1,4 +1,4 @@
-"""Units that may be followed by a bias, a norm and an activation."""
+"""Components that may be followed by a bias, a norm and an activation."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any, ClassVar, Self
 
 from nas.architecture import norm_act
 from nas.architecture.calls import Call, Factory, Value
-from nas.architecture.units.unit import Unit
+from nas.architecture.components.component import Component
 
 
 @dataclass(frozen=True, kw_only=True)
-class Followed(Unit):
+class Followed(Component):
     """A convolution, or several in parallel, and what follows: ``post`` has names in ``norm_act.TABLE``, in order."""
 
     bias: bool = False
@@ -30,7 +30,7 @@ class Followed(Unit):
 
     @classmethod
     def read(cls, word: str, channels: int, usual: str) -> Self | None:
-        """As ``Unit.read``; the letters of what follows are after a colon."""
+        """As ``Component.read``; the letters of what follows are after a colon."""
         name, colon, own = word.partition(":")
         values, following = cls._read_name(name, channels), norm_act.read(own if colon else usual)
         if values is None or following is None:
@@ -38,7 +38,7 @@ class Followed(Unit):
         return cls(**values, bias=following[0], post=following[1])
 
     def write(self, channels: int, usual: str) -> str:
-        """As ``Unit.write``."""
+        """As ``Component.write``."""
         return self._write_name(channels) + (f":{self.letters}" if self.letters != usual else "")
 
     @classmethod
@@ -58,7 +58,7 @@ class Followed(Unit):
     def factory(
         self, parameters: tuple[str, ...], layers: Callable[..., Mapping[str, Call]], options: Mapping[str, int]
     ) -> Factory:
-        """The function that creates every unit of this kind with the same layers after it."""
+        """The function that creates every component of this kind with the same layers after it."""
         followed = " and ".join(name.replace("_", " ") for name in self.post) or "nothing"
         short = [norm_act.TABLE[name].short or name for name in self.post]
         return Factory(

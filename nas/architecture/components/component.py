@@ -1,4 +1,4 @@
-"""The interface of a unit, an operation in a stage of a network."""
+"""The interface of a component: an operation of a block, with the norm and activation that follow it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Shape = tuple[int, int, int]
 
 
 class Convolution(NamedTuple):
-    """One convolution of a unit, for the metrics; ``channels`` are those of its input."""
+    """One convolution of a component, for the metrics; ``channels`` are those of its input."""
 
     channels: int
     kernel: int
@@ -40,7 +40,7 @@ class Reach(NamedTuple):
 
 
 class Peak(NamedTuple):
-    """Most values in memory at once in a unit's own tensors."""
+    """Most values in memory at once in a component's own tensors."""
 
     reading: int
     """While its own operation runs, input included."""
@@ -48,8 +48,8 @@ class Peak(NamedTuple):
     """While what follows is computed, after the input was freed."""
 
 
-class Unit(ABC):
-    """The interface of a unit; each kind is a frozen dataclass, listed in ``nas.architecture.units.KINDS``."""
+class Component(ABC):
+    """A part of a block; each kind is a frozen dataclass, listed in ``nas.architecture.components.KINDS``."""
 
     gates: ClassVar[bool] = False
     """Whether it only scales its input by values computed from the whole map."""
@@ -57,7 +57,7 @@ class Unit(ABC):
     @classmethod
     @abstractmethod
     def read(cls, word: str, channels: int, usual: str) -> Self | None:
-        """The unit of a word, given its input ``channels``; None for any other text.
+        """The component of a word, given its input ``channels``; None for any other text.
 
         ``usual`` are the letters of what follows a convolution whose word does not say.
         """
@@ -80,7 +80,7 @@ class Unit(ABC):
         return type(self).__name__.lower()
 
     def output(self, shape: Shape) -> Shape:
-        """Shape of the result; ArchitectureError where the unit cannot take ``shape``."""
+        """Shape of the result; ArchitectureError where the component cannot take ``shape``."""
         return shape
 
     def out_channels(self, channels: int) -> int:

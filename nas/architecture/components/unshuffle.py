@@ -8,14 +8,14 @@ from math import prod
 from typing import Self
 
 from nas.architecture.calls import Call
+from nas.architecture.components.component import Component, Peak, Reach, Shape
 from nas.architecture.errors import ArchitectureError
-from nas.architecture.units.unit import Peak, Reach, Shape, Unit
 
 _WORD = re.compile(r"u(\d+)")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Unshuffle(Unit):
+class Unshuffle(Component):
     """Turns each square of ``factor`` x ``factor`` pixels into one pixel with ``factor`` squared times the channels.
 
     The inverse of Shi et al., Real-Time Single Image and Video Super-Resolution Using an Efficient Sub-Pixel
@@ -32,20 +32,20 @@ class Unshuffle(Unit):
 
     @classmethod
     def read(cls, word: str, channels: int, usual: str) -> Self | None:
-        """As ``Unit.read``."""
+        """As ``Component.read``."""
         match = _WORD.fullmatch(word)
         return cls(factor=int(match[1])) if match else None
 
     def write(self, channels: int, usual: str) -> str:
-        """As ``Unit.write``."""
+        """As ``Component.write``."""
         return f"u{self.factor}"
 
     def call(self, channels: int) -> Call:
-        """As ``Unit.call``."""
+        """As ``Component.call``."""
         return Call("nn.PixelUnshuffle", (self.factor,))
 
     def output(self, shape: Shape) -> Shape:
-        """As ``Unit.output``."""
+        """As ``Component.output``."""
         channels, height, width = shape
         if height % self.factor or width % self.factor:
             raise ArchitectureError(
@@ -54,7 +54,7 @@ class Unshuffle(Unit):
         return self.out_channels(channels), height // self.factor, width // self.factor
 
     def out_channels(self, channels: int) -> int:
-        """As ``Unit.out_channels``."""
+        """As ``Component.out_channels``."""
         return channels * self.factor**2
 
     def params(self, channels: int) -> int:

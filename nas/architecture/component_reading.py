@@ -1,4 +1,4 @@
-"""Reads one unit in the graph of a model: a convolution, a gated or mixed one, a gate, an unshuffle."""
+"""Reads one component in the graph of a model: a convolution, a gated or mixed one, a gate, an unshuffle."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from typing import Any
 
 from torch.fx import Node
 
+from nas.architecture.components import Component, Conv, Excite, Gated, Mixed, Part, Unshuffle
 from nas.architecture.errors import ArchitectureError
 from nas.architecture.graph import CHAIN, RESHAPES, Graph, arguments, only, op, refused, shape, square
 from nas.architecture.held_tensors import Tensors
 from nas.architecture.post_reading import read_activation, read_post
-from nas.architecture.units import Conv, Excite, Gated, Mixed, Part, Unit, Unshuffle
 
 _SPLITS = {"split", "chunk", "split_with_sizes"}
 
 
-def read_unit(held: Tensors, at: Node, skip: Node | None) -> tuple[Unit, Node]:
-    """The unit that takes ``at``, apart from the operation ``skip``, and its result."""
+def read_component(held: Tensors, at: Node, skip: Node | None) -> tuple[Component, Node]:
+    """The component that takes ``at``, apart from the operation ``skip``, and its result."""
     users = [user for user in held.graph.users(at) if user is not skip]
     if not users:
         raise refused(at, f"its result is not pooled globally: {CHAIN}")

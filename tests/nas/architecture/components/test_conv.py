@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from nas.architecture.components import Conv, Convolution
 from nas.architecture.errors import ArchitectureError
-from nas.architecture.units import Conv, Convolution
 
 
 @pytest.mark.parametrize(

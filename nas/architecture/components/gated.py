@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 from nas.architecture import norm_act
 from nas.architecture.calls import Call
+from nas.architecture.components.component import Convolution, Peak, Shape
+from nas.architecture.components.followed import Followed
 from nas.architecture.errors import ArchitectureError
-from nas.architecture.units.followed import Followed
-from nas.architecture.units.unit import Convolution, Peak, Shape
 
 _NAME = re.compile(r"gl(\d+)")
 
@@ -47,7 +47,7 @@ class Gated(Followed):
         return f"gl{self.out}"
 
     def call(self, channels: int) -> Call:
-        """As ``Unit.call``."""
+        """As ``Component.call``."""
         return Call(self.factory(("inputs", "filters"), self._layers, {}), (channels, self.out))
 
     def _layers(self, inputs: int | str, filters: int | str) -> dict[str, Call]:
