@@ -37,15 +37,19 @@ def trials_after(storage: RDBStorage, study_id: int, last: int, others: set[int]
     return {trial._trial_id: trial for trial in storage._get_trials(study_id, None, others, last)}
 
 
-def with_trials_as(study: Study, shown: Callable[[FrozenTrial], FrozenTrial | None]) -> Study:
-    """A view of a study for a sampler: each trial is replaced by ``shown(trial)``, and left out where that is None."""
+Shown = Callable[[list[FrozenTrial]], list[FrozenTrial]]
+"""A function from a study's trials to those that a sampler sees in their place."""
+
+
+def with_trials_as(study: Study, shown: Shown) -> Study:
+    """A view of a study for a sampler, which sees ``shown(trials)`` in place of its trials."""
     return cast("Study", _View(study, shown))
 
 
 class _View:
     """A study with replaced trials; everything else is the study's."""
 
-    def __init__(self, study: Study, shown: Callable[[FrozenTrial], FrozenTrial | None]) -> None:
+    def __init__(self, study: Study, shown: Shown) -> None:
         self._study, self._shown = study, shown
 
     def __getattr__(self, name: str) -> Any:
@@ -54,8 +58,8 @@ class _View:
     def _get_trials(
         self, deepcopy: bool = True, states: Container[TrialState] | None = None, use_cache: bool = False
     ) -> list[FrozenTrial]:
-        trials = map(self._shown, self._study._get_trials(deepcopy=deepcopy, use_cache=use_cache))
-        return [trial for trial in trials if trial is not None and (states is None or trial.state in states)]
+        trials = self._shown(self._study._get_trials(deepcopy=deepcopy, use_cache=use_cache))
+        return [trial for trial in trials if states is None or trial.state in states]
 
 
 class OpenTPE(TPESampler):

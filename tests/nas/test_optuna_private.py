@@ -114,8 +114,9 @@ def test_a_sampler_sees_the_trials_as_they_are_shown() -> None:
     study.tell(study.ask(), 1.0)
     study.ask()
 
-    def hidden(trial: FrozenTrial) -> FrozenTrial:
-        return optuna.create_trial(state=TrialState.PRUNED) if trial.state == TrialState.COMPLETE else trial
+    def hidden(trials: list[FrozenTrial]) -> list[FrozenTrial]:
+        ended = optuna.create_trial(state=TrialState.PRUNED)
+        return [ended if trial.state == TrialState.COMPLETE else trial for trial in trials]
 
     view = with_trials_as(study, hidden)
     assert view.study_name == study.study_name
