@@ -1,20 +1,24 @@
 """All uses of Optuna's private names; ``tests/nas/test_optuna_private.py`` lists each.
 
 Optuna 5.0.0 has no public way to get a study's storage, to write to a running trial again, to read a database's new
-trials (except one query per trial), or to change what TPE learns from and chooses among (except copying the whole study
-for every proposal). ``pyproject.toml`` pins Optuna to the minor version that this was written for.
+trials (except one query per trial), to write several lines of a journal under one lock, or to change what TPE learns
+from and chooses among (except copying the whole study for every proposal). ``pyproject.toml`` pins Optuna to the minor
+version that this was written for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping
+import threading
+from collections.abc import Callable, Container, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 from optuna.distributions import BaseDistribution
 from optuna.samplers import TPESampler
-from optuna.storages import BaseStorage, RDBStorage
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import BaseJournalBackend
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
@@ -60,6 +64,22 @@ class _View:
     ) -> list[FrozenTrial]:
         trials = self._shown(self._study._get_trials(deepcopy=deepcopy, use_cache=use_cache))
         return [trial for trial in trials if states is None or trial.state in states]
+
+
+class GroupedJournal(JournalStorage):
+    """A journal's storage that can write several lines under one lock of its file."""
+
+    def __init__(self, journal: BaseJournalBackend, together: Callable[[], AbstractContextManager[None]]) -> None:
+        """``together`` holds the journal's file open and locked for the lines that this process appends."""
+        super().__init__(journal)
+        self._thread_lock = threading.RLock()  # type: ignore[assignment]  # Optuna's cannot be taken twice
+        self._hold = together
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """A block whose writes to the storage take the file's lock once; reads and writes of other threads wait."""
+        with self._thread_lock, self._hold():
+            yield
 
 
 class OpenTPE(TPESampler):
