@@ -41,7 +41,7 @@ class UnusableInputError(ConstraintError):
 
 
 class NoModelError(UnusableInputError):
-    """A file defines no model; if a folder was named, such files are passed over."""
+    """A file defines no model; if a folder was named, such files are skipped."""
 
 
 class ModelFailedError(ConstraintError):
