@@ -18,7 +18,6 @@ from constraints.stages import STRUCTURE, Place, Split, split
 from constraints.verdicts import Verdict, judge
 from nas.architecture import norm_act
 from nas.architecture.spec import Architecture, Block, Placed
-from nas.architecture.units import Conv
 from nas.space import analytic
 
 _ONE_OPERATION = tuple(name for name, entry in norm_act.TABLE.items() if not entry.operations)
@@ -57,7 +56,7 @@ def report_of(
 
 def _is_plain(block: Block) -> bool:
     """Whether it is convolutions, each with norms and activations of one operation, called once, and at most a sum."""
-    convs = all(isinstance(unit, Conv) and {*unit.post} <= {*_ONE_OPERATION} for unit in block.units)
+    convs = all(unit.is_one_convolution and {*unit.followers} <= {*_ONE_OPERATION} for unit in block.units)
     return convs and not block.scaled and block.calls == 1
 
 
@@ -78,17 +77,17 @@ def _body(architecture: Architecture) -> Iterator[Layer]:
 def _layers(placed: Placed, name: str, field: Field) -> Iterator[Layer]:
     """A convolution and what follows it."""
     unit, channels = placed.unit, placed.input[0]
-    assert isinstance(unit, Conv)
-    sizes = [(size, size) for size in (unit.kernel, unit.stride, unit.dilation)]
+    (conv,) = unit.convolutions(channels)
+    sizes = [(size, size) for size in (conv.kernel, conv.stride, conv.dilation)]
     yield _seen(
         Layer(
             name=f"{name}.conv", op="conv2d", output=placed.output,
             params=unit.params(channels) - unit.following_params(placed.output[0]), macs=unit.macs(placed.input),
-            kernel=sizes[0], stride=sizes[1], dilation=sizes[2], groups=unit.groups,
+            kernel=sizes[0], stride=sizes[1], dilation=sizes[2], groups=conv.groups,
         ),
         field,
     )  # fmt: skip
-    for post in unit.post:
+    for post in unit.followers:
         kind = "norm" if norm_act.is_norm(post) else "act"
         output = (*placed.output[1:], placed.output[0]) if post == "layer_norm" else placed.output
         params = placed.output[0] * norm_act.TABLE[post].params

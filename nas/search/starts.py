@@ -14,7 +14,6 @@ from constraints.sandbox.request import Request
 from nas.architecture import named
 from nas.architecture.spec import Architecture, ArchitectureError, Block, parse
 from nas.architecture.text_files import lines
-from nas.architecture.units import Conv
 from nas.search.given import shown_images_of
 from nas.search.queue import Waiting, add_new, queued
 from nas.search.trial_store import proposed
@@ -100,8 +99,8 @@ def adapted(network: Architecture, space: Space) -> Architecture:
     last = stages[-1][-1]
     unit = last.units[0]
     ends_with_classes = network.head == "gap" and network.classes != classes and not last.keeps_shape
-    if ends_with_classes and isinstance(unit, Conv):
-        stages = (*stages[:-1], (*stages[-1][:-1], Block(units=(replace(unit, out=classes),))))
+    if ends_with_classes:
+        stages = (*stages[:-1], (*stages[-1][:-1], Block(units=(unit.with_out_channels(classes),))))
     try:
         return replace(network, stages=stages, input=space.input, classes=classes)
     except ArchitectureError as error:

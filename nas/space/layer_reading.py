@@ -106,17 +106,7 @@ def _beginnings(blocks: Sequence[Block], channels: int, post: Post) -> Iterator[
 def _plain(unit: Unit, channels: int, post: Post) -> str:
     """The word of a unit, without the number of channels of a convolution."""
     usual = norm_act.write(False, post)
-    if not isinstance(unit, Conv):
-        return unit.write(channels, usual)
-    if word := layer_words.word_of((unit,), channels, post):
-        return word
-    kind = unit.kind(channels)
-    text = "pw" if kind == "pointwise" else f"{'dw' if kind == 'depthwise' else 'c'}{unit.kernel}"
-    text += f"s{unit.stride}" if unit.stride > 1 else ""
-    text += f"d{unit.dilation}" if unit.dilation > 1 else ""
-    text += f"p{unit.pad}" if unit.pad != unit.dilation * (unit.kernel - 1) // 2 else ""
-    text += f"g{unit.groups}" if kind == "grouped" else ""
-    return text + (f":{unit.letters}" if unit.letters != usual else "")
+    return layer_words.word_of((unit,), channels, post) or unit.word_without_channels(channels, usual)
 
 
 def _fed(units: Sequence[Unit], channels: int) -> Iterator[tuple[Unit, int]]:
