@@ -11,7 +11,7 @@ from pathlib import Path
 from types import CodeType
 from typing import ParamSpec, TypeVar
 
-from constraints.errors import ModelFailedError, ToolFailedError
+from constraints.errors import ModelFailedError, ToolFailedError, shortened
 
 _ROOT = Path(__file__).resolve().parents[1]
 _OURS = tuple(f"{_ROOT / name}{sep}" for name in ("constraints", "nas") for sep in ("/", "\\"))
@@ -134,13 +134,13 @@ def remedy(package: str) -> str:
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [""])[0][:_LONGEST]
+    return shortened((str(error).strip().splitlines() or [""])[0], _LONGEST)
 
 
 def _line(error: BaseException) -> str:
     """The source line of an error without a message, such as an assertion."""
     own = [frame for frame in traceback.extract_tb(error.__traceback__) if is_users(frame.filename)]
-    return (own[-1].line or "")[:_LONGEST] if own else ""
+    return shortened(own[-1].line or "", _LONGEST) if own else ""
 
 
 def _hint(message: str) -> str:

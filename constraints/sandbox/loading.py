@@ -20,7 +20,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import TypeVar
 
-from constraints.errors import UnusableInputError
+from constraints.errors import UnusableInputError, shortened
 from constraints.faults import hands_over, is_out_of_memory, missing
 from constraints.sandbox.cpu_only import WARNING, CpuOnly, asks_for_accelerator
 from constraints.sandbox.loops import NAME as LOOPS
@@ -41,6 +41,7 @@ _MOST_PACKAGES = 50
 _IMPORTS = (ast.Import, ast.ImportFrom)
 _DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 _STATEMENT_SECONDS = 20.0
+_LONGEST = 200
 
 
 class Loader:
@@ -207,7 +208,7 @@ class Loader:
         return watch() if counts else 0.0
 
     def _leave_out(self, place: str, error: BaseException) -> None:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        reason = shortened(f"{type(error).__name__}: {error}", _LONGEST)
         self.left_out.append(error)
         self.found.append(f"{place}: left out, because it failed: {reason}")
 
