@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from pathlib import Path
 
 from constraints.cli.options import check_format, read_arguments, read_limits, read_numbers, read_seconds
@@ -97,7 +98,7 @@ def _one(request: Request, options: Options) -> Report:
 
 
 def _each(options: Options, asked: Targets, check: Check, skipped: list[str]) -> Iterator[Result]:
-    """The result of each target, shown at once where the format allows it; appends files without a model to ``skipped``."""
+    """The result of each target, shown at once where the format allows it; files without a model go to ``skipped``."""
     for target in asked.targets:
         try:
             if target in asked.found and not may_hold_model(target):
@@ -151,6 +152,7 @@ def _request(options: Options, target: Target) -> Request:
 def _checked(request: Request, check: Check) -> tuple[Report, Outcome]:
     """The report with the line that defines the model, and the outcome of the sandbox."""
     with working(f"loading torch, running {request.target.text}, looking for fixes"):
+        import_module("constraints.output.table")  # loaded while the child loads torch
         outcome = check(request)
     sys.stderr.write(outcome.printed)
     return _located(outcome.report, request.target), outcome

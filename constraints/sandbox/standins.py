@@ -13,6 +13,7 @@ import importlib.machinery
 import inspect
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -37,14 +38,15 @@ class StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def __init__(self) -> None:
         """Replace nothing yet."""
-        self.packages: dict[str, None] = {}
+        self.packages: dict[str, Path | None] = {}
+        """Package or module -> the folder that lacks it, where it belongs to the file's own package."""
         self.is_sealed = False
         """Whether the model is built, after which no stand-in may be used."""
         self._parts: dict[str, _StandIn] = {}
 
-    def allow(self, package: str) -> None:
-        """Replace a package from now on."""
-        self.packages[package] = None
+    def allow(self, package: str, folder: Path | None = None) -> None:
+        """Replace a package from now on; or a module of the file's own package, which should be in ``folder``."""
+        self.packages[package] = folder
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -75,16 +77,26 @@ class StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def refuse(self, path: str) -> NoReturn:
         """Raise NotInstalledError with what is not installed and how to install it."""
         package = next((p for p in self.packages if f"{path}.".startswith(f"{p}.")), path.partition(".")[0])
+        if self.packages.get(package):
+            raise NotInstalledError(f"the network uses a module that is not there: {path!r}: {self._remedy(package)}")
         raise NotInstalledError(f"the network uses what is not installed: {path!r}: {remedy(package)}")
+
+    def _remedy(self, package: str) -> str:
+        folder = self.packages.get(package)
+        return f"put {package.rpartition('.')[2]}.py into {folder}" if folder else remedy(package)
+
+    def _lacks(self, package: str) -> str:
+        folder = self.packages[package]
+        return f"{package.rpartition('.')[2]} is not in {folder}" if folder else f"{package} is not installed"
 
     def remedies(self) -> str:
         """What to do, for an error that a stand-in may have caused; empty where there is none."""
-        return "; ".join(f"{package} is not installed: {remedy(package)}" for package in self.packages)
+        return "; ".join(f"{self._lacks(package)}: {self._remedy(package)}" for package in self.packages)
 
     def warnings(self) -> list[str]:
         """A warning for each package that was replaced."""
         return [
-            f"{package} is not installed: it was replaced by a stand-in, since the forward pass does not use it"
+            f"{self._lacks(package)}: it was replaced by a stand-in, since the forward pass does not use it"
             for package in self.packages
         ]
 

@@ -36,7 +36,7 @@ def public(function: Callable[P, T]) -> Callable[P, T]:
 
 
 def in_keywords(text: str, known: Collection[str]) -> str:
-    """A message with the flags that are keywords of a function written as these; ``--data DIR`` becomes ``data=DIR``."""
+    """A message whose flags are written as the keywords that they are; ``--data DIR`` becomes ``data=DIR``."""
 
     def keyword(flag: re.Match[str]) -> str:
         name = flag["name"].replace("-", "_")

@@ -30,5 +30,7 @@ def lines(texts: Iterable[str]) -> Iterator[tuple[str, str]]:
             raise UnusableInputError(f"no network in {text}: write one a line")
         for row, place in found:
             if row.endswith(SUFFIX):
-                raise UnusableInputError(f"{place}a list within a list: {row!r}: write its lines here, or give both files")
+                raise UnusableInputError(
+                    f"{place}a list within a list: {row!r}: write its lines here, or give both files"
+                )
         yield from found

@@ -37,7 +37,7 @@ def _target(text: str) -> str | Target:
 
 
 def _means_network(text: str) -> bool:
-    """Whether a text names a network rather than a file, folder or pattern; a name means the network, whatever is there."""
+    """Whether a text names a network rather than a file, folder or pattern; a name does, whatever is there."""
     from nas.architecture.named import is_name, is_network
     from nas.architecture.spec import is_like_text
 

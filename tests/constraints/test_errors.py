@@ -13,7 +13,8 @@ from constraints.errors import shortened
         ("one two", 7, "one two"),
         ("one\n  two", 7, "one two"),
         ("one two!", 7, "one …"),
-        ("one two three", 8, "one two …"),
+        ("one two three", 9, "one two …"),
+        ("one two three", 8, "one …"),
         ("abcdefgh", 4, "abc…"),
     ],
 )

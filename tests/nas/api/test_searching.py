@@ -82,7 +82,9 @@ def test_an_error_is_the_line_of_the_command(fields: LaunchFields, flags: tuple[
         nas.launch(**request)
     assert search.run(["launch", "--data", "digits", "--space", "tiny", *flags]) == 2
     said = capsys.readouterr().err.splitlines()[-1]
-    assert str(caught.value).removeprefix("constraints: ") in said.replace("error: --", "error: ")  # one field, two flags
+    assert str(caught.value).removeprefix("constraints: ") in said.replace(
+        "error: --", "error: "
+    )  # one field, two flags
     assert "--" not in str(caught.value)
     assert said.endswith(": see search.py launch --help")
 

@@ -75,7 +75,10 @@ def test_a_file_has_a_network_or_a_target_a_line(tmp_path: Path) -> None:
         ("models/net:Net", "neither a file nor a network: 'models/net:Net': not an architecture"),
         ("BR/c16-zz3/fc", "neither a file nor a network: 'BR/c16-zz3/fc': .*zz3"),
         ("BR/c16/pool", "neither a file nor a network: 'BR/c16/pool': unknown head: 'pool'"),
-        ("BR/c16*/fc", r"neither .*: not an architecture: 'BR/c16\*/fc': '\*' at character 7 belongs to no word: take it"),
+        (
+            "BR/c16*/fc",
+            r"neither .*: not an architecture: 'BR/c16\*/fc': '\*' at character 7 belongs to no word: take it",
+        ),
         ("BR/c16[d2/c3?", r"neither .*: not an architecture: .*: '\[' at character 7 belongs to no word: take it out"),
     ],
 )
@@ -100,7 +103,9 @@ def test_a_pattern_that_matches_is_a_pattern_though_it_may_be_read_as_a_text(
 def test_a_list_names_no_other_list(tmp_path: Path) -> None:
     file = tmp_path / "nets.txt"
     file.write_text(f"{TEXT}\nmore.txt\n", "utf-8")
-    with pytest.raises(UnusableInputError, match=r"nets\.txt:2: a list within a list: 'more\.txt': write its lines here"):
+    with pytest.raises(
+        UnusableInputError, match=r"nets\.txt:2: a list within a list: 'more\.txt': write its lines here"
+    ):
         as_targets([str(file)])
 
 
