@@ -15,11 +15,11 @@ class NoSuchTrialError(UnusableInputError):
 
 
 def find(study: Study, trial: str | int, *, is_live: bool | None = None) -> Row:
-    """The row of a trial's number, of ``best`` (the best complete trial), or of a network's text, name or origin.
+    """The row of a trial by its number, ``best`` (the best complete trial), or its network's text, name or origin.
 
-    Of several trials of one network it is the most accurate. ``is_live`` says whether a launch works on the study.
+    For several trials of a network, the most accurate one. ``is_live`` says whether a launch is running on the study.
 
-    Raises UnusableInputError where the study holds no such trial, ArchitectureError for a text that is no network.
+    Raises UnusableInputError where the study holds no such trial, ArchitectureError for a text that is not a network.
     """
     wanted = str(trial)
     if wanted == "best":
@@ -38,7 +38,7 @@ def find(study: Study, trial: str | int, *, is_live: bool | None = None) -> Row:
 
 
 def best(study: Study, count: int = 1) -> tuple[Row, ...]:
-    """The ``count`` best complete trials; UnusableInputError, with what there is, where none is complete."""
+    """The ``count`` best complete trials; UnusableInputError, naming what there is instead, if none is complete."""
     board = leaderboard(study, top=None, states=["complete"])
     rows = {row.trial: row for row in board.rows}
     ranked = [rows[t.number] for t in best_trials(study, study.get_trials(deepcopy=False)) if t.number in rows]

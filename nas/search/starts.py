@@ -97,10 +97,10 @@ def adapted(network: Architecture, space: Space) -> Architecture:
     """The same layers for a space's images and classes; UnusableInputError where they do not fit these."""
     stages, classes = network.stages, space.classes
     last = stages[-1][-1]
-    unit = last.units[0]
+    component = last.components[0]
     ends_with_classes = network.head == "gap" and network.classes != classes and not last.keeps_shape
     if ends_with_classes:
-        stages = (*stages[:-1], (*stages[-1][:-1], Block(units=(unit.with_out_channels(classes),))))
+        stages = (*stages[:-1], (*stages[-1][:-1], Block(components=(component.with_out_channels(classes),))))
     try:
         return replace(network, stages=stages, input=space.input, classes=classes)
     except ArchitectureError as error:

@@ -25,8 +25,8 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from constraints.errors import UnusableInputError
+from nas.architecture.components import Component, Conv, Excite, Gated, Mixed, Part, read_parts
 from nas.architecture.spec import MOST_CALLS
-from nas.architecture.units import Conv, Excite, Gated, Mixed, Part, Unit, read_parts
 
 _MORE = r"(?:[2-9]|[1-9]\d+)"
 _ODD = r"(?:[3579]|[1-9]\d*[13579])"
@@ -128,10 +128,10 @@ def misfit(word: str, channels: int) -> str:
     return ""
 
 
-def units(
+def components(
     word: str, channels: int, out: int, *, post: tuple[str, ...], stride: int = 1, dilation: int | None = None
-) -> tuple[Unit, ...]:
-    """The units of one call of a layer from ``channels`` to ``out``; ``dilation`` overrides the word's own.
+) -> tuple[Component, ...]:
+    """The components of one call of a layer from ``channels`` to ``out``; ``dilation`` overrides the word's own.
 
     The spatial convolution (the depthwise one where there are several) has the kernel, stride and dilation. ``post`` is
     a norm and an activation; linear 1x1 convolutions have only the norm, gated ones a bias instead.
@@ -154,7 +154,7 @@ def units(
     inside = channels * layer.expansion
     depthwise = _depthwise(parts, inside, stride, post[:1] if layer.kind == "gate" else post, bias=layer.bias)
     if layer.kind == "ir":
-        made: tuple[Unit, ...] = (
+        made: tuple[Component, ...] = (
             Conv(out=inside, kernel=1, post=post),
             depthwise,
             Conv(out=out, kernel=1, post=post[:1]),
@@ -177,14 +177,14 @@ def _depthwise(
 
 
 @lru_cache(maxsize=1 << 16)
-def word_of(made: tuple[Unit, ...], channels: int, post: tuple[str, ...]) -> str:
-    """The word that produces exactly these units; empty where there is none."""
+def word_of(made: tuple[Component, ...], channels: int, post: tuple[str, ...]) -> str:
+    """The word that produces exactly these components; empty where there is none."""
     core, gate = (made[:-1], made[-1].write(channels, "")) if made[-1].gates else (made, "")
     out = out_channels(made, channels)
     for likely, stride in _likely_words(core, channels):
         word = likely + gate
         try:
-            again = units(word, channels, out, post=post, stride=stride)
+            again = components(word, channels, out, post=post, stride=stride)
         except UnusableInputError:
             continue
         if again == made:
@@ -192,9 +192,9 @@ def word_of(made: tuple[Unit, ...], channels: int, post: tuple[str, ...]) -> str
     return ""
 
 
-def _likely_words(core: tuple[Unit, ...], channels: int) -> Iterator[tuple[str, int]]:
-    """The words that have so many units, with the kernels and the stride of these; each without and with a bias."""
-    words: list[tuple[str, Unit]] = []
+def _likely_words(core: tuple[Component, ...], channels: int) -> Iterator[tuple[str, int]]:
+    """The words of so many components, with the kernels and the stride of these; each without and with a bias."""
+    words: list[tuple[str, Component]] = []
     match core:
         case [one]:
             groups = {conv.groups for conv in one.convolutions(channels)} - {1}
@@ -208,8 +208,8 @@ def _likely_words(core: tuple[Unit, ...], channels: int) -> Iterator[tuple[str, 
         yield from ((word + bias, spatial.reach().stride) for bias in ("", "b"))
 
 
-def out_channels(units: Sequence[Unit], channels: int) -> int:
-    """The number of output channels of successive units."""
-    for unit in units:
-        channels = unit.out_channels(channels)
+def out_channels(components: Sequence[Component], channels: int) -> int:
+    """The number of output channels of successive components."""
+    for component in components:
+        channels = component.out_channels(channels)
     return channels
