@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from math import inf
 
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -17,7 +16,7 @@ from constraints.findings import FIX_ALL, Findings
 from constraints.metrics import Layer
 from constraints.output.console import SafeConsole
 from constraints.output.numbers import count, exact, shape, sides
-from constraints.output.ruled import ruled_table
+from constraints.output.ruled import Heading, ruled_table
 from constraints.output.summary import outcome
 from constraints.output.tree import Row, rows
 from constraints.verdicts import Verdict
@@ -27,16 +26,6 @@ _LAYER = ("Output", "Params", "MACs", "RF", "Jump")
 _WIDTH = 100
 _LONGEST_RULE = 32
 """Width of a constraint; a longer one, such as a rule in words, takes several lines."""
-
-
-@dataclass(frozen=True)
-class _Heading:
-    """A stage's heading, whose further lines on a narrow terminal are indented."""
-
-    text: str
-
-    def __rich_console__(self, _: Console, options: ConsoleOptions) -> Iterator[Text]:
-        yield Text(textwrap.fill(self.text, options.max_width, subsequent_indent=" " * 4), style="italic cyan")
 
 
 def print_report(report: Findings, console: Console) -> None:
@@ -93,7 +82,7 @@ def _layers(report: Findings, marked: tuple[Layer, str] | None, ascii_only: bool
     for i, (label, cells, style) in enumerate(lines):
         if i in headings:
             table = _layer_table(widths, ascii_only, show_header=False)
-            parts += [*(_Heading(text) for text in headings[i]), table]
+            parts += [*(Heading(text) for text in headings[i]), table]
         table.add_row(label, *cells, style=style)
     return Group(*parts)
 
