@@ -81,10 +81,11 @@ def _layers(placed: Placed, name: str, field: Field) -> Iterator[Layer]:
     component, channels = placed.component, placed.input[0]
     (conv,) = component.convolutions(channels)
     sizes = [(size, size) for size in (conv.kernel, conv.stride, conv.dilation)]
+    following = placed.output[0] * sum(norm_act.TABLE[name].params for name in component.followers)
     yield _seen(
         Layer(
             name=f"{name}.conv", op="conv2d", output=placed.output,
-            params=component.params(channels) - component.following_params(placed.output[0]),
+            params=component.params(channels) - following,
             macs=component.macs(placed.input),
             kernel=sizes[0], stride=sizes[1], dilation=sizes[2], groups=conv.groups,
         ),
