@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from constraints.faults import hands_over
+from constraints.faults import calls_user_code
 
 
 class LightningModule(nn.Module):
@@ -47,7 +47,7 @@ class _Hyperparameters(dict[str, Any]):
 
     __setattr__ = dict.__setitem__
 
-    @hands_over
+    @calls_user_code
     def __getattr__(self, name: str) -> Any:
         try:
             return self[name]
