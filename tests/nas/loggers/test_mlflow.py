@@ -64,7 +64,8 @@ def test_a_database_that_does_not_work_is_asked_once_and_refused_in_one_line(tmp
     shown = where.replace("secret", "***")
     assert str(caught.value).startswith("cannot log to mlflow: ")
     assert str(caught.value).endswith(f": give another place, or leave out --log {shown}")
-    assert "secret" not in str(caught.value) and "\n" not in str(caught.value)
+    assert "secret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
     (tmp_path / "m.db").write_bytes(b"no database" * 100)
     with pytest.raises(UnusableInputError, match=r"cannot log to mlflow: .*file is not a database"):
         tracker(f"mlflow:sqlite:///{tmp_path}/m.db")
