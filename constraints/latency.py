@@ -19,7 +19,8 @@ from torch.utils._pytree import tree_leaves
 from constraints.errors import UnusableInputError
 from constraints.inputs import Sizes, specs
 from constraints.metrics import LATENCY, ONNX_LATENCY
-from constraints.model_state import copied, parts, same_draws
+from constraints.model_state import copied, parts
+from constraints.process_state import process_kept
 from constraints.samples import Sample, made, taken
 
 WARM_UP = 3
@@ -150,7 +151,7 @@ def _compare(session: Any, names: Sequence[str], model: nn.Module, sample: Sampl
 @contextmanager
 def _running(model: nn.Module, size: Sizes, data: Any, threads: int) -> Iterator[tuple[nn.Module, Sample]]:
     """A warmed-up copy of a model in eval mode, and a sample that it accepts, with ``threads`` threads of torch."""
-    with same_draws():
+    with process_kept():
         try:
             ready = copied(model)
         except Exception as error:  # a part of the model may raise anything when copied

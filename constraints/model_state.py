@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import copy
-import random
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -15,6 +14,9 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedTensorMixin  # type: ignore[attr-defined]  # not in its stub
+
+from constraints.kept_state import is_torchs, modules_kept
+from constraints.process_state import process_kept
 
 OF_ANY_MODULE = frozenset(vars(nn.Module()))
 """Attributes that every nn.Module has."""
@@ -67,7 +69,7 @@ def parts(model: nn.Module) -> Parts:
 
 def kept_aside(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """The modules in a module's plain attributes, each with its path; torch's own classes have none."""
-    if _is_torchs(_kind(module)):
+    if is_torchs(_kind(module)):
         return
     attributes = ((k, v) for k, v in vars(module).items() if k not in OF_ANY_MODULE and not _is_plain(v))
     waiting = [(name, value, 0) for name, value in attributes]
@@ -117,93 +119,30 @@ def _overrides_eval(kind: type[nn.Module]) -> bool:
     return kind.train is not nn.Module.train or kind.eval is not nn.Module.eval
 
 
-@cache
-def _is_torchs(kind: type[nn.Module]) -> bool:
-    """Whether a class is one of torch's own layers, which change only their buffers when they run."""
-    return kind.__module__.startswith("torch.nn.modules.")
-
-
 @contextmanager
 def unchanged(found: Parts) -> Iterator[None]:
-    """Eval mode inside; afterwards the modules, their tensors and the random number generators are restored.
+    """Eval mode inside; afterwards the modules, their tensors and the settings of the process are what they were.
 
-    The contents of a module's plain lists, dicts and sets are restored too. Values that an operation writes in
-    place are not seen here: the recorder restores those.
+    So is what the modules keep in lists, dicts, arrays and objects of the user's classes. Values of tensors that an
+    operation writes in place are not seen here: the recorder restores those.
     """
-    modules = [*found.modules.values()]
-    attributes = [m.__dict__.copy() for m in modules]
-    held = [(c, c.copy()) for m in modules for c in _containers(m)]
     strided = torch.strided
     dense = [] if found.is_lazy else [t for t in found.tensors if t.layout is strided]
     contents, places = [t.data for t in dense], [t.data_ptr() for t in dense]
+    parameters = [p for m in found.modules.values() for p in m._parameters.values() if p is not None]
     training = [m for m in found.registered.values() if getattr(m, "training", False)]  # a frozen script lacks it
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # its fused kernels hide what attention does
     try:
-        with same_draws(), eager():
+        with modules_kept([*found.modules.values()], parameters), process_kept(), eager():
             for m in training:
                 m.training = False
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
-        _restore(modules, attributes, held)
         for tensor, before, place in zip(dense, contents, places, strict=True):
             if tensor.data_ptr() != place or tensor.shape != before.shape:
                 tensor.data = before
-        for m in training:
-            m.training = True
-
-
-def _containers(module: nn.Module) -> Iterable[Any]:
-    """The dicts, lists and sets of a module that a forward pass may change; for torch's layers only the registries."""
-    if _is_torchs(_kind(module)):
-        return [r for r in (module._buffers, module._parameters) if r]
-    return [v for v in module.__dict__.values() if v.__class__ in _CONTAINERS]
-
-
-def _restore(modules: Sequence[nn.Module], attributes: Sequence[Mapping[str, Any]], held: Iterable[Any]) -> None:
-    for module, before in zip(modules, attributes, strict=True):
-        module.__dict__.clear()
-        module.__dict__.update(before)
-    for container, before in held:
-        if _differ(container, before):
-            _refill(container, before)
-
-
-_CONTAINERS = (dict, list, set)
-
-
-def _differ(container: Any, before: Any) -> bool:
-    try:
-        return bool(container != before)  # this tests each element for identity first
-    except (RuntimeError, ValueError):  # raised for tensors and arrays that were replaced
-        return True
-
-
-def _refill(container: Any, before: Any) -> None:
-    container.clear()
-    if isinstance(container, list):
-        container.extend(before)
-    else:
-        container.update(before)
-
-
-@contextmanager
-def same_draws() -> Iterator[None]:
-    """Restore the random number generators at the end."""
-    python, torches = random.getstate(), torch.get_rng_state()
-    generator: Any = sys.modules.get("numpy.random")  # numpy imports it on first use
-    numpy = generator.get_state() if generator else None
-    devices = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]  # torch leaves it untyped
-    try:
-        yield
-    finally:
-        random.setstate(python)
-        if generator:
-            generator.set_state(numpy)
-        torch.set_rng_state(torches)
-        if devices:
-            torch.cuda.set_rng_state_all(devices)
 
 
 @contextmanager

@@ -14,7 +14,8 @@ from torch.nn.parameter import is_lazy
 from constraints.as_written import as_written
 from constraints.collection import without_collection
 from constraints.inputs import InputSpec, Sizes, specs
-from constraints.model_state import Parts, copied, has_own_eval, parts, same_draws, unchanged
+from constraints.model_state import Parts, copied, has_own_eval, parts, unchanged
+from constraints.process_state import process_kept
 from constraints.samples import Sample, made, taken
 from constraints.tracing.doubts import summarised
 from constraints.tracing.recorder import WantsGradientsError, called, record
@@ -75,7 +76,7 @@ def shaped(model: nn.Module, input_size: Sizes, input_data: Any = None) -> nn.Mo
     found = parts(model)
     if found.is_lazy:
         sample = _samples(found, input_size, input_data)[0].cloned()
-        with _filled(found), same_draws(), torch.no_grad():
+        with _filled(found), process_kept(), torch.no_grad():
             called(model, sample.args, sample.kwargs)
     return model
 

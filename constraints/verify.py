@@ -16,6 +16,7 @@ from constraints.inputs import Sizes
 from constraints.judged_call import JudgedCall, judged_call
 from constraints.linear_copy import positive
 from constraints.metrics import Layer
+from constraints.process_state import process_kept
 from constraints.report import Report
 from constraints.verdicts import Verdict
 
@@ -50,9 +51,10 @@ def verify(model: nn.Module, report: Report, input_size: Sizes, input_data: Any 
     if not traced:
         return _unverified(report, "the traced receptive field is unknown")
     try:
-        call = judged_call(model, input_size, input_data)
-        linear = positive(call.model)
-        measured = [_measured(linear, call, report, axis, field) for axis, field in enumerate(traced)]
+        with process_kept():
+            call = judged_call(model, input_size, input_data)
+            linear = positive(call.model)
+            measured = [_measured(linear, call, report, axis, field) for axis, field in enumerate(traced)]
     except Exception as error:  # raised by the user's model for a size or precision that it was not written for
         return _unverified(report, _first_line(error))
     for found, field in zip(measured, traced, strict=True):

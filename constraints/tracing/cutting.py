@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from constraints.tracing import averages
 from constraints.tracing.assembling import assembled
 from constraints.tracing.axes import Cut, Digit, Shape, View, unknown
 from constraints.tracing.calls import Result, Results
 from constraints.tracing.flows import fresh, merge_flows
+from constraints.tracing.flows import moved as moved_flow
 from constraints.tracing.joining import blurred
 from constraints.tracing.layouts import moved
 from constraints.tracing.mixing import pointwise
 from constraints.tracing.parts import cut_out, inserted, laid, overlaid
+from constraints.tracing.picked_places import started
 from constraints.tracing.sliding import selected, sliced
 from constraints.tracing.values import Call, Flow, Part, Value, Views, join_views
 
@@ -35,9 +36,10 @@ def taken(call: Call) -> Results:
         if cut.is_select:
             axes = [None if a == cut.axis else a - (a > cut.axis) for a in range(len(data.shape))]
             views = tuple(moved(v, axes) for v in views)
-            flow = flow._replace(picked=averages.picked(data, cut.axis, cut.start))
         elif parts:
             call.parts[i] = parts
+        if flow is not data.flow and (picked := started(data, cut)) is not None:
+            flow = flow._replace(picked=picked)
         found.append((views, flow))
     return found
 
@@ -86,11 +88,11 @@ def cut_views(data: Value, cut: Cut) -> tuple[Views, Flow, tuple[Part, ...]]:
     if data.parts:
         size = tuple(cut.size if a == cut.axis else n for a, n in enumerate(data.shape))
         views, flow, parts = assembled(cut_out(data.parts, data.shape, cut), size)
-        return views, fresh(flow) if flow.origin is not None else flow, parts  # no origin: only constants here
+        return views, moved_flow(flow) if flow.origin is not None else flow, parts  # no origin: only constants here
     if cut.is_select:
-        return tuple(selected(v, cut.axis, cut.start) for v in data.views), fresh(data.flow), ()
+        return tuple(selected(v, cut.axis, cut.start) for v in data.views), moved_flow(data.flow), ()
     whole = cut.start == 0 and cut.step == 1 and cut.size == data.shape[cut.axis]
-    return tuple(sliced(v, data.shape, cut) for v in data.views), data.flow if whole else fresh(data.flow), ()
+    return tuple(sliced(v, data.shape, cut) for v in data.views), data.flow if whole else moved_flow(data.flow), ()
 
 
 def stack(call: Call) -> Result:
@@ -100,7 +102,7 @@ def stack(call: Call) -> Result:
     for i, value in enumerate(call.inputs):
         parts.append(Part({axis: range(i, i + 1)}, inserted(value.views, axis, len(call.shape)), value.flow))
     views, flow, call.parts[0] = assembled(parts, call.shape)
-    return views, fresh(flow)
+    return views, moved_flow(flow)
 
 
 def picked(call: Call) -> Result:
@@ -113,7 +115,7 @@ def picked(call: Call) -> Result:
         axes = [i for i, index in enumerate(indices) if index is not None]
         keeps = len(axes) == 1 and len(call.shape) == n
     views = tuple(_picked(v, axes if keeps else range(n), keeps, data.shape, call.shape) for v in data.views)
-    return views, fresh(data.flow)
+    return views, moved_flow(data.flow)
 
 
 def _picked(view: View | None, axes: Sequence[int], keeps: bool, old: Shape, new: Shape) -> View | None:

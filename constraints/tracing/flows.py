@@ -75,3 +75,8 @@ def fresh(flow: Flow, **changes: Any) -> Flow:
     """The flow after an operation that is neither pointwise nor a permutation."""
     kept = Flow(object(), frozenset(), flow.path, flow.heads, flow.context, flow.map, None, 0, flow.poison)
     return kept._replace(**changes) if changes else kept
+
+
+def moved(flow: Flow) -> Flow:
+    """The flow after elements were moved or left out, each of which is what it was."""
+    return fresh(flow, total=flow.total, scale=flow.scale)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -23,8 +23,9 @@ class Handle:
     """The memory that it shares with other tensors; None where it shares none."""
     source: str = ""
     """For a tensor that no recorded operation made and that is not a constant: what is known of its origin."""
-    number: float | None = None
-    """For a tensor made of one Python number: that number."""
+    number: float | Callable[[], float | None] | None = None
+    """For a tensor made of one Python number: that number. For a buffer or another tensor that is not trained: a
+    function that finds the number that all its elements are."""
     tied: Handle | None = None
     """For a tensor that is not registered itself: the parameter or buffer whose memory it uses."""
     version: int = 0

@@ -12,6 +12,7 @@ from itertools import combinations, pairwise, permutations
 
 from constraints.tracing.axes import View
 from constraints.tracing.handles import Handle
+from constraints.tracing.lineage import Relation, may_be_shifted, relation
 from constraints.tracing.values import Call, Flow, Value, Views
 
 _MAXIMA = frozenset(["maximum", "max", "fmax", "clamp_min", "clamp", "clip"])
@@ -52,12 +53,20 @@ def note_unary(call: Call, value: Value) -> None:
 def note_pointwise(call: Call, data: Sequence[Value], rows: Sequence[Views]) -> None:
     """Tag an elementwise function of several tensors that takes, or may take, the larger of two places."""
     if call.op in _MAXIMA or call.op in _CHOICES or call.op in _CHOICES_OF_TRUTHS:
-        chosen = rows[-2:] if call.op == "where" else rows
-        if any(_are_neighbours(a, b) for a, b in combinations(chosen, 2)):
+        chosen, rows = (data[-2:], rows[-2:]) if call.op == "where" else (data, rows)
+        found = _relations(chosen, rows)
+        if found or any(may_be_shifted(a, b) for a, b in combinations(chosen, 2)):
             is_maximum = call.op in _MAXIMA and (not call.op.startswith("cl") or _has_lower_bound(call))
-            call.tags.add("max_pool" if is_maximum else "picks")
+            call.tags.add("max_pool" if is_maximum and "same" in found else "picks")
     elif call.op in _SUMS and any(_is_bent_sum_of(a, data[j], rows[j]) for a, j in _pairs(data)):
         call.tags.add("picks")
+
+
+def _relations(data: Sequence[Value], rows: Sequence[Views]) -> set[Relation]:
+    """How tensors of neighbouring places are related, unless they are results of different layers."""
+    several = combinations(zip(data, rows, strict=True), 2)
+    found = {relation(a, b) for (a, row), (b, other) in several if _are_neighbours(row, other)}
+    return found - {"different"}
 
 
 def _has_lower_bound(call: Call) -> bool:
@@ -76,31 +85,63 @@ def _is_bent_sum_of(value: Value, other: Value, row: Views) -> bool:
     return row in origin.rows or (isinstance(beside, Meeting) and all(r in origin.rows for r in beside.rows))
 
 
-def met(call: Call, rows: Sequence[Views], flow: Flow) -> Flow:
-    """The flow of joined tensors, which records that neighbouring places were summed."""
-    if call.op in _SUMS and any(_are_neighbours(a, b) for a, b in combinations(rows, 2)):
+def met(call: Call, data: Sequence[Value], rows: Sequence[Views], flow: Flow) -> Flow:
+    """The flow of joined tensors, which records that neighbouring places of a map were summed."""
+    if call.op in _SUMS and _relations(data, rows):
         return flow._replace(origin=Meeting(rows))
     return flow
 
 
 def note_reduction(call: Call, data: Value, axes: Sequence[int]) -> None:
     """Tag a reduction that takes, or may take, the maximum over places of a map."""
-    order = call.arg("ord", call.arg("p", 0)) if call.op in _NORMS else 0
+    order = order_of_norm(call)
     is_maximum = call.op in _REDUCTIONS or order == math.inf
-    if not (is_maximum or call.op in _PICKING_REDUCTIONS or order == -math.inf) or not are_places(data, axes):
+    if not (is_maximum or call.op in _PICKING_REDUCTIONS or order == -math.inf):
         return
-    if not is_maximum or any(v is not None and v.is_lost for v in data.views):
+    found: Relation = "same" if _counts_places(data, axes) else _side_by_side(data, axes)
+    if found == "different":
+        return
+    if not is_maximum or found == "unclear" or any(v is not None and v.is_lost for v in data.views):
         call.tags.add("picks")
     elif not any(v is not None and v.pooled == "max" for v in data.views):  # else it completes one maximum
         call.tags.add("max_pool")
 
 
+def order_of_norm(call: Call) -> float:
+    """The order of a norm; 0 for any other operation."""
+    return float(call.arg("ord", call.arg("p", 2))) if call.op in _NORMS else 0.0
+
+
 def are_places(data: Value, axes: Collection[int]) -> bool:
-    """Whether the indices of some axes are several places of a map."""
-    if any(v is not None and (v.is_lost or any(d.axis in axes for d in v.digits)) for v in data.views):
-        return True
-    side_by_side = [p.views for p in data.parts if any(axis in p.region for axis in axes)]
-    return any(_are_neighbours(a, b) for a, b in pairwise(side_by_side))
+    """Whether the indices of some axes are, or may be, several places of a map."""
+    return _counts_places(data, axes) or _side_by_side(data, axes) != "different"
+
+
+def _counts_places(data: Value, axes: Collection[int]) -> bool:
+    return any(v is not None and (v.is_lost or any(d.axis in axes for d in v.digits)) for v in data.views)
+
+
+def _side_by_side(data: Value, axes: Collection[int]) -> Relation:
+    """How the parts are related that neighbouring indices of some axes hold, if they see neighbouring places."""
+    parts = [p for p in data.parts if any(axis in p.region for axis in axes)]
+    pairs = [i for i, (a, b) in enumerate(pairwise(parts)) if _are_neighbours(a.views, b.views)]
+    joined = _put_together(data)
+    if len(joined) != len(parts):
+        return "unclear" if pairs else "different"
+    if not pairs:
+        return "unclear" if any(may_be_shifted(a, b) for a, b in pairwise(joined)) else "different"
+    found = {relation(joined[i], joined[i + 1]) for i in pairs}
+    return next(r for r in ("same", "unclear", "different") if r in found)
+
+
+def _put_together(data: Value) -> Sequence[Value]:
+    """The tensors that were concatenated or stacked into one, before functions of that alone; empty where unclear."""
+    while (call := data.made_by) is not None and call.op not in ("cat", "stack"):
+        sources = [v for v in call.inputs if v.depends]
+        if len(sources) != 1:
+            return ()
+        data = sources[0]
+    return [v for v in data.made_by.inputs if v.shape != (0,)] if data.made_by else ()
 
 
 def _are_neighbours(first: Views, second: Views) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from itertools import combinations
 
-from constraints.tracing import averages, maxima
+from constraints.tracing import averages, maxima, picked_places
 from constraints.tracing.assembling import assembled, of_rows
 from constraints.tracing.attention import Side, beside, is_scaling, limited, matched
 from constraints.tracing.axes import Shape, View, are_aligned, unknown
@@ -16,6 +16,7 @@ from constraints.tracing.flows import fresh, merge_flows
 from constraints.tracing.handles import Handle
 from constraints.tracing.joining import MIXED, reduced
 from constraints.tracing.layouts import moved, without
+from constraints.tracing.linear_forms import coefficients
 from constraints.tracing.parts import laid
 from constraints.tracing.values import Call, Head, Part, Picked, Value, Views, join_views
 
@@ -32,24 +33,33 @@ def pointwise(call: Call) -> Result:
         return (limited(views) if "limited" in call.tags else views), flow
     rows = [_broadcast(v.views, v.shape, call.shape) for v in data]
     maxima.note_pointwise(call, data, rows)
-    if (sums := averages.added(call, data)) is not None:
+    sums = picked_places.added(data, coefficients(call, data)) if data[0].flow.picked is not None else None
+    if sums is not None:
         return _added(call, data, rows, sums)
     if all(v.flow.origin is data[0].flow.origin for v in data) and all(_are_aligned(rows[0], row) for row in rows[1:]):
         flow = averages.rejoined(call, data)._replace(depthwise=_union(v.flow.depthwise for v in data))
         return join_views(rows), flow
     views, flow = _combined(call, data, rows)
-    return views, maxima.met(call, rows, flow)
+    return views, maxima.met(call, data, rows, flow)
 
 
 def _added(call: Call, data: list[Value], rows: list[Views], sums: Picked) -> Result:
-    """Places of an axis added one by one; once all are added, a sum over the axis."""
-    scale = data[0].flow.scale
-    if (whole := averages.summed(sums, scale)) is None:
+    """Places of a map added one after the other; once all are added with one weight, a sum over their axes."""
+    weight, whole, n = picked_places.common_weight(sums), sums.whole, len(sums.whole.shape)
+    if not weight or math.isnan(weight):
         views, flow = _combined(call, data, rows)
-        return views, flow._replace(picked=sums, scale=scale)
-    views, flow = pool(call, whole, [sums.axis], "sum")
-    axes = without([sums.axis], len(whole.shape))
-    return tuple(moved(v, axes) for v in views), flow
+        _note_sum(call, sums)
+        return views, maxima.met(call, data, rows, flow._replace(picked=sums))
+    scaled = replace(whole, flow=whole.flow._replace(scale=whole.flow.scale * abs(weight)))
+    views, flow = pool(call, scaled, sums.gone, "sum")
+    axes = without(sums.gone, n)
+    return tuple(moved(v, axes) if len(call.shape) < n else v for v in views), flow
+
+
+def _note_sum(call: Call, sums: Picked | None) -> None:
+    """Tag a call whose result may be an average over all places of a map."""
+    if sums is not None and picked_places.are_of_all_axes(sums) and math.isnan(picked_places.common_weight(sums)):
+        call.tags.add("averages")
 
 
 def _are_aligned(first: Views, second: Views) -> bool:
@@ -148,8 +158,17 @@ def reduction(call: Call) -> Result | Results:
     maxima.note_reduction(call, data, axes)
     if call.op in ("var_mean", "std_mean"):
         return [_reduced(call, data, axes, "other"), _reduced(call, data, axes, "mean")]
-    how = {"mean": "mean", "sum": "sum", "amax": "max", "max": "max"}.get(call.op, "other")
-    return _reduced(call, data, axes, how)
+    how = "sum" if maxima.order_of_norm(call) == 1 else _HOW.get(call.op, "other")
+    if data.flow.picked is None or how not in ("mean", "sum"):
+        return _reduced(call, data, axes, how)
+    sums = picked_places.summed(data, axes, is_mean=how == "mean")
+    _note_sum(call, sums)
+    views, flow = _reduced(call, data, axes, how)
+    return views, flow._replace(picked=sums)
+
+
+_HOW = {"mean": "mean", "nanmean": "mean", "sum": "sum", "nansum": "sum", "amax": "max", "max": "max"}
+"""Operation -> how it reduces axes; the averages of numbers that are none are left out."""
 
 
 def _reduced(call: Call, data: Value, axes: Collection[int], how: str) -> Result:
@@ -187,7 +206,14 @@ def pool(call: Call, data: Value, axes: Iterable[int], how: str) -> Result:
     if kind != "sum":
         return views, flow
     total = averages.units_summed(whole, [v is not None and v.pooled == "sum" for v in views])
-    return views, averages.averaged(flow._replace(total=total, scale=data.flow.scale))
+    return views, averages.averaged(call, flow._replace(total=total, scale=data.flow.scale))
+
+
+def pool_by_weights(call: Call, data: Value, axes: Sequence[int], weight: float) -> Result:
+    """Sum over some axes, with the same constant weight for all elements."""
+    if math.isclose(abs(weight) * math.prod(data.shape[a] for a in axes), 1, rel_tol=1e-5):
+        return pool(call, data, axes, "mean")
+    return pool(call, replace(data, flow=data.flow._replace(scale=data.flow.scale * abs(weight))), axes, "sum")
 
 
 def _kinds(views: Views, whole: Value) -> set[str]:
@@ -279,10 +305,12 @@ def _multiplied(call: Call, a: Value, b: Value) -> Result:
 def _weighted(call: Call, weight: Value, value: Value, axis: int, axes: Sequence[int | None]) -> Result:
     """A product with weights: a linear layer over the axis that is summed."""
     over_space = any(v is not None and any(d.axis == axis for d in v.digits) for v in value.views)
-    if over_space and weight.fill is not None:  # a weight of equal elements: a sum or a mean
-        mean = math.isclose(weight.fill * value.shape[axis], 1, rel_tol=1e-5)
-        views, flow = pool(call, value, [axis], "mean" if mean else "sum" if weight.fill == 1 else "other")
+    number = weight.number if over_space else None
+    if number and not math.isnan(number):
+        views, flow = pool_by_weights(call, value, [axis], number * call.arg("alpha", 1))
         return tuple(moved(v, axes) for v in views), flow
+    if number:
+        call.tags.add("averages")
     views = tuple(moved(reduced(v, [axis], "mixed"), axes) for v in value.views)
     flow = value.flow
     if value.is_live and not over_space and flow.depthwise:

@@ -70,7 +70,7 @@ class OperandNotes:
         elif HANDLE not in tensor.__dict__ and id(tensor) not in self._handles.weights:
             made = self._handle(tensor)
             made.source = self._source_of(tensor)
-            is_known = tensor.numel() == 1 and tensor.is_floating_point() and not tensor.is_meta
+            is_known = tensor.numel() == 1 and not (tensor.is_complex() or tensor.is_meta)
             made.number = float(tensor) if is_known else None
         return operator, args
 

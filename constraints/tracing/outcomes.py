@@ -34,7 +34,7 @@ class Outcomes:
         """Reason why the effect of an operation is unknown -> the operation."""
         self.hidden: dict[str, str] = {}
         """Reason -> what an unknown operation may contain: "products", "linear" (linear layers after a pool too),
-        "layers" or "maxima"."""
+        "layers", "maxima" or "averages"."""
         self._axes = axes
 
     def of(self, call: Call, operation: Operation | None) -> Any:
@@ -45,6 +45,8 @@ class Outcomes:
         outcome = operation.rule(call)
         if "picks" in call.tags:
             self.hidden.setdefault(f"{call.name_and_label}: it may pick the larger one of neighbouring units", "maxima")
+        if "averages" in call.tags:
+            self.hidden.setdefault(f"{call.name_and_label}: it may make an average over the whole map", "averages")
         for value in call.inputs:
             if value.parts or value.flow.poison:
                 outcome = self._with_inputs(call, operation, outcome)

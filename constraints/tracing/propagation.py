@@ -12,6 +12,7 @@ from constraints.tracing.calls import Operation, Result
 from constraints.tracing.charges import Charges
 from constraints.tracing.constants import filled
 from constraints.tracing.handles import FROM_NOWHERE, Handle, Memory
+from constraints.tracing.lineage import entered
 from constraints.tracing.maps import Maps
 from constraints.tracing.memory import is_stale, rebuilt, shared, write
 from constraints.tracing.operations import BLANK, CONSTANT, OPERATIONS
@@ -78,6 +79,7 @@ class Propagation:
         for axis, at in enumerate(span, first):
             views[at] = View(Field(), (Digit(axis, 1, handle.shape[axis], 1),), extent=handle.shape[axis])
         value = Value(handle.shape, tuple(views), Flow(origin=object()), self._store(0, handle, handle.shape))
+        value.lineage = entered(handle)
         self.maps.note(value)
         handle.value = value
         return value
@@ -213,8 +215,11 @@ class Propagation:
         else:
             for i in range(min(len(step.outputs), len(outcome))):
                 self._give(call, step, operation, i, outcome[i])
-        if not step.operator.is_view and call.op != "clone":
-            self.calls.append(call)
+        if not step.operator.is_view:
+            if call.op == "clone":
+                call.out = None
+            else:
+                self.calls.append(call)
         if call.kernel:
             self.maps.note_flat(call)
 
@@ -224,7 +229,8 @@ class Propagation:
         """Set the value of one of the results."""
         handle, shape, targets = step.outputs[which], step.shapes[which], step.targets
         value = self._made(call, which, shape, result, self._storage_of(handle, step, call, which, shape))
-        call.out = call.out or value
+        if not (which or step.operator.is_view):
+            call.out = value
         if handle.value is not None or (targets and _is_in(handle, targets)):
             write(handle, value)
             return
@@ -284,10 +290,12 @@ class Propagation:
         parts = call.parts and call.parts.get(which)
         if views is not data.views:
             value = Value(shape, views, flow, storage, call.index, _NO_PARAMS, parts or ())
+            value.made_by = call
             self.maps.note(value)
             return value
         kept = flow.origin is data.flow.origin  # norms and activations keep the origin
         value = Value(shape, views, flow, storage, call.index, _NO_PARAMS, parts or (data.parts if kept else ()))
+        value.made_by = call
         if data.flow.map is data:
             self.maps.note(value, is_map=True)
         return value
@@ -296,7 +304,7 @@ class Propagation:
         """The value of a tensor that no recorded operation made."""
         if handle.name is not None:  # a parameter or a buffer
             params = frozenset((handle.name,)) if handle.name else _NO_PARAMS
-            return Value(handle.shape, self._nothing, _STILL, None, 0, params)
+            return Value(handle.shape, self._nothing, _STILL, None, 0, params, fill=handle.number)
         value = self.read.made(handle, index)
         if value is not None:
             value.storage = self._store(index, handle, handle.shape)

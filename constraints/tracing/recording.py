@@ -130,6 +130,7 @@ class Recorder(TorchDispatchMode):
         self._postponed.close()
         self.numbers.note_all()
         self._note(READ, [self._handle(tensor)])
+        self.handles.overwritten.keep((tensor,), None)  # an array of its memory may be written to
         self._exported.add(tensor)
 
     def unread(self) -> AbstractContextManager[None]:

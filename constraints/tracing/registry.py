@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from typing import Any
 
 import torch
@@ -28,6 +29,16 @@ def new_handle(run: Recorder, tensor: torch.Tensor, shape: Shape, name: str | No
 def memory_of(tensor: torch.Tensor) -> int:
     """Its memory address; 0 where it has none."""
     return _storage(tensor).data_ptr() if tensor.layout is torch.strided else 0
+
+
+def uniform(tensor: torch.Tensor) -> float | None:
+    """The number that all elements are; None where they differ, NaN where they cannot be read."""
+    if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_complex() or not tensor.numel():
+        return None
+    if tensor.is_meta or type(tensor) not in (torch.Tensor, nn.Parameter, nn.Buffer):
+        return math.nan
+    first = tensor.detach()[(0,) * tensor.dim()]
+    return float(first) if bool((tensor == first).all()) else None
 
 
 class Registry:
@@ -65,7 +76,9 @@ class Registry:
                 self.uncounted[full] = "the forward pass has given it no shape"
             else:
                 self.parameters[full] = parameter
-                self.handles[id(parameter)] = new_handle(self._run, parameter, tuple(parameter.shape), full)
+                handle = self.handles[id(parameter)] = new_handle(self._run, parameter, tuple(parameter.shape), full)
+                if not parameter.requires_grad:
+                    handle.number = partial(uniform, parameter)
 
     def _add_buffers(self, buffers: Iterable[torch.Tensor | None]) -> None:
         for buffer in buffers:
@@ -73,7 +86,8 @@ class Registry:
                 continue
             if buffer.__class__ is torch.Tensor or not is_lazy(buffer):
                 self._buffers.append(buffer)
-                self.handles[id(buffer)] = new_handle(self._run, buffer, tuple(buffer.shape), "")
+                handle = self.handles[id(buffer)] = new_handle(self._run, buffer, tuple(buffer.shape), "")
+                handle.number = partial(uniform, buffer)
 
     @cached_property
     def memories(self) -> Mapping[int, Sequence[torch.Tensor]]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from constraints.tracing.axes import Digit, Shape, View, normal, unknown
 from constraints.tracing.calls import Result
-from constraints.tracing.flows import fresh
+from constraints.tracing.flows import moved as moved_flow
 from constraints.tracing.joining import blurred, reduced
 from constraints.tracing.layouts import moved, reshaped, settled, without
 from constraints.tracing.mixing import pointwise
@@ -91,13 +91,13 @@ def roll(call: Call) -> Result:
     dims, shifts, views = call.arg("dims", []), call.arg("shifts"), data.views
     if not dims and any(v is not None and v.digits for v in views):
         axes, why = range(n), "a roll over the flattened map"
-        return tuple(v and blurred(v, axes, why) for v in views), fresh(data.flow)
+        return tuple(v and blurred(v, axes, why) for v in views), moved_flow(data.flow)
     for dim, shift in zip(dims, shifts, strict=False):
         axis = dim % n
         size = data.shape[axis]
         shortest = (shift + size // 2) % size - size // 2
         views = tuple(shifted(v, axis, data.shape, shortest, size) for v in views)
-    return views, fresh(data.flow)
+    return views, moved_flow(data.flow)
 
 
 def flip(call: Call) -> Result:
@@ -105,7 +105,7 @@ def flip(call: Call) -> Result:
     data, n, views = call.inputs[0], len(call.inputs[0].shape), call.inputs[0].views
     for dim in call.arg("dims"):
         views = tuple(_flipped(v, dim % n, data.shape) for v in views)
-    return views, fresh(data.flow)
+    return views, moved_flow(data.flow)
 
 
 def _flipped(view: View | None, axis: int, shape: Shape) -> View | None:
@@ -131,7 +131,7 @@ def repeat(call: Call) -> Result:
     shape = (*[1] * shift, *data.shape)
     if any(v is not None and any(d.axis in tiled and not d.fills(shape) for d in v.digits) for v in views):
         views = tuple(v and blurred(v, tiled, "tiles of an axis that holds more than its map") for v in views)
-    return views, fresh(data.flow)
+    return views, moved_flow(data.flow)
 
 
 def windows(call: Call) -> Result:
@@ -140,7 +140,7 @@ def windows(call: Call) -> Result:
     axis, size, step = call.arg("dimension") % n, call.arg("size"), call.arg("step")
     count = call.shape[axis]
     views = tuple(_unfolded(plain(v, axis, data.shape), axis, Digit(n, 1, size, step), count) for v in data.views)
-    return views, fresh(data.flow)
+    return views, moved_flow(data.flow)
 
 
 def _unfolded(view: View | None, axis: int, within: Digit, count: int) -> View | None:
@@ -172,7 +172,7 @@ def shuffled(call: Call) -> Result:
         order = [*range(n), n, n + 2, n + 4, n + 1, n + 3]
     views = permuted_views(reshape_views(data.views, data.shape, middle), order)
     views = reshape_views(views, tuple(middle[i] for i in order), call.shape)
-    return views, fresh(data.flow)
+    return views, moved_flow(data.flow)
 
 
 def channels_shuffled(call: Call) -> Result:
@@ -185,7 +185,7 @@ def channels_shuffled(call: Call) -> Result:
 def restrided(call: Call) -> Result:
     """as_strided: an arbitrary layout of memory, so its result is unknown."""
     data = call.inputs[0]
-    return tuple(v and unknown(v.unknown or "as_strided") for v in data.views), fresh(data.flow)
+    return tuple(v and unknown(v.unknown or "as_strided") for v in data.views), moved_flow(data.flow)
 
 
 def same(call: Call) -> Result:

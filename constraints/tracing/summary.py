@@ -52,6 +52,7 @@ _HIDDEN = {
     "linear": ("macs", "fully_connected"),
     "layers": (*_OF_THE_CALLS, "fully_connected"),
     "maxima": ("max_pools",),
+    "averages": ("global_average_pools",),
 }
 """What an unknown operation may contain -> the metrics that it makes unknown."""
 _FLAT_AXES = 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -15,7 +15,7 @@ from constraints.tracing.handles import FROM_NOWHERE, Handle, Recorder
 from constraints.tracing.overloads import Operator
 from constraints.tracing.overwritten import Overwritten, tensors_among
 from constraints.tracing.postponed import Postponed
-from constraints.tracing.registry import Registry, memory_of, new_handle
+from constraints.tracing.registry import Registry, memory_of, new_handle, uniform
 
 HANDLE = "_traced_handle"
 """The attribute of a tensor that contains its handle; registered tensors have none."""
@@ -128,8 +128,14 @@ class TensorHandles:
         shared = self._registry.memories.get(memory_of(tensor))
         if shared:
             handle.tied = self.weights[id(shared[0])]
+            is_fixed = handle.tied.number is not None
         elif not any(tensor is t for t in self._kept) and not any(tensor is t for t in self._in_code):
             handle.source = FROM_NOWHERE
+            return
+        else:
+            is_fixed = not tensor.requires_grad
+        if is_fixed:
+            handle.number = partial(uniform, tensor)
 
     @cached_property
     def _in_code(self) -> list[torch.Tensor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -27,11 +27,17 @@ class Part(NamedTuple):
 
 
 class Picked(NamedTuple):
-    """Places of one axis of a map that were selected one by one and added."""
+    """Places of a map that were selected or sliced and added, each with its own weight."""
 
     whole: Value
-    axis: int
-    places: frozenset[int]
+    gone: tuple[int, ...]
+    """Its axes along which places were selected or summed, in order."""
+    weights: Mapping[tuple[int, ...], float]
+    """Index along the axes ``gone`` -> weight; NaN where it is not known."""
+    left: Mapping[int, range] = {}
+    """Other axes that were sliced -> the indices that are left."""
+    is_bent: bool = False
+    """Whether a nonlinear function was applied to the single places."""
 
 
 class Path(NamedTuple):
@@ -92,7 +98,20 @@ class Flow(NamedTuple):
     scale: float = 1.0
     """Product of the constants that the elements were multiplied by before any sum."""
     picked: Picked | None = None
-    """For places of an axis that were selected one by one: those added so far."""
+    """For selected or sliced places of a map: those added so far."""
+
+
+class Lineage(NamedTuple):
+    """What the elements of a tensor are functions of, whatever their places: equal for shifted copies of one map."""
+
+    name: int
+    """The same for the same functions of the same results of layers."""
+    layers: frozenset[int]
+    """The results of layers, and the inputs, that it is computed from without a further layer."""
+    is_whole: bool = True
+    """Whether it is not cut out of several maps that were put together, of which it may hold any."""
+    may_be_shifted: bool = False
+    """Whether a kernel that is not trained was applied, which may do nothing but shift a map."""
 
 
 @dataclass(slots=True, eq=False)
@@ -123,8 +142,19 @@ class Value:
     """The parameters that it was computed from, where no input was involved."""
     parts: tuple[Part, ...] = ()
     """The parts it was assembled from, if there are several."""
-    fill: float | None = None
-    """For a constant with equal elements: their value."""
+    fill: float | Callable[[], float | None] | None = None
+    """For a constant with equal elements: their value; or a function that looks whether they are equal."""
+    made_by: Call | None = None
+    """The call that it is a result of."""
+    lineage: Lineage | None = None
+    """Of which layers' results it is made, once that was asked for."""
+
+    @property
+    def number(self) -> float | None:
+        """For a constant with equal elements: their value; NaN where the elements cannot be read."""
+        if callable(self.fill):
+            self.fill = self.fill()
+        return self.fill
 
     @property
     def depends(self) -> bool:

@@ -11,7 +11,7 @@ from constraints.tracing.calls import Result
 from constraints.tracing.flows import fresh
 from constraints.tracing.handles import Handle
 from constraints.tracing.joining import reduced
-from constraints.tracing.mixing import as_of_a_map, pool
+from constraints.tracing.mixing import as_of_a_map, pool, pool_by_weights
 from constraints.tracing.sliding import adaptive_pooled, resampled_axis, shifted, windowed
 from constraints.tracing.values import Call, Flow, Key, Path, Value
 
@@ -45,6 +45,8 @@ def convolution(call: Call) -> Result:
     n = len(call.kernel)
     padding = each(call.arg("padding", 0), n)
     channel_axis = len(data.shape) - n - 1
+    if (number := _weight_over_the_map(call, padding)) is not None:
+        return pool_by_weights(call, data, range(channel_axis + 1, len(data.shape)), number)
     views = tuple([_convolved(v, call, data.shape, channel_axis, padding) for v in data.views])
     if call.is_spatial:
         views = as_of_a_map(views, data, range(channel_axis + 1, len(data.shape)))
@@ -71,6 +73,20 @@ def _masked(view: View | None, before: View | None, axes: Sequence[int]) -> View
     if view is None or before is None or view.unknown or not any(d.axis in axes for d in before.digits):
         return view
     return unknown("its kernel is computed or fixed, and zero at an end, so that it sees less than its size")
+
+
+def _weight_over_the_map(call: Call, padding: Sequence[int]) -> float | None:
+    """The weight of all units, for a convolution of single channels that sums the whole map by equal, fixed weights."""
+    data, weight = call.inputs[:2]
+    sizes = data.shape[len(data.shape) - len(call.kernel) :]
+    if weight.fill is None or weight.shape[1] > 1 or math.prod(sizes) == 1 or max(call.dilation) > 1:
+        return None
+    if call.is_transposed or not all(_covered(call, sizes, padding)) or not weight.number:
+        return None
+    if math.isnan(weight.number):
+        call.tags.add("averages")
+        return None
+    return weight.number
 
 
 def _convolved(view: View | None, call: Call, shape: Shape, channel_axis: int, padding: Sequence[int]) -> View | None:
@@ -128,7 +144,9 @@ def _pooled(call: Call, how: str) -> Result:
         call.tags.add("max_pool")
     covered = _covered(call, data.shape[first:], padding)
     if all(covered):
-        return pool(call, data, range(first, first + n), how)
+        axes = range(first, first + n)
+        divisor = call.arg("divisor_override", None) if how == "mean" else None
+        return pool_by_weights(call, data, axes, 1 / divisor) if divisor else pool(call, data, axes, how)
     views = tuple(_windowed_each(v, call, data.shape, first, padding) for v in data.views)
     views = as_of_a_map(views, data, range(first, first + n))
     slides = any(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
 from typing import Any
 
 import pytest
@@ -49,7 +50,53 @@ def swish(y: torch.Tensor) -> torch.Tensor:
     return y * y.sigmoid()
 
 
+def in_place(y: torch.Tensor) -> torch.Tensor:
+    """The average as a running one: after each place, that of the places so far."""
+    first, *others = y.flatten(2).unbind(2)
+    return reduce(lambda mean, at: torch.lerp(mean, at[1], 1 / (at[0] + 1)), enumerate(others, 1), first)
+
+
+def quarters(y: torch.Tensor) -> list[torch.Tensor]:
+    """The four quarters of a map of 8 by 4 units."""
+    return [y[:, :, i : i + 4, j : j + 2] for i in (0, 4) for j in (0, 2)]
+
+
+ZEROS = torch.zeros(1, 5)
+EACH, ALL = torch.full((5, 1, 8, 4), 1 / 32), torch.full((32,), 1 / 32)
 AVERAGES: dict[str, Run] = {
+    "of what is a number": lambda y: y.nanmean((2, 3)),
+    "added by a factor": lambda y: torch.add(ZEROS, y.sum((2, 3)), alpha=1 / 32),
+    "subtracted by a factor": lambda y: torch.sub(ZEROS, y.sum((2, 3)), alpha=1 / 32),
+    "places added by a factor": lambda y: reduce(
+        lambda total, place: total.add(place, alpha=1 / 32), y.flatten(2).unbind(2), ZEROS
+    ),
+    "a running average": in_place,
+    "a mix with nothing": lambda y: torch.lerp(ZEROS, y.sum((2, 3)), 1 / 32),
+    "addcmul": lambda y: torch.addcmul(ZEROS, y.sum((2, 3)), torch.full((5,), 1 / 32)),
+    "addcdiv": lambda y: torch.addcdiv(ZEROS, y.sum((2, 3)), torch.full((5,), 32.0)),
+    "ldexp": lambda y: torch.ldexp(y.sum((2, 3)), torch.tensor(-5)),
+    "another word for division": lambda y: torch.true_divide(y.sum((2, 3)), 32),
+    "negated and divided": lambda y: -y.sum((2, 3)) / 32,
+    "by a reciprocal": lambda y: y.sum((2, 3)) * torch.full((5,), 32.0).reciprocal(),
+    "of absolute values": lambda y: torch.linalg.vector_norm(y, 1, dim=(2, 3)) / 32,
+    "halves": lambda y: (y[:, :, :4].sum((2, 3)) + y[:, :, 4:].sum((2, 3))) / 32,
+    "averages of halves": lambda y: (y[:, :, :4].mean((2, 3)) + y[:, :, 4:].mean((2, 3))) / 2,
+    "uneven parts": lambda y: (y[:, :, :1].mean((2, 3)) + 7 * y[:, :, 1:].mean((2, 3))) / 8,
+    "quarters": lambda y: sum(q.mean((2, 3)) for q in quarters(y)) / 4,
+    "every other column": lambda y: (y[..., ::2].sum((2, 3)) + y[..., 1::2].sum((2, 3))) / 32,
+    "each place by its indices": lambda y: sum(y[:, :, i, j] for i in range(8) for j in range(4)) / 32,
+    "one channel after the other": lambda y: torch.stack([s / 32 for s in y.sum((2, 3)).unbind(1)], 1),
+    "sums side by side": lambda y: torch.stack(y.sum((2, 3)).unbind(1), 1) / 32,
+    "a kernel of equal weights": lambda y: nn.functional.conv2d(y, EACH, groups=5).flatten(1),
+    "a kernel of ones": lambda y: nn.functional.conv2d(y, torch.ones(5, 1, 8, 4), groups=5).flatten(1) / 32,
+    "a product with equal weights": lambda y: y.flatten(2) @ ALL,
+    "a product with ones": lambda y: torch.bmm(y.flatten(2), torch.ones(1, 32, 1))[..., 0] / 32,
+    "a product by a factor": lambda y: torch.baddbmm(
+        torch.zeros(1, 5, 1), y.flatten(2), torch.ones(1, 32, 1), alpha=1 / 32
+    )[..., 0],
+    "weights of an even softmax": lambda y: (y.flatten(2) * torch.zeros(32).softmax(0)).sum(2),
+    "a pool with a divisor": lambda y: nn.functional.avg_pool2d(y, (8, 4), divisor_override=1).flatten(1) / 32,
+    "a pool of powers": lambda y: nn.functional.lp_pool2d(y, 1, (8, 4)).flatten(1),
     "divided after": lambda y: y.sum((2, 3)) / 32,
     "divided before": lambda y: (y / 32).sum((2, 3)),
     "divided between": lambda y: (y.sum(2) / 8).sum(2) / 4,
@@ -95,6 +142,13 @@ OTHERS: dict[str, Run] = {
     "columns of weights": lambda y: sum(y[..., i] * torch.rand(5, 1) for i in range(4)).sum(2) / 32,
     "one column of two": lambda y: (sum(y.unbind(3)[1:]) + twice(y[..., 0])).sum(2) / 32,
     "over more than a mask of ones": lambda y: y.sum((2, 3)) / torch.ones(1, 1, 8, 4).sum((2, 3)).clamp(min=33),
+    "unequal parts of equal weight": lambda y: (y[:, :, :1].sum((2, 3)) + y[:, :, 1:].sum((2, 3)) / 7) / 8,
+    "overlapping parts": lambda y: (y[:, :, :5].sum((2, 3)) + y[:, :, 4:].sum((2, 3))) / 32,
+    "a part left out": lambda y: sum(q.sum((2, 3)) for q in quarters(y)[1:]) / 32,
+    "a mix of columns": lambda y: reduce(lambda a, b: torch.lerp(a, b, 0.5), y.unbind(3)).sum(2) / 32,
+    "a quotient that is cut": lambda y: torch.div(y.sum((2, 3)), 32, rounding_mode="floor"),
+    "a pool that sums": lambda y: nn.functional.avg_pool2d(y, (8, 4), divisor_override=1).flatten(1),
+    "a norm": lambda y: torch.linalg.vector_norm(y, 2, dim=(2, 3)) / 32,
     "a deviation": lambda y: torch.std_mean(y, (2, 3))[0],
 }
 
@@ -114,6 +168,49 @@ def test_a_sum_that_is_divided_by_the_number_of_its_units_is_an_average(run: Run
 )
 def test_two_sums_that_are_divided_together_are_two_averages(run: Callable[[Any, Any], Any]) -> None:
     assert traced(lambda y: run(y, y.relu())).metrics.global_average_pools == 2
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda y: sum(column.sigmoid() for column in y.unbind(3)).sum(2) / 32,
+        lambda y: sum(part.relu().sum((2, 3)) for part in (y[:, :, :4], y[:, :, 4:])) / 32,
+        lambda y: sum(y[:, :, i, j].exp() for i in range(8) for j in range(4)) / 32,
+    ],
+)
+def test_functions_of_places_that_are_added_may_be_those_of_the_map_and_so_an_average(run: Run) -> None:
+    found = traced(run)
+    assert found.metrics.global_average_pools is None
+    assert "may make an average over the whole map" in found.unknown["global_average_pools"]
+
+
+def kept(weights: nn.Parameter | nn.Buffer, run: Callable[..., Any]) -> Trace:
+    """Of a network that keeps these weights."""
+    parts = {"conv": nn.Conv2d(3, 5, (3, 5)), "linear": nn.Linear(5, 2), "kept": weights}
+    return trace(Written(lambda m, x: m.linear(run(m.conv(x), m.kept).flatten(1)), **parts), (3, 10, 8))
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda y, kept: nn.functional.conv2d(y, kept, groups=5),
+        lambda y, kept: torch.einsum("nchw,chw->nc", y, kept[:, 0]),
+        lambda y, kept: (y * kept[:, 0]).sum((2, 3)),
+        lambda y, kept: y.flatten(2) @ kept[0].flatten(),
+        lambda y, kept: y.sum((2, 3)) * kept[:, 0, 0, 0],
+    ],
+)
+def test_weights_that_are_not_trained_are_looked_at(run: Callable[..., Any]) -> None:
+    for weights in (nn.Buffer(EACH), nn.Parameter(EACH, requires_grad=False)):
+        found = kept(weights, run).metrics
+        assert (found.global_average_pools, found.fully_connected, found.receptive_field_hw) == (1, 1, (3, 5))
+    assert kept(nn.Buffer(torch.rand(5, 1, 8, 4)), run).metrics.global_average_pools == 0
+    assert kept(nn.Parameter(EACH), run).metrics.global_average_pools == 0
+
+
+def test_a_convolution_that_is_an_average_is_both() -> None:
+    found = kept(nn.Buffer(EACH), lambda y, kept: nn.functional.conv2d(y, kept, groups=5)).metrics
+    assert (found.convs, found.depthwise_convs, found.global_average_pools) == (2, 1, 1)
 
 
 @pytest.mark.parametrize("run", OTHERS.values(), ids=OTHERS)

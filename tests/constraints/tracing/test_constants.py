@@ -32,9 +32,18 @@ def of(fill: float | None) -> Value:
         ("clamp", (None, 0, 0.25), [0.5], None),
         ("clamp_min", (None, 0.25), [0.5], 0.5),
         ("clamp_max", (None, 0.25), [0.5], 0.25),
-        ("exp", (None,), [0.5], None),
+        ("zeros", ([2],), [], 0.0),
+        ("reciprocal", (None,), [0.5], 2.0),
+        ("reciprocal", (None,), [0.0], None),
+        ("sqrt", (None,), [0.25], 0.5),
+        ("sqrt", (None,), [-0.25], None),
+        ("pow", (2, None), [-3.0], 0.125),
+        ("pow", (None, 2), [-3.0], 9.0),
+        ("tan", (None,), [0.5], None),
         ("clone", (None,), [None], None),
-        ("mul", (None, None), [0.5, 0.5], None),
+        ("mul", (None, None), [0.5, 0.25], 0.125),
+        ("mul", (None, None), [0.5, None], None),
+        ("div", (None, None), [0.5, 0.25], 2.0),
         ("rand", ([2],), [], None),
     ],
 )
@@ -59,3 +68,21 @@ def test_a_factor_or_a_rounding_beside_the_operands_is_not_calculated() -> None:
 def test_a_view_has_the_number_of_what_it_is_a_view_of() -> None:
     assert filled("select", (None, 0, 0), [of(0.5)], is_view=True) == 0.5
     assert filled("select", (None, 0, 0), [of(0.5)]) is None
+
+
+def test_weights_that_add_up_to_one_are_each_their_share() -> None:
+    assert filled("_softmax", (None, 1, False), [Value((2, 8), (), Flow(), None, fill=3.0)], (2, 8)) == 0.125
+
+
+def test_elements_are_looked_at_when_their_number_is_asked_for() -> None:
+    looked: list[str] = []
+
+    def look() -> float:
+        looked.append("once")
+        return 0.5
+
+    kept = Value((2,), (), Flow(), None, fill=look)
+    half = Value((2,), (), Flow(), None, fill=filled("div", (None, 2), [kept]))
+    assert not looked
+    assert (half.number, half.number, kept.number) == (0.25, 0.25, 0.5)
+    assert looked == ["once"]

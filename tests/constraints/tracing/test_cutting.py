@@ -44,11 +44,3 @@ def test_what_is_cut_or_put(run: Callable[..., Any], field: list[int | None]) ->
 
 def test_an_index_that_the_input_decides_is_not_known() -> None:
     assert fields(lambda m, x: m.a(x).index_add(1, m.b(x).argmax(1).flatten()[:1], x[:, :1])) == [None, None]
-
-
-def test_a_selected_place_remembers_which_it_was() -> None:
-    (out,) = known(lambda m, x: m.a(x)[..., 5], a=CONV).outputs
-    assert out.flow.picked is not None
-    assert (out.flow.picked.axis, out.flow.picked.places) == (3, frozenset([5]))
-    (channel,) = known(lambda m, x: m.a(x)[:, 1], a=CONV).outputs
-    assert channel.flow.picked is None

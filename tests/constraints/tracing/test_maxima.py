@@ -122,3 +122,69 @@ def test_both_tensors_count_of_which_the_larger_is_taken(larger: Callable[..., t
     for run in (lambda m, x: larger(m.a(x), m.b(x)), lambda m, x: larger(m.b(x), m.a(x))):
         found = trace(Written(run, **wide), (3, 10, 10)).metrics
         assert (found.receptive_field_hw, found.max_pools, found.global_average_pools) == ((7, 7), 0, 0)
+
+
+def at_left(x: torch.Tensor) -> torch.Tensor:
+    """Padded at its left only, so that a kernel sees what is left of each place."""
+    return F.pad(x, (2, 0, 1, 1))
+
+
+def at_right(x: torch.Tensor) -> torch.Tensor:
+    """Padded at its right only."""
+    return F.pad(x, (0, 2, 1, 1))
+
+
+SHIFT = torch.eye(3)[2].expand(4, 1, 1, 3).contiguous()
+"""A depthwise kernel that takes the right neighbour."""
+LARGER: list[Callable[..., torch.Tensor]] = [
+    torch.max,
+    torch.maximum,
+    torch.fmax,
+    lambda p, q: torch.stack([p, q]).amax(0),
+    lambda p, q: torch.cat([p[:, None], q[:, None]], 1).relu().amax(1),
+]
+MAY_BE_LARGER: list[Callable[..., torch.Tensor]] = [
+    torch.minimum,
+    lambda p, q: p + F.relu(q - p),
+    lambda p, q: torch.where(p > q, p, q),
+    lambda p, q: torch.stack([p, q]).amin(0),
+]
+
+
+def of_two(run: Callable[[Any, torch.Tensor], Any]) -> tuple[int | None, tuple[int, ...] | None]:
+    parts = {"a": nn.Conv2d(3, 4, 3), "b": nn.Conv2d(3, 4, 3)}
+    found = trace(Written(run, **parts), (3, 10, 10)).metrics
+    return found.max_pools, found.receptive_field_hw
+
+
+@pytest.mark.parametrize("larger", LARGER)
+def test_the_larger_of_the_results_of_two_layers_is_no_maximum_over_places(
+    larger: Callable[..., torch.Tensor],
+) -> None:
+    assert of_two(lambda m, x: larger(m.a(at_left(x)), m.b(at_right(x)))) == (0, (3, 5))
+    assert of_two(lambda m, x: larger(m.a(at_left(x)), m.a(at_right(x)))) == (1, (3, 5))  # of one map
+
+
+@pytest.mark.parametrize("larger", MAY_BE_LARGER)
+def test_what_may_be_the_larger_is_known_to_be_none_of_two_layers(larger: Callable[..., torch.Tensor]) -> None:
+    assert of_two(lambda m, x: larger(m.a(at_left(x)), m.b(at_right(x)))) == (0, (3, 5))
+    assert of_two(lambda m, x: larger(m.a(at_left(x)), m.a(at_right(x)))) == (None, (3, 5))
+
+
+@pytest.mark.parametrize("larger", LARGER)
+def test_a_kernel_that_is_not_trained_may_shift_a_map(larger: Callable[..., torch.Tensor]) -> None:
+    def shifted(y: torch.Tensor) -> torch.Tensor:
+        return F.conv2d(y, SHIFT, padding=(0, 1), groups=4)
+
+    assert of_two(lambda m, x: larger((y := m.a(x)), shifted(y)))[0] is None
+    assert of_two(lambda m, x: torch.max(m.a(x), shifted(m.b(x))))[0] == 0
+
+
+def test_the_larger_of_columns_that_were_written_side_by_side_may_be_a_maximum() -> None:
+    def side_by_side(m: Any, x: torch.Tensor) -> torch.Tensor:
+        y = m.a(x)
+        both = torch.zeros(1, 4, 8, 4, 2)
+        both[..., 0], both[..., 1] = y[..., ::2], y[..., 1::2]
+        return both.amax(4)
+
+    assert of_two(side_by_side)[0] is None

@@ -1,0 +1,121 @@
+"""Sums of places of a map that were selected or sliced, until they are a sum of all its places; no torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from itertools import product
+
+from constraints.tracing.axes import Cut, Shape
+from constraints.tracing.linear_forms import Coefficient
+from constraints.tracing.values import Picked, Value
+
+_EXACT = 1e-5
+
+
+def started(data: Value, cut: Cut) -> Picked | None:
+    """The places that a selection or a slice takes of a map, or of places that were picked before; else None."""
+    picked, axis = data.flow.picked, cut.axis
+    if picked is None or data.shape != _shape(picked):
+        picked, at = Picked(data, (), {(): 1.0}), axis
+    else:
+        at = _axes_left(picked)[axis]
+    if not _is_spatial(picked.whole, at):
+        return None
+    indices = picked.left.get(at, range(picked.whole.shape[at]))
+    taken = indices[cut.start : cut.start + cut.size * cut.step : cut.step]
+    if cut.is_select:
+        return _gone(picked, {at: {taken[0]: 1.0}})
+    return picked._replace(left={**picked.left, at: taken})
+
+
+def summed(data: Value, axes: Collection[int], *, is_mean: bool) -> Picked | None:
+    """The places that a sum or a mean over axes adds, of places that were picked before; else None."""
+    picked = data.flow.picked
+    if picked is None or data.shape != _shape(picked):
+        return None
+    left = _axes_left(picked)
+    gone: dict[int, Mapping[int, float]] = {}
+    for at in (left[a] for a in axes):
+        if not _is_spatial(picked.whole, at):
+            return None
+        indices = picked.left.get(at, range(picked.whole.shape[at]))
+        gone[at] = dict.fromkeys(indices, 1 / len(indices) if is_mean else 1.0)
+    return _gone(picked, gone)
+
+
+def added(data: Sequence[Value], factors: Sequence[Coefficient]) -> Picked | None:
+    """The places that a linear combination of tensors adds; None unless all are places of one map."""
+    first, *others = (v.flow.picked for v in data)
+    if first is None or not first.gone or not all(factors):
+        return None
+    weights = dict.fromkeys(first.weights, 0.0)
+    is_bent = False
+    for picked, factor in zip((first, *others), factors, strict=True):
+        if picked is None or factor is None or not _are_alike(first, picked):
+            return None
+        is_bent = is_bent or picked.is_bent
+        for place, weight in picked.weights.items():
+            weights[place] = weights.get(place, 0.0) + factor * weight
+    return first._replace(weights=weights, is_bent=is_bent)
+
+
+def weighed(picked: Picked | None, factor: float) -> Picked | None:
+    """The same places times a constant."""
+    return picked and picked._replace(weights={place: factor * w for place, w in picked.weights.items()})
+
+
+def bent(picked: Picked | None) -> Picked | None:
+    """The places after a nonlinear function of each; None where they were summed before."""
+    return picked._replace(is_bent=True) if picked is not None and len(picked.weights) == 1 else None
+
+
+def common_weight(picked: Picked) -> float:
+    """The weight that all places of the map along its axes have in the sum; 0 where they do not have one.
+
+    It is NaN where it is not known whether they have: a weight is not, or a function was applied to the places before.
+    """
+    weights = list(picked.weights.values())
+    if len(weights) == 1 or len(weights) < math.prod(picked.whole.shape[a] for a in picked.gone) or not all(weights):
+        return 0.0
+    if picked.is_bent or any(math.isnan(w) for w in weights):
+        return math.nan
+    return weights[0] if max(weights) - min(weights) <= _EXACT * abs(weights[0]) else 0.0
+
+
+def are_of_all_axes(picked: Picked) -> bool:
+    """Whether no spatial axis of the map is left."""
+    return not any(_is_spatial(picked.whole, a) for a in _axes_left(picked))
+
+
+def _gone(picked: Picked, new: Mapping[int, Mapping[int, float]]) -> Picked:
+    """The places after axes are gone: the new axes, each with the weights of its indices."""
+    before = dict(picked.weights)
+    gone = sorted({*picked.gone, *new})
+    weights = {}
+    for place, weight in before.items():
+        at = dict(zip(picked.gone, place, strict=True))
+        for indices in product(*(new[a] for a in new)):
+            here = {**at, **dict(zip(new, indices, strict=True))}
+            weights[tuple(here[a] for a in gone)] = weight * math.prod(
+                new[a][i] for a, i in zip(new, indices, strict=True)
+            )
+    left = {a: r for a, r in picked.left.items() if a not in new}
+    return picked._replace(gone=tuple(gone), weights=weights, left=left)
+
+
+def _axes_left(picked: Picked) -> list[int]:
+    return [a for a in range(len(picked.whole.shape)) if a not in picked.gone]
+
+
+def _shape(picked: Picked) -> Shape:
+    """The shape of a tensor of these places."""
+    return tuple(len(picked.left.get(a, range(picked.whole.shape[a]))) for a in _axes_left(picked))
+
+
+def _is_spatial(whole: Value, axis: int) -> bool:
+    return any(v is not None and any(d.axis == axis for d in v.digits) for v in whole.views)
+
+
+def _are_alike(a: Picked, b: Picked) -> bool:
+    return a.whole is b.whole and a.gone == b.gone and a.left == b.left
