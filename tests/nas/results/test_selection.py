@@ -43,7 +43,9 @@ def test_a_network_is_found_by_any_spelling_and_by_its_name() -> None:
 def test_where_all_that_are_complete_break_a_rule_a_number_is_advised() -> None:
     study = optuna.create_study(study_name="mine")
     add(study, [0.9], params=1, broken=["params < 1"])
-    with pytest.raises(UnusableInputError, match="no trial that keeps the rules is complete: .*: give a trial's number"):
+    with pytest.raises(
+        UnusableInputError, match=r"no trial that keeps the rules is complete: .*: give a trial's number"
+    ):
         find(study, "best", is_live=False)
 
 
