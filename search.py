@@ -8,7 +8,7 @@ import signal
 import sys
 
 if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until main: a module that is half loaded would leave a traceback
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until main: Ctrl-C while modules load would print a traceback
 
 import errno
 import traceback
@@ -78,11 +78,11 @@ from nas.defaults import STORAGE
 _OF_THE_MACHINE = {
     errno.EACCES, errno.EDQUOT, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOSPC, errno.ENOTDIR, errno.EPERM, errno.EROFS,
 }  # fmt: skip
-"""Errors of the system that say of a path or a disk what the user can change."""
+"""Errors of the operating system about a path or a disk, which the user can correct."""
 
 app = program(
-    help="Check any PyTorch network against hard rules, and search for small ones that keep them.",
-    epilog="search.py COMMAND --help has every option of a command, and docs/which-command.md says which one you need.",
+    help="Check any PyTorch network against hard rules, and search for small networks that keep them.",
+    epilog="search.py COMMAND --help lists every option of a command; docs/which-command.md says which one you need.",
     no_args_is_help=False,
     pretty_exceptions_enable=False,
 )
@@ -102,7 +102,7 @@ def _program(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print the version and end")
     ] = False,
 ) -> None:
-    """Take the flags that are no command's."""
+    """Read the flags that belong to no command."""
 
 
 @command(app, CHECK, 'validate model.py:Net --require "params < 150k" --verify')
@@ -117,7 +117,7 @@ def validate(  # noqa: PLR0917 (one parameter for each flag)
         list[str] | None,
         flag(
             "--input",
-            help="shape without batch, or name=int64:16; once an input",
+            help="shape without batch, or name=int64:16; repeat it for each input",
             value="SHAPE",
             default="3,32,32",
             group=MODEL,
@@ -137,17 +137,18 @@ def validate(  # noqa: PLR0917 (one parameter for each flag)
         str | None, flag(help="also check an albumentations pipeline", value="FILE.py:NAME", group=RULES)
     ] = None,
     augmentation_arg: Annotated[
-        list[str] | None, flag(help="for a function that makes it; repeatable", value="KEY=VALUE", group=RULES)
+        list[str] | None,
+        flag(help="an argument of the function that makes the pipeline; repeatable", value="KEY=VALUE", group=RULES),
     ] = None,
     mean: Annotated[
-        str, flag(help="the data set's mean, which the pipeline should fill with", value="R,G,B", group=RULES)
+        str, flag(help="mean of the data, with which dropout should fill holes", value="R,G,B", group=RULES)
     ] = "0.4914,0.4822,0.4465",
     fix: Annotated[Path | None, flag(help="write the fixed network", value="OUT.py", group=FIXES)] = None,
     patch: Annotated[Path | None, flag(help="write the edited source lines", value="OUT.diff", group=FIXES)] = None,
     fixes_timeout: Annotated[
-        str, duration("--fixes-timeout", help="for the search for fixes; 0 is none", group=FIXES, may_be_0=True)
+        str, duration("--fixes-timeout", help="limit of the search for fixes; 0 is none", group=FIXES, may_be_0=True)
     ] = "10s",
-    timeout: Annotated[str, duration("--timeout", help="for the model's code: 60s, 5m")] = "60s",
+    timeout: Annotated[str, duration("--timeout", help="limit of the model's code: 60s, 5m")] = "60s",
     memory: Memory = "4GiB",
     format_: Annotated[str, formats("table", "json", "jsonl", "markdown", "junit", "sarif", "html")] = "table",
 ) -> int:
@@ -194,7 +195,7 @@ def launch(  # noqa: PLR0917 (one parameter for each flag)
     ] = None,
     constraints: Constraints = None,
     require: Require = None,
-    metrics: Annotated[Path | None, flag(help="metrics of your own", value="FILE.py", group=RULES)] = None,
+    metrics: Annotated[Path | None, flag(help="your own metrics", value="FILE.py", group=RULES)] = None,
     objective: Annotated[
         str | None,
         flag(
@@ -207,12 +208,12 @@ def launch(  # noqa: PLR0917 (one parameter for each flag)
     ] = None,
     start: Annotated[
         list[str] | None,
-        flag(help="a network to begin with; repeatable", value="TARGET|ARCH|FILE.txt", group=WHAT),
+        flag(help="a network to start from; repeatable", value="TARGET|ARCH|FILE.txt", group=WHAT),
     ] = None,
     from_study: Annotated[
         str | None,
         flag(
-            help="begin with what this study found; STORAGE#NAME of another storage",
+            help="start from the results of this study; STORAGE#NAME for another storage",
             value="NAME",
             group=WHAT,
             complete=completion.studies,
@@ -225,24 +226,26 @@ def launch(  # noqa: PLR0917 (one parameter for each flag)
         ),
     ] = None,
     seed: Annotated[
-        int | None, flag(help="of proposals, weights and augmentation", value="N", default="0", group=WHAT)
+        int | None, flag(help="seed of proposals, weights and augmentation", value="N", default="0", group=WHAT)
     ] = None,
     trials: Annotated[
         int | None,
         flag(
-            help="the study's trials in all",
+            help="total trials of the study",
             value="N",
-            default="30, or as many as the data's size asks for",
+            default="30, or fewer for small data",
             group=BUDGET,
         ),
     ] = None,
-    timeout: Annotated[str | None, duration("--timeout", help="of this launch: 90s, 45m, 8h", default="1h")] = None,
+    timeout: Annotated[
+        str | None, duration("--timeout", help="time limit of this launch: 90s, 45m, 8h", default="1h")
+    ] = None,
     epochs: Annotated[
         int | None,
         flag(
-            help="full budget of one candidate",
+            help="epochs of a candidate's full training",
             value="N",
-            default="20, or as many as the data's size asks for",
+            default="20, or more for small data",
             group=BUDGET,
         ),
     ] = None,
@@ -250,7 +253,7 @@ def launch(  # noqa: PLR0917 (one parameter for each flag)
         str | None, flag(help="validation accuracy to exceed, a share: 0.85", value="SHARE", group=BUDGET)
     ] = None,
     stop_at_target: Annotated[
-        bool | None, flag("--stop-at-target", help="end at the first candidate past the target", group=BUDGET)
+        bool | None, flag("--stop-at-target", help="end at the first candidate over the target", group=BUDGET)
     ] = None,
     confirm: Annotated[
         int | None, flag(help="confirm the best K at the end", value="K", default="0", group=BUDGET)
@@ -259,19 +262,19 @@ def launch(  # noqa: PLR0917 (one parameter for each flag)
     recipe: Annotated[str | None, flags.recipe()] = None,
     tune: Annotated[
         str | None,
-        flag(help="options of the recipe that are proposed too: lr,weight_decay", value="FIELD,...", group=DATA),
+        flag(help="recipe options that the search proposes too: lr,weight_decay", value="FIELD,...", group=DATA),
     ] = None,
     augmentation: Annotated[str | None, flags.augmentation()] = None,
     augmentation_arg: AugmentationOptions = None,
     teacher: Teachers = None,
-    study: Annotated[str | None, flags.study("name of the study, resumed where it exists", "search")] = None,
+    study: Annotated[str | None, flags.study("name of the study, resumed if it exists", "search")] = None,
     storage: Annotated[str | None, flags.storage(STORAGE)] = None,
     workers: Annotated[int | None, flags.workers()] = None,
     device: Device = None,
     engine: Engine = None,
     config: Annotated[Path | None, flag(help="all of these in one file", value="FILE.toml", group=OUTPUT)] = None,
     write_config: Annotated[
-        Path | None, flag(help="write what this launch runs with", value="FILE.toml", group=OUTPUT)
+        Path | None, flag(help="write the configuration of this launch", value="FILE.toml", group=OUTPUT)
     ] = None,
     log: Annotated[
         list[str] | None,
@@ -313,28 +316,30 @@ def train(  # noqa: PLR0917
     constraints: Constraints = None,
     require: Require = None,
     metrics: Annotated[
-        Path | None, flag(help="metrics of your own, those of the study", value="FILE.py", group=RULES)
+        Path | None, flag(help="your own metrics, those of the study", value="FILE.py", group=RULES)
     ] = None,
-    seeds: Annotated[int, flag(help="trainings, each a trial of its own", value="N", check=least(1), group=BUDGET)] = 1,
+    seeds: Annotated[
+        int, flag(help="number of trainings, one trial each", value="N", check=least(1), group=BUDGET)
+    ] = 1,
     epochs: Annotated[
-        int | None, flag(help="of each training", value="N", default="the study's, or 20", group=BUDGET)
+        int | None, flag(help="epochs of each training", value="N", default="the study's, or 20", group=BUDGET)
     ] = None,
     target_accuracy: Annotated[
         str | None, flag("--target", help="validation accuracy to exceed, a share: 0.85", value="SHARE", group=BUDGET)
     ] = None,
-    timeout: Annotated[str, duration("--timeout", help="for a step of the model's code: 60s, 5m")] = "5m",
+    timeout: Annotated[str, duration("--timeout", help="limit of one step of the model's code: 60s, 5m")] = "5m",
     memory: Memory = "4GiB",
     data: Data = None,
-    recipe: Annotated[str | None, flags.recipe("the study's, or default, long from 30 epochs on")] = None,
+    recipe: Annotated[str | None, flags.recipe("the study's, or default; long from 30 epochs on")] = None,
     augmentation: Annotated[str | None, flags.augmentation("the study's, or assignment")] = None,
     augmentation_arg: AugmentationOptions = None,
     teacher: Teachers = None,
-    study: Annotated[str | None, flags.study("name of the study, made where it is new", "search")] = None,
+    study: Annotated[str | None, flags.study("name of the study, created if it does not exist", "search")] = None,
     storage: Annotated[str | None, flags.storage(STORAGE)] = None,
     workers: Annotated[int | None, flags.workers()] = None,
     device: Device = None,
     anew: Annotated[
-        bool, flag("--anew", help="end unfinished trials of the target's earlier files", group=PLACE)
+        bool, flag("--anew", help="end unfinished trials of earlier versions of the files", group=PLACE)
     ] = False,
     log: Annotated[
         list[str] | None,
@@ -347,7 +352,7 @@ def train(  # noqa: PLR0917
     ] = None,
     format_: TableOrJson = "table",
 ) -> int:
-    """Train a network of your own as candidates are trained, as a trial of a study."""
+    """Train your own network in the same way as candidates, as a trial of a study."""
     from nas.cli import training
     from nas.cli.common import expressions, with_options
 
@@ -372,7 +377,7 @@ def enqueue(
     storage: Storage = STORAGE,
     format_: TableOrJson = "table",
 ) -> int:
-    """Add candidates to a study, whether a launch runs or the next one is waited for."""
+    """Add candidates to a study, for the launch that is running or for the next one."""
     from nas.cli import queue
 
     return queue.enqueue(architectures, study, storage, format_)
@@ -380,13 +385,13 @@ def enqueue(
 
 @command(app, STUDIES, 'leaderboard --where "params < 100k" --pareto')
 def leaderboard(  # noqa: PLR0917
-    top: Annotated[int, flag(help="how many rows", value="N", check=least(1), group=ROWS)] = 20,
+    top: Annotated[int, flag(help="number of rows", value="N", check=least(1), group=ROWS)] = 20,
     sort: Annotated[
         str | None,
         flag(
             help="column to rank by",
             value="COLUMN",
-            default="the accuracy that the study judges by",
+            default="the accuracy that the study maximises",
             group=ROWS,
             complete=completion.sort_keys,
         ),
@@ -394,7 +399,7 @@ def leaderboard(  # noqa: PLR0917
     state: Annotated[
         str,
         flag(
-            help="of complete,pruned,running,unfinished,failed",
+            help="only trials in these states: complete,pruned,running,unfinished,failed",
             value="STATE,...",
             default="all",
             group=ROWS,
@@ -404,17 +409,17 @@ def leaderboard(  # noqa: PLR0917
     where: Annotated[
         list[str] | None,
         flag(
-            help='only rows of which "params < 100k" holds, say; repeatable',
+            help='only rows that satisfy this, such as "params < 100k"; repeatable',
             value="EXPR",
             group=ROWS,
             complete=completion.metrics,
         ),
     ] = None,
-    pareto: Annotated[bool, flag("--pareto", help="only what no other beats in the objectives", group=ROWS)] = False,
+    pareto: Annotated[bool, flag("--pareto", help="only rows that no other row dominates", group=ROWS)] = False,
     columns: Annotated[
         str | None,
         flag(
-            help="these alone: trial,val_accuracy,params,curve,...",
+            help="only these columns: trial,val_accuracy,params,curve,...",
             value="NAME,...",
             default="all",
             group=ROWS,
@@ -423,7 +428,7 @@ def leaderboard(  # noqa: PLR0917
     ] = None,
     study: Study = None,
     storage: Storage = STORAGE,
-    watch: Annotated[bool, flag("--watch", help="show it again every two seconds", group=OUTPUT)] = False,
+    watch: Annotated[bool, flag("--watch", help="refresh it every two seconds", group=OUTPUT)] = False,
     format_: BoardFormat = "table",
 ) -> int:
     """Show the trials of a study, best first."""
@@ -439,7 +444,7 @@ def show(
     trial: Annotated[str, flags.trial()] = "best",
     study: Study = None,
     storage: Storage = STORAGE,
-    watch: Annotated[bool, flag("--watch", help="follow a trial that trains until it has ended", group=OUTPUT)] = False,
+    watch: Annotated[bool, flag("--watch", help="follow a running trial until it has ended", group=OUTPUT)] = False,
     format_: TableOrJson = "table",
 ) -> int:
     """Show one trial in full: stages, layers, sizes, learning curve, constraints."""
@@ -464,11 +469,11 @@ def compare(
 
 @command(app, STUDIES, "report --to report.html")
 def report(
-    to: Annotated[Path, flag(help="where to write the page", value="FILE.html", group=OUTPUT)] = Path("report.html"),
+    to: Annotated[Path, flag(help="file of the page", value="FILE.html", group=OUTPUT)] = Path("report.html"),
     study: Study = None,
     storage: Storage = STORAGE,
 ) -> int:
-    """Write a study as one self-contained page: leaderboard, charts, every trial's diagram."""
+    """Write a study as one self-contained HTML page: leaderboard, charts, every trial's diagram."""
     from nas.cli import views
 
     return views.report(study, storage, to)
@@ -478,10 +483,10 @@ def report(
 def confirm(  # noqa: PLR0917
     trial: Annotated[str | None, flags.trial(default="best")] = None,
     top: Annotated[int | None, flag(help="confirm the best N instead", value="N", check=least(1), group=WHICH)] = None,
-    seeds: Annotated[int, flag(help="trainings of each", value="N", check=least(1), group=BUDGET)] = 1,
+    seeds: Annotated[int, flag(help="number of trainings of each", value="N", check=least(1), group=BUDGET)] = 1,
     epochs: Annotated[
         int | None,
-        flag(help="of each training", value="N", default="the search's budget", check=least(1), group=BUDGET),
+        flag(help="epochs of each training", value="N", default="the search's budget", check=least(1), group=BUDGET),
     ] = None,
     data: DataNow = None,
     study: Study = None,
@@ -503,13 +508,13 @@ def recipes(
     name: Annotated[
         str | None,
         typer.Argument(
-            metavar="NAME|FILE.toml", help="one of them, with every option", autocompletion=completion.recipes
+            metavar="NAME|FILE.toml", help="show this one with every option", autocompletion=completion.recipes
         ),
     ] = None,
-    epochs: Annotated[int, flag(help="of the training that it is for", value="N", check=least(1), group=BUDGET)] = 20,
+    epochs: Annotated[int, flag(help="length of the training", value="N", check=least(1), group=BUDGET)] = 20,
     format_: Annotated[str, formats("table", "json", "toml")] = "table",
 ) -> int:
-    """List the recipes that ship, or show one as a file to start from."""
+    """List the shipped recipes, or show one as a file to start from."""
     from nas.cli import recipes as recipes_
 
     return recipes_.recipes(name, epochs, format_)
@@ -517,7 +522,7 @@ def recipes(
 
 @command(app, STUDIES, "champions")
 def champions(format_: TableOrJson = "table") -> int:
-    """List networks that were found and confirmed; every command takes them by name."""
+    """List the networks that were found and confirmed; every command accepts their names."""
     from nas.cli import champions as champions_
 
     return champions_.list_champions(format_)
@@ -550,12 +555,12 @@ def export(  # noqa: PLR0917
     trial: Annotated[str, flags.trial()],
     to: Annotated[
         Path,
-        flag(help="a file name that ends with .py, .onnx, ...; any other ending names all", value="FILE", group=OUTPUT),
+        flag(help="a file name that ends with .py, .onnx, .pt2 or .safetensors", value="FILE", group=OUTPUT),
     ],
     untrained: Annotated[
-        bool, flag("--untrained", help="without weights; any architecture's text", group=OUTPUT)
+        bool, flag("--untrained", help="without weights; TRIAL may be any network's text", group=OUTPUT)
     ] = False,
-    force: Annotated[bool, flag("--force", help="write over a file that exists", group=OUTPUT)] = False,
+    force: Annotated[bool, flag("--force", help="overwrite an existing file", group=OUTPUT)] = False,
     data: DataNow = None,
     study: Study = None,
     storage: Storage = STORAGE,
@@ -578,19 +583,21 @@ def space(  # noqa: PLR0917
     ] = None,
     space_: Annotated[
         str | None,
-        flag("--space", help="the same, as launch takes it", value="SPACE", group=WHAT, complete=completion.spaces),
+        flag("--space", help="the same as SPACE", value="SPACE", group=WHAT, complete=completion.spaces),
     ] = None,
     neighbours: Annotated[
-        str | None, flag(help="instead, the feasible networks one edit away from it", value="ARCH", group=WHAT)
+        str | None, flag(help="show only the feasible networks one edit away from this one", value="ARCH", group=WHAT)
     ] = None,
     constraints: Constraints = None,
     require: Require = None,
-    metrics: Annotated[Path | None, flag(help="metrics of your own, estimated", value="FILE.py", group=RULES)] = None,
-    timeout: Annotated[str, duration("--timeout", help="for a metric of your own, on each network: 60s, 5m")] = "60s",
+    metrics: Annotated[
+        Path | None, flag(help="your own metrics; counts are then estimates", value="FILE.py", group=RULES)
+    ] = None,
+    timeout: Annotated[str, duration("--timeout", help="limit of your own metrics, per network: 60s, 5m")] = "60s",
     memory: Memory = "4GiB",
     format_: TableOrJson = "table",
 ) -> int:
-    """Show what a space holds: its size, its feasible part, which constraints bind."""
+    """Describe a space: its size, its feasible part, and which constraints bind."""
     from constraints.cli.options import read_limits
     from nas.cli.common import one_of
     from nas.cli.space import space as show_space
@@ -606,13 +613,13 @@ def dashboard(
     study: Study = None,
     storage: Storage = STORAGE,
     top: Annotated[
-        int, flag(help="complete trials to attach code and card of", value="N", check=least(0), group=OUTPUT)
+        int, flag(help="attach code and card of the best N complete trials", value="N", check=least(0), group=OUTPUT)
     ] = 3,
     port: Annotated[
-        int, flag(help="of this machine alone", value="PORT", check=least(1, most=65535), group=OUTPUT)
+        int, flag(help="port, open to this machine only", value="PORT", check=least(1, most=65535), group=OUTPUT)
     ] = 8080,
 ) -> int:
-    """Serve Optuna's dashboard on this machine, the winners' code and cards attached."""
+    """Serve Optuna's dashboard on this machine, with the code and cards of the winners."""
     from nas.cli import views
 
     views.dashboard(study, storage, top=top, port=port)
@@ -621,7 +628,7 @@ def dashboard(
 @command(app, MACHINE, "doctor --storage runs/journal.log")
 def doctor(
     storage: Annotated[
-        str | None, flag(help="to be opened: a journal file, or a database's URL", value="PATH|URL")
+        str | None, flag(help="also open this storage: a journal file, or a database's URL", value="PATH|URL")
     ] = None,
     clean: Annotated[bool, flag("--clean", help="remove the caches, after asking")] = False,
     yes: Annotated[bool, flag("--yes", help="remove them without asking")] = False,
@@ -636,11 +643,11 @@ def doctor(
 @command(app, MACHINE, "calibrate --threads 1")
 def calibrate(
     threads: Annotated[
-        int, flag(help="of torch, that a network runs with", value="N", check=least(1), group=PLACE)
+        int, flag(help="threads with which torch runs a network", value="N", check=least(1), group=PLACE)
     ] = 1,
     format_: TableOrJson = "table",
 ) -> int:
-    """Time layers on this machine, so that latency_ms of any network can be predicted."""
+    """Time layers on this machine, to predict latency_ms of any network."""
     from nas.cli import calibrate as calibrating
 
     return calibrating.calibrate(threads, format_)
@@ -648,14 +655,14 @@ def calibrate(
 
 @cache
 def _commands() -> Any:
-    """The commands as typer runs them, made once a process: that takes longer than many a command does."""
+    """The commands as typer runs them, created once per process, since that takes longer than some commands."""
     return typer.main.get_command(app)
 
 
 def run(argv: Sequence[str], name: str = "search.py") -> int:
     """Run one command line and return its exit code; every error is one line on stderr.
 
-    ``name`` is what the program was called by, which shell completion goes by.
+    ``name`` is the name by which the program was called; shell completion uses it.
     """
     given, asked = general(argv)
     fall_back(sys.stdout, sys.stderr)
@@ -676,7 +683,7 @@ def run(argv: Sequence[str], name: str = "search.py") -> int:
 def _run(argv: Sequence[str], name: str, *, debug: bool) -> int:
     try:
         Path.cwd()
-    except OSError as error:  # which ends torch, and whatever else looks for a file
+    except OSError as error:  # torch and others fail without a working folder
         return _complain(f"no working folder: {error.strerror}: cd to one that is there", ExitCode.UNUSABLE)
     try:
         code = _commands()(args=[*argv], prog_name=name, standalone_mode=False)
@@ -688,20 +695,20 @@ def _run(argv: Sequence[str], name: str, *, debug: bool) -> int:
         return _unread(end.__context__, argv, name, debug=debug)
     except Exception as error:
         return _failed(error, argv, name, debug=debug)
-    if code == ExitCode.INTERRUPTED:  # what typer makes of Ctrl-C
+    if code == ExitCode.INTERRUPTED:  # typer's code for Ctrl-C
         return _complain("interrupted", ExitCode.INTERRUPTED)
     return code if isinstance(code, int) else ExitCode.DONE
 
 
 def _unread(error: BrokenPipeError, argv: Sequence[str], name: str, *, debug: bool) -> int:
-    """End without a word where the reader of the output has ended; typer takes every closed pipe for one of these."""
+    """End silently if the reader of the output has ended; typer treats every closed pipe as such."""
     return ExitCode.UNREAD if let_go(sys.stdout, sys.stderr) else _failed(error, argv, name, debug=debug)
 
 
 def _failed(error: Exception, argv: Sequence[str], name: str, *, debug: bool) -> int:
-    """Say in one line what went wrong, and whose fault it is; with ``debug`` after the traceback."""
+    """Print in one line what went wrong, and whose fault it is; with ``debug``, the traceback before it."""
     details = traceback.format_exc() if debug else ""
-    if isinstance(error, ConstraintError) and not str(error):  # there is nothing to say
+    if isinstance(error, ConstraintError) and not str(error):  # an error without a message is not printed
         return error.exit_code
     from nas.cli import usage
 
@@ -733,11 +740,11 @@ def _terminated(*_: object) -> NoReturn:
 
 def main() -> NoReturn:
     """The entry point of ``search.py`` and ``nas``."""
-    signal.signal(signal.SIGTERM, _terminated)  # so that children are ended with the parent
+    signal.signal(signal.SIGTERM, _terminated)  # the parent ends its children
     if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     code = run(sys.argv[1:], Path(sys.argv[0]).name)
-    gc.freeze()  # at its end Python would look for cycles among all that was loaded, for a tenth of a second
+    gc.freeze()  # otherwise Python searches all loaded objects for cycles at exit, which takes a tenth of a second
     sys.exit(code)
 
 

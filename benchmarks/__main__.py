@@ -1,4 +1,4 @@
-"""Every figure that the documentation promises, measured again and held against its goal, in one table.
+"""Measures every figure that the documentation promises, and compares it with its goal, in one table.
 
 ``uv run --group bench python -m benchmarks [NAME ...] [--json | --markdown | --write]``. All quick benchmarks that
 ``benchmarks/goals.toml`` names, or those given, run one after the other. Exit 1 where a goal is missed or a benchmark
@@ -28,7 +28,7 @@ BEGIN, END = "<!-- begin: python -m benchmarks --write -->", "<!-- end -->"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print or write, and say by the exit code whether every goal is met."""
+    """Measure, print or write; the exit code says whether every goal is met."""
     options = _parser().parse_args(arguments)
     try:
         timeout, goals = promised.read(options.goals)
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def measure(goals: Sequence[Goal], timeout: float) -> Board:
-    """Run each benchmark once, one after the other, telling so on stderr."""
+    """Run each benchmark once, one after the other, with progress on stderr."""
     began, at, runs = time.perf_counter(), commit(ROOT), dict[str, Run]()
     for benchmark in dict.fromkeys(goal.benchmark for goal in goals):
         started = time.perf_counter()
@@ -59,7 +59,7 @@ def measure(goals: Sequence[Goal], timeout: float) -> Board:
 
 
 def write(found: Board, page: Path) -> None:
-    """Put the table between the two marks of a page."""
+    """Write the table between the two markers of a page."""
     before, after = _around_table(page)
     page.write_text(f"{before}{BEGIN}\n\n{markdown(found)}\n\n{END}{after}", encoding="utf-8")
 
@@ -68,7 +68,7 @@ def _around_table(page: Path) -> tuple[str, str]:
     before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
     _, end, after = rest.partition(END)
     if not end:
-        raise UnusableInputError(f"{page} has no place for the table: add the lines {BEGIN} and {END}")
+        raise UnusableInputError(f"{page} has no markers for the table: add the lines {BEGIN} and {END}")
     return before, after
 
 
@@ -84,7 +84,7 @@ def _writable(names: Sequence[str]) -> None:
     if names:
         raise UnusableInputError(f"--write with {' '.join(names)}: the page holds every figure: name no benchmark")
     if (state := commit(ROOT)) == "unknown" or state.endswith("-dirty"):
-        raise UnusableInputError(f"--write needs a commit to name: the tree is {state}: commit its changes first")
+        raise UnusableInputError(f"--write needs a commit to cite: the tree is {state}: commit its changes first")
     _around_table(PAGE)
 
 

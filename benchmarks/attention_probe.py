@@ -1,9 +1,9 @@
-"""A receptive field by gradients where attention takes part: what grows with the input is left aside, as by definition.
+"""Measures receptive fields by gradients for networks with attention, without what grows with the input.
 
-The network runs on strips of two lengths, and the shapes of what meets are compared. A product that sums an axis which
-is longer on the longer strip brings in the whole map: only its other side, which is the query's, keeps its gradient. A
-mean over such an axis is a gate and keeps none. Sums over axes that stay as they are (channels, the places of a window)
-let both sides through. Nothing here reads the trace or the name of a network.
+The network runs on strips of two lengths, and the shapes of the operands are compared. A product that sums over an axis
+which is longer on the longer strip reads the whole map: only its other operand, the query's, keeps its gradient. A mean
+over such an axis is a gate and keeps none. Sums over axes of unchanged length (channels, the places of a window) keep
+both gradients. Nothing here uses the trace or the name of a network.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from constraints.linearised import Linearised
 
 Shape = tuple[int, ...]
 Build = Callable[[tuple[int, int]], nn.Module]
-"""A network for an input of height and width."""
+"""Builds a network for an input of a height and width."""
 Features = Callable[[nn.Module, torch.Tensor], torch.Tensor]
-"""The map (1, c, h, w) whose field is meant."""
+"""Returns the map (1, c, h, w) whose field is measured."""
 _FUSED = "scaled_dot_product_attention"
 _PRODUCTS = frozenset(["matmul", "__matmul__", "bmm"])
 _SUMS = frozenset(["add", "add_", "__add__", "__radd__", "__iadd__"])
@@ -35,15 +35,15 @@ _ADAPTIVE = frozenset(f"adaptive_{how}_pool{n}d" for how in ("avg", "max") for n
 _DYNAMIC = frozenset(["conv1d", "conv2d", "conv3d", "linear"])
 _COMPARED = _PRODUCTS | _SUMS | _TIMES | _DIFFERENCES | _QUOTIENTS | _REDUCTIONS | _ADAPTIVE | {_FUSED}
 _UNITS = 32
-"""Neighbouring units that are measured, where they may differ by phase."""
+"""Number of neighbouring units that are measured where units may differ by phase."""
 
 
 class NotComparableError(Exception):
-    """The probe has nothing to say of this network, and why."""
+    """The probe cannot measure this network; the message says why."""
 
 
 class _Shapes(TorchFunctionMode):
-    """Notes the shapes of what meets, call by call."""
+    """Records the shapes of the operands, call by call."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class _Shapes(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Call ``func`` as it is."""
+        """Call ``func`` unchanged."""
         name = getattr(func, "__name__", "")
         if name in _COMPARED:
             self.calls.append((name, tuple(tuple(a.shape) for a in args if isinstance(a, torch.Tensor))))
@@ -64,10 +64,10 @@ class _Shapes(TorchFunctionMode):
 
 
 class _Aside(Linearised):
-    """Linear stand-ins that see what the real operations see locally."""
+    """Replaces operations by linear ones with the same local receptive field."""
 
     def __init__(self, grown: Sequence[Sequence[Sequence[bool]]]) -> None:
-        """``grown`` says for each compared call which axes of each tensor are longer on a longer strip."""
+        """``grown``: for each compared call, which axes of each tensor are longer on a longer strip."""
         super().__init__(dims=0, axis=0)
         self._grown = iter(grown)
 
@@ -81,12 +81,12 @@ class _Aside(Linearised):
         if len(grown) > 1:
             return _met(func, name, args, kwargs, grown)
         if name in _DYNAMIC and len(args) > 1:
-            args = (args[0], args[1].detach(), *args[2:])  # a kernel made of the input scales it, as a gate does
+            args = (args[0], args[1].detach(), *args[2:])  # a kernel computed from the input scales it, as a gate does
         return super()._called(func, name, args, kwargs)
 
 
 def _gathers(name: str, grows: Sequence[bool], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
-    """Whether a reduction, or a pooling to a given size, brings together an axis that grows."""
+    """Whether a reduction, or a pooling to a given size, combines an axis that grows."""
     if name in _ADAPTIVE:
         return any(grows[-int(name[-2]) :])
     dim = kwargs.get("dim", args[1] if len(args) > 1 and name != "norm" else None)
@@ -120,7 +120,7 @@ def _met(
 
 
 def _gated(one: torch.Tensor, other: torch.Tensor, grows: Sequence[bool], beside: Sequence[bool]) -> torch.Tensor:
-    """Without a gradient where it has one value for all places of a strip of the other."""
+    """``one``, without a gradient if it has one value for all places of a strip of ``other``."""
     pairs = zip(reversed(one.shape), reversed(grows), reversed(other.shape), reversed(beside), strict=False)
     is_gate = any(n == 1 and not g and m > 1 and h for n, g, m, h in pairs)
     return one.detach() if is_gate else one
@@ -145,14 +145,14 @@ def _attended(args: Sequence[torch.Tensor], of_key: Sequence[bool]) -> torch.Ten
 
 
 def probe(build: Build, across: int, length: int, features: Features, has_phases: bool = False) -> int:
-    """The field along the width of a unit in the middle of a map, on a strip ``across`` by ``length`` pixels.
+    """The field along the width of a unit in the middle of a map, on a strip of ``across`` by ``length`` pixels.
 
-    Raises NotComparableError where the network does other things at half the length, or no unit keeps clear of the
-    strip's ends.
+    Raises NotComparableError where the network runs other operations at half the length, or no unit is far enough from
+    the strip's ends.
     """
     shorter, longer = (_shapes(build, (across, n), features) for n in (length // 2, length))
     if [name for name, _ in shorter] != [name for name, _ in longer]:
-        raise NotComparableError("it does other things on a longer strip")
+        raise NotComparableError("it runs other operations on a longer strip")
     grown = [
         [[n != m for n, m in zip(s, t, strict=True)] for s, t in zip(few, many, strict=True)]
         for (_, few), (_, many) in zip(shorter, longer, strict=True)
@@ -182,5 +182,5 @@ def _fields(out: torch.Tensor, sample: torch.Tensor, units: int) -> Iterable[int
         if not len(seen):
             raise NotComparableError("its gradient vanishes")
         if seen[0] == 0 or seen[-1] == sample.shape[-1] - 1:
-            raise NotComparableError(f"no unit keeps clear of the ends of {sample.shape[-1]} pixels")
+            raise NotComparableError(f"no unit is far enough from the ends of {sample.shape[-1]} pixels")
         yield int(seen[-1] - seen[0]) + 1

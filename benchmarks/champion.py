@@ -1,4 +1,4 @@
-"""Add a champion: from a study's confirmed trial to a table in ``champions.toml`` and half-precision weights beside it.
+"""Adds a confirmed trial of a study as a champion: a table in ``champions.toml``, and half-precision weights beside it.
 
 Run ``python -m benchmarks.champion NAME --study STUDY --trial N [--storage PLACE] [--data SOURCE] [--found TEXT]
 [--machine TEXT] [--command TEXT] [--commit HASH] [--without-weights]``. The weights are those of the longest
@@ -49,13 +49,13 @@ from nas.training.recipes import Recipe
 from nas.training.tuning import tuned
 
 LARGEST = 500_000
-"""Bytes of a file of weights."""
+"""Most bytes of a file of weights."""
 TOLERANCE = 0.001
-"""Of the test accuracy."""
+"""Largest accepted loss of test accuracy."""
 
 
 def halved(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """A state with its floating-point tensors in half precision, but for those that outgrow it."""
+    """A state with its floating-point tensors in half precision, except those with values beyond its range."""
     found = {}
     for name, tensor in state.items():
         half = tensor.half() if tensor.is_floating_point() else tensor
@@ -64,22 +64,22 @@ def halved(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def recipe_text(recipe: Recipe, epochs: int) -> str:
-    """The recipe that ships and differs in the fewest options, and these."""
+    """The shipped recipe that differs in the fewest options, and these options, as text."""
     name, options = nearest_recipe(recipe, epochs)
     return ", ".join([name, *(f"{option} {value}" for option, value in options.items())])
 
 
 def nearest_recipe(recipe: Recipe, epochs: int) -> tuple[str, dict[str, Any]]:
-    """The recipe that ships and differs in the fewest options, and the values of these."""
+    """The shipped recipe that differs in the fewest options, and the values of these options."""
     several = [(name, _differences(recipe, known.make(epochs))) for name, known in RECIPES.items()]
     return min(several, key=lambda one: len(one[1]))
 
 
 def recipe_flag(recipe: Recipe, epochs: int) -> str:
-    """What ``--recipe`` asks for so that a study of one epoch a trial is confirmed for ``epochs`` by this very recipe.
+    """The ``--recipe`` with which a study of one-epoch trials is confirmed for ``epochs`` by exactly this recipe.
 
-    The default and ``long`` follow the length of a training in what was not given; of another recipe, what differs
-    from the one for a single epoch is given.
+    Options that are not given depend on the length of a training in the default and ``long`` recipes; for another
+    recipe, every difference from the one for a single epoch is given.
     """
     name, differences = nearest_recipe(recipe, epochs)
     flag = _flag(name, differences)
@@ -104,7 +104,7 @@ def _options(recipe: Recipe) -> dict[str, Any]:
 
 
 def entry(champion: Champion) -> str:
-    """The table of a champion, as the file has it; what is empty is left out."""
+    """The table of a champion as in the file; empty fields are left out."""
     values = champion.model_dump(mode="json", exclude={"name"})
     kept = {name: value for name, value in values.items() if value not in ("", None, [])}
     lines = [
@@ -114,7 +114,7 @@ def entry(champion: Champion) -> str:
 
 
 def shipped_weights(network: str, weights: Weights, dataset: Dataset, place: Path) -> dict[str, Any]:
-    """Write half-precision weights to ``place`` and say what an entry says of them; SystemExit where they do not do."""
+    """Write half-precision weights to ``place``; returns the fields of the entry about them. SystemExit if unfit."""
     weights_file.save(halved(load_file(weights.path)), place)
     place.chmod(0o644)  # the library's own writer keeps a file from other users
     mean, std = splits.channel_statistics(dataset.train_images, np.arange(len(dataset.train_labels)))
@@ -135,22 +135,22 @@ def shipped_weights(network: str, weights: Weights, dataset: Dataset, place: Pat
 
 @dataclass(frozen=True, kw_only=True)
 class Known:
-    """What a study holds of a trial that is confirmed."""
+    """The data of a confirmed trial in a study."""
 
     row: Row
     architecture: str
     longest: Confirmation
     way: Training
     recipe: Recipe
-    """Of the longest confirmation, with the trial's own values."""
+    """The recipe of the longest confirmation, with the trial's tuned options."""
     weights: Weights | None
     data: str
-    """What the study calls its data."""
+    """The name of the study's data."""
     dataset: Dataset
 
     @classmethod
     def of(cls, options: argparse.Namespace) -> Self:
-        """What is asked for; SystemExit for a trial without a confirmation, and for one that is no architecture."""
+        """The trial that is asked for; SystemExit if it is not confirmed, or its network is not an architecture."""
         with open_study(options.storage, options.study) as study:
             row = find(study, options.trial)
             confirmed = confirmations(study, row.trial)
@@ -174,7 +174,7 @@ class Known:
             )
 
     def metrics(self) -> dict[str, Any]:
-        """Of the network; SystemExit where it breaks a rule, UnusableInputError where its augmentation does."""
+        """The network's metrics; SystemExit where it breaks a rule, UnusableInputError where its augmentation does."""
         found = metrics(parse(self.architecture), rules := parse_all(ASSIGNMENT)).as_dict()
         if broken := [v.expr for v in judge(rules, found) if not v.ok]:
             raise SystemExit(f"it breaks {', '.join(broken)}")
@@ -182,7 +182,7 @@ class Known:
         return found
 
     def command(self) -> str:
-        """What repeats it: the network enters a study that trains as this one, then it is confirmed."""
+        """The command that repeats it: the network is trained in a study with the same settings, then confirmed."""
         teacher = f" --teacher '{self.way.teacher.name}'" if self.way.teacher else ""
         recipe = recipe_flag(self.recipe, self.longest.epochs)
         return (
@@ -192,9 +192,9 @@ class Known:
         )
 
     def shipped(self, place: Path) -> dict[str, Any]:
-        """The weights, written to ``place``, as ``shipped_weights`` says; SystemExit where they are gone."""
+        """Write the weights to ``place`` as ``shipped_weights`` does; SystemExit where they are missing."""
         if self.weights is None or not self.weights.confirmed:
-            raise SystemExit("the confirmation's weights are gone: give --without-weights")
+            raise SystemExit("the confirmation's weights are missing: give --without-weights")
         return shipped_weights(self.architecture, self.weights, self.dataset, place)
 
 
@@ -224,14 +224,14 @@ def _champion(options: argparse.Namespace) -> Champion:
 
 
 def augmentation_text(pipeline: Augmentation) -> str:
-    """The pipeline's name, and the probabilities that differ from those that it ships with."""
+    """The pipeline's name, and the probabilities that differ from its defaults."""
     usual = probabilities(pipeline.name) if pipeline.name in PIPELINES else {}
     often = {name: share for name, share in pipeline.probabilities.items() if usual.get(name) != share}
     return ",".join([pipeline.name, *(f"{name}={share:g}" for name, share in often.items())])
 
 
 def main() -> None:
-    """Add the champion that is asked for and print its table."""
+    """Add the requested champion, and print its table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name")
     parser.add_argument("--study", required=True)
@@ -253,7 +253,7 @@ def main() -> None:
     )
     before = options.file.read_text(encoding="utf-8") if options.file.exists() else ""
     if f"[{options.name}]" in before:
-        raise SystemExit(f"{options.name} is there already: give another name")
+        raise SystemExit(f"{options.name} already exists: give another name")
     text = entry(_champion(options))
     atomic.write(options.file, f"{before.rstrip()}\n\n{text}".lstrip())
     print(text, end="")

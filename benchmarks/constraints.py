@@ -1,8 +1,8 @@
-"""How long a trace takes beside the tools that answer part of the same question, in one run.
+"""Compares the time of a trace with that of tools that compute some of the same metrics, in one run.
 
 ``uv run --group bench python -m benchmarks.constraints [--quick] [--json]``. Each tool gets the same model and the
-same input on one thread, takes turns with the others, and is measured by its median (of CPU time, so that other work on
-the machine counts little) and its ratio to torchinfo's.
+same input on one thread and takes turns with the others. Reported are its median CPU time, on which other work on the
+machine has little effect, and its ratio to torchinfo's.
 A peer that is not installed, or that fails on a model, is listed with the reason. Beside them, how long the first
 report of a check takes, which has all metrics and verdicts, over the trace alone: fixes are searched for after it.
 """
@@ -57,7 +57,7 @@ _QUICK_ENDS, _FULL_ENDS = 3, 11
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """One tool on one model: median seconds, or why there is none."""
+    """One tool on one model: median seconds, or the reason why there is none."""
 
     seconds: float | None
     reason: str = ""
@@ -73,7 +73,7 @@ def seed_network() -> nn.Sequential:
 
 
 def tools() -> Mapping[str, Tool]:
-    """Every tool as a call on a model and an input shape; its import is done on the first, untimed call."""
+    """Every tool as a function of a model and an input shape; it is imported in the first, untimed call."""
     return {
         "trace": trace,
         "torchinfo": lambda model, shape: torchinfo.summary(model, (1, *shape), verbose=0),
@@ -88,7 +88,7 @@ def tools() -> Mapping[str, Tool]:
 
 
 def measure(model: nn.Module, shape: Shape, repeats: int) -> dict[str, Timing]:
-    """The median of each tool; all take turns in an order redrawn, so that none always finds the caches warm."""
+    """The median of each tool; they take turns in a random order, so that none always finds warm caches."""
     order, draw = list(tools().items()), random.Random(0)
     found: dict[str, list[float]] = {}
     failed: dict[str, Timing] = {}
@@ -107,7 +107,7 @@ def measure(model: nn.Module, shape: Shape, repeats: int) -> dict[str, Timing]:
 
 
 def main() -> None:
-    """Print a table for people, or one JSON object."""
+    """Print a table, or one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer repeats: well under a minute")
     parser.add_argument("--json", action="store_true", help="one JSON object")
@@ -131,7 +131,7 @@ def main() -> None:
 
 
 def verdict_over_trace(model: nn.Module, shape: Shape, repeats: int) -> float:
-    """Processor time up to all metrics and verdicts of the default constraints over that of the trace alone.
+    """Processor time of all metrics and verdicts of the default constraints, over that of the trace alone.
 
     Both take turns in a warm process; medians.
     """
@@ -148,7 +148,7 @@ def _first_report(model: nn.Module, shape: Shape) -> object:
 
 
 def end_to_end(repeats: int) -> dict[str, float]:
-    """Median wall seconds of whole processes that take turns: the import of torch, and a check of a 12-layer model."""
+    """Median wall seconds of whole processes, in turns: importing torch, and checking a model of 12 layers."""
     commands = {
         "import torch": [sys.executable, "-c", "import torch"],
         "validate": [sys.executable, "search.py", "validate", "docs/examples/handmade.py:Net", "--format", "json"],
@@ -209,7 +209,7 @@ def _fvcore(model: nn.Module, shape: Shape) -> object:
 
 
 class _Tapped(nn.Module):
-    """A model that keeps its last map before global pooling, as receptivefield asks for."""
+    """A model that stores its last map before global pooling, which receptivefield requires."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -219,7 +219,7 @@ class _Tapped(nn.Module):
         pool.register_forward_pre_hook(lambda _, inputs: self.feature_maps.__setitem__(slice(None), inputs))
 
     def forward(self, x: torch.Tensor) -> object:
-        """What the model gives."""
+        """The model's output."""
         return self.model(x)
 
 

@@ -1,4 +1,4 @@
-"""What SIGKILL costs: driver and workers of one real search are killed at random moments, and it is launched again.
+"""Measures what SIGKILL costs: a real search's driver and workers are killed at random, and it is launched again.
 
 ``python -m benchmarks.crashes [--quick] [--json] [--kills 50] [--workers 1]``. The data are 240 of scikit-learn's
 digits. The same search is run undisturbed first. Then driver and worker are killed in turn: after a random part of the
@@ -32,14 +32,14 @@ _STUDY = Path("runs") / "search"
 EPOCHS = 4
 TRIALS_A_KILL = 1
 EPOCHS_SHARE = 0.5
-"""Which part of the search's epochs is over at the last kill, at most."""
+"""Largest share of the search's epochs that may be trained before the last kill."""
 LEFT_SECONDS = 60.0
-"""A process of a launch that is there so long after its end was left behind."""
+"""A process that still exists this long after the end of its launch counts as left behind."""
 _WAIT_SECONDS = 0.05
 
 
 def make_data(folder: Path) -> None:
-    """Write 20 training and 4 test images of each digit, 32x32."""
+    """Write 20 training and 4 test images of each digit, 32x32 pixels."""
     from PIL import Image
 
     from nas.training.datasets import digits_table
@@ -55,7 +55,7 @@ def make_data(folder: Path) -> None:
 
 @dataclass(kw_only=True)
 class Search:
-    """One search in a folder of its own, launched as often as it takes."""
+    """One search in its own folder, launched as often as necessary."""
 
     folder: Path
     arguments: list[str]
@@ -63,7 +63,7 @@ class Search:
     launches: int = 0
 
     def launch(self) -> subprocess.Popen[bytes]:
-        """Start it, or start it again, as the leader of a session."""
+        """Start it, or start it again, as a session leader."""
         self.launches += 1
         command = [sys.executable, str(_SEARCH), "launch", *self.arguments]
         environment = {**os.environ, "XDG_CACHE_HOME": str(self.folder.parent / "cache"), "OMP_NUM_THREADS": "1"}
@@ -74,7 +74,7 @@ class Search:
         return self.process
 
     def processes(self) -> list[int]:
-        """Living processes of the launch, the driver first; zombies too, once their parent is gone."""
+        """Processes of the launch that exist, the driver first; includes zombies whose parent is gone."""
         found = []
         for stat in Path("/proc").glob("[0-9]*/stat"):
             with suppress(OSError):
@@ -84,16 +84,16 @@ class Search:
         return sorted(found)
 
     def workers(self) -> list[int]:
-        """Its processes that train."""
+        """The launch's processes that train."""
         return [pid for pid in self.processes() if is_worker(pid)]
 
     def files(self) -> dict[str, list[dict[str, Any]]]:
-        """Candidate -> the epochs that its files hold."""
+        """Candidate -> the epochs in its files."""
         places = sorted((self.folder / _STUDY).glob("trial-*/progress.json"))
         return {place.parent.name: json.loads(place.read_text()) for place in places}
 
     def stored(self) -> dict[tuple[int, int], float]:
-        """(trial, epoch) -> accuracy, of every epoch that the study knows."""
+        """(trial, epoch) -> accuracy, for every epoch in the study."""
         journal = self.folder / "runs" / "journal.log"
         if not journal.exists() or not optuna.get_all_study_names(storage := open_storage(str(journal))):
             return {}
@@ -101,7 +101,7 @@ class Search:
         return {(t.number, epoch): value for t in trials for epoch, value in t.intermediate_values.items()}
 
     def leaderboard(self) -> dict[str, Any]:
-        """What the command prints, without the seconds."""
+        """The output of the command, without seconds."""
         command = [sys.executable, str(_SEARCH), "leaderboard", "--top", "100000", "--format", "json"]
         done = subprocess.run(command, cwd=self.folder, capture_output=True, check=True)
         board: dict[str, Any] = json.loads(done.stdout)
@@ -111,7 +111,7 @@ class Search:
 
 
 def is_worker(pid: int) -> bool:
-    """Whether a process is one of ``nas.search.local_engine``'s workers, forked from a server of the same name."""
+    """Whether a process is a worker of ``nas.search.local_engine``, forked from a server of the same name."""
     with suppress(OSError):
         parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
         return all(b"forkserver" in Path(f"/proc/{one}/cmdline").read_bytes() for one in (pid, parent))
@@ -120,7 +120,7 @@ def is_worker(pid: int) -> bool:
 
 @dataclass(kw_only=True)
 class Found:
-    """What was seen at the kills; what a later look misses of it is lost."""
+    """The epochs that existed at the kills; those missing at a later look are lost."""
 
     stored: dict[tuple[int, int], float] = field(default_factory=dict)
     files: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
@@ -128,7 +128,7 @@ class Found:
     repeated: int = 0
 
     def look(self, search: Search) -> None:
-        """Compare with what was there before; an epoch that was trained again took other seconds."""
+        """Compare with the look before; an epoch that was trained again has other seconds."""
         stored, files = search.stored(), search.files()
         self.lost += sum(stored.get(key) != value for key, value in self.stored.items())
         for name, epochs in self.files.items():
@@ -140,14 +140,14 @@ class Found:
 
 @dataclass(frozen=True, kw_only=True)
 class Pace:
-    """How long the undisturbed search took from its launch to the first epoch, and how many epochs it trained."""
+    """The undisturbed search's time from its launch to the first epoch, and its number of epochs."""
 
     start_seconds: float
     epochs: int
 
 
 def disturbed(search: Search, kills: int, pace: Pace, seed: int) -> dict[str, Any]:
-    """Kill driver and workers in turn until ``kills`` are done or the search is; then let it end."""
+    """Kill driver and workers in turn until ``kills`` are done or the search has ended; then let it end."""
     draw, found = random.Random(seed), Found()
     done, longest, left = {"driver": 0, "worker": 0}, 0.0, 0
     process = search.launch()
@@ -189,8 +189,8 @@ def _moment(
 ) -> bool:
     """Wait for the moment of a kill; False where the search ends before it.
 
-    That is within ``most_epochs`` from now and a part of one more, taken to last as long as the quickest so far, so
-    that the kills are done before the search is, however fast the machine is now.
+    The moment is at most ``most_epochs`` and a part of another epoch from now, with the duration of the fastest epoch
+    so far, so that all kills are done before the search ends even if the machine becomes faster.
     """
     in_start = time.monotonic() + (draw.uniform(0, pace.start_seconds) if draw.random() < 0.5 else math.inf)
     wanted = _trained(search) + draw.uniform(0, most_epochs)
@@ -207,7 +207,7 @@ def _epoch_seconds(search: Search) -> float:
 
 
 def _workers(search: Search, process: subprocess.Popen[bytes]) -> list[int]:
-    """Its workers, as soon as there are any; none where the search ends first."""
+    """Its workers, as soon as there are any; empty where the search ends first."""
     while not (found := search.workers()) and process.poll() is None:
         time.sleep(_WAIT_SECONDS)
     return found
@@ -218,7 +218,7 @@ def _trained(search: Search) -> int:
 
 
 def _gone(search: Search) -> float:
-    """Seconds until no process of the launch is left; LEFT_SECONDS where one stays."""
+    """Seconds until no process of the launch is left; LEFT_SECONDS where one remains."""
     began = time.monotonic()
     while search.processes() and time.monotonic() - began < LEFT_SECONDS:
         time.sleep(_WAIT_SECONDS)
@@ -226,7 +226,7 @@ def _gone(search: Search) -> float:
 
 
 def measure(root: Path, kills: int, workers: int, seed: int) -> dict[str, Any]:
-    """The undisturbed search, the disturbed one, and how they differ."""
+    """Run the search undisturbed and disturbed; returns how they differ."""
     make_data(root / "data")
     trials = max(4, round(kills * TRIALS_A_KILL))
     arguments = ["--data", "../data", "--space", "tiny", "--epochs", str(EPOCHS), "--trials", str(trials)]
@@ -265,7 +265,7 @@ def measure(root: Path, kills: int, workers: int, seed: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Print a line a figure, or one JSON object."""
+    """Print one line per figure, or one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="ten kills")
     parser.add_argument("--json", action="store_true", help="one JSON object")

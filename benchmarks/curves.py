@@ -1,9 +1,9 @@
-"""The tables of learning curves by which search policies are compared: ``benchmarks/tables/TASK.csv``.
+"""Makes the tables of learning curves with which search policies are compared: ``benchmarks/tables/TASK.csv``.
 
 Run ``python -m benchmarks.curves [TASK] [--count 64] [--workers 2] [--data SOURCE]``. Feasible candidates of the space
 ``assignment``, drawn uniformly, are trained by the default recipe with batches of 64 on the images of a task
-(``benchmarks/tasks.py``) and judged by its whole validation part after every epoch. A row is written as soon as it is
-trained; rows that are there are not trained again.
+(``benchmarks/tasks.py``) and evaluated on its whole validation part after every epoch. A row is written as soon as its
+candidate is trained; existing rows are not trained again.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ EPOCHS = 4
 IMAGES = TASKS["cifar10"].images
 DRAWS = 64
 DEAR = 40_000_000
-"""Multiply-accumulates from which a candidate is left out; so are most without a stride, which cost five times more."""
+"""A candidate with more multiply-accumulates is left out, as are most without a stride, which cost five times more."""
 _FIGURES = ("params", "macs", "receptive_field")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:
-    """A candidate of the table: validation accuracy after each epoch, and processor seconds of the whole training."""
+    """A row of the table: validation accuracy after each epoch, and processor seconds of the whole training."""
 
     architecture: str
     params: int
@@ -51,7 +51,7 @@ class Curve:
 
 
 def read(task: str = "cifar10") -> list[Curve]:
-    """The curves of a task; none where there is no table of it."""
+    """The curves of a task; empty if it has no table."""
     table = TABLES / f"{task}.csv"
     if not table.exists():
         return []
@@ -68,7 +68,7 @@ def read(task: str = "cifar10") -> list[Curve]:
 
 
 def candidates(count: int, shape: tuple[int, int, int] = (3, 32, 32), classes: int = 10, first: int = 0) -> list[str]:
-    """Feasible networks of the default space, drawn uniformly and by ``first`` always the same, none of them DEAR."""
+    """Feasible networks of the default space, none of them DEAR, drawn uniformly and determined by ``first``."""
     feasible = FeasiblePart(spaces.load("assignment", input=shape, classes=classes), parse_all(ASSIGNMENT))
     found: list[str] = []
     for seed in range(first, first + count):
@@ -97,7 +97,7 @@ def measure(architecture: str, source: str, task: str = "cifar10") -> Curve:
         macs=figures.macs,
         receptive_field=figures.receptive_field,
         seconds=time.process_time() - started,
-        accuracies=tuple(accuracies + [0.0] * (EPOCHS - len(accuracies))),  # one that diverged is worth nothing
+        accuracies=tuple(accuracies + [0.0] * (EPOCHS - len(accuracies))),  # a diverged training has accuracy 0
     )
 
 
@@ -113,7 +113,7 @@ def _append(curve: Curve, task: str) -> None:
 
 
 def main() -> None:
-    """Train what the table lacks."""
+    """Train the missing rows of the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("task", nargs="?", default="cifar10", choices=TASKS)
     parser.add_argument("--count", type=int, default=64)

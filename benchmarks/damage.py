@@ -1,12 +1,13 @@
-"""What damage costs: one thing of an interrupted search is damaged at random, then it is launched again and exported.
+"""Measures what damage costs: one file of an interrupted search is damaged at random, then it is resumed and exported.
 
 ``python -m benchmarks.damage [--quick] [--json] [--cases 500] [--seed 0] [--kind KIND]``. The data are 200 of
 scikit-learn's digits, 8x8. One small search is interrupted in the middle of an epoch's candidate, once in a journal and
-once in a SQLite database. Each case is a copy of its folder and of its cache in which a byte is flipped, a file cut,
-emptied in part, removed, given another time or the content of a file like it, a folder moved away, a permission taken
-from a file or a folder, or the clock set. What the commands say is held against the same search resumed without
-damage, to the last digit: a seed fixes it. Commands run in this process; root, whom no permission binds, is another
-user for such a case. Damage of the storage itself is counted apart: a digit that flips in one is a valid digit.
+once in a SQLite database. Each case is a copy of its folder and of its cache in which a byte is flipped, a file is
+truncated, partly zeroed, removed, or given another time or the content of a similar file, a folder is moved away, a
+permission is removed from a file or a folder, or the clock is set. The outputs must equal, to the last digit, those of
+the same search resumed without damage, which a seed determines. Commands run in this process; root, whom permissions do
+not restrict, becomes another user for such a case. Damage of the storage itself is counted separately, since a flipped
+digit may be a valid digit.
 """
 
 from __future__ import annotations
@@ -45,29 +46,29 @@ STUDY = ["--data", "data", "--space", "tiny", "--epochs", "8", "--recipe", RECIP
 HERE = ["--workers", "1", "--device", "cpu"]
 TRIALS = 4
 INTERRUPTED_AFTER = 14
-"""Epochs: by then a trial is complete, others wait at a rung, and one is between two rungs."""
+"""Epochs before the interruption: one trial is complete, others wait at a rung, and one is between two rungs."""
 STORAGES = {"journal": "runs/journal.log", "sqlite": "sqlite:///study.db"}
 KINDS = ("byte", "byte", "cut", "zeros", "removed", "time", "swapped", "moved", "permission", "clock")
 MODES = (0o000, 0o444, 0o555)
-"""What is left of a permission: nothing, to read, to read and to enter."""
+"""Remaining permissions: none, read, read and enter."""
 NOBODY = 65_534
-"""A user whom permissions bind."""
+"""A user whom permissions restrict."""
 COUNTED = ("tracebacks", "wrong_figures", "lost_epochs")
 YEAR = 365 * 86_400.0
 BLOCK = 4096
 
 
 class HereEngine:
-    """An engine of this process: what is submitted is done at once; after ``epochs`` of all tasks it is interrupted."""
+    """An engine that runs each task at once in this process, and is interrupted after ``epochs`` of all tasks."""
 
     slots = 1
 
     def __init__(self, epochs: int | None = None) -> None:
-        """None is never interrupted."""
+        """``epochs`` None means no interruption."""
         self._left = epochs
 
     def submit(self, function: Callable[..., T], *args: Any) -> Future[T]:
-        """Call the function now."""
+        """Call the function at once."""
         future: Future[T] = Future()
         try:
             counted = [replace(arg, after_epoch=self._count) if isinstance(arg, Task) else arg for arg in args]
@@ -83,18 +84,18 @@ class HereEngine:
                 raise KeyboardInterrupt
 
     def wait(self, futures: Collection[Future[Any]], seconds: float) -> None:
-        """Everything is done."""
+        """Return: everything is done."""
 
     def shutdown(self) -> None:
-        """Nothing runs."""
+        """Do nothing: nothing is running."""
 
 
 _flags = cache(typer.main.get_command)
-"""The flags of all commands, read from their signatures once: typer reads them at every call, which costs 0.1 s."""
+"""The flags of all commands, read from their signatures once, since typer takes 0.1 s for it in every call."""
 
 
 def command(*arguments: str, engine: HereEngine | None = None) -> tuple[int, str, str]:
-    """Exit code, stdout and stderr of a command."""
+    """Run a command; returns exit code, stdout and stderr."""
     out, err = io.StringIO(), io.StringIO()
     here = mock.patch.object(resources, "LocalEngine", return_value=engine or HereEngine())
     parsed = mock.patch("typer.main.get_command", _flags)
@@ -107,7 +108,7 @@ def command(*arguments: str, engine: HereEngine | None = None) -> tuple[int, str
 
 
 def make_data(folder: Path) -> None:
-    """Write 16 training and 4 test images of each digit, 8x8."""
+    """Write 16 training and 4 test images of each digit, 8x8 pixels."""
     from PIL import Image
     from sklearn.datasets import load_digits
 
@@ -124,16 +125,16 @@ Row = tuple[str, int, float | None, tuple[float, ...]]
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """An interrupted search, and what it comes to when nothing is damaged."""
+    """An interrupted search, and its results when it is resumed without damage."""
 
     folder: Path
     storage: str
     known: dict[int, Row]
     """Trial -> network, epochs, accuracy and learning curve at the interruption."""
     ended: dict[int, Row]
-    """The same after it was launched again."""
+    """The same after it was resumed."""
     weights: dict[str, np.ndarray]
-    """Of the best, as exported."""
+    """Weights of the best trial, as exported."""
 
     @property
     def where(self) -> list[str]:
@@ -146,20 +147,20 @@ WEIGHTS = "net.safetensors"
 
 
 def rows(text: str) -> dict[int, Row]:
-    """Trial -> network, epochs, accuracy and learning curve, as a leaderboard's JSON has them."""
+    """Trial -> network, epochs, accuracy and learning curve, from a leaderboard's JSON."""
     found = json.loads(text)["rows"]
     return {r["trial"]: (r["architecture"], r["epochs"], r["val_accuracy"], tuple(r["curve"])) for r in found}
 
 
 @contextlib.contextmanager
 def inside(folder: Path) -> Iterator[None]:
-    """Work in a folder, with a cache of its own."""
+    """Work in a folder with its own cache."""
     with contextlib.chdir(folder), mock.patch.dict(os.environ, {"XDG_CACHE_HOME": str(folder / "cache")}):
         yield
 
 
 def interrupted(folder: Path, storage: str) -> Search:
-    """Run a search up to its interruption, and a copy of it to the end."""
+    """Run a search until its interruption, and a copy of it to the end."""
     make_data(folder / "data")
     (folder / RECIPE).write_text("batch_size = 36\nema_decay = 0.0\n")
     where, launch = ["--storage", storage], ["launch", *STUDY, *HERE, "--trials", str(TRIALS)]
@@ -178,13 +179,13 @@ def interrupted(folder: Path, storage: str) -> Search:
 
 
 def group_of(path: Path) -> str:
-    """The kind of a file: its name where that is given, else its ending."""
+    """The kind of a file: a known name, or else its ending."""
     return path.name if path.suffix not in {".npy", ".png"} else f"{path.parent.parent.name[:5]}{path.suffix}"
 
 
 @contextlib.contextmanager
 def bound_by_permissions(folder: Path) -> Iterator[None]:
-    """Own ``folder`` as a user whom permissions bind, which root is not."""
+    """Become a user whom permissions restrict, if this is root, and own ``folder``."""
     if os.geteuid():
         yield
         return
@@ -200,7 +201,7 @@ def bound_by_permissions(folder: Path) -> Iterator[None]:
 
 
 def damage(folder: Path, draw: random.Random, kinds: Sequence[str] = KINDS) -> tuple[str, str, float]:
-    """Damage one thing in ``folder``; how, which, and by how much the clock is set."""
+    """Damage one thing in ``folder``; returns how, which, and by how much to set the clock."""
     kind = draw.choice(kinds)
     if kind == "clock":
         return kind, "clock", draw.choice([-1, 1]) * draw.uniform(0.01, 20) * YEAR
@@ -210,7 +211,7 @@ def damage(folder: Path, draw: random.Random, kinds: Sequence[str] = KINDS) -> t
         chosen.rename(chosen.with_name(f"{chosen.name}-moved"))
         return kind, str(chosen.relative_to(folder)), 0.0
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock")
-    group = draw.choice(sorted({group_of(path) for path in files}))  # a kind of file first, as most files are images
+    group = draw.choice(sorted({group_of(path) for path in files}))  # the kind first: most files are images
     alike = [path for path in files if group_of(path) == group]
     path = draw.choice(alike)
     if kind == "permission":
@@ -236,7 +237,7 @@ def damage(folder: Path, draw: random.Random, kinds: Sequence[str] = KINDS) -> t
 
 
 def case(of: Search, folder: Path, draw: random.Random, kinds: Sequence[str] = KINDS) -> tuple[str, str, list[str]]:
-    """Damage a copy and use it; the kind, the file, and what went wrong, a line each."""
+    """Damage a copy and use it; returns the kind, the file, and what went wrong, a line each."""
     shutil.copytree(of.folder, folder)
     kind, path, shift = damage(folder, draw, kinds)
     now, found = time.time, list[str]()
@@ -273,7 +274,7 @@ def _differences(expected: dict[int, Row], found: dict[int, Row]) -> Iterator[st
 
 
 def measure(cases: int, seed: int, damages: Sequence[str] = KINDS) -> dict[str, Any]:
-    """All cases; counts, and what was found in each case that was not as it should be."""
+    """Run all cases; returns counts, and the findings of each case with an error."""
     counts, of_storage, found, kinds = Counter[str](), Counter[str](), list[str](), Counter[str]()
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o755)  # any user may enter it
@@ -299,7 +300,7 @@ def measure(cases: int, seed: int, damages: Sequence[str] = KINDS) -> dict[str, 
 
 
 def main() -> None:
-    """Run the cases and print what was found."""
+    """Run the cases and print the findings."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="40 cases")
     parser.add_argument("--json", action="store_true")

@@ -1,4 +1,4 @@
-"""What ``validate`` says of a folder of people's files: verdict, seconds beyond ``import torch``, and fixes of each.
+"""Runs ``validate`` on a folder of other people's files: verdict, seconds beyond ``import torch``, and fixes of each.
 
 ``uv run --group bench python -m benchmarks.field [--files DIR] [--quick] [--json]``. Without ``--files`` it is the
 folder that ``$NAS_FIELD`` names, or else the documentation's examples. Each model of each file is checked in a process
@@ -38,7 +38,7 @@ _TWELVE_LAYERS = _EXAMPLES / "handmade.py"
 
 
 class Took(NamedTuple):
-    """What a process took, and what it printed."""
+    """Times and output of a process."""
 
     seconds: float
     processor_seconds: float
@@ -46,7 +46,7 @@ class Took(NamedTuple):
 
 
 def main() -> None:
-    """Print a line a model, or one JSON object."""
+    """Print one line per model, or one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--files", type=Path, help="a folder of .py and .ipynb files")
     parser.add_argument("--quick", action="store_true", help="each once")
@@ -62,7 +62,7 @@ def main() -> None:
 
 
 def measure(targets: Sequence[str], repeats: int) -> dict[str, Any]:
-    """The row of each model, and sums over them."""
+    """The row of each model, and their sums."""
     rows: dict[str, dict[str, Any]] = {}
     left = list(targets)
     while left:
@@ -86,7 +86,7 @@ def measure(targets: Sequence[str], repeats: int) -> dict[str, Any]:
 
 
 def twelve_layers() -> float:
-    """Seconds on the clock by which ``validate`` of the example of 12 layers outlasts ``import torch``."""
+    """Wall seconds of ``validate`` of the example of 12 layers, minus those of ``import torch``."""
     command = _validated(str(_TWELVE_LAYERS))
     turns = [(_took(_TORCH), _took(command)) for _ in range(_REPEATS)]
     return min(ours.seconds for _, ours in turns) - min(torch.seconds for torch, _ in turns)

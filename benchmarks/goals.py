@@ -1,4 +1,4 @@
-"""What ``goals.toml`` promises, and whether a measured figure keeps it."""
+"""Reads ``goals.toml``, and decides whether a measured figure meets its goal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nas.toml import read_toml, validated
 FOLDER = Path(__file__).parent
 GOALS = FOLDER / "goals.toml"
 CPU_CLASSES = {"AVX-512 with bfloat16": "avx512_bf16", "AVX-512": "avx512", "AVX2": "avx2"}
-"""What ``nas.cpu.cpu_class`` calls a class of processors -> how ``goals.toml`` names it."""
+"""Class of processors by ``nas.cpu.cpu_class`` -> its name in ``goals.toml``."""
 _HOLDS = {"<=": operator.le, "<": operator.lt, ">=": operator.ge, ">": operator.gt, "==": operator.eq}
 _SCALES = {"%": 0.01, "k": 1e3, "million": 1e6}
 Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -29,27 +29,27 @@ def _by_class(goal: Any) -> Any:
 
 
 class Goal(BaseModel):
-    """One figure that the documentation promises."""
+    """The goal of one figure that the documentation promises."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(min_length=1)
     benchmark: str = Field(pattern=r"^\w+( \S+)*$")
-    """Module of ``benchmarks``, and its arguments beside ``--quick --json``."""
+    """A module of ``benchmarks``, with its arguments besides ``--quick --json``."""
     key: str
-    """Path to the figure in the benchmark's JSON, its steps separated by dots."""
+    """Path to the figure in the benchmark's JSON: keys separated by dots."""
     over: str = ""
-    """Path to another figure, by which it is divided."""
+    """Path to another figure by which it is divided."""
     comparison: Literal["<=", "<", ">=", ">", "=="]
     goal: Annotated[Mapping[Literal["any", "avx512_bf16", "avx512", "avx2"], Number], BeforeValidator(_by_class)]
-    """By class of processors; a number alone is the goal on ``any``."""
+    """Class of processors -> goal; a single number is the goal on ``any``."""
     tolerance: float = Field(default=0, ge=0, lt=1)
-    """By which share of the goal a measurement may miss it: what repeated runs scatter by."""
+    """Share of the goal by which a measurement may miss it: the scatter of repeated runs."""
     unit: str = ""
     where: str = Field(pattern=r"^(docs/)?([\w-]+/)?[\w-]+\.md$")
-    """Page that states the figure."""
+    """The page that states the figure."""
     quote: str
-    """The page's words for it; a number in them is the goal of one class of processors."""
+    """The page's text about it; a number in it is the goal of one class of processors."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Goal:
@@ -62,11 +62,11 @@ class Goal(BaseModel):
 
     @property
     def module(self) -> str:
-        """Name of the benchmark without its arguments."""
+        """The benchmark's name without its arguments."""
         return self.benchmark.split()[0]
 
     def goal_on(self, cpu_class: str) -> float | None:
-        """The goal on such a processor; None where none is set."""
+        """The goal on this class of processors; None if none is set."""
         return next((g for name, g in self.goal.items() if name in {"any", CPU_CLASSES.get(cpu_class)}), None)
 
     def limit_on(self, cpu_class: str) -> float | None:
@@ -75,11 +75,11 @@ class Goal(BaseModel):
         return None if goal is None else goal + sign * self.tolerance * abs(goal)
 
     def holds(self, measured: float, limit: float) -> bool:
-        """Whether a measured figure keeps the limit."""
+        """Whether a measured figure satisfies the limit."""
         return bool(_HOLDS[self.comparison](measured, limit))
 
     def measured_in(self, document: Mapping[str, Any]) -> float:
-        """The figure in a benchmark's JSON; ``LookupError`` says what is there in its place."""
+        """The figure in a benchmark's JSON; LookupError says what the JSON has instead."""
         return _number(document, self.key) / (_number(document, self.over) if self.over else 1)
 
 
@@ -91,7 +91,7 @@ class _Goals(BaseModel):
 
 
 def read(path: Path = GOALS, benchmarks: Path = FOLDER) -> tuple[float, tuple[Goal, ...]]:
-    """Seconds after which a benchmark is taken to hang, and the goals; ``UnusableInputError`` says what is wrong."""
+    """Seconds after which a benchmark counts as hung, and the goals; UnusableInputError says what is invalid."""
     found = validated(_Goals, read_toml(path), str(path))
     for name, times in Counter(goal.name for goal in found.figure).items():
         if times > 1:
@@ -103,7 +103,7 @@ def read(path: Path = GOALS, benchmarks: Path = FOLDER) -> tuple[float, tuple[Go
 
 
 def quantities(text: str) -> list[float]:
-    """The numbers in a text, of which ``7.50 million`` and ``40 %`` are ones too."""
+    """The numbers in a text, including those like ``7.50 million`` and ``40 %``."""
     found = re.finditer(r"(\d[\d,]*(?:\.\d+)?) ?(%|k\b|million)?", text)
     return [float(one[1].replace(",", "")) * _SCALES.get(one[2], 1) for one in found]
 

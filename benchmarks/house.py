@@ -1,4 +1,4 @@
-"""The size of the product in numbers: lines, long files, tests of a unit's kind, uses of private Optuna names.
+"""Counts the product's lines, long files, tests of a component's kind, and uses of private Optuna names.
 
 Run ``python -m benchmarks.house [FOLDER] [--json]``; FOLDER is a checkout, this one by default.
 """
@@ -14,11 +14,13 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PRODUCT = ("nas/**/*.py", "constraints/**/*.py", "search.py")
 LONG = 250
-"""Lines beyond which a file is long."""
-UNITS = frozenset({"Unit", "Conv", "Gated", "Mixed", "Excite", "Unshuffle", "GatedConv", "MixedConv", "SqueezeExcite"})
-"""Kinds of units, by their names today and earlier."""
+"""A file with more lines is long."""
+COMPONENTS = frozenset(
+    {"Component", "Unit", "Conv", "Gated", "Mixed", "Excite", "Unshuffle", "GatedConv", "MixedConv", "SqueezeExcite"}
+)
+"""Kinds of components, by their present and former names."""
 OPTUNA = frozenset({"study", "trial", "storage", "frozen", "backend", "journal", "sampler", "super()", "self._study"})
-"""What values of Optuna's are called where a private attribute of one is read."""
+"""Names of variables with Optuna's values, whose private attributes are counted."""
 
 
 def sources(root: Path) -> dict[Path, str]:
@@ -42,17 +44,17 @@ def measured(root: Path) -> dict[str, int]:
 
 
 def kind_tests(tree: ast.AST) -> Iterator[ast.AST]:
-    """``isinstance`` of a kind of unit, and patterns of one."""
+    """Number of ``isinstance`` tests for a kind of component, and of match patterns."""
     for node in ast.walk(tree):
         of = node.cls if isinstance(node, ast.MatchClass) else None
         if isinstance(node, ast.Call) and _name(node.func) == "isinstance" and len(node.args) == 2:
             of = node.args[1]
-        if of is not None and {_name(part) for part in ast.walk(of)} & UNITS:
+        if of is not None and {_name(part) for part in ast.walk(of)} & COMPONENTS:
             yield node
 
 
 def private_names(tree: ast.AST) -> Iterator[ast.Attribute]:
-    """Attributes with one underscore of what is Optuna's by its name."""
+    """Number of attributes with one leading underscore on variables with Optuna's values."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and node.attr[:1] == "_" != node.attr[1:2] and _owner(node) in OPTUNA:
             yield node
@@ -67,7 +69,7 @@ def _name(node: ast.AST) -> str:
 
 
 def main() -> None:
-    """Print a line a number, or one JSON object."""
+    """Print one line per number, or one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", nargs="?", type=Path, default=ROOT)
     parser.add_argument("--json", action="store_true")

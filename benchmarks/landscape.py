@@ -1,7 +1,7 @@
-"""Accuracy against parameters as a picture: networks of others, students' networks and the champions, with the front.
+"""Draws accuracy against parameters: published networks, students' networks and the champions, with the Pareto front.
 
-Run ``python -m benchmarks.landscape [--to FILE.svg] [--json]``. The same networks give the same bytes. What others
-published is in ``published.toml``, with its sources; the front is over all of them, by ``nas.pareto``.
+Run ``python -m benchmarks.landscape [--to FILE.svg] [--json]``. The same networks give the same bytes. The published
+ones are in ``published.toml``, with sources; the front of all of them is by ``nas.pareto``.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from nas.toml import read_toml
 PUBLISHED = Path(__file__).with_name("published.toml")
 PICTURE = Path(__file__).parents[1] / "docs" / "landscape.svg"
 SIZE = 11
-"""Of a label's letters, in pixels, which are about 0.55 as wide."""
+"""Size of a label's letters in pixels; they are about 0.55 times as wide."""
 TICKS = (10_000, 20_000, 50_000, 100_000, 200_000, 400_000)
 LIMIT = 200_000
-"""Parameters that the assignment allows."""
+"""The assignment's limit of parameters."""
 Kind = Literal["published", "student", "ours"]
 WORDS: dict[Kind, str] = {
     "published": "published",
@@ -50,7 +50,7 @@ class Point:
 
 
 def points(published: Path = PUBLISHED) -> list[Point]:
-    """Every network of the picture, those of others first."""
+    """Every network of the picture, the published ones first."""
     found = [Point(**{"kind": "published", **table}) for table in read_toml(published)["networks"]]
     for one in champions().values():
         std = None if one.test_std is None else 100 * one.test_std
@@ -69,14 +69,14 @@ def points(published: Path = PUBLISHED) -> list[Point]:
 
 
 def on_front(several: Sequence[Point]) -> list[Point]:
-    """Those that no other beats in both accuracy and parameters, by parameters."""
+    """The points that no other dominates in accuracy and parameters, sorted by parameters."""
     kept = front([[one.params, -one.accuracy] for one in several])
     return sorted((one for one, is_on in zip(several, kept, strict=True) if is_on), key=lambda one: one.params)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Axes:
-    """Where parameters (in the logarithm) and accuracies are in the picture."""
+    """Maps parameters (logarithmic) and accuracies to pixels."""
 
     left: float
     right: float
@@ -85,7 +85,7 @@ class Axes:
 
     @classmethod
     def of(cls, several: Sequence[Point]) -> Axes:
-        """Axes around all points: whole percents, and a tenth beside the least and the most parameters."""
+        """Axes around all points: whole percents, and a tenth beyond the least and the most parameters."""
         params, accuracies = [one.params for one in several], [one.accuracy for one in several]
         return cls(
             left=min(params) / 1.3,
@@ -128,7 +128,7 @@ def _frame(axes: Axes) -> Iterator[str]:
 
 
 def _front(kept: Sequence[Point], axes: Axes) -> Iterator[str]:
-    """The stairs of what is not beaten."""
+    """The step line of the front."""
     steps = " ".join(f"H{axes.x(one.params):g}V{axes.y(one.accuracy):g}" for one in kept[1:])
     yield (
         f'<path class="front" stroke-dasharray="5 4" '
@@ -137,7 +137,7 @@ def _front(kept: Sequence[Point], axes: Axes) -> Iterator[str]:
 
 
 def _mark(one: Point, x: float, y: float) -> str:
-    """A circle, a square or a diamond, whose title says what is known."""
+    """A circle, a square or a diamond; its title has the point's data."""
     spread = "" if one.std is None else f" ± {one.std:.2f}"
     epochs = "" if one.epochs is None else f", {one.epochs} epochs"
     title = escape(f"{one.name}: {one.params:,} parameters, {one.accuracy:.2f}{spread} %{epochs}. {one.source}")
@@ -153,7 +153,7 @@ Box = tuple[float, float, float, float]
 
 
 def _labels(several: Sequence[Point], axes: Axes) -> Iterator[str]:
-    """A name a point, at the first place around it where it covers no point and no other name."""
+    """One name per point, at the first position around it where it covers no point and no other name."""
     marks = ((axes.x(one.params), axes.y(one.accuracy)) for one in several)
     taken = [*((x - 9, y - 9, x + 9, y + 9) for x, y in marks), *_stairs(on_front(several), axes)]
     for one in sorted(several, key=lambda p: (p.kind != "ours", p.params, p.name)):
@@ -170,7 +170,7 @@ def _labels(several: Sequence[Point], axes: Axes) -> Iterator[str]:
 
 
 def _stairs(kept: Sequence[Point], axes: Axes) -> Iterator[Box]:
-    """The front's lines as boxes."""
+    """The lines of the front as boxes."""
     for before, after in pairwise(kept):
         left, right = axes.x(before.params), axes.x(after.params)
         foot, top = axes.y(before.accuracy), axes.y(after.accuracy)

@@ -1,4 +1,4 @@
-"""How long a leaderboard of a large study takes, first and again, beside reading the same study with Optuna.
+"""Times the leaderboard of a large study, first and repeated, and compares it with reading the study by Optuna.
 
 ``uv run --group bench python -m benchmarks.leaderboard [--quick] [--json] [--trials N]``. A journal is written as the
 driver writes it, with eight epochs a trial, in the worst case: every trial is on the Pareto front, of accuracy and
@@ -33,7 +33,7 @@ print(max(study.get_trials(deepcopy=False), key=lambda t: t.values[0]).number)
 """
 _IMPORT = "import typer, rich.table, numpy"
 _STRIDE, _SPREAD = 7_919, 10_007
-"""Two primes, by which multiply-accumulates go up and down while parameters and accuracy rise."""
+"""Two primes, with which multiply-accumulates vary while parameters and accuracy increase."""
 _THREE_OBJECTIVES = {
     "op_code": 2,
     "worker_id": "b",
@@ -43,7 +43,7 @@ _THREE_OBJECTIVES = {
 
 
 def main() -> None:
-    """Print a line a command, or one JSON object."""
+    """Print one line per command, or one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="three repeats")
     parser.add_argument("--json", action="store_true", help="one JSON object")
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def measure(journal: Path, trials: int, repeats: int) -> dict[str, float]:
-    """Seconds of each command on a journal of so many trials, which is written here."""
+    """Write a journal of ``trials`` trials; returns the seconds of each command on it."""
     board = [sys.executable, "search.py", "leaderboard", "--storage", str(journal)]
     write_journal(journal, journal_lines(1), "w")
     median_seconds(board, 1)  # compiles
@@ -89,14 +89,14 @@ def write_journal(journal: Path, lines: Iterable[dict[str, Any]], mode: str) -> 
 
 
 def journal_lines(trials: int) -> Iterator[dict[str, Any]]:
-    """A study of so many complete trials."""
+    """The lines of a study with ``trials`` complete trials."""
     yield {"op_code": 0, "worker_id": "b", "study_name": "large", "directions": [2]}
     for number in range(trials):
         yield from _trial(number)
 
 
 def _trial(number: int) -> Iterator[dict[str, Any]]:
-    """What the driver writes of one trial: figures, network, and after each epoch its curve and its accuracy."""
+    """The lines that the driver writes for one trial: metrics, network, and curve and accuracy after each epoch."""
     common = {"worker_id": "b", "trial_id": number}
     yield {"op_code": 4, "worker_id": "b", "study_id": 0, "datetime_start": "2026-01-01T00:00:00.000000+00:00"}
     network = f"BR/c8-c8-c16s2/c16-c16-c16s2/c16-c16-c24s2/c{24 + number}d2-dw-pw24-c32/fc"
@@ -127,7 +127,7 @@ def median_seconds(command: list[str], repeats: int) -> tuple[float, float]:
 
 
 def _of_children() -> float:
-    """Processor time of all processes that ended."""
+    """Processor time of all children that have ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 

@@ -1,4 +1,4 @@
-"""Accuracy against epochs of long trainings as a picture, from tables that are kept: benchmarks/tables/long/NAME.toml.
+"""Draws accuracy against epochs of long trainings, from stored tables: benchmarks/tables/long/NAME.toml.
 
 Run ``python -m benchmarks.long_training`` to draw what tables there are, and
 ``python -m benchmarks.long_training NAME --study STUDY [--trial N] [--storage PLACE] --label TEXT [--machine TEXT]
@@ -41,18 +41,18 @@ PICTURE = Path(__file__).parents[1] / "docs" / "long_training.svg"
 COLOURS = ("#0969da", "#bc4c00", "#1a7f37", "#8250df", "#6e7781", "#bf3989")
 LINES = "\n".join(f".line{i} {{ stroke: {c}; fill: none }} .mark{i} {{ fill: {c} }}" for i, c in enumerate(COLOURS))
 LOWEST = 60
-"""Percent below which the picture shows nothing: first epochs would take most of it."""
+"""Least percentage in the picture, since first epochs would take most of it."""
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Table(BaseModel):
-    """One training: what it was and what it was worth after every epoch."""
+    """One training: its description, and its accuracy after every epoch."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     label: str = Field(min_length=1)
-    """In the picture's legend."""
+    """Its label in the picture's legend."""
     architecture: str
     params: int = Field(ge=1)
     recipe: str
@@ -61,15 +61,15 @@ class Table(BaseModel):
     date: date
     commit: str
     command: str
-    """What repeats it."""
+    """The command that repeats it."""
     val_accuracies: tuple[Share, ...] = ()
     """After each epoch, 0 to 1; empty where none was measured."""
     test_epochs: int | None = None
-    """Of the confirmation, which trains on the whole training set."""
+    """Epochs of the confirmation, which trains on the whole training set."""
     test_accuracies: tuple[Share, ...] = ()
-    """One a seed."""
+    """One per seed."""
     published: tuple[tuple[int, Share], ...] = ()
-    """(epochs, test accuracy) of the same training as others published it."""
+    """(epochs, test accuracy) of the same training, as published by others."""
 
     @model_validator(mode="after")
     def _is_drawn(self) -> Table:
@@ -84,31 +84,31 @@ class Table(BaseModel):
 
     @property
     def mark(self) -> tuple[int, float] | None:
-        """(epochs, mean test accuracy in percent) of the confirmation; None where there is none."""
+        """(epochs, mean test accuracy in percent) of the confirmation; None if there is none."""
         if not self.test_accuracies or self.test_epochs is None:
             return None
         return self.test_epochs, 100 * fmean(self.test_accuracies)
 
     @property
     def marks(self) -> list[tuple[int, float]]:
-        """(epochs, test accuracy in percent) of what was published and of the confirmation."""
+        """(epochs, test accuracy in percent) of the published results and of the confirmation."""
         found = [(epochs, 100 * accuracy) for epochs, accuracy in self.published]
         return found if self.mark is None else [*found, self.mark]
 
     def title(self) -> str:
-        """All that is known in one line."""
+        """Its data in one line."""
         tested = "" if self.mark is None else f", test {self.mark[1]:.2f} % after {self.mark[0]} epochs"
         made = f"{self.data}, {self.machine}, {self.commit}"
         return f"{self.label}: {self.params:,} parameters, {self.recipe}{tested}. {made}"
 
 
 def tables(folder: Path = TABLES) -> list[Table]:
-    """Every table by the name of its file; UnusableInputError for one that is off."""
+    """Every table by the name of its file; UnusableInputError for an invalid one."""
     return [validated(Table, read_toml(file), str(file)) for file in sorted(folder.glob("*.toml"))]
 
 
 def picture(several: Sequence[Table]) -> str:
-    """The SVG of the curves; there must be one at least."""
+    """The SVG of the curves, of which there must be at least one."""
     drawn_points = [point for one in several for point in (*one.points, *one.marks)]
     most, values = max(epoch for epoch, _ in drawn_points), [value for _, value in drawn_points]
     low, high = max(LOWEST, floor(min(values))), ceil(max(values)) + 1
@@ -139,7 +139,7 @@ def picture(several: Sequence[Table]) -> str:
 
 
 def champions_of(epochs: int) -> list[Table]:
-    """The champions that were trained for so many epochs or more, as tables without a curve."""
+    """The champions that were trained for at least ``epochs``, as tables without a curve."""
     return [
         Table(
             label=one.name,
@@ -160,7 +160,7 @@ def champions_of(epochs: int) -> list[Table]:
 
 
 def _legend(several: Sequence[Table]) -> Iterator[str]:
-    """The labels with their colours at the right foot of the frame, where no curve is."""
+    """The labels with their colours in the lower right corner of the frame, where there is no curve."""
     foot = HEIGHT - BOTTOM - 14
     for i, one in enumerate(reversed(several)):
         colour = (len(several) - 1 - i) % len(COLOURS)
@@ -170,7 +170,7 @@ def _legend(several: Sequence[Table]) -> Iterator[str]:
 
 
 def kept(options: argparse.Namespace) -> Table:
-    """The table of a study's trial."""
+    """The table of a trial."""
     with open_study(options.storage, options.study) as study:
         row = find(study, options.trial)
         confirmed = confirmations(study, row.trial)
@@ -205,7 +205,7 @@ def entry(table: Table) -> str:
 
 
 def main() -> None:
-    """Keep a table, or draw all that there are."""
+    """Store a table, or draw all tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", nargs="?", help="keep a trial of --study under this name")
     parser.add_argument("--study")

@@ -1,4 +1,4 @@
-"""Every torchvision classifier: the traced multiply-accumulates beside fvcore's count, and what the two leave apart.
+"""Compares the traced multiply-accumulates of every torchvision classifier with fvcore's count.
 
 Run ``uv run --group bench python -m benchmarks.macs [--quick] [--json] [NAME ...]``, nets with few parameters first,
 each line printed as it is known. fvcore counts one operation for each multiply-accumulate of convolutions, linear
@@ -80,7 +80,7 @@ def _compared(name: str) -> Row:
 
 
 def by_fvcore(model: nn.Module, size: tuple[int, ...]) -> tuple[int, list[str]]:
-    """Its count of products, and the products among the operations that it does not know."""
+    """fvcore's count of products, and the products among the operations that it does not support."""
     analysis = FlopCountAnalysis(model, torch.zeros(1, *size))
     analysis.set_op_handle("aten::einsum", _einsum)
     counts = analysis.by_operator()
@@ -90,7 +90,7 @@ def by_fvcore(model: nn.Module, size: tuple[int, ...]) -> tuple[int, list[str]]:
 
 
 def _einsum(inputs: list[Any], outputs: list[Any]) -> Counter[str]:
-    """One multiply-accumulate for each combination of all indices of an einsum of two tensors."""
+    """One multiply-accumulate per combination of all indices of an einsum of two tensors."""
     terms = inputs[0].toIValue().replace(" ", "").split("->")[0].split(",")
     shapes = [get_shape(v) for v in inputs[1].node().inputs()]
     sizes = {label: n for term, shape in zip(terms, shapes, strict=True) for label, n in zip(term, shape, strict=True)}
@@ -98,7 +98,7 @@ def _einsum(inputs: list[Any], outputs: list[Any]) -> Counter[str]:
 
 
 def _of_weights(model: nn.Module) -> int:
-    """The layers that turn the table of relative positions, (2w - 1) x (2w - 1) rows, into the biases of a window."""
+    """MACs of the layers that compute a window's biases from its (2w - 1) x (2w - 1) relative positions."""
     macs = 0
     for module in model.modules():
         table = getattr(module, "relative_coords_table", None)
@@ -110,7 +110,7 @@ def _of_weights(model: nn.Module) -> int:
 
 
 def _in_attention(model: nn.Module, size: tuple[int, ...]) -> int:
-    """Queries times keys and weights times values, for L queries and S keys of E channels L * S * E each."""
+    """MACs of attention: queries x keys and weights x values, each L * S * E for L queries, S keys and E channels."""
     macs = 0
 
     def count(module: nn.Module, args: tuple[torch.Tensor, ...], kwargs: Mapping[str, Any]) -> None:

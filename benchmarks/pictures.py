@@ -1,4 +1,4 @@
-"""The pictures of the documentation: the live view, the report, and the receptive fields of a network.
+"""Makes the pictures of the documentation: the live view, the report, and the receptive fields of a network.
 
 ``python -m benchmarks.pictures`` searches the handwritten digits for some minutes in a terminal of its own (tmux), and
 draws what a person sees of that: ``live.svg`` while it trains, ``report.png`` and ``fields.png`` of its page in a
@@ -34,14 +34,14 @@ MOST_BYTES = 200_000
 SEARCH = ("launch", "--data", "digits")
 _SESSION = "nas-pictures"
 _LIVE = "Ctrl-C ends the search"
-"""In what the live view shows, and nothing else."""
+"""A text that only the live view contains."""
 _MOST_SECONDS = 3600
 _FONT = re.compile(r"@font-face \{[^}]*\}\s*")
-"""What rich would have the reader's browser load from elsewhere."""
+"""The fonts that the reader's browser would load from another server."""
 
 
 def searched(folder: Path, picture: Path) -> Path:
-    """The journal of a search in a terminal, whose ``picture`` is drawn of its live view."""
+    """Run a search in a terminal, and draw ``picture`` of its live view; returns the journal."""
     storage = folder / "journal.log"
     command = shlex.join([sys.executable, str(ROOT / "search.py"), *SEARCH, "--storage", str(storage)])
     size = ["-x", str(COLUMNS), "-y", str(LINES)]
@@ -54,13 +54,13 @@ def searched(folder: Path, picture: Path) -> Path:
 
 
 def _screen(*, with_history: bool = False) -> str:
-    """What the terminal shows, with its colours, and what has left it at the top."""
+    """The terminal's content with colours, including the lines scrolled off at the top if ``with_history``."""
     command = ["tmux", "capture-pane", "-p", "-e", "-t", _SESSION, *(["-S", "-"] if with_history else [])]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 def _fullest() -> str:
-    """Of what the terminal shows until the search has ended the live view of most lines, the last of several."""
+    """The live view with the most lines that the terminal shows until the search has ended; the last of several."""
     end, fullest = time.monotonic() + _MOST_SECONDS, ""
     while "search ended" not in _screen(with_history=True):
         screen = _screen()
@@ -77,14 +77,14 @@ def _lines(screen: str) -> int:
 
 
 def terminal_picture(screen: str) -> str:
-    """A terminal's lines with their colours as SVG, which asks for nothing from elsewhere."""
+    """A terminal's lines with their colours as SVG, which loads nothing from other servers."""
     console = Console(record=True, width=COLUMNS, file=StringIO(), force_terminal=True)
     console.print(Text.from_ansi(screen.rstrip()))
     return _FONT.sub("", console.export_svg(title="search.py launch", theme=DEFAULT_TERMINAL_THEME))
 
 
 def page_pictures(place: Path, folder: Path) -> None:
-    """``report.png``, the first screens of a page, and ``fields.png``, what the units of its best network see."""
+    """``report.png``, the top of a page, and ``fields.png``, the receptive fields of its best network."""
     from playwright.sync_api import sync_playwright
 
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
@@ -105,14 +105,14 @@ def _fields(page: Page, place: Path) -> None:
 
 
 def _shrunk(place: Path) -> None:
-    """The picture in 128 colours, which flat ones lose nothing by."""
+    """Reduce the picture to 128 colours, which flat pictures do not exceed."""
     from PIL import Image
 
     Image.open(place).convert("RGB").quantize(128).save(place, optimize=True)
 
 
 def main(folder: Path, storage: Path | None) -> int:
-    """Make the pictures; 1 where one is too large."""
+    """Make the pictures; returns 1 if one is too large."""
     from nas.results.report.page import write_page
     from nas.search.study import open_study, quiet
 

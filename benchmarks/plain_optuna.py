@@ -1,6 +1,6 @@
 """A search as Optuna's documentation writes one: suggest, prune what is infeasible, train, report, prune by the median.
 
-Run it once a process (``benchmarks.side_by_side`` does): ``python -m benchmarks.plain_optuna --storage JOURNAL``.
+Run one per process, as ``benchmarks.side_by_side`` does: ``python -m benchmarks.plain_optuna --storage JOURNAL``.
 Space, rules, data, recipe and number of epochs are those of ``search.py launch``.
 """
 
@@ -29,7 +29,7 @@ NAME = "plain"
 
 
 def suggest(trial: optuna.Trial, space: spaces.Space) -> dict[str, spaces.Choice]:
-    """Choices of a network of the space."""
+    """Suggest the choices of a network of the space."""
     choices: dict[str, spaces.Choice] = {}
     for name, distribution in space.distributions.items():
         if isinstance(distribution, IntDistribution):
@@ -41,7 +41,7 @@ def suggest(trial: optuna.Trial, space: spaces.Space) -> dict[str, spaces.Choice
 
 
 def search(storage: str, source: str, *, seconds: float, seed: int, epochs: int) -> None:
-    """Search for so many seconds; several processes may share the storage."""
+    """Search for ``seconds``; several processes may share the storage."""
     dataset = datasets.load(source)
     feed = Feed(dataset=dataset, split=dataset.split(), folder=user_cache() / "epochs")
     space = spaces.load("assignment", input=dataset.image_shape, classes=len(dataset.classes))
@@ -75,7 +75,7 @@ def search(storage: str, source: str, *, seconds: float, seed: int, epochs: int)
 
 
 def main() -> None:
-    """Search, as one of perhaps several processes."""
+    """Search, possibly as one of several processes."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--storage", required=True, type=Path)
     parser.add_argument("--data", default="auto")

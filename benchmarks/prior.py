@@ -1,7 +1,7 @@
-"""How well zero-cost proxies rank candidates by the accuracy that training gives them; and the weights of ours.
+"""Measures how well zero-cost proxies rank candidates by their accuracy after training; fits the weights of ours.
 
 Run ``python -m benchmarks.prior [--proxies] [--train N] [--quick] [--json]``. The candidates are those of
-``benchmarks/tables/cifar10.csv``. The fitted proxy is judged on each by weights that were fitted to all others.
+``benchmarks/tables/cifar10.csv``. The fitted proxy is evaluated on each with weights that were fitted to all others.
 ``--proxies`` adds published proxies, which build each network and look at it once: gradient norm, SynFlow (Tanaka et
 al., 2020) and NASWOT (Mellor et al., 2021). ``--train`` trains the first N networks of a search, which the shipped
 proxy chooses and never saw, as those of the table were trained.
@@ -42,19 +42,19 @@ from nas.training.evaluate import normaliser
 
 Array = npt.NDArray[np.float64]
 STRENGTH = 3.0
-"""Of the ridge's penalty, on standardised features."""
+"""Strength of the ridge penalty, on standardised features."""
 BATCH = 64
 
 
 def table(curves: Sequence[Curve]) -> tuple[list[str], Array, Array]:
-    """Names of the features, (n, features) their values, (n,) accuracies."""
+    """Names of the features, their values (n, features), accuracies (n,)."""
     found = _features(curves).accuracy
     accuracies = np.array([curve.accuracies[-1] for curve in curves])
     return list(found), np.column_stack(list(found.values())), accuracies
 
 
 def costs(curves: Sequence[Curve]) -> tuple[list[str], Array, Array]:
-    """Kinds of work, (n, kinds) million multiply-accumulates of each, (n,) processor seconds of the training."""
+    """Kinds of work, millions of multiply-accumulates of each (n, kinds), processor seconds of the training (n,)."""
     found = _features(curves).work
     return list(found), np.column_stack(list(found.values())), np.array([c.seconds for c in curves])
 
@@ -64,27 +64,27 @@ def _features(curves: Sequence[Curve]) -> ProxyFeatures:
 
 
 def accuracy_unseen(curves: Sequence[Curve]) -> Array:
-    """The predicted accuracy of each candidate, by a fit to all others."""
+    """The predicted accuracy of each candidate by a fit to all others."""
     _, values, accuracies = table(curves)
     predicted: Array = cross_val_predict(_accuracy_model(), values, accuracies, cv=LeaveOneOut())
     return predicted
 
 
 def seconds_unseen(curves: Sequence[Curve]) -> Array:
-    """The predicted time of each candidate, by a fit to all others."""
+    """The predicted time of each candidate by a fit to all others."""
     _, values, seconds = costs(curves)
     predicted: Array = cross_val_predict(_time_model(), values, seconds, cv=LeaveOneOut())
     return predicted
 
 
 def worth_unseen(curves: Sequence[Curve]) -> Array:
-    """The proxy of each candidate, by a fit to all others."""
+    """The proxy of each candidate by a fit to all others."""
     worth: Array = accuracy_unseen(curves) - PRICE * np.log2(seconds_unseen(curves))
     return worth
 
 
 def weights(curves: Sequence[Curve]) -> dict[str, dict[str, float]]:
-    """Of each feature as it is, in accuracy; and of each kind of work, in seconds."""
+    """The weights of each feature (not standardised), in accuracy, and of each kind of work, in seconds."""
     names, values, accuracies = table(curves)
     fitted = _accuracy_model().fit(values, accuracies)
     kinds, amounts, seconds = costs(curves)
@@ -104,13 +104,13 @@ def _time_model() -> Any:
 
 
 def gradient_norm(model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> float:
-    """Length of the loss's gradient at the start."""
+    """Norm of the loss's gradient at initialisation."""
     nn.functional.cross_entropy(model(images), labels).backward()  # type: ignore[no-untyped-call]
     return float(sum(p.grad.square().sum() for p in model.parameters() if p.grad is not None) ** 0.5)
 
 
 def synflow(model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> float:
-    """Logarithm of the sum over weights of weight times gradient, all weights positive, for an image of ones."""
+    """Logarithm of the sum of weight times gradient over all weights, made positive, for an image of ones."""
     model.eval().double()
     with torch.no_grad():
         for parameter in model.parameters():
@@ -122,7 +122,7 @@ def synflow(model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> flo
 
 
 def naswot(model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> float:
-    """Log determinant of how many activations two images share the sign of."""
+    """Log determinant of the matrix that counts activations with equal signs for each pair of images."""
     codes = []
     kinds = (nn.ReLU, nn.SiLU, nn.GELU, nn.Hardswish)
     handles = [
@@ -146,7 +146,7 @@ PROXIES: Mapping[str, Callable[[nn.Module, torch.Tensor, torch.Tensor], float]] 
 
 
 def proxies(curves: Sequence[Curve], source: str) -> dict[str, Array]:
-    """Each proxy of each candidate, on the first BATCH images of the table's training part."""
+    """Each proxy of each candidate, by the first BATCH images of the table's training part."""
     data = feed("cifar10", source)
     normalise = normaliser(data.mean, data.std, torch.device("cpu"))
     chosen = data.indices[:BATCH]
@@ -169,7 +169,7 @@ def chosen(count: int) -> list[str]:
 
 
 def searched(seeds: int = 3) -> list[tuple[float, float]]:
-    """The proxy of the best of PROXY_DRAWS networks, and of what the local search finds from there, seed by seed."""
+    """The proxy of the best of PROXY_DRAWS networks, and after a local search from it, averaged over seeds."""
     feasible = FeasiblePart(spaces.load("assignment", input=(3, 32, 32), classes=10), parse_all(ASSIGNMENT))
     found = []
     for seed in range(seeds):

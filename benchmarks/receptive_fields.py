@@ -1,4 +1,4 @@
-"""Every torchvision classifier: the traced receptive field, and the one that the gradient probe measures.
+"""Compares the traced receptive field of every torchvision classifier with the one measured by the gradient probe.
 
 Run ``python -m benchmarks.receptive_fields [--quick] [--json] [--random N [--seed S]] [NAME ...]``, nets with few
 parameters first, each line printed as it is known. ``--quick`` stops taking up nets after a minute; ``--random N``
@@ -27,13 +27,13 @@ QUICK_SECONDS = 60
 _SIZES = {"inception_v3": 299}
 _UNLOADED = {"googlenet": {"init_weights": False}, "inception_v3": {"init_weights": False}}
 _WHOLE = ("vit_", "swin", "maxvit")
-"""Nets whose attention sees the whole map, or whose windows fix the input's size: nothing for a strip to measure."""
+"""Nets whose attention sees the whole map, or whose windows fix the input's size; a strip cannot measure them."""
 _FLATTENED = ("alexnet", "vgg")
-"""Nets that flatten a map of a fixed size, which a strip would change: the probe gets the layers before."""
+"""Nets that flatten a map of a fixed size, which a strip would change; the probe gets the layers before that."""
 _ACROSS = {"alexnet": 64, "inception_v3": 96}
-"""How wide a strip must be for no map to become empty, where 32 pixels are not enough."""
+"""Net -> width of a strip at which no map becomes empty, where 32 pixels are not enough."""
 _MARGIN = 128
-"""Pixels that a strip is longer than the traced field, so that a unit's field need not be in its middle."""
+"""Pixels by which a strip is longer than the traced field, since a unit's field need not be in its middle."""
 _LINE = "{name:<20} {traced:>12} {probed:>12} {agree:>6} {trace_seconds:>8} {probe_seconds:>8}  {note}"
 Row = dict[str, Any]
 Show = Callable[[Row], None]
@@ -81,7 +81,7 @@ def by_size() -> list[str]:
 
 
 def input_size(name: str) -> tuple[int, int, int]:
-    """The input that a network was published with."""
+    """The input size that a network was published with."""
     side = _SIZES.get(name, 224)
     return 3, side, side
 
@@ -93,7 +93,7 @@ def built(name: str) -> nn.Module:
 
 
 def _compared(name: str) -> Row:
-    """One net: both fields, and the seconds that each took."""
+    """One net: both fields, and the seconds of each measurement."""
     model, probed, note = built(name), None, ""
     start = time.perf_counter()
     found = trace(model, input_size(name))
@@ -112,7 +112,7 @@ def _compared(name: str) -> Row:
 
 
 def _probed(name: str, model: nn.Module, traced: int) -> tuple[int, ...]:
-    """What the probe measures, on strips a little longer than the traced field; it makes them longer if need be."""
+    """The probed field, on strips a little longer than the traced field, which the probe lengthens if necessary."""
     part = model.get_submodule("features") if name.startswith(_FLATTENED) else model
     across = _ACROSS.get(name, 32)
     return probe(part, (3, across, across), shortest=traced + _MARGIN, longest=32_768)
@@ -136,7 +136,7 @@ def _show(row: Row) -> None:
 
 
 def _random(count: int, seed: int) -> dict[str, int]:
-    """Draw networks of every kind of layer; a difference ends it with the smallest network that shows it."""
+    """Draw networks with every kind of layer; a difference ends it with the smallest network that shows it."""
     from hypothesis import HealthCheck, Phase, given, settings
     from hypothesis import seed as seeded
     from hypothesis import strategies as st

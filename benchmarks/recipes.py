@@ -1,4 +1,4 @@
-"""The ablation of the training recipe: each row one recipe and one network, trained and judged the same way.
+"""Ablation of the training recipe: each row is a recipe and a network, trained and evaluated in the same way.
 
 Run ``python -m benchmarks.recipes [ROW ...] [--epochs N] [--seeds 0 1 2] [--data SOURCE] [--json]``. Rows are judged by
 the validation part of the training set. ``--test`` trains on the whole training set and opens the test set once a
@@ -44,7 +44,7 @@ WIDE = "BG/c32-+c32-c48s2/+c48-+c48-c64s2/+c64-+c64d2-dws2-pw80/+dw.pw80-+dw.pw8
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """What is trained, how, and on which draws: ``fresh`` draws other epochs for every seed."""
+    """A network, how it is trained, and on which augmented epochs; with ``fresh``, each seed has its own."""
 
     architecture: str
     recipe: Recipe
@@ -107,7 +107,7 @@ def _muon(*, peak_lr: float) -> Phase:
 
 @dataclass(frozen=True, kw_only=True)
 class Way:
-    """How rows are trained: up to epoch ``until`` of a schedule of ``epochs``, with checkpoints in ``folder``."""
+    """How rows are trained: until epoch ``until`` of a schedule of ``epochs``, with checkpoints in ``folder``."""
 
     epochs: int
     until: int
@@ -116,7 +116,7 @@ class Way:
     folder: Path | None
 
     def checkpoint(self, row: str, seed: int) -> Path | None:
-        """Where the training of a row is kept."""
+        """The checkpoint of a row's training."""
         part = "test" if self.test else "validation"
         return self.folder and self.folder / f"{row.replace(' ', '-')}-{self.epochs}-{part}-{seed}.pt"
 
@@ -133,7 +133,7 @@ class Measured:
     curve: tuple[Epoch, ...]
 
     def reached(self, mark: float) -> tuple[int, float] | None:
-        """Epochs and seconds to the first epoch of at least ``mark``."""
+        """Epochs and seconds until the first epoch with an accuracy of at least ``mark``."""
         seconds = 0.0
         for epoch in self.curve:
             seconds += epoch.seconds
@@ -188,7 +188,7 @@ def _check_augmentation(feed: Feed) -> None:
 
 
 def lines(measured: list[Measured]) -> Iterator[str]:
-    """A line a training and one a row."""
+    """One line per training and one per row."""
     for one in measured:
         curve = " ".join("-" if e.val_accuracy is None else f"{100 * e.val_accuracy:.1f}" for e in one.curve)
         marks = ", ".join(
@@ -213,7 +213,7 @@ def _plain(one: Measured) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Train the rows that are asked for and print them, or one JSON object."""
+    """Train the requested rows and print them, or one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("rows", nargs="*", help="default: all")
     parser.add_argument("--epochs", type=int, default=3)

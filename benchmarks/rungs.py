@@ -1,4 +1,4 @@
-"""How well the rungs of a search rank networks by what they are worth at the end of their training.
+"""Measures how well accuracies at the rungs of a search rank networks by their final accuracy.
 
 Run ``python -m benchmarks.rungs (--study NAME [--storage PLACE] | --table FILE.csv) [--json]``. It takes the trials of
 a study, or the rows of a table as ``benchmarks.curves`` writes it, that were trained as long as the longest of them.
@@ -25,27 +25,27 @@ from nas.search.halving import first_rung, rungs
 from nas.search.study import open_study
 
 FEWEST = 4
-"""Networks of which a rank correlation says anything."""
+"""Fewest networks for a meaningful rank correlation."""
 RESAMPLES = 2_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rung:
-    """What a rung tells of the end."""
+    """How well a rung predicts the final accuracy."""
 
     epoch: int
     correlation: float
     low: float
     high: float
-    """Ends of the interval of 95 %."""
+    """Ends of the 95 % interval."""
     best: int
-    """Networks of the best quarter at the end, ..."""
+    """Number of networks in the best quarter at the end, ..."""
     kept: int
     """... and how many of them are in the better half at the rung."""
 
 
 def measured(curves: Sequence[Sequence[float]]) -> list[Rung]:
-    """Each rung but the last of trainings of one length; ``curves`` are accuracies, an epoch each.
+    """Each rung except the last, of trainings of equal length; ``curves`` are accuracies per epoch.
 
     Raises SystemExit for fewer than FEWEST.
     """
@@ -76,32 +76,32 @@ def _correlation(some: npt.NDArray[np.float64], others: npt.NDArray[np.float64])
 
 
 def of_study(name: str, storage: str) -> tuple[list[tuple[float, ...]], int]:
-    """The longest curves of a study's trials, and how many of its trials ended earlier."""
+    """The longest curves among a study's trials, and how many trials ended earlier."""
     with open_study(storage, name) as study:
         curves = [until_unknown(row.curve) for row in leaderboard(study, top=None).rows]
     return longest([curve for curve in curves if curve])
 
 
 def until_unknown(curve: Sequence[float | None]) -> tuple[float, ...]:
-    """The accuracies before the first that is none, where a training diverged."""
+    """The accuracies before the first missing one, which means that the training diverged."""
     return tuple(value for value in curve[: [*curve, None].index(None)] if value is not None)
 
 
 def of_table(file: Path) -> tuple[list[tuple[float, ...]], int]:
-    """The same of a table with the columns ``epoch_1``, ``epoch_2``, ..."""
+    """The same for a table with the columns ``epoch_1``, ``epoch_2``, ..."""
     with file.open(encoding="utf-8", newline="") as opened:
         rows = list(csv.DictReader(opened))
     return longest([tuple(float(v) for name, v in row.items() if name.startswith("epoch_") and v) for row in rows])
 
 
 def longest(curves: Sequence[tuple[float, ...]]) -> tuple[list[tuple[float, ...]], int]:
-    """The curves of the most epochs, and how many are shorter."""
+    """The curves with the most epochs, and how many are shorter."""
     most = max(map(len, curves), default=0)
     return [curve for curve in curves if len(curve) == most], sum(len(curve) < most for curve in curves)
 
 
 def main() -> None:
-    """Print a line a rung, or one JSON object."""
+    """Print one line per rung, or one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__)
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--study")

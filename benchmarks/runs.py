@@ -1,4 +1,4 @@
-"""One benchmark as a process of its own, with its JSON or the reason why there is none."""
+"""Runs one benchmark in its own process; its JSON, or the reason why there is none."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _TRACEBACK = "Traceback (most recent call last):"
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What came of a benchmark: its JSON, or why there is none."""
+    """The outcome of a benchmark: its JSON, or the reason why there is none."""
 
     document: Mapping[str, Any] | None
     reason: str = ""
 
 
 def run(benchmark: str, timeout_seconds: float, *, package: str = "benchmarks", root: Path = _ROOT) -> Run:
-    """Run a benchmark (a module of ``package`` and its arguments) quickly; one that hangs is ended with all it started.
+    """Run a benchmark (a module of ``package`` and its arguments) with --quick; end one that hangs, with its children.
 
-    A benchmark that exits with 1, but not by a traceback, has found a difference, which its figures show.
+    If a benchmark exits with 1 and without a traceback, it has found a difference, which its figures show.
     """
     module, *arguments = benchmark.split()
     command = [sys.executable, "-m", f"{package}.{module}", *arguments, "--quick", "--json"]
@@ -52,14 +52,16 @@ def run(benchmark: str, timeout_seconds: float, *, package: str = "benchmarks", 
 
 
 def _outcome(code: int, out: str, err: str) -> Run:
-    last = (err.strip().splitlines() or [f"exit code {code} without a word"])[-1].strip()
+    last = (err.strip().splitlines() or [f"exit code {code} without a message"])[-1].strip()
     if code not in {0, 1} or (code and _TRACEBACK in err):
         return Run(document=None, reason=last)
     try:
         document = json.loads(out)
     except ValueError:
-        return Run(document=None, reason=last if code else "what it printed is no JSON")
-    return Run(document=document) if isinstance(document, dict) else Run(document=None, reason="its JSON is no object")
+        return Run(document=None, reason=last if code else "its output is not JSON")
+    return (
+        Run(document=document) if isinstance(document, dict) else Run(document=None, reason="its JSON is not an object")
+    )
 
 
 def _text(file: IO[bytes]) -> str:

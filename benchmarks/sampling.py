@@ -1,4 +1,4 @@
-"""Proposals wasted and repeated by Optuna's samplers alone, and by ours around them; and what the search gains.
+"""Compares Optuna's samplers alone with ours around them: wasted and repeated proposals, and the best value found.
 
 The objective is a formula in place of an accuracy: log10(params) - 0.2 |log2(receptive field / 60)| + 0.05
 (depthwise-separable convolutions) - 0.02 log10(macs), which favours large networks near the limit. Run ``python -m
@@ -50,7 +50,7 @@ def objective(figures: Metrics) -> float:
 
 
 def run(feasible: FeasiblePart, sampler: BaseSampler, proposals: int) -> tuple[list[Judged], list[float]]:
-    """Ask and tell; what was proposed, and the best value so far of what keeps every constraint."""
+    """Ask and tell; returns the proposals, and the best value so far of those that keep every constraint."""
     study = optuna.create_study(direction="maximize", sampler=sampler)
     judged, best = [], [-math.inf]
     for _ in range(proposals):
@@ -66,18 +66,18 @@ def run(feasible: FeasiblePart, sampler: BaseSampler, proposals: int) -> tuple[l
 
 
 def shares(judged: list[Judged]) -> tuple[float, float]:
-    """Infeasible proposals, and those proposed before, of all."""
+    """Shares of infeasible and of repeated proposals."""
     texts = [str(j.architecture) for j in judged]
     return sum(bool(j.broken) for j in judged) / len(judged), 1 - len(set(texts)) / len(texts)
 
 
 def ours(feasible: FeasiblePart, base: Factory) -> Callable[[int], BaseSampler]:
-    """Our sampler around a base."""
+    """Our sampler around a base sampler."""
     return lambda seed: FeasibleSampler(feasible, seed=seed, base=base)
 
 
 def measure(proposals: int, evaluations: int, seeds: int) -> dict[str, Any]:
-    """Every figure; those by sampler under ``wasted_share`` and ``repeated_share`` are of the default space."""
+    """Every figure; ``wasted_share`` and ``repeated_share`` by sampler are for the default space."""
     constraints = tuple(parse_all(ASSIGNMENT))
     by_preset: dict[str, Any] = {}
     for preset in PRESETS:
@@ -111,9 +111,9 @@ def measure(proposals: int, evaluations: int, seeds: int) -> dict[str, Any]:
 
 
 def overhead(trials: int, proposals: int) -> dict[str, dict[str, float]]:
-    """Processor milliseconds of one proposal in a study of so many trials: the base, ours around it, the difference.
+    """Processor milliseconds of one proposal in a study of ``trials`` trials: base, ours around it, the difference.
 
-    Medians; base and ours take turns, so that what slows the machine slows both.
+    Medians; base and ours take turns, so that other work on the machine affects both.
     """
     feasible = FeasiblePart(load("assignment"), parse_all(ASSIGNMENT))
     history = [_finished(feasible, row) for row in feasible.sample_rows(trials, np.random.default_rng(0))]
@@ -134,7 +134,7 @@ def overhead(trials: int, proposals: int) -> dict[str, dict[str, float]]:
 
 
 def _liar(seed: int) -> BaseSampler:
-    """TPE as ours wraps it."""
+    """TPE with the settings that our sampler gives it."""
     return TPESampler(seed=seed, multivariate=True, constant_liar=True)
 
 

@@ -1,4 +1,4 @@
-"""Training until the first candidate past a target: this search against a plain Optuna script, over stored tables.
+"""Compares this search with a plain Optuna script by the training until the first candidate over a target.
 
 Run ``python -m benchmarks.search [--seeds 100] [--task NAME] [--foreign NAME] [--quick] [--json]``. The tables of
 ``benchmarks.curves`` hold learning curves of feasible candidates; a search is replayed by reading accuracies from there
@@ -58,16 +58,16 @@ PLAIN, OURS, LEARNING = "plain Optuna", "this search", "this search, foreign pro
 
 @dataclass(frozen=True, kw_only=True)
 class Spent:
-    """What a search spent until the first candidate past the target was trained in full."""
+    """What a search spent until the first candidate over the target was trained in full."""
 
     images: float
     seconds: float
     waited: float = 0.0
-    """Seconds by the clock, where the workers are several."""
+    """Wall seconds, if there are several workers."""
 
 
 Policy = Callable[[list[Curve], float], Spent]
-"""Searches candidates in their order for one past a target; each is there once, and the list holds such a one."""
+"""Searches a list of distinct candidates, in its order, for one over a target; the list has at least one."""
 
 
 def scripted(pruner: Callable[[], BasePruner]) -> Policy:
@@ -99,7 +99,7 @@ def scripted(pruner: Callable[[], BasePruner]) -> Policy:
 
 @dataclass
 class TableEngine:
-    """A worker that reads from the table what a training would come to; its time is the one measured then."""
+    """A worker that reads a training's results and its time from the table."""
 
     known: dict[str, Curve]
     slots: int = 1
@@ -111,7 +111,7 @@ class TableEngine:
     _number: Iterator[int] = field(default_factory=count)
 
     def threads(self, count: int) -> int:
-        """One: the seconds of the table are those of one thread."""
+        """One, since the table's seconds are those of one thread."""
         return 1
 
     def submit(self, function: Callable[..., Any], *args: Any) -> Future[Any]:
@@ -130,19 +130,19 @@ class TableEngine:
         return future
 
     def wait(self, futures: Collection[Future[Any]], seconds: float) -> None:
-        """Let the time pass until the next training is done."""
+        """Advance the time until the next training is done."""
         self.now, _, future, outcome = heapq.heappop(self._coming)
         future.set_result(outcome)
 
     def shutdown(self) -> None:
-        """Leave what is under way."""
+        """Drop running trainings."""
 
 
 class TableSampler(FeasibleSampler):
-    """Proposes the candidates of a list, in its order, or the best of them by a proxy that learns."""
+    """Proposes the candidates of a list, in its order or best first by a proxy that learns."""
 
     def __init__(self, feasible: FeasiblePart, order: list[str], proxy: LinearProxy | None = None) -> None:
-        """``order`` holds text forms."""
+        """``order`` has the texts of networks."""
         super().__init__(feasible, proxy=proxy)
         self._order = list(order)
 
@@ -163,7 +163,7 @@ class TableSampler(FeasibleSampler):
 
 
 class Published(Halving):
-    """Algorithm 2 of Li et al. unchanged: the better half of the candidates that reached a rung passes it."""
+    """Algorithm 2 of Li et al. unchanged: the better half of the candidates at a rung is promoted."""
 
     def _share(self, passed: int) -> float:
         return len(self._reached[self.levels[passed - 1]]) / RUNG_FACTOR
@@ -182,7 +182,7 @@ def driven(
     proxy: LinearProxy | None = None,
     first_rung: int = FIRST_RUNG,
 ) -> Spent:
-    """The real driver; with a ``proxy``, which learns from its results."""
+    """Run the real driver, possibly with a ``proxy`` that learns from its results."""
     some = parse(order[0].architecture)
     sampler = TableSampler(_feasible(some.input, some.classes), [curve.architecture for curve in order], proxy)
     engine = TableEngine({curve.architecture: curve for curve in order}, slots=workers)
@@ -195,7 +195,7 @@ def driven(
             study=study,
             sampler=sampler,
             engine=engine,
-            feed=cast("Feed", None),  # the table's worker needs no images
+            feed=cast("Feed", None),  # the table's engine needs no images
             budget=limits,
             folder=Path(folder),
             clock=lambda: engine.now,
@@ -205,7 +205,7 @@ def driven(
 
 
 def guided(policy: Policy, predicted: dict[str, float]) -> Policy:
-    """A policy whose candidates come in the order of ``predicted``, the best first."""
+    """A policy that gets the candidates in the order of ``predicted``, best first."""
 
     def search(order: list[Curve], target: float) -> Spent:
         return policy(sorted(order, key=lambda curve: -predicted[curve.architecture]), target)
@@ -214,7 +214,7 @@ def guided(policy: Policy, predicted: dict[str, float]) -> Policy:
 
 
 def best_after_one(count: int) -> Policy:
-    """Train ``count`` candidates for one epoch, the best of them in full, and so on until one is past the target."""
+    """Train ``count`` candidates for one epoch, then the best of them in full; repeat until one is over the target."""
 
     def search(order: list[Curve], target: float) -> Spent:
         images = seconds = 0.0
@@ -240,13 +240,13 @@ def proxy_of(table: Sequence[Curve]) -> LinearProxy:
 
 
 BLANK = replace(FITTED, weights=dict.fromkeys(FITTED.weights, 0.0), price=0.0)
-"""A proxy that knows nothing but what takes long."""
+"""A proxy that knows only which candidates take long."""
 
 
 def policies(table: list[Curve], foreign: Sequence[Curve] = ()) -> dict[str, Policy]:
-    """What is compared; the prediction for a candidate comes from a fit to all others.
+    """The policies to compare; the prediction for a candidate comes from a fit to all others.
 
-    With ``foreign``, the table of another task, also proxies that were fitted to that.
+    With ``foreign``, the table of another task, also policies with proxies that were fitted to that table.
     """
     other = proxy_of(foreign) if foreign else None
     static = {c.architecture: _value(other, c) for c in table} if other else {}
@@ -273,7 +273,7 @@ def _value(proxy: LinearProxy, curve: Curve) -> float:
 
 
 def replay(table: list[Curve], seeds: int, foreign: Sequence[Curve] = ()) -> dict[str, list[Spent]]:
-    """What every policy spends, seed by seed."""
+    """What each policy spends, per seed."""
     target = sorted((curve.accuracies[-1] for curve in table), reverse=True)[len(table) // 10]
     found: dict[str, list[Spent]] = {}
     compared = policies(table, foreign)
@@ -285,7 +285,7 @@ def replay(table: list[Curve], seeds: int, foreign: Sequence[Curve] = ()) -> dic
 
 
 def rules(table: list[Curve], seeds: int) -> dict[str, list[float]]:
-    """Seconds by the clock under either rule of promotion, seed by seed."""
+    """Wall seconds under each of two rules of promotion, per seed."""
     target = sorted((curve.accuracies[-1] for curve in table), reverse=True)[len(table) // 10]
     predicted = {c.architecture: float(worth) for c, worth in zip(table, prior.worth_unseen(table), strict=True)}
     search = guided(partial(driven, workers=2), predicted)
@@ -299,7 +299,7 @@ def rules(table: list[Curve], seeds: int) -> dict[str, list[float]]:
 
 
 def orders(table: list[Curve], random: Random, target: float) -> list[Curve]:
-    """Half of a table, at random, with a candidate past the target among it."""
+    """A random half of a table that includes a candidate over the target, in random order."""
     while True:
         order = random.sample(table, len(table) // 2)
         if any(curve.accuracies[-1] > target for curve in order):
@@ -307,7 +307,7 @@ def orders(table: list[Curve], random: Random, target: float) -> list[Curve]:
 
 
 def main() -> None:
-    """Replay and print."""
+    """Replay all policies, and print the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=100)
     parser.add_argument("--quick", action="store_true", help="10 seeds")

@@ -1,4 +1,4 @@
-"""This search and a plain Optuna script, each for the same time on this machine with really trained candidates.
+"""Compares this search with a plain Optuna script by real trainings, each for the same time on this machine.
 
 Run ``python -m benchmarks.side_by_side [--seconds 2700] [--seeds 0 1 2] [--workers 2] [--target 0.85] [--data SOURCE]
 [--json]``: for every seed first the one, then the other, which is ``benchmarks/plain_optuna.py`` in as many processes.
@@ -31,7 +31,7 @@ SEARCH = Path(__file__).parents[1] / "search.py"
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """What a search came to: ``seconds`` and ``images`` until a candidate past the target, None where there is none."""
+    """The result of a search: ``seconds`` and ``images`` until a candidate over the target, None if there is none."""
 
     who: str
     seed: int
@@ -44,7 +44,7 @@ class Found:
 def judged(
     trials: Iterable[FrozenTrial], *, who: str, seed: int, began: datetime, target: float, epoch_images: int
 ) -> Found:
-    """Read a study; to the images until success count all of the candidates that were begun before it."""
+    """Read a study; images until success include all those of candidates begun before it."""
     trials = [trial for trial in trials if trial.intermediate_values]
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     past = [t.datetime_complete for t in complete if t.values[0] > target and t.datetime_complete is not None]
@@ -61,7 +61,7 @@ def judged(
 
 
 def ours(folder: Path, seed: int, options: argparse.Namespace) -> list[FrozenTrial]:
-    """Launch, and read its study."""
+    """Launch, and read the study."""
     journal = folder / "journal.log"
     command = [sys.executable, str(SEARCH), "launch", "--storage", str(journal), "--data", options.data]
     command += ["--seed", str(seed), "--timeout", f"{options.seconds:g}s", "--workers", str(options.workers)]
@@ -71,7 +71,7 @@ def ours(folder: Path, seed: int, options: argparse.Namespace) -> list[FrozenTri
 
 
 def plain(folder: Path, seed: int, options: argparse.Namespace) -> list[FrozenTrial]:
-    """Run the script once a worker; a training under way when the time is spent is ended."""
+    """Run one script per worker; trainings still running when the time is spent are ended."""
     journal = folder / "journal.log"
     command = [sys.executable, "-m", "benchmarks.plain_optuna", "--storage", str(journal), "--data", options.data]
     command += ["--seconds", str(options.seconds), "--seed", str(seed), "--epochs", str(options.epochs)]
@@ -87,7 +87,7 @@ def plain(folder: Path, seed: int, options: argparse.Namespace) -> list[FrozenTr
 
 
 def main() -> None:
-    """Search and print."""
+    """Run both searches, and print the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=2700.0)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])

@@ -1,4 +1,4 @@
-"""What a simulated search runs on: a virtual clock, a meter of the driver, and workers that only take their time."""
+"""Parts of a simulated search: a virtual clock, a meter of the driver's work, and workers that only take time."""
 
 from __future__ import annotations
 
@@ -27,46 +27,46 @@ T = TypeVar("T")
 
 
 class Clock:
-    """Virtual seconds: the driver's own, and those skipped."""
+    """Counts virtual seconds: the driver's own processor time, and skipped time."""
 
     def __init__(self, write_seconds: float) -> None:
-        """``write_seconds`` is what a write to the disk counts."""
+        """``write_seconds`` is the time that each write to disk counts."""
         self.write_seconds = write_seconds
         self.waited = self.skipped = self._outside = 0.0
 
     def work(self) -> float:
-        """Seconds that the driver worked or waited for its storage."""
+        """Seconds in which the driver worked or waited for its storage."""
         return time.process_time() + self.waited - self._outside
 
     def __call__(self) -> float:
-        """The time now."""
+        """The current virtual time."""
         return self.work() + self.skipped
 
     @contextmanager
     def outside(self) -> Iterator[None]:
-        """What is done meanwhile is not the driver's."""
+        """Work in the block does not count as the driver's."""
         began = self.work()
         yield
         self._outside += self.work() - began
 
 
 class Meter:
-    """Seconds of work by part; what one part does in a call of another's is its own."""
+    """Counts seconds of work by part; a part that another part calls counts its own work."""
 
     def __init__(self, clock: Clock) -> None:
-        """Nothing is measured yet."""
+        """Start with nothing measured."""
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self._clock = clock
         self._parts = ["driver"]
         self._since = clock.work()
 
     def watch(self, part: str, target: object, *names: str) -> None:
-        """Count the calls of these methods of ``target`` for ``part``."""
+        """Count the time in these methods of ``target`` for ``part``."""
         for name in names:
             setattr(target, name, self._timed(part, getattr(target, name)))
 
     def turn(self) -> None:
-        """Count what went by for the part that is at work."""
+        """Count the time since the last call for the part that is running."""
         now = self._clock.work()
         self.seconds[self._parts[-1]] += now - self._since
         self._since = now
@@ -85,18 +85,18 @@ class Meter:
 
 
 class SimulatedEngine:
-    """Workers that take their time on the virtual clock, and write their progress as real ones do."""
+    """Workers that take time on the virtual clock, and write their progress as real ones do."""
 
     def __init__(self, slots: int, clock: Clock, seconds: Callable[[int], float]) -> None:
-        """``seconds`` are those of an epoch, by the MACs of the candidate."""
+        """``seconds`` computes the seconds of an epoch from the candidate's MACs."""
         self.slots = slots
         self.spans: list[tuple[float, float]] = []
-        """When each piece of work began and ended."""
+        """Start and end of each task."""
         self._clock, self._seconds, self._number = clock, seconds, count()
         self._due: list[tuple[float, int, Path, list[dict[str, Any]], Future[Any] | None]] = []
 
     def threads(self, count: int) -> int:
-        """One, as the times that are simulated."""
+        """One, since the simulated times are those of one thread."""
         return 1
 
     def submit(self, function: Callable[..., T], *args: Any) -> Future[T]:
@@ -116,7 +116,7 @@ class SimulatedEngine:
         return future
 
     def wait(self, futures: Collection[Future[Any]], seconds: float) -> None:
-        """Skip to the next end of a piece of work, or over ``seconds``."""
+        """Skip to the next end of a task, or ahead by ``seconds``."""
         until = self._clock() + seconds
         with self._clock.outside():
             is_done = False
@@ -131,14 +131,14 @@ class SimulatedEngine:
                 self._skip_to(until)
 
     def shutdown(self) -> None:
-        """Nothing is left to end."""
+        """Do nothing: nothing is running."""
 
     def _skip_to(self, moment: float) -> None:
         self._clock.skipped += max(0.0, moment - self._clock())
 
 
 def curve(architecture: str, epochs: int) -> list[dict[str, Any]]:
-    """Plausible epochs of a candidate; always the same."""
+    """Plausible epochs of a candidate, always the same."""
     best, pace = _shape(architecture)
     return [
         {
@@ -155,14 +155,14 @@ def curve(architecture: str, epochs: int) -> list[dict[str, Any]]:
 
 @cache
 def _shape(architecture: str) -> tuple[float, float]:
-    """Accuracy after many epochs, and how many bring it to 63 % of that."""
+    """Final accuracy, and the number of epochs after which 63 % of it is reached."""
     draw = random.Random(architecture)
     return 0.6 + 0.25 * draw.random(), 1.5 + 2 * draw.random()
 
 
 @contextmanager
 def counted_writes(clock: Clock) -> Iterator[None]:
-    """Let every write to disk take its median time on the clock."""
+    """Count each write to disk with its median time on the clock."""
     fsync = os.fsync
 
     def write(file: int) -> None:
@@ -174,7 +174,7 @@ def counted_writes(clock: Clock) -> Iterator[None]:
 
 
 def write_seconds(folder: Path) -> float:
-    """Median of what the disk takes to keep a line."""
+    """Median seconds in which the disk stores a line."""
     found = []
     with (folder / "probe").open("ab") as file:
         for _ in range(200):

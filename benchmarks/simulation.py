@@ -1,11 +1,11 @@
-"""How far one driver goes: 1 to 1,000 workers, and studies of 100 to 100,000 trials, with the training simulated.
+"""Measures the limits of one driver: 1 to 1,000 workers, and studies of 100 to 100,000 trials, without training.
 
 ``python -m benchmarks.simulation [--quick] [--json] [--storage URL]``. Driver, sampler and storage are the real ones;
-candidates are not trained but take their time on a virtual clock: 45 s an epoch for 15 million MACs (one CPU core), or
-1 s (a GPU). The clock runs by the driver's processor time and by the times for which its storage lets it wait, each
-write to disk counted as the median of 200 here, and jumps over what the workers do. So a useful share of a half means
-that workers wait for the driver half of their time. The other table tells what a trial costs the driver, by part, in
-studies of each size, beside the same study searched by Optuna alone (its default sampler and MedianPruner).
+candidates are not trained, but take time on a virtual clock: 45 s per epoch for 15 million MACs (one CPU core), or 1 s
+(a GPU). The clock advances by the driver's processor time and its waits for the storage, where each write to disk
+counts as the median of 200 writes here, and skips the workers' time. So a useful share of a half means that workers
+wait for the driver half of their time. The other table has the driver's cost of a trial, by part, in studies of each
+size, compared with Optuna alone (its default sampler and MedianPruner) on the same study.
 """
 
 from __future__ import annotations
@@ -56,13 +56,13 @@ T = TypeVar("T")
 
 EPOCHS = 8
 SECONDS = {"cpu": lambda macs: 45.0 * macs / 15e6, "gpu": lambda macs: 1.0}
-"""Seconds of an epoch, by what trains."""
+"""Seconds of an epoch by kind of worker."""
 WORKERS = 8
-"""Workers where the size of the study is what counts."""
+"""Number of workers where the size of the study is varied."""
 
 
 class Bench:
-    """A study in a storage with all that the real driver needs, and a meter on it."""
+    """A study in a storage with everything that the real driver needs, and a meter on it."""
 
     def __init__(self, folder: Path, place: str, feasible: FeasiblePart, write: float) -> None:
         """``place`` is ``memory``, ``journal`` or a URL."""
@@ -75,7 +75,7 @@ class Bench:
         self.study = optuna.create_study(
             storage=self.storage, study_name=name, direction="maximize", sampler=self.sampler
         )
-        storage = storage_of(self.study)  # Optuna's cache around it, where it is a database
+        storage = storage_of(self.study)  # Optuna wraps a database in a cache
         self.meter = Meter(self.clock)
         methods = [n for n in dir(BaseStorage) if not n.startswith("_") and callable(getattr(BaseStorage, n))]
         if is_database(place):
@@ -85,7 +85,7 @@ class Bench:
         self.meter.watch("sampler", self.sampler, "sample_relative")
 
     def _waiting(self, function: Callable[..., T]) -> Callable[..., T]:
-        """Count for what a server lets one wait too, which takes no processor time here."""
+        """Also count the time of waiting for a server, which takes no processor time here."""
 
         def call(*args: Any, **options: Any) -> T:
             began = time.perf_counter() - time.process_time()
@@ -97,7 +97,7 @@ class Bench:
         return call
 
     def driver(self, trials: int, engine: SimulatedEngine) -> Driver:
-        """A driver of so many trials in all."""
+        """A driver with a budget of ``trials`` in total."""
         driver = Driver(
             study=self.study,
             sampler=self.sampler,
@@ -111,7 +111,7 @@ class Bench:
         return driver
 
     def fill(self, rows: Encoded) -> None:
-        """Add trials as a search in full swing holds them: ended, or waiting at a rung."""
+        """Add trials as in the middle of a search: ended, or waiting at a rung."""
         several = [self.feasible.space.choices(row) for row in rows]
         networks = [self.feasible.space.decode(choices) for choices in several]
         first = len(self.study.get_trials(deepcopy=False))
@@ -138,7 +138,7 @@ class Bench:
 
 
 def halved(texts: list[str]) -> dict[str, tuple[int, TrialState]]:
-    """How far halving has trained each of several candidates; of the worse half of a rung the first wait there."""
+    """How many epochs halving has trained each candidate; the first ones of a rung's worse half wait there."""
     found: dict[str, tuple[int, TrialState]] = {}
     left = texts
     for level in rungs(EPOCHS):
@@ -153,7 +153,7 @@ def halved(texts: list[str]) -> dict[str, tuple[int, TrialState]]:
 
 
 def share(bench: Bench, kind: str, workers: int, trials: int) -> dict[str, Any]:
-    """Useful share of so many workers while there is work for all, and what a trial costs the driver."""
+    """Useful share of the workers' time while there is work for all, and the driver's cost of a trial."""
     engine = SimulatedEngine(workers, bench.clock, SECONDS[kind])
     driver = bench.driver(trials, engine)
     began, fresh = bench.clock.work(), 0.0
@@ -179,7 +179,7 @@ def share(bench: Bench, kind: str, workers: int, trials: int) -> dict[str, Any]:
 
 
 def growth(bench: Bench, trials: int) -> dict[str, Any]:
-    """Milliseconds of a trial by part, in the study as large as it is."""
+    """Milliseconds of a trial by part, in the study at its current size."""
     size = len(bench.study.get_trials(deepcopy=False))
     driver = bench.driver(10**9, SimulatedEngine(WORKERS, bench.clock, SECONDS["gpu"]))
     began = proposed = 0.0
@@ -206,7 +206,7 @@ def growth(bench: Bench, trials: int) -> dict[str, Any]:
 
 
 def plain(bench: Bench, trials: int) -> float:
-    """Milliseconds of a trial by Optuna's documented loop, in the study as large as it is."""
+    """Milliseconds of a trial by Optuna's documented loop, in the study at its current size."""
     study = optuna.load_study(
         storage=storage_of(bench.study),
         study_name=bench.study.study_name,
@@ -264,7 +264,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _by_name(shares: list[dict[str, Any]], sizes: list[dict[str, Any]]) -> dict[str, Any]:
-    """The useful share by what trains and how many; a trial's cost over Optuna's by storage and size of the study."""
+    """The useful share by kind and number of workers; a trial's cost over Optuna's by storage and size of the study."""
     useful: dict[str, dict[str, float]] = {}
     over: dict[str, dict[str, float]] = {}
     for row in shares:
@@ -285,7 +285,7 @@ def _say(row: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """Print a line a measurement, or one JSON object."""
+    """Print one line per measurement, or one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="end within five minutes")
     parser.add_argument("--json", action="store_true", help="one JSON object")

@@ -1,4 +1,4 @@
-"""Judging candidates by arithmetic against building and summarising them; both roads' figures compared.
+"""Compares judging candidates by arithmetic with building and summarising them, in speed and in metrics.
 
 Run ``python -m benchmarks.space [--quick] [--compare N] [--json]``.
 """
@@ -30,7 +30,7 @@ COUNTED = {"default": [], "with macs < 10M": ["macs < 10M"]}
 
 
 def analytic_per_second(vector: Vector, candidates: int) -> list[float]:
-    """Candidates judged by the full default constraint set in a second of processor time on one core, each repeat."""
+    """Candidates judged by all default constraints per second of processor time on one core, one value per repeat."""
     constraints = parse_all(ASSIGNMENT)
     rows = draw(vector, candidates, np.random.default_rng(0))
     vector.feasible(rows[:10], constraints)
@@ -43,7 +43,7 @@ def analytic_per_second(vector: Vector, candidates: int) -> list[float]:
 
 
 def torchinfo_per_second(vector: Vector, candidates: int) -> float:
-    """Candidates built and summarised in a second of processor time on one core."""
+    """Candidates built and summarised per second of processor time on one core."""
     rows = draw(vector, candidates + 1, np.random.default_rng(1))
     networks = [vector.space.decode(vector.space.choices(row)) for row in rows]
     _summarise(networks[0])
@@ -62,7 +62,7 @@ def _params(model: nn.Module, network: Architecture) -> int:
 
 
 def draws_per_second(vector: Vector, expressions: Sequence[str], draws: int) -> float:
-    """Feasible networks drawn uniformly in a second of processor time on one core."""
+    """Feasible networks drawn uniformly per second of processor time on one core."""
     constraints = parse_all(expressions)
     draw_feasible(vector, constraints, 100, np.random.default_rng(0), tries=10**7)
     started = time.process_time()
@@ -71,7 +71,7 @@ def draws_per_second(vector: Vector, expressions: Sequence[str], draws: int) -> 
 
 
 def counting_seconds(vector: Vector, more: Sequence[str]) -> float:
-    """Processor time in which the networks that keep the default constraints and ``more`` are counted exactly."""
+    """Processor time of counting exactly the networks that keep the default constraints and ``more``."""
     started = time.process_time()
     if count(vector, parse_all([*ASSIGNMENT, *more])) is None:
         raise RuntimeError(f"not counted: {more}")
@@ -79,7 +79,7 @@ def counting_seconds(vector: Vector, more: Sequence[str]) -> float:
 
 
 def disagreements(preset: str, candidates: int, seed: int = 2) -> int:
-    """Random candidates of a preset in which the arithmetic and a trace of the built network differ in any figure.
+    """Random candidates of a preset for which arithmetic and a trace of the built network differ in any metric.
 
     Parameters are compared with torchinfo's count too.
     """

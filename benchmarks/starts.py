@@ -1,4 +1,4 @@
-"""Whether a search that starts from a person's own network finds a better one at equal training.
+"""Measures whether a search that starts from a user's own network finds a better one with equal training.
 
 Run ``python -m benchmarks.starts [START ...] [--data SOURCE] [--space SPACE] [--epochs N] [--trials N] [--seeds K]
 [--quick] [--json]``. START is what ``launch --start`` takes: a model in a file, an architecture's text, a known
@@ -37,19 +37,19 @@ STARTS = (
     "BR/c16-c16-c32s2/c32-c32-c64s2/c64-c64-c64/fc",  # docs/start.md
     "tiniest",
 )
-"""Networks that the documentation shows."""
+"""Networks in the documentation."""
 QUICK = {"trials": 4, "epochs": 2, "seeds": 1}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """How much each start gets."""
+    """The budget of each start."""
 
     data: str
     space: str
     trials: int
     epochs: int | None
-    """Of each training; None is what the size of the data asks for."""
+    """Epochs of each training; None means the default for the size of the data."""
     seeds: int
     workers: int
 
@@ -63,30 +63,30 @@ class Side:
     broken: tuple[str, ...]
     mean: float
     std: float | None
-    """Sample standard deviation over the seeds; None of one."""
+    """Sample standard deviation over the seeds; None for one seed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a search from a start came to."""
+    """The result of a search from a start."""
 
     start: str
     before: Side
     after: Side
     difference: float
-    """Test accuracy of the found network less that of the start, means over the seeds."""
+    """Test accuracy of the found network minus that of the start, means over the seeds."""
     standard_error: float | None
-    """Of the difference, from the deviations over the seeds (Welch)."""
+    """Standard error of the difference, from the deviations over the seeds (Welch)."""
     why: str
-    """What ``compare`` says: the validation accuracies and the edits."""
+    """The output of ``compare``: the validation accuracies and the edits."""
     beginning: tuple[str, ...]
-    """What the launch said of the start."""
+    """The launch's messages about the start."""
     seconds: float
-    """Wall-clock time of it all."""
+    """Total wall-clock time."""
 
 
 def search_from(start: str, budget: Budget, folder: Path) -> Outcome:
-    """Train a start, search from it, and confirm both; everything is kept below ``folder``."""
+    """Train a start, search from it, and confirm both; all files are below ``folder``."""
     began = time.perf_counter()
     place = {"study": "starts", "storage": str(folder / "journal.log")}
     way: dict[str, object] = {"data": budget.data, "workers": budget.workers, **place}
@@ -113,7 +113,7 @@ def search_from(start: str, budget: Budget, folder: Path) -> Outcome:
 
 
 def _searched(start: str, flags: dict[str, object]) -> tuple[nas.Search, tuple[str, ...]]:
-    """The search from a start; without it, and why, where no architecture can be written of it."""
+    """The search from a start; where it is not an architecture, a search without it, and the reason."""
     try:
         found = nas.launch(start=[start], **flags)  # type: ignore[arg-type]
     except UnusableInputError as error:
@@ -124,7 +124,7 @@ def _searched(start: str, flags: dict[str, object]) -> tuple[nas.Search, tuple[s
 
 
 def _best(board: Sequence[Row]) -> Row:
-    """The best complete trial of the search itself, which the training of the start is not."""
+    """The best complete trial of the search itself, excluding the training of the start."""
     return next(row for row in board if row.state == "complete" and row.seed is None)
 
 
@@ -142,7 +142,7 @@ def _standard_error(before: Side, after: Side, seeds: int) -> float | None:
 
 
 def rows(outcomes: Sequence[Outcome]) -> list[str]:
-    """A table in markdown, a line a start, and how many were beaten."""
+    """A markdown table with one line per start, and how many starts were beaten."""
     lines = [
         "| start | its test % | found, test % | difference | parameters | by which edits |",
         "|---|---|---|---|---|---|",

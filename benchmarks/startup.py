@@ -1,4 +1,4 @@
-"""Processor seconds of commands that a person waits for: help, and what is read of a study of 100 trials.
+"""Processor seconds of commands that a user waits for: help, and those that read a study of 100 trials.
 
 ``uv run --group bench python -m benchmarks.startup [--quick] [--json]``. Each command is a whole process that ran once
 before; the median of its processor time counts, which other work on the machine disturbs less than its wall time.
@@ -21,7 +21,7 @@ _TRIALS = 100
 
 
 def commands(journal: str, folder: Path) -> dict[str, list[str]]:
-    """By the name of the figure, the arguments of ``search.py``."""
+    """Name of the figure -> the arguments of ``search.py``."""
     study = ["--storage", journal]
     return {
         "help": ["--help"],
@@ -34,13 +34,13 @@ def commands(journal: str, folder: Path) -> dict[str, list[str]]:
 
 
 def identity() -> dict[str, Any]:
-    """What the study says it was made with: the default space and constraints, which the report counts."""
+    """The study's identity: the default space and constraints, which the report counts."""
     space = {"name": "assignment", "hash": load("assignment").fingerprint}
     return {"identity": {"space": space, "constraints": list(ASSIGNMENT), "objective": "accuracy"}}
 
 
 def measure(folder: Path, repeats: int) -> dict[str, float]:
-    """Processor seconds of each command on a study that is written here."""
+    """Write a study; returns the processor seconds of each command on it."""
     journal = folder / "journal.log"
     write_journal(journal, journal_lines(_TRIALS), "w")
     write_journal(journal, [{"op_code": 2, "worker_id": "b", "study_id": 0, "user_attr": identity()}], "a")
@@ -53,7 +53,7 @@ def measure(folder: Path, repeats: int) -> dict[str, float]:
 
 
 def main() -> None:
-    """Print a line a command, or one JSON object."""
+    """Print one line per command, or one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="three repeats")
     parser.add_argument("--json", action="store_true", help="one JSON object")

@@ -1,4 +1,4 @@
-"""What the pictures of the pages have in common: their size, colours for light and dark pages, text and a frame."""
+"""Shared parts of the pictures in the documentation: size, colours for light and dark pages, text and a frame."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ text { fill: #24292f } .axis { stroke: #8c959f } .grid { stroke: #d8dee4 } .fron
 
 
 def document(label: str, parts: Iterable[str], style: str = STYLE) -> str:
-    """The whole file; ``label`` is what a screen reader says."""
+    """The whole file; ``label`` is read by screen readers."""
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
         f'role="img" aria-label="{escape(label)}">'
@@ -29,19 +29,19 @@ def document(label: str, parts: Iterable[str], style: str = STYLE) -> str:
 
 
 def text(x: float, y: float, words: str, anchor: str = "middle", *, size: int = 12, more: str = "") -> str:
-    """Words at a place; ``more`` are further attributes."""
+    """A text at a position; ``more`` are further attributes."""
     return f'<text x="{x:g}" y="{y:g}" text-anchor="{anchor}" font-size="{size}"{more}>{escape(words)}</text>'
 
 
 def rows(marks: Mapping[str, float]) -> Iterator[str]:
-    """Lines of the grid across the frame, by their labels on the left."""
+    """Horizontal grid lines with their labels on the left."""
     for label, y in marks.items():
         yield f'<line class="grid" x1="{LEFT}" y1="{y:g}" x2="{WIDTH - RIGHT}" y2="{y:g}"/>'
         yield text(LEFT - 8, y + 4, label, "end")
 
 
 def columns(marks: Mapping[str, float]) -> Iterator[str]:
-    """Lines of the grid from the top of the frame to its foot, by their labels below."""
+    """Vertical grid lines with their labels below."""
     foot = HEIGHT - BOTTOM
     for label, x in marks.items():
         yield f'<line class="grid" x1="{x:g}" y1="{TOP}" x2="{x:g}" y2="{foot}"/>'
@@ -49,7 +49,7 @@ def columns(marks: Mapping[str, float]) -> Iterator[str]:
 
 
 def frame(across: str, up: str) -> Iterator[str]:
-    """The two axes and what they show."""
+    """The two axes with their titles."""
     right, foot, middle = WIDTH - RIGHT, HEIGHT - BOTTOM, (TOP + HEIGHT - BOTTOM) / 2
     yield f'<path class="axis" d="M{LEFT} {TOP}V{foot}H{right}" fill="none"/>'
     yield text((LEFT + right) / 2, HEIGHT - 12, across)

@@ -23,17 +23,17 @@ ANIMALS = ("bird", "cat", "deer", "dog", "frog", "horse")
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """Data made from CIFAR-10, and which candidates of the default space are trained on it."""
+    """Data made from CIFAR-10, and the candidates of the default space that are trained on it."""
 
     purpose: str
     seed: int
-    """Of the candidates: tasks of different seeds have different networks."""
+    """Seed of the candidates: tasks with different seeds have different networks."""
     images: int
-    """Training images, always the same ones; all validation images judge."""
+    """Number of training images, always the same ones; all validation images are used for evaluation."""
     change: Callable[[Images], Images] = lambda images: images
-    """What is done to images (N x H x W x C)."""
+    """Function that changes the images (N x H x W x C)."""
     only: tuple[str, ...] = ()
-    """The classes that are kept; empty for all."""
+    """The classes that are used; empty means all."""
 
 
 def _resized(side: int) -> Callable[[Images], Images]:
@@ -45,7 +45,7 @@ def _resized(side: int) -> Callable[[Images], Images]:
 
 
 def _grey(images: Images) -> Images:
-    """The luminance of BT.601 of the middle 28 x 28 pixels, one channel."""
+    """The luminance (BT.601) of the middle 28 x 28 pixels, one channel."""
     light = images[:, 2:30, 2:30] @ np.array([0.299, 0.587, 0.114])
     grey: Images = np.round(light).astype(np.uint8)[..., None]
     return grey
@@ -90,7 +90,7 @@ def made(dataset: Dataset, name: str) -> Dataset:
 
 @cache
 def feed(name: str, source: str) -> Feed:
-    """The training images of a task, always the same, and the whole validation part to judge by."""
+    """The feed of a task: always the same training images, and the whole validation part for evaluation."""
     dataset = datasets.load(source)
     if name not in ("cifar10", "other-seed"):
         dataset = made(dataset, name)

@@ -1,7 +1,7 @@
-"""Images trained a second, side by side with the plain loop of PyTorch's and Optuna's examples.
+"""Compares trained images per second with those of the plain loop in PyTorch's and Optuna's examples.
 
 Run ``python -m benchmarks.training [--quick] [--json] [--data SOURCE]``. Both train one network of about 70,000
-parameters on all cores, in turns. The plain loop: DataLoader with a worker a core, albumentations image by image,
+parameters on all cores, in turns. The plain loop: DataLoader with one worker per core, albumentations image by image,
 contiguous float32, torch's own threads, SGD. Ours: the default recipe (Muon, moving average) from augmented epochs.
 """
 
@@ -46,7 +46,7 @@ CPU = torch.device("cpu")
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
-    """How much is trained: ``images`` an epoch, how often each loop has its turn, and on how many cores."""
+    """How much is trained: ``images`` per epoch, the number of turns of each loop, and the number of cores."""
 
     images: int
     repeats: int
@@ -54,7 +54,7 @@ class Scale:
 
 
 class Images(Dataset[tuple[Any, int]]):
-    """What a person writes first: an image at a time through albumentations, then to a tensor."""
+    """The usual data set: albumentations on one image at a time, then conversion to a tensor."""
 
     def __init__(self, feed: Feed) -> None:
         """The training images of a feed, read into memory."""
@@ -66,7 +66,7 @@ class Images(Dataset[tuple[Any, int]]):
         self.pipeline = A.Compose([*PIPELINES["assignment"](mean).transforms, A.Normalize(mean, std), ToTensorV2()])
 
     def __len__(self) -> int:
-        """Images."""
+        """Number of images."""
         return len(self.labels)
 
     def __getitem__(self, index: int) -> tuple[Any, int]:
@@ -75,7 +75,7 @@ class Images(Dataset[tuple[Any, int]]):
 
 
 class Speed(NamedTuple):
-    """Images a second of the clock, and a second of processor time over all processes and threads."""
+    """Images per wall second, and per second of processor time over all processes and threads."""
 
     clock: float
     processor: float
@@ -101,13 +101,13 @@ def plain_loop(feed: Feed, cores: int) -> Callable[[], Speed]:
 
 
 def _processor_seconds() -> float:
-    """Of this process and of its children that have ended, as the loader's workers have after an epoch."""
+    """Those of this process and of its ended children, such as the loader's workers after an epoch."""
     used = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
 def ours(feed: Feed, threads: int, precision: Setting = "auto") -> Speed:
-    """One training of one epoch, the moving average included."""
+    """One training of one epoch, including the moving average."""
     recipe = replace(recipes.default(1), batch_size=BATCH, precision=precision)
     busy = time.process_time()
     result = train(build(parse(NETWORK)), feed, recipe=recipe, epochs=1, seed=0, threads=threads)
@@ -116,13 +116,13 @@ def ours(feed: Feed, threads: int, precision: Setting = "auto") -> Speed:
 
 
 def ours_one_a_core(feed: Feed, cores: int, pool: ProcessPoolExecutor) -> Speed:
-    """As many trainings at once as there are cores, one thread each, as a search has them."""
+    """One training per core at the same time, with one thread each, as in a search."""
     speeds = list(pool.map(ours, [feed] * cores, [1] * cores))
     return Speed(sum(speed.clock for speed in speeds), statistics.fmean(speed.processor for speed in speeds))
 
 
 def making_per_second(feed: Feed) -> float:
-    """Augmented images made in a second by one process."""
+    """Augmented images per second that one process makes."""
     with tempfile.TemporaryDirectory() as folder:
         fresh = replace(feed, folder=Path(folder))
         started = time.perf_counter()
@@ -131,7 +131,7 @@ def making_per_second(feed: Feed) -> float:
 
 
 def peak_flops(size: int = 1536) -> float:
-    """Multiplications and additions a second of a large matrix product on all cores, in the precision of `auto`."""
+    """Multiplications and additions per second of a large matrix product on all cores, in the precision of ``auto``."""
     precision, left = resolve("auto", CPU), torch.randn(size, size)
     rates = []
     with torch.no_grad(), autocast(precision, CPU):
@@ -143,7 +143,7 @@ def peak_flops(size: int = 1536) -> float:
 
 
 def compare(feed: Feed, scale: Scale) -> dict[str, Any]:
-    """The loops in turns; a ratio is the median over the turns, each of neighbours in time."""
+    """Run the loops in turns; a ratio is the median over the turns, each between neighbours in time."""
     feed.epoch(0)
     with ProcessPoolExecutor(scale.cores, mp_context=get_context("spawn")) as pool:
         loops: dict[str, Callable[[], Speed]] = {

@@ -1,4 +1,4 @@
-"""Measured figures held against their goals, as a table for people, Markdown or JSON."""
+"""Compares measured figures with their goals, and shows them as a table, Markdown or JSON."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ Verdict = Literal["met", "missed", "failed", "no goal"]
 _STYLES: Mapping[Verdict, str] = {"met": "", "missed": "bold red", "failed": "bold red", "no goal": "dim"}
 _HEADINGS = ("figure", "measured", "goal", "verdict")
 UNLIMITED = 1_000
-"""Columns of a pipe or a file, where nothing is folded."""
+"""Width for a pipe or a file, where nothing is folded."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One figure: ``measured`` is None where its benchmark failed, for which ``reason`` is there."""
+    """One figure: ``measured`` is None if its benchmark failed, and ``reason`` says why."""
 
     goal: Goal
     cpu_class: str
@@ -35,7 +35,7 @@ class Row:
     reason: str = ""
 
     def cells(self) -> tuple[str, str, str, str]:
-        """What people read of it."""
+        """The cells of its row in the table."""
         goal, unit = self.goal.goal_on(self.cpu_class), f" {self.goal.unit}".rstrip()
         limit = "-" if goal is None else f"{self.goal.comparison} {text(goal)}{unit}"
         if goal is not None and self.goal.tolerance:
@@ -71,11 +71,11 @@ class Board:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing was missed and nothing failed."""
+        """Whether every goal was met and no benchmark failed."""
         return all(row.verdict in {"met", "no goal"} for row in self.rows)
 
     def title(self, code: str = "") -> str:
-        """Where and when it was measured, the commit between two ``code`` marks."""
+        """Where it was measured and how long that took, with the commit between two ``code`` marks."""
         cores = f"{self.cores} core{'s' if self.cores > 1 else ''}"
         return f"commit {code}{self.commit}{code}, {self.cpu_class}, {cores}, {self.seconds / 60:.1f} minutes in all"
 
@@ -92,7 +92,7 @@ class Board:
 
 
 def judge(goal: Goal, run: Run, on: str) -> Row:
-    """Hold one figure of a benchmark against its goal for processors of a class."""
+    """Compare one figure of a benchmark with its goal for a class of processors."""
     if run.document is None:
         return Row(goal=goal, cpu_class=on, measured=None, verdict="failed", reason=run.reason)
     try:
@@ -105,14 +105,14 @@ def judge(goal: Goal, run: Run, on: str) -> Row:
 
 
 def board(goals: Sequence[Goal], runs: Mapping[str, Run], seconds: float, at: str) -> Board:
-    """Every goal held against the run of its benchmark on this machine, at a commit."""
+    """Compare every goal with the run of its benchmark on this machine, at a commit."""
     on = cpu_class()
     rows = tuple(judge(goal, runs[goal.benchmark], on) for goal in goals)
     return Board(rows=rows, cpu_class=on, commit=at, cores=os.cpu_count() or 1, seconds=seconds)
 
 
 def commit(root: Path) -> str:
-    """Short hash of the commit, ``-dirty`` behind it where the tree differs; ``unknown`` where Git knows none."""
+    """Short hash of the commit, with ``-dirty`` after it if the tree differs; ``unknown`` without a Git commit."""
     command = ["git", "-C", str(root), "describe", "--always", "--abbrev=7", "--dirty", "--exclude=*"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -122,7 +122,7 @@ def commit(root: Path) -> str:
 
 
 def show(found: Board, console: Console) -> None:
-    """Print the table, and below it where it was measured and why benchmarks failed."""
+    """Print the table, then where it was measured and why benchmarks failed."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for heading in _HEADINGS:
         table.add_column(heading, justify="right" if heading == "measured" else "left")
@@ -150,7 +150,7 @@ def markdown(found: Board) -> str:
 
 
 def text(number: float) -> str:
-    """At most four digits that count, all of a whole number, thousands apart."""
+    """At most four significant digits, all digits of a whole number, with thousands separators."""
     if number == round(number) or abs(number) >= 1_000:
         return f"{number:,.0f}"
     return f"{number:.3g}"

@@ -1,8 +1,8 @@
-"""How much more N workers on N cores train than one worker on one core.
+"""Measures how much more N workers on N cores train than one worker on one core.
 
 Run ``python -m benchmarks.workers [--workers 2] [--turns 3] [--data SOURCE] [--quick] [--json]``. Every worker trains
-the same network for one epoch of 10,000 images, from augmented epochs that are at hand; turns of one worker and of N
-alternate.
+the same network for one epoch of 10,000 images, from augmented epochs that exist already; turns of one worker and of N
+workers alternate.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from nas.search.worker import Task, train_candidate
 
 
 def images_per_second(engine: Engine, source: str, folder: Path) -> float:
-    """Of all workers together, each of which trains the same network."""
+    """Images per second of all workers together, each of which trains the same network."""
     network, data = read()[0].architecture, feed("cifar10", source)
     tasks = [
         Task(architecture=network, feed=data, epochs=1, until=1, seed=0, folder=folder / str(number))
@@ -37,7 +37,7 @@ def images_per_second(engine: Engine, source: str, folder: Path) -> float:
 
 
 def turn(workers: int, source: str) -> float:
-    """Images a second of so many workers, one thread each, once they have loaded what they need."""
+    """Images per second of ``workers``, with one thread each, after they have loaded what they need."""
     engine = LocalEngine([Placement(device="cpu", threads=1)] * workers)
     try:
         with tempfile.TemporaryDirectory() as warm, tempfile.TemporaryDirectory() as folder:
@@ -48,7 +48,7 @@ def turn(workers: int, source: str) -> float:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure, and print the result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--turns", type=int, default=3)

@@ -1,4 +1,4 @@
-"""Published networks of timm: what the trace says beside gradient probes and fvcore's counts.
+"""Compares traces of published timm networks with gradient probes and fvcore's counts.
 
 Run ``uv run --group bench python -m benchmarks.zoo [--quick] [--json] [NAME ...]``; each line is printed as it is
 known, ``--quick`` takes up no further net after 40 seconds. Networks are built with random weights, on torch's device
@@ -77,11 +77,11 @@ NAMES = """
     vitamin_small_224 volo_d1_224 ese_vovnet19b_dw eca_vovnet39b vovnet39a legacy_xception xception41
     xcit_nano_12_p8_224
 """
-"""Of each of timm's families some of the smallest, those of which most is known to go wrong first."""
+"""Some of the smallest networks of each of timm's families, the most difficult ones first."""
 
 
 def main() -> None:
-    """Print the table as it grows and the sums under it, or one JSON object."""
+    """Print the table as it grows, and totals below it, or one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*")
     parser.add_argument("--quick", action="store_true", help=f"take up no further net after {QUICK_SECONDS} seconds")
@@ -144,7 +144,7 @@ def _row(name: str, verdict: str, figures: dict[str, Any], note: str = "") -> Ro
 
 
 def _counted(name: str, model: nn.Module, size: tuple[int, int, int], found: Trace) -> dict[str, Any]:
-    """fvcore's count, on a copy with memory: its own trace takes no other."""
+    """fvcore's count on a copy with allocated memory, which its trace needs."""
     traced = found.metrics.macs
     if traced is None:
         raise NotComparableError("the trace refuses it")
@@ -163,7 +163,7 @@ def _counted(name: str, model: nn.Module, size: tuple[int, int, int], found: Tra
 
 
 def _of_weights(model: nn.Module, size: tuple[int, int, int]) -> int:
-    """The products of linear layers that no value of the input enters, as those of tables of relative positions."""
+    """The products of linear layers that do not depend on the input, such as those of relative positions."""
     constant: list[int] = []
 
     def note(module: nn.Module, args: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
@@ -205,7 +205,7 @@ def _probed(name: str, model: nn.Module, size: tuple[int, int, int], found: Trac
 
 
 def _strip(name: str, side: int, length: int) -> tuple[attention_probe.Build, int]:
-    """How to build a network that runs on strips, the same for each length where it can be, and their height."""
+    """How to build a network that runs on strips (if possible, the same for each length), and their height."""
     failed = ""
     for options in ((), ("dynamic_img_size",), ("img_size",)):
         for across in (_ACROSS, side):
@@ -229,7 +229,7 @@ def _built(name: str, options: Sequence[str], size: tuple[int, int]) -> nn.Modul
 
 
 class _Unfilled(TorchFunctionMode):
-    """Draws no random weights, which take longer than all else and which no figure depends on."""
+    """Skips random weights, which take the most time, and on which no figure depends."""
 
     def __torch_function__(
         self,
@@ -238,7 +238,7 @@ class _Unfilled(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Call ``func``, unless it fills a tensor with random numbers."""
+        """Call ``func`` unless it fills a tensor with random numbers."""
         if getattr(func, "__name__", "") in ("uniform_", "normal_", "trunc_normal_", "erfinv_"):
             tensor: torch.Tensor = args[0] if args else (kwargs or {})["tensor"]
             with torch.no_grad():
@@ -247,7 +247,7 @@ class _Unfilled(TorchFunctionMode):
 
 
 def _features(model: Any, sample: torch.Tensor) -> torch.Tensor:
-    """What the last pooling of timm's kind reads, or else what ``forward_features`` gives, as (1, c, h, w)."""
+    """The input of timm's last pooling layer, or else the result of ``forward_features``, as (1, c, h, w)."""
     pooled: list[torch.Tensor] = []
     pools = [m for m in model.modules() if isinstance(m, SelectAdaptivePool2d) and m.pool_type]
     out = model.forward_features(sample)

@@ -87,7 +87,7 @@ if not TYPE_CHECKING:  # with __getattr__, a type checker would accept any name
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         module, there = _HOMES[name]
-        with warnings.catch_warnings():  # tqdm, which Optuna loads, warns in notebooks of widgets that are not needed
+        with warnings.catch_warnings():  # tqdm, which Optuna loads, warns in notebooks about missing widgets
             warnings.filterwarnings("ignore", message="IProgress not found")
             return getattr(import_module(f"{__name__}.{module}"), there)
 

@@ -16,7 +16,7 @@ def present() -> tuple[str, ...]:
 
 @contextmanager
 def running(words: Sequence[str]) -> Iterator[None]:
-    """Say until the end of the block that ``words`` are what is run."""
+    """Make ``words`` the current command line until the end of the block."""
     token = _WORDS.set(tuple(words))
     try:
         yield

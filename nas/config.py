@@ -34,7 +34,7 @@ def _seconds(value: Any) -> Any:
 
 
 def _share(value: Any) -> Any:
-    """Refuse a percentage, whose share of one is what was meant."""
+    """Reject a percentage; a share of 1 was meant."""
     if isinstance(value, int | float | str) and not isinstance(value, bool):
         try:
             percent = float(str(value).strip().removesuffix("%"))
@@ -102,11 +102,11 @@ def _fields(value: Any) -> Any:
 
 
 AUGMENTATION_RULE = "augmentation"
-"""Among the constraints, rule 6 of the assignment: it judges the pipeline, which no network decides."""
+"""Rule 6 of the assignment, which may be among the constraints: it judges the augmentation, not the network."""
 _LONGEST_NAME = 240
-"""Bytes; a file's name has at most 255 on every common file system, and endings such as ``.deleted`` count."""
+"""In bytes: a file's name has at most 255 on every common file system, including endings such as ``.deleted``."""
 _BY_DATA = ("space", "trials", "epochs")
-"""What follows the size of the data where it is not asked for."""
+"""Fields that the size of the data decides where they are not given."""
 Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
 
 
@@ -121,13 +121,13 @@ class LaunchConfig(BaseModel):
     storage: Annotated[str, AfterValidator(_path)] = STORAGE
     trials: int = Field(default=30, ge=1)
     timeout: Duration = 3600.0
-    """Seconds of this launch."""
+    """Time limit of this launch in seconds."""
     target: Annotated[Annotated[float, Field(gt=0, lt=1)] | None, BeforeValidator(_share)] = None
     stop_at_target: bool = False
     confirm: int = Field(default=0, ge=0)
     epochs: int = Field(default=20, ge=1)
     start: list[str] = Field(default=[])
-    """Networks, and files and modules that hold some, with which the search begins."""
+    """Networks, and files and modules with networks, that the search starts from."""
     from_study: str | None = None
     """Another study, whose best networks are tried first and whose results rank what is tried next."""
     guess: bool = True
@@ -156,11 +156,11 @@ class LaunchConfig(BaseModel):
 
     @property
     def rules(self) -> list[str]:
-        """The constraints that judge a network; the default ones where the augmentation's alone was asked for."""
+        """The constraints on a network; the default ones if only the augmentation's was given."""
         return [text for text in self.constraints if text != AUGMENTATION_RULE] or list(ASSIGNMENT)
 
     def to_toml(self) -> str:
-        """The effective configuration, which ``--config`` reads back to an equal value."""
+        """The effective configuration; ``--config`` reads it back as an equal value."""
         left = [name for name in _BY_DATA if name not in self.model_fields_set]
         lines = [
             f"{name} = {_as_toml(value)}"
@@ -172,7 +172,7 @@ class LaunchConfig(BaseModel):
 
 
 def _as_toml(value: Any) -> str:
-    """A value on one line: a table inline, where what is None is left out."""
+    """A value on one line; a table is inline, without its None values."""
     if isinstance(value, dict):
         known = (f"{_key(key)} = {_as_toml(one)}" for key, one in value.items() if one is not None)
         return f"{{{', '.join(known)}}}"
@@ -191,9 +191,9 @@ def read_config(
     project: Settings | None = None,
     fields: Collection[str] = tuple(LaunchConfig.model_fields),
 ) -> LaunchConfig:
-    """The configuration of a file with ``flags`` over it, and both over what a project's settings say of ``fields``.
+    """The configuration of a file, overridden by ``flags``; both override the project's settings for ``fields``.
 
-    A flag of None was not given.
+    A flag is None if it was not given.
     """
     given = {name: value for name, value in flags.items() if value is not None}
     table = read_toml(path) if path is not None else {}
@@ -205,7 +205,7 @@ def read_config(
 
 
 class LaunchFields(TypedDict, total=False):
-    """The fields of a LaunchConfig, each by name, for a call from Python; what is left out has its default."""
+    """The fields of a LaunchConfig by name, for a call from Python; omitted ones have their defaults."""
 
     space: str | Path
     data: str | Path

@@ -1,4 +1,4 @@
-"""The class of this machine's processor by its vector instructions, on which depends how fast networks train."""
+"""The class of this machine's processor by its vector instructions, which determine how fast networks train."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What this machine has and what is missing: packages, devices, storage, data, caches."""
+"""Examines this machine for what a search needs: packages, devices, storage, data, caches."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ CACHES: Mapping[str, str] = {
     "digests": "summaries of studies in databases",
     "spaces": "counts of spaces",
 }
-"""Folder of the user's cache -> what it holds; all of it is made again where it is needed."""
+"""Folder of the user's cache -> its content, all of which is made again when it is needed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +145,7 @@ def _devices() -> Iterator[Finding]:
 
 
 def _precision() -> str:
-    """How fast this CPU trains in either precision, and what ``auto`` makes of it."""
+    """How fast this CPU trains in each precision, and which one ``auto`` chooses."""
     from nas.training.cpu_timing import SAMPLE, timing
 
     known = timing()

@@ -10,7 +10,7 @@ from typing import NoReturn
 def main() -> NoReturn:
     """Load the commands, which takes a part of a second, and run one."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # search.main hears it again
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # search.main handles it again
     from constraints.sandbox.early import begin
 
     begin(sys.argv[1:])

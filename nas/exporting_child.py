@@ -1,4 +1,4 @@
-"""Exporting a network of user code, in the child process: build it, load its weights, write the file."""
+"""``export`` of a network of user code in the child process: builds it, loads its weights, writes the file."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from nas.search.given import Given
 
 
 def write(arguments: Mapping[str, Any], send: Send) -> dict[str, Any]:
-    """Write the network to ``to``, whose ending says of which kind.
+    """Write the network to ``to``, whose ending chooses the format.
 
-    Raises UnusableInputError for weights of another network, and for a network that the kind cannot hold.
+    Raises UnusableInputError for weights of another network, and for a network that the format cannot express.
     """
     given, to = Given.from_dict(arguments["given"]), Path(arguments["to"])
     torch.manual_seed(0)
@@ -34,7 +34,7 @@ def write(arguments: Mapping[str, Any], send: Send) -> dict[str, Any]:
 
 
 def _materialise(model: nn.Module, shape: list[int]) -> None:
-    """Let lazy modules find their shapes."""
+    """Run the model once, so that lazy modules create their parameters."""
     with torch.no_grad():
         model(torch.zeros(1, *shape, dtype=next(model.parameters(), torch.zeros(())).dtype))
 

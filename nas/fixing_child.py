@@ -32,15 +32,15 @@ from nas.results.export_subject import Subject, source
 _IMPORTS = {
     "functools": "import functools", "torch": "import torch", "nn": "from torch import nn"
 }  # fmt: skip
-"""Name that the lines of edits may use -> what imports it."""
+"""Name that the lines of edits may use -> the line that imports it."""
 STEP = f"{__name__}:write_fixed"
 
 
 def write_fixed(checked: Checked, request: Request) -> dict[str, Any]:
-    """Write the fixed network to the request's ``out``, and its weights beside it; what it is, in words.
+    """Write the fixed network to the request's ``out``, with its weights beside it; returns a description.
 
-    That is an architecture, or where none can be written of the model, its own file with the edits made at the end.
-    Raises UnusableInputError for a network that can be written in neither way, or that would break a constraint.
+    The file has an architecture or, where the model is not one, the user's own code with the edits at the end.
+    Raises UnusableInputError for a network that cannot be written in either way, or that would break a constraint.
     """
     (shape, *others), out = request.inputs, request.drafts[STEP]
     if others or shape.name or shape.dtype:
@@ -71,9 +71,9 @@ def _architecture(imported: Imported, checked: Checked, out: Path) -> dict[str, 
 
 
 def _edited_file(checked: Checked, request: Request, reason: str) -> dict[str, Any]:
-    """The model's own file, with a function at its end that makes the model and then the edits in it.
+    """The user's own file, with a function at its end that creates the model and applies the edits.
 
-    Where an edit is none of a layer that a model keeps, the file with the edits in its own lines.
+    Where an edit does not change a layer that the model stores, the file has the edits in its own lines.
     """
     file = source_file(request.target)
     try:
@@ -94,7 +94,7 @@ def _edited_file(checked: Checked, request: Request, reason: str) -> dict[str, A
 
 
 def _source(file: Path, checked: Checked) -> tuple[str, str]:
-    """The file's Python and its encoding; of a notebook what the model needs."""
+    """The file's Python code and its encoding; for a notebook, the code that the model needs."""
     if file.suffix != NOTEBOOK:
         return decoded(file)
     notebook = read(file)
@@ -104,7 +104,7 @@ def _source(file: Path, checked: Checked) -> tuple[str, str]:
 
 
 def _kept(checked: Checked, request: Request, found: dict[str, str]) -> dict[str, Any]:
-    """The file written, and the weights beside it."""
+    """Write the file, and the weights beside it."""
     out, code, shape = request.drafts[STEP], found.pop("code"), request.inputs[0].shape
     out.write_text(code, encoding=found.pop("encoding"), newline="")
     with applied(checked.model, checked.report.change):
@@ -115,9 +115,9 @@ def _kept(checked: Checked, request: Request, found: dict[str, str]) -> dict[str
 
 
 def _function(text: str, checked: Checked, request: Request) -> tuple[str, str]:
-    """The name and the code of a function for the end of a file that makes the model and the edits in it.
+    """Name and code of a function, for the end of a file, that creates the model and applies the edits.
 
-    All its names are ones that the file does not use, or are its own: the file means what it meant.
+    The function uses no name that the file uses otherwise, so the meaning of the file is unchanged.
     """
     report, used = checked.report, {*re.findall(r"\w+", text)}
     target = report.target.rpartition(":")[2]
@@ -137,12 +137,12 @@ def _function(text: str, checked: Checked, request: Request) -> tuple[str, str]:
 
 
 def _free(name: str, used: Container[str]) -> str:
-    """The name, or with the first number behind it with which it is not used."""
+    """The name or, if it is used, the name with the smallest number after it that is not used."""
     return next(n for i in count(1) if (n := name if i == 1 else f"{name}_{i}") not in used)
 
 
 def _judged(made: Network, checked: Checked) -> Report:
-    """The report on what will be written, which keeps every constraint."""
+    """The report on the network to be written, which must keep every constraint."""
     report = next(examined(made, replace(checked.question, fixes_seconds=0.0, verify=False)))
     if not report.ok:
         broken = "; ".join(f"{v.expr}: {v.why}" for v in report.constraints if not v.ok)

@@ -1,4 +1,4 @@
-"""The text of what a search looks for: ``balanced_accuracy,params,my_metric:max``."""
+"""Reads the text of an objective: ``balanced_accuracy,params,my_metric:max``."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from constraints.suggestions import nearest
 
 ACCURACY, BALANCED = "accuracy", "balanced_accuracy"
 MEASURES: Mapping[str, str] = {ACCURACY: "val_accuracy", BALANCED: "val_balanced_accuracy"}
-"""What candidates may be ranked by -> the field of an epoch and of a row that holds it."""
+"""Accuracy that may be maximised -> the field of an epoch and of a row that holds it."""
 SEVERAL = frozenset({"receptive_field_hw", "convs_per_stage", "downsampled_by"})
-"""Built-in metrics of several numbers, which are no objective."""
+"""Built-in metrics of several numbers, which cannot be objectives."""
 _WAYS = {"": None, "min": False, "max": True}
 
 
 class Aim(NamedTuple):
-    """A metric beside the accuracy, and whether it is maximised; None where the text does not say."""
+    """An objective besides the accuracy, and whether it is maximised; None where the text does not say."""
 
     name: str
     is_maximised: bool | None = None
 
 
 def read(text: str) -> tuple[str, tuple[Aim, ...]]:
-    """The accuracy and the metrics that a text names, which may not exist.
+    """The accuracy and the metrics that a text names; the metrics need not exist.
 
-    Raises UnusableInputError where the first name is none of MEASURES, and for a colon before neither min nor max.
+    Raises UnusableInputError where the first name is not in MEASURES, or a colon is not followed by min or max.
     """
     first, *others = (part.strip() for part in text.split(","))
     if first not in MEASURES:
@@ -36,9 +36,9 @@ def read(text: str) -> tuple[str, tuple[Aim, ...]]:
 
 
 def check(aims: Iterable[Aim], own: Iterable[str] = ()) -> None:
-    """Raise UnusableInputError for a name that is neither built in nor one of ``own``, or is several numbers.
+    """Raise UnusableInputError for a name that is unknown (not built in, nor in ``own``) or repeated.
 
-    For one that is named twice, too.
+    Also for a metric of several numbers.
     """
     given = [aim.name for aim in aims]
     names = [*(name for name in Metrics.definitions() if name not in SEVERAL), LATENCY, *own]

@@ -20,19 +20,19 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 
 def storage_of(study: Study) -> BaseStorage:
-    """The storage that a study is kept in."""
+    """The storage of a study."""
     return study._storage
 
 
 def reopened(study: Study, trial_id: int) -> Trial:
-    """A trial that has not ended, by its storage's id, to be written to again."""
+    """An unfinished trial, by its storage's id, opened for writing again."""
     return Trial(study, trial_id)
 
 
 def trials_after(storage: RDBStorage, study_id: int, last: int, others: set[int]) -> dict[int, FrozenTrial]:
-    """The trials of a study in a database with an id above ``last``, and those with one of the ids ``others``, by id.
+    """A study's trials in a database by id: those with an id above ``last``, and those with ids in ``others``.
 
-    Only these are read, as Optuna's own cache does it.
+    Only these are read, as in Optuna's own cache.
     """
     return {trial._trial_id: trial for trial in storage._get_trials(study_id, None, others, last)}
 
@@ -62,15 +62,15 @@ class OpenTPE(TPESampler):
     """TPE with two methods to override: what it learns from, and how good its candidates are."""
 
     def learnt_from(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
-        """Those of the good trials, or of the others, of which it makes its model; all unless overridden."""
+        """The trials, of the good or of the other ones, from which it builds its model; all unless overridden."""
         return trials
 
     def acquisition(
         self, samples: Mapping[str, npt.NDArray[Any]], values: npt.NDArray[np.float64]
     ) -> npt.NDArray[np.float64]:
-        """The value of each candidate, of which the highest is proposed; TPE's own ``values`` unless overridden.
+        """The value of each candidate, the highest of which is proposed; TPE's own ``values`` unless overridden.
 
-        ``samples`` holds the candidates' parameters in Optuna's internal representation, an array a parameter.
+        ``samples`` has the candidates' parameters in Optuna's internal representation, one array per parameter.
         """
         return values
 

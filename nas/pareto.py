@@ -1,8 +1,8 @@
-"""Pareto dominance: the non-domination ranks of values that are all to be minimised, and the front, which is rank 0.
+"""Pareto dominance: non-domination ranks of values to be minimised, and the front, which is rank 0.
 
-A row dominates another where it is at most as large in every value and smaller in one. The rows of rank 0 are dominated
-by none, those of rank 1 by rows of rank 0 only, and so on (Deb et al., *A fast and elitist multiobjective genetic
-algorithm: NSGA-II*, 2002). Equal rows share a rank. A value that is not a number counts as infinity.
+A row dominates another one if no value is larger and at least one is smaller. No row dominates those of rank 0, only
+rows of rank 0 dominate those of rank 1, and so on (Deb et al., *A fast and elitist multiobjective genetic algorithm:
+NSGA-II*, 2002). Equal rows have the same rank. NaN counts as infinity.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from math import inf, isnan
 
 
 def front(losses: Sequence[Sequence[float]]) -> list[bool]:
-    """Which of the rows of losses no other row dominates; the cost is that of ``ranks``."""
+    """Indices of the rows of losses that no other row dominates; as expensive as ``ranks``."""
     return [rank == 0 for rank in ranks(losses)]
 
 
 def ranks(losses: Sequence[Sequence[float]]) -> list[int]:
-    """The rank of each row of losses, which are lists of as many numbers each; an array's ``tolist()`` is.
+    """The rank of each row of losses; rows are lists of equal length, such as an array's ``tolist()``.
 
-    One or two objectives take n log n steps, three n log n for each binary digit of the number of ranks (so n log n
-    where all rows are on the front), four or more n^2. Raises ValueError for rows of no numbers, or of different ones.
+    One or two objectives take n log n steps, three n log n for each binary digit of the number of ranks (so n log n if
+    all rows are on the front), four or more n^2. Raises ValueError for empty rows, or rows of different lengths.
     """
     widths = {len(row) for row in losses}
     if len(widths) > 1 or 0 in widths:
@@ -37,7 +37,7 @@ def _known(row: Sequence[float]) -> tuple[float, ...]:
 
 
 def _ranks(rows: list[tuple[float, ...]]) -> list[int]:
-    """The ranks of rows that differ and are in lexicographic order, so that each is dominated by earlier ones only."""
+    """The ranks of distinct rows in lexicographic order, so that only earlier rows can dominate one."""
     objectives = len(rows[0]) if rows else 1
     if objectives == 1:
         return list(range(len(rows)))
@@ -49,11 +49,11 @@ def _ranks(rows: list[tuple[float, ...]]) -> list[int]:
 
 
 def _of_two(seconds: list[float]) -> list[int]:
-    """Ranks by the second value: patience sorting, which keeps the least second value of each rank in order."""
+    """Ranks by the second value: patience sorting, which keeps each rank's least second value in a sorted list."""
     least: list[float] = []
     found = []
     for second in seconds:
-        rank = bisect_right(least, second)  # the ranks before hold a row that dominates this one
+        rank = bisect_right(least, second)  # each lower rank has a row that dominates this one
         least[rank : rank + 1] = [second]
         found.append(rank)
     return found
@@ -62,7 +62,7 @@ def _of_two(seconds: list[float]) -> list[int]:
 def _of_three(rests: list[tuple[float, float]]) -> list[int]:
     """Ranks by the second and third value, each found by bisection over the ranks so far.
 
-    A row that rank r dominates is dominated by every rank below r, too (Zhang et al., *An efficient approach to
+    A row that rank r dominates is also dominated by every rank below r (Zhang et al., *An efficient approach to
     nondominated sorting for evolutionary multiobjective optimization*, 2015).
     """
     stairs: list[_Staircase] = []
@@ -77,19 +77,19 @@ def _of_three(rests: list[tuple[float, float]]) -> list[int]:
 
 
 class _Staircase:
-    """The points (x, y) of which no other one is at most as large in both, by ascending x and descending y."""
+    """Points (x, y) that no other point dominates, by ascending x and descending y."""
 
     def __init__(self) -> None:
         self._x: list[float] = []
         self._y: list[float] = []
 
     def dominates(self, x: float, y: float) -> bool:
-        """Whether some point is at most as large in both."""
+        """Whether some point has no larger coordinate than (x, y)."""
         step = bisect_right(self._x, x)
         return step > 0 and self._y[step - 1] <= y
 
     def add(self, x: float, y: float) -> None:
-        """Add a point that none dominates, in place of those that it dominates."""
+        """Add a point that no other dominates; removes those that it dominates."""
         first = last = bisect_left(self._x, x)
         while last < len(self._y) and self._y[last] >= y:
             last += 1
@@ -97,8 +97,8 @@ class _Staircase:
 
 
 def _longest_chains(rows: list[tuple[float, ...]]) -> list[int]:
-    """Ranks by all values but the first: how long a chain of dominating rows leads to each."""
-    import numpy as np  # which a leaderboard of fewer objectives need not wait for
+    """Ranks by all values except the first: the length of the longest chain of dominating rows before each."""
+    import numpy as np  # a leaderboard with fewer objectives does not need it
 
     columns = np.array(rows, dtype=np.float64)[:, 1:].T.copy()
     found = np.zeros(len(rows), dtype=np.intp)

@@ -10,6 +10,6 @@ _IN_QUERY = re.compile(r"([?&]password=)[^&#\s]*")
 
 
 def masked(text: str) -> str:
-    """``text`` without the passwords in its URLs; the user alone of a web server's URL may be a token."""
+    """``text`` without the passwords in its URLs; a user name without a password in a web URL may be a token."""
     without = _TOKEN.sub(r"\1***@", _AFTER_USER.sub(r"\1:***@", text))
     return _IN_QUERY.sub(r"\1***", without)

@@ -50,10 +50,10 @@ class Settings:
 def settings(folder: Path) -> Settings | None:
     """The settings of the nearest ``pyproject.toml``, in ``folder`` or above it, that has a table ``[tool.nas]``.
 
-    ``require`` and ``constraints`` are the constraints of its launches as they are those of its checks; ``profiles``
-    belong to checks alone. Files beside the ``pyproject.toml`` or below it are named from there.
+    ``require`` and ``constraints`` apply to launches as well as to checks, ``profiles`` to checks only. Paths are
+    relative to the ``pyproject.toml``.
 
-    Raises UnusableInputError where the table is none, or holds no constraints where it should.
+    Raises UnusableInputError where ``[tool.nas]`` is not a table, or its constraints are invalid.
     """
     for path, table in projects(folder):
         source = f"[tool.nas] of {path}"
@@ -65,7 +65,7 @@ def settings(folder: Path) -> Settings | None:
 
 
 def _from(folder: Path, key: str, value: Any) -> Any:
-    """A field's value with files of ``folder`` by their paths from the working folder."""
+    """A field's value, with paths of files in ``folder`` made relative to the working folder."""
     if folder == Path.cwd():
         return value
     if key == "storage" and isinstance(value, str):
@@ -78,7 +78,7 @@ def _from(folder: Path, key: str, value: Any) -> Any:
 
 
 def _stored(folder: Path, place: str) -> str:
-    """A storage, which may not be there yet; of URLs only SQLite's name a file, absolute after a fourth slash."""
+    """A storage, which need not exist; among URLs only SQLite's name a file, absolute after a fourth slash."""
     if place.startswith(_SQLITE) and not place.startswith(f"{_SQLITE}/"):
         return f"{_SQLITE}{os.path.relpath(folder / place.removeprefix(_SQLITE))}"
     if not place.strip() or "://" in place or Path(place).is_absolute() or place.startswith("~"):

@@ -34,8 +34,8 @@ def read_toml(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise UnusableInputError(f"cannot read {path}: {error.strerror}: give the path of a TOML file") from None
     except UnicodeDecodeError:
-        raise UnusableInputError(f"{path} is not TOML: it is no text in UTF-8: give the path of a TOML file") from None
-    except (ValueError, RecursionError) as error:  # digits by the thousand and deep nesting are no TOML errors
+        raise UnusableInputError(f"{path} is not TOML: it is not UTF-8 text: give the path of a TOML file") from None
+    except (ValueError, RecursionError) as error:  # thousands of digits and deep nesting raise other errors
         raise UnusableInputError(f"{path} is not TOML: {error}: correct the line") from None
 
 

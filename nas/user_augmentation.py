@@ -52,7 +52,7 @@ def read_augmentation(
 
 
 def check_source(text: str) -> Target:
-    """The file or module that an augmentation of a user's names; UnusableInputError where it cannot be read."""
+    """The file or module that a user's augmentation names; UnusableInputError where it cannot be read."""
     target = parse_target(_split(text)[0], needs_name=True)
     read_source(target)
     return target
@@ -69,7 +69,7 @@ def check_rule(augmentation: Augmentation, shape: Sequence[int], mean: Sequence[
     pipeline = make(augmentation.name, augmentation.probabilities, augmentation.transform, mean, size)
     verdict = judge_augmentation(pipeline, mean, image=size)
     if not verdict.ok:
-        place = f"augmentation {augmentation.name}: it breaks the rule {verdict.name!r}"
+        place = f"augmentation {augmentation.name} breaks the rule {verdict.name!r}"
         raise UnusableInputError(f"{place}: {verdict.why}: {'; '.join(verdict.fix)}")
 
 

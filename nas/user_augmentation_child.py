@@ -25,9 +25,9 @@ Apply = Callable[[Any, int], list[Any]]
 def read(arguments: Mapping[str, Any], send: Send) -> dict[str, Any]:
     """The table of the pipeline ``target``, called with ``arguments`` where it is a function.
 
-    A function that takes ``mean`` or ``image_size`` and is not given them has those of the data. Raises
-    UnusableInputError, naming the transform, for a pipeline that a table cannot hold, that differs from run to run
-    under one seed, or that changes an image's size, channels or kind.
+    A function with parameters ``mean`` or ``image_size`` gets those of the data unless they are given. Raises
+    UnusableInputError, naming the transform, for a pipeline that a table cannot express, that is not determined by its
+    seed, or that changes an image's size, channels or type.
     """
     target, given = Target.from_dict(arguments["target"]), arguments["arguments"]
     facts = {"mean": arguments["mean"], "image_size": arguments["shape"][:2]}
@@ -45,7 +45,7 @@ def read(arguments: Mapping[str, Any], send: Send) -> dict[str, Any]:
 
 
 def _wanted(facts: Mapping[str, Any], thing: Any) -> dict[str, Any]:
-    """Those of the facts that a function or a class takes by name."""
+    """The facts that a function or a class has parameters for."""
     if not (inspect.isclass(thing) or inspect.isroutine(thing)):
         return {}
     try:
@@ -56,7 +56,7 @@ def _wanted(facts: Mapping[str, Any], thing: Any) -> dict[str, Any]:
 
 
 def _composed(found: Any) -> Any:
-    """One transform, or several, in a Compose, which gives them their seeds."""
+    """Put one transform or several into a Compose, which seeds them."""
     import albumentations as A
 
     if isinstance(found, Mapping):
@@ -93,7 +93,7 @@ def _try(pipeline: Any, table: Mapping[str, Any], shape: tuple[int, ...]) -> Non
 
 
 def _images(shape: tuple[int, ...]) -> list[np.ndarray]:
-    """Noise, which shows every change of a pixel, and smooth images, as photographs are more like."""
+    """Noise, which shows every change of a pixel, and smooth images, which are more like photographs."""
     generator = np.random.default_rng(0)
     height, width, channels = shape
     slope = np.linspace(0, 255, height * width * channels).reshape(shape).astype(np.uint8)
@@ -102,7 +102,7 @@ def _images(shape: tuple[int, ...]) -> list[np.ndarray]:
 
 
 def _applied(images: list[np.ndarray], pipeline: Any, seed: int) -> list[Any]:
-    """As ``Feed`` does it: one seed, then image by image."""
+    """Apply the pipeline as ``Feed`` does: set the seed once, then image by image."""
     pipeline.set_random_seed(seed)
     return [pipeline(image=image.copy())["image"] for image in images]
 
@@ -116,7 +116,7 @@ def _certain(table: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _misfit(image: Any, shape: tuple[int, ...]) -> str:
-    """Why training cannot use an image, with the remedy; empty where it can."""
+    """Why training cannot use an image, with the remedy; empty if it can."""
     if not isinstance(image, np.ndarray):
         return f"makes a {type(image).__name__}: take it out, since training makes tensors itself"
     if image.dtype != np.uint8:
@@ -130,17 +130,17 @@ def _misfit(image: Any, shape: tuple[int, ...]) -> str:
 
 
 def _misfits_alone(pipeline: Any, apply: Apply, shape: tuple[int, ...]) -> Iterator[str]:
-    """The transforms that by themselves make images which training cannot use, each with why."""
+    """The transforms that alone return images which training cannot use, each with the reason."""
     import albumentations as A
 
     for leaf in leaves(pipeline):
-        with suppress(Exception):  # one that needs what another before it makes
+        with suppress(Exception):  # it needs the result of a transform before it
             if reason := next(filter(None, (_misfit(image, shape) for image in apply(A.Compose([leaf]), 0))), ""):
                 yield f"{type(leaf).__name__} {reason}"
 
 
 def _unrepeatable(pipeline: Any, apply: Apply) -> Iterator[str]:
-    """The transforms that by themselves differ from run to run under one seed."""
+    """The transforms that alone give different results with the same seed."""
     import albumentations as A
 
     for leaf in leaves(pipeline):
@@ -150,7 +150,7 @@ def _unrepeatable(pipeline: Any, apply: Apply) -> Iterator[str]:
 
 
 def _lossy(pipeline: Any, apply: Apply) -> Iterator[str]:
-    """The transforms that by themselves act otherwise once they were written down."""
+    """The transforms that alone give other results after being written as a table and read back."""
     import albumentations as A
 
     for leaf in leaves(pipeline):

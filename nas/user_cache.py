@@ -1,4 +1,4 @@
-"""The user's folders: the cache, in which each part of this project keeps a folder of its own, and the home."""
+"""The user's folders: the cache, where each part of this project has its own subfolder, and the home."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 
 
 def user_cache() -> Path:
-    """``~/.cache/neural-architecture-search``, or the place that the system has for it; it may not be there yet."""
+    """``~/.cache/neural-architecture-search``, or where the system keeps caches; it need not exist yet."""
     import platformdirs
 
     return platformdirs.user_cache_path("neural-architecture-search")
 
 
 def expanded(text: str) -> Path:
-    """A path that may begin with ``~`` or ``~user``; where there is no such home it stays, and names nothing."""
+    """A path with a leading ``~`` or ``~user`` replaced; unchanged, and so naming nothing, if there is no such home."""
     return Path(os.path.expanduser(text))  # noqa: PTH111 (pathlib's raises a RuntimeError)

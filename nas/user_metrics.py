@@ -26,14 +26,14 @@ class UserMetrics:
     path: Path
     names: tuple[str, ...]
     maximised: frozenset[str] = frozenset()
-    """Those that are maximised where they are objectives."""
+    """Those that are maximised as objectives."""
     sandbox: Sandbox
-    """Where the user's code runs."""
+    """The sandbox in which the user's code runs."""
     limits: Limits = _LIMITS
-    """Of the file's import, and of each network: they are measured one after another."""
+    """Limits of the file's import, and of each network's measurement."""
 
     def measure(self, architectures: Sequence[Architecture]) -> list[Mapping[str, Any]]:
-        """The metrics of each network, which is built and traced for them.
+        """The metrics of each network, which is built and traced for that.
 
         Raises ModelFailedError where the user's code raises, hangs, or outgrows its limits.
         """
@@ -41,7 +41,7 @@ class UserMetrics:
         return _in_child(self.sandbox, "measure", {"path": str(self.path), "architectures": texts}, self.limits)
 
     def measure_code(self, target: Target, arguments: Mapping[str, Any], shape: Sequence[int]) -> Mapping[str, Any]:
-        """The metrics of a network that the user's own code makes, traced on an image of ``shape``; raises as above."""
+        """The metrics of a network that the user's code creates, traced on an image of ``shape``; raises as above."""
         asked = {"path": str(self.path), "target": {**vars(target)}, "arguments": dict(arguments), "shape": list(shape)}
         (found,) = _in_child(self.sandbox, "measure_code", asked, self.limits)
         return dict(found)

@@ -27,7 +27,7 @@ def names(arguments: Mapping[str, Any], send: Send) -> list[tuple[str, bool]]:
 
 
 def measure(arguments: Mapping[str, Any], send: Send) -> list[dict[str, Any]]:
-    """Name -> value for each of the networks whose texts are ``architectures``."""
+    """Name -> value for each network in ``architectures``, a list of texts."""
     torch.set_num_threads(1)  # more threads do not help networks this small
     with Loader() as loader:
         metrics = _metrics(Path(arguments["path"]), loader, send)
@@ -35,7 +35,7 @@ def measure(arguments: Mapping[str, Any], send: Send) -> list[dict[str, Any]]:
 
 
 def measure_code(arguments: Mapping[str, Any], send: Send) -> list[dict[str, Any]]:
-    """The same for the one network that the code of ``target`` makes with ``arguments``, on an image of ``shape``."""
+    """The same for the network that the code of ``target`` creates with ``arguments``, on an image of ``shape``."""
     target, shape = Target.from_dict(arguments["target"]), tuple(arguments["shape"])
     with Loader() as loader:
         metrics = _metrics(Path(arguments["path"]), loader, send)
@@ -55,7 +55,7 @@ def _measured(metrics: tuple[CustomMetric, ...], text: str, send: Send) -> dict[
 
 
 def _value(metric: CustomMetric, model: nn.Module, traced: Trace, text: str, send: Send) -> int | float | bool:
-    """One metric of one network; ModelFailedError, naming both, where it raises or gives what is no number."""
+    """One metric of one network; ModelFailedError, naming both, where it raises or does not return a number."""
     with stage(f"metric {metric.name!r} of network {text}", send):
         try:
             value = metric(model, traced)

@@ -43,7 +43,7 @@ _TYPES = {
 
 
 _FEW = 4
-"""Choices that are all named."""
+"""Most choices that are all listed."""
 
 
 def what_to_do(error: ValidationError) -> str:
@@ -60,7 +60,7 @@ def what_to_do(error: ValidationError) -> str:
 
 
 def _one_of(expected: str, given: Any) -> str:
-    """What to write in place of a value that is none of ``'auto', 'cpu' or 'cuda'``."""
+    """What to write in place of a value that is not one of ``'auto', 'cpu' or 'cuda'``."""
     words = re.sub(r"'([^']*)'", r"\1", expected)
     known = re.findall(r"'([^']*)'", expected)
     return nearest(str(given), known, f"give {words}") if len(known) > _FEW else f"give {words}"

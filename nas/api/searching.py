@@ -166,7 +166,7 @@ def warned(dataset: decoded.Dataset) -> decoded.Dataset:
 
 
 def _say_end(ended: str) -> None:
-    """Print, in place of the live view, why a search ended and what to do next."""
+    """Replace the live view by why the search ended and what to do next."""
     following = "next, of what launch returns: .board, and .best for nas.show, nas.confirm and nas.export"
     console = SafeConsole(stderr=True)
     is_folded = console.is_terminal or console.is_jupyter  # elsewhere a line stays one

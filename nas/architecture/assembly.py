@@ -9,9 +9,9 @@ from nas.architecture.spec import Architecture, Block
 def block(block: Block, channels: int) -> Call:
     """The call that creates a block with ``channels`` input channels."""
     calls, width = [], channels
-    for unit in block.units:
-        calls.append(unit.call(width))
-        width = unit.out_channels(width)
+    for component in block.components:
+        calls.append(component.call(width))
+        width = component.out_channels(width)
     if not block.residual:
         return Call("Repeated", (block.calls, *calls)) if block.calls > 1 else calls[0]
     made = Call("ScaledResidual", (channels, *calls)) if block.scaled else Call("Residual", tuple(calls))

@@ -1,4 +1,4 @@
-"""The modules that networks are made of beside torch's own, as exported source has them too, and what makes them."""
+"""The modules that networks use besides torch's own, copied into exported source, and functions that create them."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class TanhExp(nn.Module):
 
 
 class Product(nn.Module):
-    """The first half of the channels, activated, times the second half; Dauphin et al., gated linear units (2017)."""
+    """The first half of the channels, activated, times the second half: a gated linear unit, Dauphin et al. (2017)."""
 
     def __init__(self, activation: nn.Module | None) -> None:
-        """No activation: the plain product."""
+        """``activation`` is that of the first half; None for none."""
         super().__init__()
         self.act = activation if activation is not None else nn.Identity()
 
@@ -43,16 +43,16 @@ class Product(nn.Module):
 
 
 class MixedConv(nn.Module):
-    """Depthwise convolutions side by side over equal shares of the channels."""
+    """Parallel depthwise convolutions, each over an equal share of the channels."""
 
     def __init__(self, channels: int, *parts: nn.Module) -> None:
-        """Give one part for each share."""
+        """One module per share of the channels, in order."""
         super().__init__()
         self.share = channels // len(parts)
         self.parts = nn.ModuleList(parts)
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
-        """(batch, channels, height, width) -> the same, the sides divided by the stride."""
+        """(batch, channels, height, width) -> the same, with height and width divided by the stride."""
         shares = zip(self.parts, input.split(self.share, 1), strict=True)  # type: ignore[no-untyped-call]
         return torch.cat([part(share) for part, share in shares], 1)
 
@@ -61,7 +61,7 @@ class SqueezeExcite(nn.Module):
     """The channels' means through two linear layers and a sigmoid scale the channels."""
 
     def __init__(self, channels: int, hidden: int) -> None:
-        """``hidden`` units between the two layers."""
+        """``hidden`` is the width between the two layers."""
         super().__init__()
         self.squeeze = nn.Linear(channels, hidden)
         self.expand = nn.Linear(hidden, channels)
@@ -73,7 +73,7 @@ class SqueezeExcite(nn.Module):
 
 
 class Residual(nn.Sequential):
-    """Its layers in a row, plus its input."""
+    """Layers in sequence; their input is added to their result."""
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """``input`` and the result have one shape: (batch, channels, height, width)."""
@@ -81,7 +81,7 @@ class Residual(nn.Sequential):
 
 
 class ScaledResidual(nn.Sequential):
-    """Its layers in a row, plus its input times a learned scale, one a channel."""
+    """Layers in sequence; their input, times a learned scale per channel, is added to their result."""
 
     def __init__(self, channels: int, *layers: nn.Module) -> None:
         """The scale starts at 1."""
@@ -94,10 +94,10 @@ class ScaledResidual(nn.Sequential):
 
 
 class Repeated(nn.Sequential):
-    """Its layers in a row, so many times, each time on the result of the time before."""
+    """Layers in sequence, called several times, each call on the result of the one before."""
 
     def __init__(self, calls: int, *layers: nn.Module) -> None:
-        """``calls`` is how many times; the layers are the same in each."""
+        """``calls`` is the number of calls, all with the same weights."""
         super().__init__(*layers)
         self.calls = calls
 
@@ -109,7 +109,7 @@ class Repeated(nn.Sequential):
 
 
 def make(call: Call) -> nn.Module:
-    """The untrained module that a call makes."""
+    """The untrained module that a call creates."""
     if isinstance(call.maker, Factory):
         layers = call.maker.layers(*call.arguments, **{**call.maker.options, **call.options})
         return sequential({name: make(layer) for name, layer in layers.items()})
@@ -120,5 +120,5 @@ def make(call: Call) -> nn.Module:
 
 
 def sequential(layers: Mapping[str, nn.Module]) -> nn.Sequential:
-    """Layers in a row under their names."""
+    """Named layers in sequence."""
     return nn.Sequential(OrderedDict(layers))

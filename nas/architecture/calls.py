@@ -24,7 +24,7 @@ class Call:
         return self.maker if isinstance(self.maker, str) else self.maker.name
 
     def parts(self) -> Iterator[Call]:
-        """Itself, and every call among its arguments and theirs."""
+        """This call and all calls in its arguments, recursively."""
         yield self
         for value in self.arguments:
             if isinstance(value, Call):
@@ -32,22 +32,22 @@ class Call:
 
 
 Value = int | str | Call | None
-"""An argument; a string is source, the name of a factory's parameter say, which only ``codegen`` can take."""
+"""An argument; a string is source, such as the name of a factory's parameter, which only ``codegen`` supports."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Factory:
-    """A function that creates a sequence of named layers; exported source defines it once and calls it per unit."""
+    """A function that creates named layers in sequence; exported source defines it once and calls it per component."""
 
     name: str
     about: str
     """Its docstring."""
     parameters: tuple[str, ...]
-    """Whole numbers; the last may collect modules, with ``*`` before it."""
+    """Whole numbers; the last one, with ``*`` before it, may collect modules."""
     options: Mapping[str, int] = field(default_factory=dict)
     """Keyword parameters and their defaults."""
     layers: Callable[..., Mapping[str, Call]]
-    """The layers in order; takes ``parameters`` and, all of them, ``options``."""
+    """The layers in order, given ``parameters`` and all ``options``."""
 
 
 def changed(**options: int) -> dict[str, Value]:

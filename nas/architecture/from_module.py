@@ -12,11 +12,11 @@ from torch.nn import functional as F
 
 from constraints.errors import UnusableInputError
 from constraints.tracer import trace
+from nas.architecture.components import Convolution
 from nas.architecture.graph import Graph
 from nas.architecture.model import build
 from nas.architecture.reading import Reading, read
 from nas.architecture.spec import DEFAULT_INPUT, Architecture, Shape, Stage
-from nas.architecture.units import Convolution
 
 _TOLERANCE = 1e-4
 _NOT_COMPARED = {
@@ -82,35 +82,40 @@ def _stages(whole: Architecture) -> list[Stage]:
     """The stages of a chain of one; pointwise layers after the last end stay with it."""
     blocks = whole.stages[0]
     convolutions = [
-        [p.unit.convolutions(p.input[0]) for p in members] for _, members in groupby(whole.placed, lambda p: p.block)
+        [p.component.convolutions(p.input[0]) for p in members]
+        for _, members in groupby(whole.placed, lambda p: p.block)
     ]
     ends = _ends(blocks, convolutions, strided=True) or _ends(blocks, convolutions, strided=False)
     cuts = [0, *ends]
     stages = [blocks[a:b] for a, b in pairwise(cuts)]
     rest = blocks[cuts[-1] :]
-    if not stages or any(c.kernel > 1 for units in convolutions[cuts[-1] :] for unit in units for c in unit):
+    if not stages or any(
+        c.kernel > 1 for components in convolutions[cuts[-1] :] for component in components for c in component
+    ):
         return [*stages, rest]
     return [*stages[:-1], stages[-1] + rest]
 
 
-Units = Sequence[tuple[Convolution, ...]]
-"""The convolutions of each unit of a block; parallel ones together."""
+Components = Sequence[tuple[Convolution, ...]]
+"""The convolutions of each component of a block; parallel ones together."""
 
 
-def _ends(blocks: Stage, convolutions: Sequence[Units], *, strided: bool) -> list[int]:
+def _ends(blocks: Stage, convolutions: Sequence[Components], *, strided: bool) -> list[int]:
     """Where stages end: behind each convolution that strides (or is dilated), and the 1x1 that completes it."""
     ends = []
-    for i, units in enumerate(convolutions, start=1):
-        firsts = [unit[0] for unit in units if unit]  # of several side by side the metrics take the first
+    for i, components in enumerate(convolutions, start=1):
+        firsts = [
+            component[0] for component in components if component
+        ]  # of several side by side the metrics take the first
         if any(c.stride > 1 if strided else c.dilation > 1 for c in firsts):
-            is_half = bool(units[-1]) and all(c.is_depthwise for c in units[-1])
+            is_half = bool(components[-1]) and all(c.is_depthwise for c in components[-1])
             is_completed = is_half and i < len(blocks) and not blocks[i].residual and _is_pointwise(convolutions[i][0])
             ends.append(i + is_completed)
     return ends
 
 
-def _is_pointwise(unit: Sequence[Convolution]) -> bool:
-    return bool(unit) and unit[0].is_pointwise and unit[0].stride == 1
+def _is_pointwise(component: Sequence[Convolution]) -> bool:
+    return bool(component) and component[0].is_pointwise and component[0].stride == 1
 
 
 def _prove_outputs(model: nn.Module, made: nn.Module, reading: Reading, shape: Shape) -> None:

@@ -73,7 +73,7 @@ class Graph:
 
 
 def op(node: Node) -> str:
-    """The operation's name without overload and mark of working in place: ``conv2d``, ``relu``, ``getitem``."""
+    """The operation's name without its overload and the mark of an in-place operation: ``conv2d``, ``relu``."""
     if node.op != "call_function":
         return node.op
     name = node.target.__name__ if callable(node.target) else str(node.target)
@@ -81,14 +81,14 @@ def op(node: Node) -> str:
 
 
 def arguments(node: Node) -> dict[str, Any]:
-    """Every argument by name, those with their defaults too that were not given."""
+    """All arguments by name; those that were not given have their defaults."""
     schema = node.target._schema.arguments  # type: ignore[union-attr]
     given = dict(zip((a.name for a in schema), node.args, strict=False)) | node.kwargs
     return {a.name: given.get(a.name, a.default_value if a.has_default_value() else None) for a in schema}
 
 
 def defaults(node: Node) -> dict[str, Any]:
-    """The arguments that need not be given, with their defaults."""
+    """The optional arguments with their defaults."""
     schema = node.target._schema.arguments  # type: ignore[union-attr]
     return {a.name: a.default_value for a in schema if a.has_default_value()}
 
@@ -108,7 +108,7 @@ def only(graph: Graph, node: Node) -> Node:
     """The only operation that uses a value; UnusableInputError where there are several or none."""
     user = graph.only_user(node)
     if user is None:
-        raise refused(node, f"its result goes more than one way: {CHAIN}")
+        raise refused(node, f"its result is used by several operations: {CHAIN}")
     return user
 
 

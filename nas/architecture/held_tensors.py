@@ -17,14 +17,14 @@ class Held(NamedTuple):
     """Name of the parameter or buffer."""
     node: Node
     argument: str
-    """What it is to the operation: ``weight``, ``running_mean``."""
+    """The operation's argument that it is: ``weight``, ``running_mean``."""
 
 
 class Tensors:
-    """What a part of a graph holds, in a fixed order of its layers."""
+    """The tensors of a part of a graph, in a fixed order of its layers."""
 
     def __init__(self, graph: Graph) -> None:
-        """Nothing so far."""
+        """Start without any tensor."""
         self.graph = graph
         self.held: list[Held] = []
 
@@ -34,7 +34,7 @@ class Tensors:
         return tuple(one.tensor for one in self.held)
 
     def keep(self, node: Node, *arguments_: str) -> None:
-        """Note tensors of an operation by its arguments; UnusableInputError for one that is computed."""
+        """Add the tensors in an operation's arguments; UnusableInputError for one that is computed."""
         given = arguments(node)
         for argument in arguments_:
             tensor = self.graph.tensor(given[argument])
@@ -44,7 +44,7 @@ class Tensors:
 
 
 def distinct(held: Iterable[Held]) -> list[str]:
-    """The names; UnusableInputError for a tensor that two operations hold, which cannot be written down."""
+    """The names; UnusableInputError for a tensor that two operations use, which an architecture cannot express."""
     found: dict[str, None] = {}
     for tensor, node, argument in held:
         if tensor in found:

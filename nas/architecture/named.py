@@ -39,7 +39,7 @@ NAMED: Mapping[str, Architecture] = {"seed": SEED, "tiniest": TINIEST, "mobilene
 
 @checked
 def architecture(text: str) -> Architecture:
-    """The network of a name (of ``NAMED`` or a champion's) or of the text form.
+    """The network with a name (in ``NAMED``, or a champion's) or a text form.
 
     ArchitectureError says what else may be written, UnusableInputError which champions there are.
     """

@@ -18,22 +18,22 @@ class NormAct:
     """A norm or an activation."""
 
     letter: str
-    """In the text form; an upper-case one other than N."""
+    """Its letter in the text form: upper case, and not N."""
     module: str
-    """Its class as in ``Call.maker``; a norm's takes the number of channels."""
+    """Its class, as in ``Call.maker``; that of a norm takes the number of channels."""
     is_norm: bool = False
     short: str = ""
-    """In the names of exported functions; empty: its name in the table."""
+    """Its part of the names of exported functions; empty means its name in the table."""
     params: int = 0
     """Learned values of each channel."""
     operations: tuple[str, ...] = ()
     """An activation as torch.export lists it: operations one after another, of several the last takes the activation's
     input too; empty: one, named as in the table. Norms are read in ``post_reading``."""
     maps: int = 2
-    """Most tensors of the map's size alive at once while it is computed, input and result among them."""
+    """Most tensors of the map's size in memory at once while it is computed, including input and result."""
 
     def call(self, channels: Value) -> Call:
-        """What makes its module."""
+        """The call that creates its module."""
         return Call(self.module, (channels,) if self.is_norm else ())
 
 
@@ -46,11 +46,11 @@ TABLE: Mapping[str, NormAct] = {
     "hardswish": NormAct(letter="H", module="nn.Hardswish"),
     "tanhexp": NormAct(letter="T", module="TanhExp", operations=("exp", "tanh", "mul"), maps=3),
 }
-"""By their names in a unit's ``post``. A layer norm is over the channels of each pixel; tanhexp(x) is x tanh(exp x)."""
+"""Name in a component's ``post`` -> entry. Layer norm is over the channels of each pixel; tanhexp is x tanh(exp x)."""
 
 
 def is_norm(name: str) -> bool:
-    """Whether a name of the table is a norm's; every other is an activation's."""
+    """Whether a name in the table is that of a norm; all others are activations."""
     return TABLE[name].is_norm
 
 
@@ -75,7 +75,7 @@ def check(post: Iterable[str]) -> None:
 
 
 def read(letters: str) -> tuple[bool, tuple[str, ...]] | None:
-    """Whether there is a bias, and what follows, of letters like ``BR``, ``bR`` and ``N``; None where they are none."""
+    """Whether there is a bias, and what follows, from letters such as ``BR``, ``bR`` and ``N``; None for other text."""
     if letters == "N":
         return False, ()
     bias, by_letter = letters.startswith("b"), {entry.letter: name for name, entry in TABLE.items()}

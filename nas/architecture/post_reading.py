@@ -1,4 +1,4 @@
-"""What follows a convolution in the graph of a model: the norm and the activation."""
+"""Reads what follows a convolution in the graph of a model: its norm and its activation."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from nas.architecture.norm_act import TABLE, activations, is_norm
 
 _EPSILON = 1e-5
 _LAST, _FIRST = [0, 2, 3, 1], [0, 3, 1, 2]
-"""The permutations that put the channels last, and back."""
+"""The permutations that move the channels to the end and back."""
 
 
 def read_post(held: Tensors, node: Node) -> tuple[tuple[str, ...], Node]:
-    """The norm and the activation that follow ``node``, at most one of each, and the value that the last ends with."""
+    """The norm and the activation that follow ``node``, at most one of each, and the result of the last one."""
     post: tuple[str, ...] = ()
     while (following := _norm(held, node) or read_activation(held.graph, node)) is not None:
         name, end = following
@@ -35,12 +35,12 @@ def _norm(held: Tensors, node: Node) -> tuple[str, Node] | None:
     norm = held.graph.only_user(user)
     back = held.graph.only_user(norm) if norm is not None and op(norm) == "layer_norm" else None
     if back is None or op(back) != "permute" or list(back.args[1]) != _FIRST:  # type: ignore[arg-type]
-        raise refused(user, f"it is no layer norm over the channels of each pixel: {CHAIN}")
+        raise refused(user, f"it is not a layer norm over the channels of each pixel: {CHAIN}")
     return "layer_norm", back
 
 
 def _keep_norm(held: Tensors, end: Node) -> None:
-    """Note the tensors of a norm, once it is known to be as an architecture has it."""
+    """Add the tensors of a norm, after checking that an architecture can express it."""
     norm = end if op(end) == "batch_norm" else end.all_input_nodes[0]
     given = arguments(norm)
     if given["eps"] != _EPSILON:
@@ -54,7 +54,7 @@ def _keep_norm(held: Tensors, end: Node) -> None:
 
 
 def read_activation(graph: Graph, node: Node) -> tuple[str, Node] | None:
-    """The activation that takes ``node``, by its name in the table, and the value that it ends with; None for none."""
+    """The activation applied to ``node``, by its name in the table, and its result; None where there is none."""
     for name in activations():
         end = _chained(graph, node, TABLE[name].operations or (name,))
         if end is not None:
@@ -63,7 +63,7 @@ def read_activation(graph: Graph, node: Node) -> tuple[str, Node] | None:
 
 
 def _chained(graph: Graph, node: Node, operations: tuple[str, ...]) -> Node | None:
-    """The last of the operations that follow ``node`` one after another; of several it takes ``node`` as well."""
+    """The last of the ``operations`` that follow ``node`` in a chain; the last of several also takes ``node``."""
     users = graph.users(node)
     at = next((user for user in users if op(user) == operations[0]), None)
     for wanted in operations[1:]:

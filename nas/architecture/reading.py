@@ -1,4 +1,4 @@
-"""The graph of a chain model -> blocks and a head, with the names of the tensors that they hold."""
+"""Reads the graph of a chain model as blocks and a head, with the names of their tensors."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from typing import NamedTuple
 
 from torch.fx import Node
 
+from nas.architecture.component_reading import is_mean, read_component
 from nas.architecture.graph import RESHAPES, Graph, arguments, only, op, refused, shape
 from nas.architecture.held_tensors import Held, Tensors, distinct
 from nas.architecture.spec import MOST_CALLS, Block, HeadKind
-from nas.architecture.unit_reading import is_mean, read_unit
 
 _JOINS = {"add", "iadd"}
 
 
 @dataclass(kw_only=True)
 class Reading:
-    """What was read so far; ``tensors`` are names of parameters and buffers in a fixed order of the layers."""
+    """The result of reading; ``tensors`` are names of parameters and buffers in a fixed order of the layers."""
 
     blocks: list[Block] = field(default_factory=list)
     head: HeadKind = "gap"
     softmax: str = ""
-    """``softmax`` or ``log_softmax`` where the model ends with it, which an architecture does not."""
+    """``softmax`` or ``log_softmax`` where the model ends with it; an architecture has neither."""
     classes: int = 0
     tensors: list[str] = field(default_factory=list)
 
 
 class _Read(NamedTuple):
-    """A block with the tensors that it holds and the shapes around it."""
+    """A block with its tensors and the shapes of its input and result."""
 
     block: Block
     held: list[Held]
@@ -38,12 +38,12 @@ class _Read(NamedTuple):
 
     @property
     def key(self) -> tuple[Block, tuple[str, ...]]:
-        """Equal for two calls of one block."""
+        """A key that is equal for two calls of the same block."""
         return self.block, tuple(one.tensor for one in self.held)
 
 
 def read(graph: Graph) -> Reading:
-    """Read blocks up to the global pool, then the head; UnusableInputError names the part that has no word."""
+    """Read blocks up to the global pool, then the head; UnusableInputError names a part that no word describes."""
     several, at = list[_Read](), graph.images
     while not _is_global_pool(graph, at):
         block, at = _block(graph, at)
@@ -56,21 +56,21 @@ def read(graph: Graph) -> Reading:
 
 
 def _folded(several: Sequence[_Read]) -> Iterator[tuple[Block, list[Held]]]:
-    """The blocks with what they hold; what is called again with the same tensors is one block of so many calls."""
+    """The blocks with their tensors; repeated calls with the same tensors become one block with a number of calls."""
     at = 0
     while at < len(several):
         length, calls = next(_repeated(several[at:]), (1, 1))
         group = several[at : at + length]
         block = group[0].block
         if calls > 1:
-            units = tuple(unit for one in group for unit in one.block.units)
-            block = replace(block, units=units, calls=calls)
+            components = tuple(component for one in group for component in one.block.components)
+            block = replace(block, components=components, calls=calls)
         yield block, [held for one in group for held in one.held]
         at += length * calls
 
 
 def _repeated(several: Sequence[_Read]) -> Iterator[tuple[int, int]]:
-    """(blocks, calls) of what is called again at the beginning, one block or plain ones in a row, the fewest first."""
+    """(blocks, calls) where the first blocks are called repeatedly: one block or several plain ones, fewest first."""
     keys = [one.key for one in several]
     for length in range(1, len(several) // 2 + 1):
         calls, group = 1, several[:length]
@@ -83,25 +83,25 @@ def _repeated(several: Sequence[_Read]) -> Iterator[tuple[int, int]]:
 
 
 def _block(graph: Graph, at: Node) -> tuple[_Read, Node]:
-    """The block that begins with the value ``at``, and the value that it ends with."""
+    """The block that takes the value ``at``, and its result."""
     held, skip = Tensors(graph), _skip(graph, at)
     if skip is None:
-        unit, end = read_unit(held, at, None)
-        return _Read(Block(units=(unit,)), held.held, shape(at), shape(end)), end
+        component, end = read_component(held, at, None)
+        return _Read(Block(components=(component,)), held.held, shape(at), shape(end)), end
     scale = next((a for a in skip.args if graph.tensor(a)), None)
     join = graph.users(skip)[0] if scale else skip
     if scale:
         held.keep(skip, "other" if skip.args[1] is scale else "self")
-    units, end = [], at
+    components, end = [], at
     while end is at or not graph.takes(join, end):
-        unit, end = read_unit(held, end, skip if end is at else None)
-        units.append(unit)
-    block = Block(units=tuple(units), residual=True, scaled=scale is not None)
+        component, end = read_component(held, end, skip if end is at else None)
+        components.append(component)
+    block = Block(components=tuple(components), residual=True, scaled=scale is not None)
     return _Read(block, held.held, shape(at), shape(join)), join
 
 
 def _skip(graph: Graph, at: Node) -> Node | None:
-    """Of the operations that take ``at``, the sum, or the product by a learned scale, that a residual block ends in."""
+    """Among the operations on ``at``, the residual block's sum, or the product with its learned scale."""
     users = graph.users(at)
     if len(users) < 2:
         return None

@@ -29,13 +29,25 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, NamedTuple
 
-from nas.architecture import norm_act, units
+from nas.architecture import components, norm_act
+from nas.architecture.components import Component, Shape
 from nas.architecture.errors import ArchitectureError
-from nas.architecture.units import Shape, Unit
 
 __all__ = [
-    "DEFAULT_CLASSES", "DEFAULT_INPUT", "HEADS", "MOST_CALLS", "Architecture", "ArchitectureError", "Block", "HeadKind",
-    "Placed", "Shape", "Stage", "Unit", "parse", "split_word",
+    "DEFAULT_CLASSES",
+    "DEFAULT_INPUT",
+    "HEADS",
+    "MOST_CALLS",
+    "Architecture",
+    "ArchitectureError",
+    "Block",
+    "Component",
+    "HeadKind",
+    "Placed",
+    "Shape",
+    "Stage",
+    "parse",
+    "split_word",
 ]  # fmt: skip
 
 HeadKind = Literal["gap", "conv", "fc"]
@@ -45,34 +57,34 @@ HEADS: tuple[HeadKind, ...] = ("gap", "conv", "fc")
 DEFAULT_INPUT: Shape = (3, 32, 32)
 DEFAULT_CLASSES = 10
 MOST_CALLS = 64
-"""Of one block."""
+"""Limit of the calls of one block."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
-    """Units in a row; a residual block adds its input to their result, so both have one shape.
+    """Components in sequence; a residual block adds its input to their result, so both have the same shape.
 
-    ``scaled``: the input times a learned scale, one a channel. ``calls``: how often it is called, each call on the
-    result of the one before, with the same weights, norms and scale (Savarese and Maire, Learning Implicitly Recurrent
-    CNNs Through Parameter Sharing, 2019); where it is more than once, input and result have one shape too.
+    ``scaled``: the input is multiplied by a learned scale per channel before that. ``calls``: how often it is called,
+    each call on the result of the one before, with the same weights, norms and scale (Savarese and Maire, Learning
+    Implicitly Recurrent CNNs Through Parameter Sharing, 2019); if more than once, input and result have the same shape.
     """
 
-    units: tuple[Unit, ...]
+    components: tuple[Component, ...]
     residual: bool = False
     scaled: bool = False
     calls: int = 1
 
     def __post_init__(self) -> None:
-        """A plain block that is called once is one unit, so that equal networks are equal values."""
+        """A plain block that is called once is one component, so that equal networks are equal values."""
         if not 1 <= self.calls <= MOST_CALLS:
             raise ArchitectureError(f"calls of a block is {self.calls}: it must be 1 to {MOST_CALLS}")
-        if not self.units or (not self.keeps_shape and len(self.units) > 1):
+        if not self.components or (not self.keeps_shape and len(self.components) > 1):
             raise ArchitectureError(
-                f"a block of {len(self.units)} layers without a residual: write each as a block of its own"
+                f"a block of {len(self.components)} layers without a residual: write each as a block of its own"
             )
         if self.scaled and not self.residual:
             raise ArchitectureError("a scaled input without a residual: there is nothing to scale: set residual")
-        if self.keeps_shape and any(unit.reach().stride > 1 for unit in self.units):
+        if self.keeps_shape and any(component.reach().stride > 1 for component in self.components):
             why = "its input could not be added" if self.residual else "it could not be called again on its result"
             raise ArchitectureError(f"a {self._kind} with a stride: {why}: stride outside it")
 
@@ -90,11 +102,11 @@ Stage = tuple[Block, ...]
 
 
 class Placed(NamedTuple):
-    """A unit at its place: its stage, its block and the shapes around it."""
+    """A component at its place: its stage, its block and the shapes around it."""
 
     stage: int
     block: int
-    unit: Unit
+    component: Component
     input: Shape
     output: Shape
     calls: int = 1
@@ -133,7 +145,7 @@ class Architecture:
 
     @cached_property
     def placed(self) -> tuple[Placed, ...]:
-        """Every unit of the stages, in order, with the shapes around it."""
+        """Every component of the stages, in order, with the shapes around it."""
         return tuple(self._walk())
 
     def _walk(self) -> Iterator[Placed]:
@@ -141,12 +153,12 @@ class Architecture:
         for s, stage in enumerate(self.stages):
             for b, block in enumerate(stage):
                 before = shape
-                for unit in block.units:
+                for component in block.components:
                     try:
-                        after = unit.output(shape)
+                        after = component.output(shape)
                     except ArchitectureError as error:
                         raise ArchitectureError(f"stage c{s + 1}, block {b + 1}: {error}") from None
-                    yield Placed(s, b, unit, shape, after, block.calls)
+                    yield Placed(s, b, component, shape, after, block.calls)
                     shape = after
                 if block.keeps_shape and shape != before:
                     what = "a residual" if block.residual else f"a block that is called {block.calls} times"
@@ -164,15 +176,15 @@ class Architecture:
         for placed in self.placed:
             text = texts[placed.stage][placed.block]
             prefix = f"{text}." if text else _mark(self.stages[placed.stage][placed.block])
-            texts[placed.stage][placed.block] = prefix + placed.unit.write(placed.input[0], usual)
+            texts[placed.stage][placed.block] = prefix + placed.component.write(placed.input[0], usual)
         return "/".join([first, *("-".join(stage) for stage in texts), self.head])
 
     def _usual_post(self) -> str:
-        counts = Counter(letters for p in self.placed if (letters := p.unit.letters) is not None)
+        counts = Counter(letters for p in self.placed if (letters := p.component.letters) is not None)
         return min(counts, key=lambda letters: (-counts[letters], letters), default="N")
 
 
-_BLOCK = re.compile(r"(?P<calls>[1-9]\d+|[2-9])?(?P<mark>[+%])?(?P<units>.*)", re.DOTALL)
+_BLOCK = re.compile(r"(?P<calls>[1-9]\d+|[2-9])?(?P<mark>[+%])?(?P<components>.*)", re.DOTALL)
 _TOO_LONG = re.compile(r"\d{10,}")
 _HEADER = re.compile(r"(?P<post>\w+)(?:\.(?P<input>\d+x\d+x\d+)\.(?P<classes>\d+))?")
 
@@ -191,12 +203,12 @@ def parse(text: str) -> Architecture:
     for stage in stages:
         blocks = []
         for word in stage.split("-"):
-            members: list[Unit] = []
+            members: list[Component] = []
             calls, mark, parts = split_word(word)
             for part in parts:
-                members.append(units.read(part, channels, match["post"]))
+                members.append(components.read(part, channels, match["post"]))
                 channels = members[-1].out_channels(channels)
-            blocks.append(Block(units=tuple(members), residual=bool(mark), scaled=mark == "%", calls=calls))
+            blocks.append(Block(components=tuple(members), residual=bool(mark), scaled=mark == "%", calls=calls))
         parsed.append(tuple(blocks))
     classes = int(match["classes"] or DEFAULT_CLASSES)
     return Architecture(stages=tuple(parsed), head=head, input=shape, classes=classes)
@@ -211,10 +223,10 @@ def _check_characters(text: str) -> None:
 
 
 def split_word(word: str) -> tuple[int, str, list[str]]:
-    """The word of a block as its calls, its mark (``+``, ``%`` or none) and the words of its units."""
+    """The word of a block as its calls, its mark (``+``, ``%`` or none) and the words of its components."""
     match = _BLOCK.fullmatch(word)
     assert match is not None  # everything is optional
-    return int(match["calls"] or 1), match["mark"] or "", match["units"].split(".")
+    return int(match["calls"] or 1), match["mark"] or "", match["components"].split(".")
 
 
 def _mark(block: Block) -> str:

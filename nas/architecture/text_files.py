@@ -1,4 +1,4 @@
-"""Files of networks, one a line."""
+"""Files of networks, one per line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SUFFIX = ".txt"
 
 
 def lines(texts: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """The texts, and in place of a file the lines of it, each with where it is: empty of one that is in no file.
+    """The texts, with each file replaced by its lines; each with its file and line, which is empty for a text itself.
 
     What is behind a ``#`` is left out. Raises UnusableInputError for a file that cannot be read or has no network.
     """

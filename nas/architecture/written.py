@@ -1,4 +1,4 @@
-"""Networks of texts as modules: an attribute here, named after the text, is the target of ``validate`` for it."""
+"""Networks as module attributes named after their texts: the targets of ``validate`` for texts."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from nas.architecture.written_names import text_of
 
 
 def __getattr__(name: str) -> Network:
-    """The network of the text that a name holds, in eval mode."""
+    """The network whose text the name encodes, in eval mode."""
     try:
         network = parse(text_of(name))
     except (ValueError, ArchitectureError) as error:  # whatever looks for attributes takes no other
-        raise AttributeError(f"no name of a network: {name}") from error
+        raise AttributeError(f"not the name of a network: {name}") from error
     return build(network).eval()

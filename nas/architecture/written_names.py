@@ -1,4 +1,4 @@
-"""Names of Python for networks by their text, known without torch."""
+"""Python names that encode the texts of networks; loads no torch."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ _PREFIX = "network_"
 
 
 def name_of(text: str) -> str:
-    """The attribute of ``nas.architecture.written`` that is the network of a text."""
+    """The attribute of ``nas.architecture.written`` for the network of a text."""
     return _PREFIX + text.encode().hex()
 
 
 def text_of(name: str) -> str:
     """The text of ``name_of``; raises ValueError for another name."""
     if not name.startswith(_PREFIX):
-        raise ValueError(f"no name of a network: {name}")
+        raise ValueError(f"not the name of a network: {name}")
     return bytes.fromhex(name.removeprefix(_PREFIX)).decode()

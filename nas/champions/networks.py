@@ -11,7 +11,7 @@ from nas.champions.registry import find
 
 
 def __getattr__(name: str) -> Network:
-    """The champion of a name with underscores, in eval mode, with its weights where they ship."""
+    """The champion whose name is given with underscores, in eval mode, with its weights if they ship."""
     text = name.replace("_", "-")
     if not is_champion(text):
         raise AttributeError(f"no such champion: {text}")

@@ -1,4 +1,4 @@
-"""The champions by name, read from one file without torch.
+"""Reads the champions by name from one file; loads no torch.
 
 Beside the name of an entry, ``champion-200k`` is the most accurate one with fewer than 200,000 parameters, and so for
 any other limit.
@@ -22,7 +22,7 @@ from nas.toml import read_toml, validated
 
 FILE = Path(__file__).with_name("champions.toml")
 CLASSES = (200_000, 100_000, 50_000, 25_000)
-"""Limits of parameters, each of which has a most accurate network under it."""
+"""Limits of parameters: under each, the most accurate network is a champion."""
 _LIMIT = re.compile(rf"{PREFIX}(\d+(?:\.\d+)?)([kM])")
 _SCALE = {"k": 1_000, "M": 1_000_000}
 
@@ -40,29 +40,29 @@ class Champion(BaseModel):
     macs: int = Field(ge=1)
     data: str
     recipe: str
-    """Its name, and the options that differ from that of the name."""
+    """The recipe's name, and the options that differ from that recipe."""
     augmentation: str
     teacher: str = ""
-    """What it was distilled from; empty for nothing."""
+    """Its teacher; empty if it has none."""
     epochs: int = Field(ge=1)
     seeds: tuple[int, ...] = Field(min_length=1)
     test_accuracies: tuple[float, ...] = Field(min_length=1)
-    """One a seed, 0 to 1, of the network in float32."""
+    """One per seed, 0 to 1, of the network in float32."""
     machine: str
     date: date
     commit: str
     command: str
-    """What repeats it."""
+    """The command that trains it again."""
     weights: str = ""
-    """The file of half-precision weights beside this one; empty where none ship."""
+    """The file of half-precision weights beside this one; empty if none ship."""
     weights_accuracy: float | None = None
-    """Test accuracy of these very weights, read back."""
+    """Test accuracy of exactly these weights, read back from the file."""
     classes: tuple[str, ...] = ()
-    """Of the data, in the order of the outputs, where weights ship."""
+    """Classes of the data in the order of the outputs, if weights ship."""
     data_hash: str = ""
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
-    """What images are standardised by, on the 0 to 1 scale, where weights ship."""
+    """Mean (and ``std``) of each channel by which images are standardised, on the 0 to 1 scale, if weights ship."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Champion:
@@ -86,7 +86,7 @@ class Champion(BaseModel):
 
     @property
     def path(self) -> Path | None:
-        """The file of its weights; None where none ship."""
+        """The file of its weights; None if none ship."""
         return FILE.with_name(self.weights) if self.weights else None
 
     def as_dict(self) -> dict[str, Any]:
@@ -98,7 +98,7 @@ class Champion(BaseModel):
 
 @cache
 def champions(file: Path = FILE) -> Mapping[str, Champion]:
-    """Every champion by its name, in the order of the file; UnusableInputError where one is off."""
+    """Every champion by its name, in the order of the file; UnusableInputError where one is invalid."""
     tables = validated(_Tables, {"tables": read_toml(file)}, str(file)).tables
     return {name: validated(Champion, {"name": name, **table}, f"{file}: {name}") for name, table in tables.items()}
 
@@ -114,13 +114,13 @@ def best_under(params: float) -> Champion | None:
 
 
 def limits() -> Mapping[str, Champion]:
-    """The champions by the names of CLASSES: ``champion-200k``, and so on."""
+    """The champions by names made of CLASSES: ``champion-200k``, and so on."""
     found = ((f"{PREFIX}{limit // 1000}k", best_under(limit)) for limit in CLASSES)
     return {name: one for name, one in found if one is not None}
 
 
 def find(text: str) -> Champion:
-    """The champion of a name, or of a limit of parameters; UnusableInputError for one that there is not."""
+    """The champion with a name, or under a limit of parameters; UnusableInputError where there is none."""
     name = text.strip()
     if name in champions():
         return champions()[name]

@@ -1,4 +1,4 @@
-"""The command ``calibrate``: measure this machine's latency of layers, and keep what predicts that of networks."""
+"""The command ``calibrate``: measure this machine's latency of layers, and store a predictor for networks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nas.latency.predictor import Predictor, keep
 
 @interruptible("the calibration before, if any, is kept")
 def calibrate(threads: int, output_format: str) -> int:
-    """Fit the predictor of latency to this machine, keep it, and print how far it is from whole networks."""
+    """Fit the predictor of latency to this machine, store it, and print its error on whole networks."""
     from nas.latency import calibration
 
     check_format(output_format, TABLE_OR_JSON)

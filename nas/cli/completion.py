@@ -12,9 +12,9 @@ from nas.defaults import STORAGE
 from nas.words import counted
 
 Names = list[tuple[str, str]]
-"""Each with what it is."""
+"""Each name with its description."""
 AUGMENTATIONS = ("assignment", "seed", "none")
-"""Written out here, as the library that they are made with loads for seconds."""
+"""Repeated here, since the library that defines them takes seconds to load."""
 _MOST = 30
 """Most trials that are listed, best first."""
 
@@ -24,9 +24,9 @@ def _silent(found: Callable[[typer.Context], Names]) -> Callable[[typer.Context,
 
     def complete(ctx: typer.Context, incomplete: str) -> Names:
         try:
-            with warnings.catch_warnings(action="ignore"):  # as any text would be written into the command line
+            with warnings.catch_warnings(action="ignore"):  # any text would be inserted into the command line
                 return [known for known in found(ctx) if known[0].startswith(incomplete)]
-        except Exception:  # of any kind: a traceback would be too
+        except Exception:  # of any kind: a traceback would be inserted too
             return []
 
     complete.__doc__ = found.__doc__

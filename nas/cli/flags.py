@@ -20,7 +20,7 @@ WHAT, BUDGET, DATA, PLACE, OUTPUT = "What to search", "Budget", "Data and traini
 MODEL, RULES, FIXES, ROWS, WHICH = "The model", "Rules", "Fixes", "Which rows", "Which trials"
 """Groups of flags in the help."""
 _TOO_LITTLE = 128 * 1024**2
-"""Bytes that are too few for any model on any machine; the child process reports whether more are needed."""
+"""Bytes that are too few for any model; the child process reports whether it needs more."""
 
 
 def flag(
@@ -110,7 +110,7 @@ def storage(default: str = "", *, check: Callable[..., Any] | None = None) -> An
 
 
 def _of_project(ctx: typer.Context, param: typer.CallbackParam, value: str | None) -> str | None:
-    """``--storage``, or its ``--study``, from the project's settings where the command line gives neither."""
+    """``--storage``, or its ``--study``, from the project's settings if the command line gives neither."""
     name = str(param.name)
     found = None if ctx.resilient_parsing else place.of_project(ctx, name)
     if found is not None:
@@ -119,12 +119,12 @@ def _of_project(ctx: typer.Context, param: typer.CallbackParam, value: str | Non
     return place.expanded(value) if name == "storage" and value is not None else value
 
 
-def workers(default: str = "one a core, or a GPU") -> Any:
+def workers(default: str = "one per core, or per GPU") -> Any:
     """The flag ``--workers``."""
-    return flag("--workers", help="processes that train", value="N", default=default, group=PLACE)
+    return flag("--workers", help="number of processes that train", value="N", default=default, group=PLACE)
 
 
-def recipe(default: str = "default, long from 30 epochs on") -> Any:
+def recipe(default: str = "default; long from 30 epochs on") -> Any:
     """The flag ``--recipe``."""
     text = "one of search.py recipes, with options: default,batch_size=64, or FILE.toml"
     return flag("--recipe", help=text, value="RECIPE", default=default, group=DATA, complete=completion.recipes)
@@ -157,11 +157,11 @@ Require = Annotated[
 Data = Annotated[
     str | None,
     flag(
-        "--data", help="auto, cifar10, digits, a folder, a tar or a zip", value="DATA", default="auto", group=DATA,
+        "--data", help="auto, cifar10, digits, a folder, a tar or zip file", value="DATA", default="auto", group=DATA,
         complete=completion.of("auto", "cifar10", "digits"),
     ),
 ]  # fmt: skip
-DataNow = Annotated[str | None, flag("--data", help="where the study's data is now", value="DATA", group=DATA)]
+DataNow = Annotated[str | None, flag("--data", help="current location of the study's data", value="DATA", group=DATA)]
 Device = Annotated[
     str | None,
     flag(
@@ -178,13 +178,13 @@ Engine = Annotated[
 ]  # fmt: skip
 Arguments = Annotated[
     list[str] | None,
-    flag("--arg", help="for a class or function, read as TOML; repeatable", value="KEY=VALUE", group=MODEL),
+    flag("--arg", help="argument of a class or function, read as TOML; repeatable", value="KEY=VALUE", group=MODEL),
 ]
 Teachers = Annotated[
     list[str] | None,
     flag(
         "--teacher",
-        help="a trained network to distil from; repeatable: an ensemble",
+        help="a trained network to distil from; several are an ensemble",
         value="TRIAL|STUDY:TRIAL|FILE",
         group=DATA,
     ),
@@ -196,7 +196,8 @@ AugmentationOptions = Annotated[
 Memory = Annotated[
     str,
     flag(
-        "--memory", help="for your own code: 4GiB, 500MB", value="SIZE", group=BUDGET, check=_checked(_memory)
+        "--memory", help="memory limit of your own code: 4GiB, 500MB", value="SIZE", group=BUDGET,
+        check=_checked(_memory),
     ),
 ]  # fmt: skip
 TableOrJson = Annotated[str, formats("table", "json")]

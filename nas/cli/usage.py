@@ -14,11 +14,11 @@ from nas.cli.program import GENERAL, ExtraArgumentError
 from nas.validation_words import what_to_do
 
 _CUTOFF = 0.75
-"""Of likeness, from which on an option is suggested: the dashes of two make any two alike."""
+"""Least similarity at which an option is suggested: the dashes alone make any two options similar."""
 _FLAG = re.compile(r"(?<![\w-])--[a-z]")
 _QUOTED = re.compile(r"(?:^|: |no such \w+ |\b(?:not|no) [\w ]+: )(['\"])(.*?)\1")
 _DASHES = "-\N{HYPHEN}\N{NON-BREAKING HYPHEN}\N{EN DASH}\N{EM DASH}\N{MINUS SIGN}"
-"""The first, and what editors make of two of it."""
+"""The hyphen, and the characters that editors put in place of two of them."""
 
 
 def is_usage_error(error: Exception) -> bool:

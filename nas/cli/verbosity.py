@@ -1,4 +1,4 @@
-"""How much a command says on stderr: ``--quiet`` and ``--verbose``."""
+"""How much a command prints on stderr: ``--quiet`` and ``--verbose``."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def verbosity(*, quiet: bool, verbose: bool) -> Iterator[None]:
 
 @contextmanager
 def _logged() -> Iterator[None]:
-    """Write what this tool and the libraries log on stderr."""
+    """Write the logs of this tool and of the libraries to stderr."""
     root = logging.getLogger()
     level, handler = root.level, logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(name)s: %(message)s"))
@@ -43,7 +43,7 @@ def _logged() -> Iterator[None]:
 
 
 class OnlyWarnings(io.TextIOBase):
-    """A stream that passes on lines of warnings and errors, and questions: it is no terminal, so nothing is live."""
+    """A stream that passes on only warnings, errors and questions; it is not a terminal, so nothing is live."""
 
     def __init__(self, stream: TextIO) -> None:
         """Pass lines on to ``stream``."""
@@ -53,15 +53,15 @@ class OnlyWarnings(io.TextIOBase):
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
-        """That of the stream."""
+        """The stream's encoding."""
         return self._stream.encoding
 
     def writable(self) -> bool:
-        """It is."""
+        """Always true."""
         return True
 
     def write(self, text: str) -> int:
-        """Collect text, and pass on its complete lines that are to be kept."""
+        """Collect text, and pass on its complete lines that are warnings or errors."""
         *lines, self._line = (self._line + text).split("\n")
         for line in lines:
             self._is_traceback = line.startswith("Traceback") or (self._is_traceback and not line.startswith("error:"))

@@ -1,4 +1,4 @@
-"""Fit the predictor of latency: a grid of layers is timed, and whole networks that it was not fitted on judge it."""
+"""Fits the predictor of latency to timings of a grid of layers, and tests it on whole networks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from constraints.latency import milliseconds
-from nas.architecture import units
+from nas.architecture import components
 from nas.architecture.model import build
 from nas.architecture.spec import Architecture, Block, HeadKind
 from nas.latency.features import features
@@ -26,14 +26,14 @@ CLASSES = 10
 SIZES = (32, 16, 8, 4)
 CHANNELS = (8, 16, 32, 64, 96)
 ROUNDS = 9
-"""Layers of each word."""
+"""Number of layers for each word."""
 LAYER_SECONDS = 0.25
 NETWORKS = 12
-"""Whole networks of each preset that judge the fit."""
+"""Number of whole networks of each preset on which the fit is tested."""
 PRESETS = ("assignment", "wide")
 
 Progress = Callable[[int, int], None]
-"""Called with (timed, to time)."""
+"""Called with (networks timed, networks in all)."""
 
 
 def calibrate(
@@ -42,9 +42,9 @@ def calibrate(
     progress: Progress = lambda done, total: None,
     timed: Callable[[Architecture], float] | None = None,
 ) -> Predictor:
-    """Time a grid of layers and whole networks with ``threads`` of torch, fit on the layers and judge by the networks.
+    """Time a grid of layers and whole networks with ``threads`` of torch, fit to the layers, test on the networks.
 
-    ``timed`` measures in place of this machine. It takes a minute or two.
+    ``timed`` replaces the measurement on this machine, which takes a minute or two.
     """
     measure = timed or (lambda network: _timed(network, threads))
     layers, wholes = list(grid()), list(networks())
@@ -68,7 +68,7 @@ def calibrate(
 
 
 def fit(networks: Sequence[Architecture], times: Sequence[float]) -> dict[str, float]:
-    """Non-negative weights of the features that leave the least sum of squares of the relative errors.
+    """Non-negative weights of the features with the least sum of squared relative errors.
 
     Lawson and Hanson, *Solving Least Squares Problems* (1974), chapter 23.
     """
@@ -84,7 +84,7 @@ def fit(networks: Sequence[Architecture], times: Sequence[float]) -> dict[str, f
 
 
 def grid() -> Iterator[Architecture]:
-    """Networks of one or two layers, of every word with several widths, sizes of the map and what follows."""
+    """Networks of one or two layers: every word with several widths, map sizes, norms and activations."""
     generator = random.Random(0)
     for word in WORDS:
         for round_ in range(ROUNDS):
@@ -105,10 +105,10 @@ def networks() -> Iterator[Architecture]:
 
 
 def _placed(letters: str, word: str, head: HeadKind, shape: tuple[int, int, int], *, residual: bool) -> Architecture:
-    """One layer on a map of that shape, twice where it is residual."""
-    unit = units.read(word, shape[0], letters)
-    block = Block(units=(unit, unit), residual=True) if residual else Block(units=(unit,))
-    classes = unit.out_channels(shape[0]) if head == "gap" else CLASSES
+    """One layer on a map of that shape; twice if it is residual."""
+    component = components.read(word, shape[0], letters)
+    block = Block(components=(component, component), residual=True) if residual else Block(components=(component,))
+    classes = component.out_channels(shape[0]) if head == "gap" else CLASSES
     return Architecture(stages=((block,),), head=head, input=shape, classes=classes)
 
 

@@ -6,18 +6,18 @@ from collections import defaultdict
 from collections.abc import Iterator
 from math import prod
 
+from nas.architecture.components import Convolution
 from nas.architecture.spec import Architecture, Placed
-from nas.architecture.units import Convolution
 
 KERNELS = (3, 5, 7)
-"""Depthwise kernels that have times of their own; any other counts as the nearest of them."""
+"""Depthwise kernels with separate weights; any other kernel counts as the nearest of these."""
 
 
 def features(network: Architecture) -> defaultdict[str, float]:
-    """Name -> amount; the time of a network is taken to be a weighted sum of them, as its layers run one by one.
+    """Name -> amount; the time of a network is modelled as a weighted sum of them, since its layers run one by one.
 
-    ``calls`` are the layers of a kind, ``macs`` their multiply-accumulates and ``values`` what they read and write,
-    both in millions.
+    ``calls`` is the number of layers of a kind, ``macs`` their multiply-accumulates and ``values`` the values that they
+    read and write, both in millions.
     """
     found: defaultdict[str, float] = defaultdict(float, network=1.0)
     for placed in network.placed:
@@ -32,23 +32,23 @@ def features(network: Architecture) -> defaultdict[str, float]:
 
 
 def _parts(placed: Placed) -> Iterator[tuple[str, int, int]]:
-    """(kind, multiply-accumulates, values read and written) of each operation of a unit."""
-    unit, read, written = placed.unit, prod(placed.input), prod(placed.output)
-    convolutions = unit.convolutions(placed.input[0])
-    made = written * (2 if unit.kind(placed.input[0]) == "gated" else 1)
+    """(kind, multiply-accumulates, values read and written) of each operation of a component."""
+    component, read, written = placed.component, prod(placed.input), prod(placed.output)
+    convolutions = component.convolutions(placed.input[0])
+    made = written * (2 if component.kind(placed.input[0]) == "gated" else 1)
     areas = sum(c.kernel**2 for c in convolutions)
     for c in convolutions:
         share = c.kernel**2 / areas
-        yield _kind(c), round(unit.macs(placed.input) * share), (read + made) // len(convolutions)
-    if not convolutions and not unit.gates:
-        yield unit.kind(placed.input[0]), 0, read + written
+        yield _kind(c), round(component.macs(placed.input) * share), (read + made) // len(convolutions)
+    if not convolutions and not component.gates:
+        yield component.kind(placed.input[0]), 0, read + written
     if len(convolutions) > 1:
         yield "joined", 0, 2 * made
-    if unit.gates:
-        yield "gate", unit.macs(placed.input), read + written
-    if unit.kind(placed.input[0]) == "gated":
+    if component.gates:
+        yield "gate", component.macs(placed.input), read + written
+    if component.kind(placed.input[0]) == "gated":
         yield "product", 0, made + written
-    for name in getattr(unit, "post", ()):
+    for name in getattr(component, "post", ()):
         yield name, 0, 2 * made
 
 

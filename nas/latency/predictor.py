@@ -34,7 +34,7 @@ class Predictor:
     weights: Mapping[str, float]
     """Milliseconds per unit of each feature, at least 0."""
     median_error: float
-    """Of whole networks that it was not fitted on: the median of |predicted - measured| / measured."""
+    """Median of |predicted - measured| / measured over whole networks that it was not fitted to."""
     error_90: float
     """Its 90th percentile."""
     networks: int
@@ -68,14 +68,14 @@ class Predictor:
 
 
 def machine() -> str:
-    """What a calibration holds for."""
+    """The machine that a calibration is valid for."""
     import torch
 
     return f"{platform.node() or 'this machine'}, {cpu_class()}, torch {torch.__version__}"
 
 
 def keep(predictor: Predictor) -> Path:
-    """Write a calibration in place of that of the same machine before; returns where."""
+    """Store a calibration in place of an earlier one of the same machine; returns the file."""
     place = _place(predictor.machine)
     place.parent.mkdir(parents=True, exist_ok=True)
     atomic.write(place, json.dumps({"version": VERSION, **predictor.as_dict()}, indent=1))

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """A kind of tracker: the package that it needs, and the class that is made of what follows the colon."""
+    """A kind of tracker: the package that it needs, and its class, which takes the text after the colon."""
 
     package: str
     maker: str
     takes: str
-    """What may follow the colon, in words."""
+    """Description of what may follow the colon."""
 
 
 KINDS: Mapping[str, Choice] = MappingProxyType(
@@ -36,7 +36,7 @@ KINDS: Mapping[str, Choice] = MappingProxyType(
 
 
 def split(text: str) -> tuple[str, str]:
-    """``KIND[:PLACE]`` as its two parts; ValueError for a kind that is none."""
+    """``KIND[:PLACE]`` split into its two parts; ValueError for an unknown kind."""
     kind, colon, place = text.partition(":")
     if kind not in KINDS or (colon and not place.strip()) or "\0" in place:
         forms = ", ".join(f"{name}[:{choice.takes.split()[-1].upper()}]" for name, choice in KINDS.items())
@@ -67,12 +67,12 @@ def tracker(text: str) -> Tracker:
         raise UnusableInputError(
             f"{error.name} is not installed: --log {masked(text)} needs it: install it, or give another place"
         ) from error
-    except Exception as error:  # each package has errors of its own
+    except Exception as error:  # each package has its own errors
         raise UnusableInputError(
             f"cannot log to {kind}: {first_line(error)}: give another place, or leave out --log {masked(text)}"
         ) from error
 
 
 def first_line(error: Exception) -> str:
-    """What an error of another's package says, on one line, without passwords."""
+    """The message of another package's error, on one line, without passwords."""
     return masked(str(error).partition("\n")[0]) or type(error).__name__

@@ -1,4 +1,4 @@
-"""MLflow: an experiment a study, a run a trial."""
+"""MLflow: one experiment per study, one run per trial."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ STORE = "sqlite:///mlflow.db"
 TRIAL, STUDY, STATE, REASON = "nas.trial", "nas.study", "nas.state", "nas.reason"
 _STATUS = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
 _PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
-"""What a search waits for a server: by default it would be minutes, in which no candidate gets a worker."""
+"""Time limits for a server: the default is minutes, in which no candidate would get a worker."""
 _CONNECT: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {"postgresql": {"connect_timeout": 5}, "mysql": {"connect_timeout": 5}}
 )
-"""Database -> options of its drivers that bound in seconds how long a server that does not answer is waited for."""
+"""Database -> options of its drivers: the seconds after which a server that does not answer is given up."""
 LONGEST = 5000
-"""Characters that MLflow keeps of a tag; of a parameter it keeps 6,000."""
+"""Most characters that MLflow stores of a tag; of a parameter it stores 6,000."""
 
 
 class MLflow:
@@ -50,13 +50,13 @@ class MLflow:
 
     @property
     def place(self) -> str:
-        """The server or database, and what shows a database."""
+        """The server or database, and the command that shows a database."""
         store = masked(self._store)
         ui = "" if store.startswith("http") else f": mlflow ui --backend-store-uri {shlex.quote(store)} shows it"
         return f"in {store}{ui}"
 
     def begin(self, run: TrialRun) -> int:
-        """The trial's run, made where the study's experiment has none."""
+        """Open the trial's run, which is created if the study's experiment has none."""
         experiment = self._experiment(run.study)
         found = self._find(experiment, run) or self._client.create_run(
             experiment, run_name=run.name, tags={TRIAL: str(run.number), STUDY: run.identity[:LONGEST]}
@@ -71,18 +71,18 @@ class MLflow:
         return max((point.step for point in self._client.get_metric_history(found.info.run_id, LOSS)), default=0)
 
     def epoch(self, number: int, step: int, values: Mapping[str, float]) -> None:
-        """A metric of each value."""
+        """Log each value as a metric."""
         self._client.log_batch(self._runs[number], metrics=_metrics(values, step))
 
     def end(self, number: int, state: str, reason: str) -> None:
-        """The run's status is finished, killed or failed; state and reason are tags."""
+        """Set the run's status to finished, killed or failed, and state and reason as tags."""
         self._client.set_tag(self._runs[number], STATE, state)
         if reason:
             self._client.set_tag(self._runs[number], REASON, reason[:LONGEST])
         self._client.set_terminated(self._runs[number], _STATUS[state])
 
     def close(self) -> None:
-        """Everything is written already."""
+        """Do nothing: everything is written already."""
 
     def _experiment(self, name: str) -> str:
         found = self._client.get_experiment_by_name(name)

@@ -1,4 +1,4 @@
-"""TensorBoard: a folder of event files a trial, written by TensorBoard's own package (neither torch nor TensorFlow)."""
+"""TensorBoard: one folder of event files per trial, written by its own package without torch or TensorFlow."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class TensorBoard:
     """Writes below ``FOLDER/STUDY``; ``tensorboard --logdir FOLDER`` shows it."""
 
     def __init__(self, folder: str) -> None:
-        """Make the folder; ``folder`` may be empty, for ``tensorboard`` in the working folder."""
+        """Create the folder; an empty ``folder`` means ``tensorboard`` in the working folder."""
         self.folder = Path(folder or FOLDER)
         self.folder.mkdir(parents=True, exist_ok=True)
         self._writers: dict[int, EventFileWriter] = {}
@@ -32,7 +32,7 @@ class TensorBoard:
 
     @property
     def place(self) -> str:
-        """The folder, and what shows it."""
+        """The folder, and the command that shows it."""
         return f"below {self.folder}: tensorboard --logdir {shlex.quote(str(self.folder))} shows it"
 
     def begin(self, run: TrialRun) -> int:
@@ -44,11 +44,11 @@ class TensorBoard:
         return known
 
     def epoch(self, number: int, step: int, values: Mapping[str, float]) -> None:
-        """A scalar of each value."""
+        """Log each value as a scalar."""
         self._write(number, [Summary.Value(tag=name, simple_value=value) for name, value in values.items()], step)
 
     def end(self, number: int, state: str, reason: str) -> None:
-        """The state as text of the run."""
+        """Log the state as text of the run."""
         text = _text("state", f"{state}: {reason}" if reason else state)
         self._write(number, [text])
         self._close(number)
@@ -80,7 +80,7 @@ def _steps(place: Path) -> int:
 
 
 def _settings(parameters: Mapping[str, Value]) -> Summary.Value:
-    """What TensorBoard's table of hyper-parameters shows of a run."""
+    """The values of a run in TensorBoard's table of hyper-parameters."""
     start = SessionStartInfo(start_time_secs=time.time())
     for name, value in parameters.items():
         if isinstance(value, str):

@@ -15,12 +15,12 @@ class TrialRun:
 
     study: str
     identity: str
-    """What tells the study from others of its name, on one line."""
+    """An identifier, on one line, that distinguishes the study from others of its name."""
     number: int
     parameters: Mapping[str, Value]
-    """What was chosen: the network, and the study's settings."""
+    """The network, and the study's settings."""
     metrics: Mapping[str, float]
-    """What the network costs: parameters, multiply-accumulates and the like."""
+    """The network's costs, such as parameters and multiply-accumulates."""
 
     @property
     def name(self) -> str:
@@ -36,7 +36,7 @@ class Tracker(Protocol):
 
     @property
     def place(self) -> str:
-        """Where the user finds what it writes, in words, without passwords."""
+        """A description of where it writes, for the user, without passwords."""
         ...
 
     def begin(self, run: TrialRun) -> int:
@@ -52,5 +52,5 @@ class Tracker(Protocol):
         ...
 
     def close(self) -> None:
-        """Write what is not written yet; the runs of trials that have not ended can be opened again."""
+        """Write buffered data; the runs of trials that have not ended can be reopened."""
         ...

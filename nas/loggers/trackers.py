@@ -1,4 +1,4 @@
-"""All trackers of a launch; a failing tracker is reported and not used any more, but never ends the search."""
+"""All trackers of a launch; a tracker that fails is reported and not used any more, and the search continues."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Trackers:
         self._each(ended)
 
     def close(self) -> None:
-        """Write what is not written."""
+        """Write buffered data."""
         self._each(lambda _, one: one.close())
 
     def _add(
@@ -56,12 +56,12 @@ class Trackers:
         for text, one in list(self._trackers.items()):
             try:
                 call(text, one)
-            except Exception as error:  # other people's packages raise what they like
+            except Exception as error:  # packages of trackers may raise anything
                 del self._trackers[text]
                 self._notes.append(f"nothing more is logged to {split(text)[0]}: {first_line(error)}")
 
 
 def _numbers(epoch: Mapping[str, Any]) -> dict[str, float]:
-    """What of an epoch is a number that a curve can show."""
+    """The values of an epoch that a curve can show: its numbers."""
     values = {name: value for name, value in epoch.items() if name != "epoch" and isinstance(value, int | float)}
     return {name: float(value) for name, value in values.items() if math.isfinite(value)}

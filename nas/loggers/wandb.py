@@ -1,4 +1,4 @@
-"""Weights & Biases: a project, in it a group a study and a run a trial."""
+"""Weights & Biases: a project with one group per study and one run per trial."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ PROJECT = "nas"
 class WeightsAndBiases:
     """Writes to the project ``project`` of the account that ``wandb login`` chose, or as ``WANDB_MODE`` says.
 
-    Offline (``WANDB_MODE=offline``) each launch writes the whole curve of a trial that it resumes, under the id of
-    that trial, because what an earlier launch wrote cannot be asked for.
+    Offline (``WANDB_MODE=offline``), each launch writes the whole curve of a trial that it resumes, under the id of
+    that trial, because what an earlier launch wrote cannot be read.
     """
 
     def __init__(self, project: str) -> None:
@@ -30,7 +30,7 @@ class WeightsAndBiases:
 
     @property
     def place(self) -> str:
-        """The project, and what sends what is only written here."""
+        """The project, and the command that uploads what is only stored locally."""
         where = f"in the project {self._project}"
         if wandb.setup().settings.mode != "offline":
             return where
@@ -49,10 +49,10 @@ class WeightsAndBiases:
             config={**run.parameters, **run.metrics},
             settings=wandb.Settings(silent=True, disable_git=True, save_code=False, disable_code=True, console="off"),
         )
-        return max(opened.step - 1, 0)  # the step that comes next, where the run was resumed
+        return max(opened.step - 1, 0)  # the next step, if the run was resumed
 
     def epoch(self, number: int, step: int, values: Mapping[str, float]) -> None:
-        """A point of the run's history."""
+        """Add the epoch to the run's history."""
         self._runs[number].log(dict(values), step=step)
 
     def end(self, number: int, state: str, reason: str) -> None:
@@ -61,6 +61,6 @@ class WeightsAndBiases:
         self._runs[number].finish(exit_code=int(state == "failed"))
 
     def close(self) -> None:
-        """End every run that is open; a later launch may resume it."""
+        """End every open run; a later launch may resume it."""
         for run in self._runs.values():
             run.finish()

@@ -1,4 +1,4 @@
-"""The columns of a leaderboard by name: what each is called in a table, and how its values are written."""
+"""The columns of a leaderboard by name: their headings in a table, and how their values are formatted."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ HEADINGS: Mapping[str, str] = {
     "epochs": "ep",
     "seconds": "time",
 }
-"""Of the others it is the name."""
+"""Column -> heading; any other column's heading is its name."""
 _LEFT = {"state", "architecture", "origin", "reason", "broken", CURVE}
 _SHARES = ("val_accuracy", "val_balanced_accuracy", "test_accuracy", "test_balanced_accuracy", "test_std")
 _FORMATS: Mapping[str, Callable[[Any], str]] = {
@@ -39,12 +39,12 @@ _FORMATS: Mapping[str, Callable[[Any], str]] = {
 
 
 def read_columns(text: str | None) -> tuple[str, ...]:
-    """The names in ``trial,val_accuracy``; nothing where none are asked for."""
+    """The names in ``trial,val_accuracy``; empty where none are asked for."""
     return tuple(name.strip() for name in text.split(",")) if text is not None else ()
 
 
 def check_columns(names: Sequence[str], measured: Sequence[str]) -> None:
-    """Raise UnusableInputError for a column that there is not; ``measured`` are those of the study's own metrics."""
+    """Raise UnusableInputError for an unknown column; ``measured`` are those of the study's measured metrics."""
     known = (*COLUMNS, CURVE, *measured)
     for name in names:
         if name not in known:
@@ -52,7 +52,7 @@ def check_columns(names: Sequence[str], measured: Sequence[str]) -> None:
 
 
 def value(row: Row, name: str) -> Any:
-    """What a row has in a column."""
+    """The value of a row in a column."""
     return list(row.curve) if name == CURVE else row.value(name)
 
 

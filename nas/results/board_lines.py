@@ -1,4 +1,4 @@
-"""The texts of a leaderboard: headings, a row's cells, the title, and the lines below the table."""
+"""The texts of a leaderboard: title, headings, the cells of a row, and the lines below the table."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def _val(row: Row, board: Leaderboard, *, deviation: bool) -> str:
 
 
 def cells(row: Row, board: Leaderboard, *, deviation: bool) -> list[str]:
-    """What each of ``headings`` but the curve shows of a row; ``deviation`` adds that of the test accuracy."""
+    """A row's cells under ``headings``, except the curve; ``deviation`` adds that of the test accuracy."""
     plain = [] if row.measure == ACCURACY else [percent(row.val_accuracy)]
     return [
         f"{row.rank}{_BROKEN if row.broken else _FRONT if row.pareto else ' '}",
@@ -139,6 +139,6 @@ def _test(row: Row, *, deviation: bool) -> str:
 
 
 def spread(row: Row) -> str:
-    """Standard deviation and number of the trainings behind a test accuracy; the number alone of one."""
+    """Standard deviation and number of the trainings behind a test accuracy; for one training only the number."""
     known = f" ± {100 * row.test_std:.2f}" if row.test_std else ""
     return known + (f" (n={row.test_seeds})" if row.test_seeds else "")

@@ -1,4 +1,4 @@
-"""A leaderboard as a table for people, CSV, markdown or JSON."""
+"""Prints a leaderboard as a table, CSV, markdown or JSON."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _MEANINGS: Mapping[str, str] = {
     "red": "red failed",
 }
 WIDE = 120
-"""From this many terminal columns on, the table shows the networks' text."""
+"""From this terminal width on, the table shows the networks' text."""
 _LEAST_NETWORK = 24
 """Least width of the networks' text."""
 _GAP = 2
@@ -46,14 +46,14 @@ _GAP = 2
 _ALWAYS = ("#", "trial", "val %", "balanced val %")
 _FIRST = ("curve", "time", "ep")
 _THEN = ("MMACs", "state", "test %", "balanced test %", "RF", "params")
-"""Columns that are left out where there is no room, the first ones first; measured metrics between the two."""
+"""Columns that are left out where there is no room, in this order; measured metrics come between the two parts."""
 UNLIMITED = 10_000
-"""Width for a pipe or a file, where nothing is cut or folded."""
+"""Width for a pipe or a file, where no text is cut or folded."""
 FORMATS = ("table", "json", "csv", "markdown")
 
 
 def as_text(board: Leaderboard, output_format: str, columns: Sequence[str] = ()) -> str:
-    """The leaderboard as ``json``, ``csv`` or ``markdown``, with these ``columns`` alone where there are any."""
+    """The leaderboard as ``json``, ``csv`` or ``markdown``; only with ``columns`` if any are given."""
     if output_format == "json":
         return _json(board, columns)
     if output_format == "csv":
@@ -64,9 +64,9 @@ def as_text(board: Leaderboard, output_format: str, columns: Sequence[str] = ())
 def as_table(
     board: Leaderboard, width: int, columns: Sequence[str] = (), *, is_coloured: bool = False
 ) -> RenderableType:
-    """The leaderboard for a terminal of ``width`` columns; below WIDE the networks' text is left out but the first.
+    """The leaderboard for a terminal of ``width`` columns; below WIDE only the first network's text is shown.
 
-    ``columns`` are shown in place of the usual ones; where ``is_coloured``, a line says what the colours mean.
+    ``columns`` replace the usual ones; if ``is_coloured``, a line explains the colours.
     """
     below = [*footer(board, wide=width >= WIDE), *(_colours(board) if is_coloured else [])]
     table, missing = (_chosen(board, columns), 0) if columns else _usual(board, width, wide=width >= WIDE)
@@ -96,7 +96,7 @@ def _chosen(board: Leaderboard, columns: Sequence[str]) -> Table:
 
 
 def _usual(board: Leaderboard, width: int, *, wide: bool) -> tuple[Table, int]:
-    """The table, and how many of its columns a terminal of ``width`` has no room for."""
+    """The table, and how many of its columns do not fit into ``width``."""
     names = headings(board)
     rows = [[*cells(row, board, deviation=wide), sparkline(row.scores)] for row in board.rows]
     wanted = [max(cell_len(text) for text in column) for column in zip(names, *rows, strict=True)]
@@ -170,7 +170,7 @@ def _markdown(board: Leaderboard, columns: Sequence[str] = ()) -> str:
 def print_board(board: Leaderboard, output_format: str, console: Console, columns: Sequence[str] = ()) -> None:
     """Print the leaderboard in one of FORMATS; only a terminal (or $COLUMNS) limits its width.
 
-    Raises UnusableInputError for a column that there is not.
+    Raises UnusableInputError for an unknown column.
     """
     check_columns(columns, board.measured)
     if output_format != "table":

@@ -1,4 +1,4 @@
-"""Prints a trial in full, or two side by side, on a terminal of at least 80 columns."""
+"""Prints a trial in full, or two trials side by side, on a terminal of at least 80 columns."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ _SHARES = {"val_accuracy", "val_balanced_accuracy", "test_accuracy", "test_balan
 _LABEL = 8
 """Characters that a chart takes beside its bars."""
 _EPOCHS = 12
-"""Epochs that the table of a curve shows: the first ones and the last."""
+"""Most epochs in the table of a curve: the first ones and the last one."""
 
 
 def print_card(card: Card, console: Console) -> None:
-    """The trial, its stages, its layers with what they see, its sizes, its curve, and how it keeps the constraints."""
+    """Print a trial: its stages, its layers with receptive fields, its sizes, its curve and its constraints."""
     console.print(*_head(card), *([_drawing(card)] if card.stages else []), sep="\n")
     print_report(card.report, console)
     if card.sizes:
@@ -43,7 +43,7 @@ def print_card(card: Card, console: Console) -> None:
 
 
 def as_plain_text(card: Card, width: int = 100) -> str:
-    """What ``print_card`` prints, without colour."""
+    """The text that ``print_card`` prints, without colour."""
     console = SafeConsole(file=io.StringIO(), width=width, color_system=None, force_terminal=False)
     with console.capture() as captured:
         print_card(card, console)
@@ -51,7 +51,7 @@ def as_plain_text(card: Card, width: int = 100) -> str:
 
 
 def print_comparison(left: Card, right: Card, console: Console) -> None:
-    """Metrics, stages, layers and curves of two trials side by side."""
+    """Print metrics, stages, layers and curves of two trials side by side."""
     names = [c.name for c in (left, right)]
     console.print(_metrics(left, right, names), Text(explanation(left, right).sentence), sep="\n")
     console.print(_stages_beside(left, right, names))
@@ -102,7 +102,7 @@ def _accuracies(card: Card) -> Iterator[str]:
 
 
 def _way(card: Card) -> list[str]:
-    """How it was trained, where that is known."""
+    """How it was trained, if that is known."""
     tuned = "".join(f", {name} {_value(value)}" for name, value in card.tuned.items())
     return [f"recipe {card.recipe}{tuned}; augmentation {card.augmentation}"] if card.recipe else []
 
@@ -112,7 +112,7 @@ def _value(value: Any) -> str:
 
 
 def _drawing(card: Card) -> Table:
-    """The network from its input to its head, a stage a row."""
+    """The network from its input to its head, one row per stage."""
     table = _plain("", "blocks", "output", "RF", "params", "MACs", right=4)
     table.add_row("", "input", _shape(card.report.input), "", "", "")
     for stage in card.stages:
@@ -158,7 +158,7 @@ def _chart(card: Card, width: int) -> list[Text]:
 
 
 def _measure(card: Card) -> str:
-    """What the chart of a curve shows."""
+    """The name of the accuracy that the chart of a curve shows."""
     return "validation accuracy" if card.row.measure == ACCURACY else "balanced validation accuracy"
 
 

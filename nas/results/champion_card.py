@@ -1,4 +1,4 @@
-"""A champion as a card, beside those of trials."""
+"""Makes the card of a champion."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nas.results.trial_card import Card, described
 
 
 def champion_card(champion: Champion) -> Card:
-    """Its network judged by the assignment's constraints, and its confirmed accuracy."""
+    """The card of a champion: its network judged by the assignment's constraints, and its confirmed accuracy."""
     network = parse(champion.architecture)
     made = described(network, parse_all(ASSIGNMENT), champion.name)
     row = Row(

@@ -1,4 +1,4 @@
-"""Optuna's own dashboard on a study, with its best networks attached: their code, and a card with diagram and curve."""
+"""Serves Optuna's own dashboard on a study, with the code and the card of its best networks attached."""
 
 from __future__ import annotations
 

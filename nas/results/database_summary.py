@@ -35,12 +35,12 @@ def opened(url: str) -> Iterator[RDBStorage]:
 
 
 def names(storage: RDBStorage) -> list[str]:
-    """The studies of a database, in the order in which they were made."""
+    """The names of a database's studies, in the order of creation."""
     return sorted((study.study_name for study in storage.get_all_studies()), key=storage.get_study_id_from_name)
 
 
 def of_study(storage: RDBStorage, url: str, chosen: str) -> StudySummary:
-    """The study of that name in the database at ``url``."""
+    """The summary of the study ``chosen`` in the database at ``url``."""
     study = storage.get_study_id_from_name(chosen)
     key = hashlib.sha256(f"{url} {chosen} {study}".encode()).hexdigest()[:24]
     kept = user_cache() / "digests" / f"{key}.json"
@@ -56,7 +56,7 @@ def of_study(storage: RDBStorage, url: str, chosen: str) -> StudySummary:
 
 
 def _fetched(storage: RDBStorage, study: int, known: Mapping[int, TrialSummary]) -> dict[int, TrialSummary]:
-    """By their identity the trials that are new or were not finished, and the last one known."""
+    """By their storage's id, the trials that are new or were unfinished, and the last known one."""
     from nas.optuna_private import trials_after
 
     last = max(known, default=-1)

@@ -11,9 +11,9 @@ from nas.results.trial_card import Card
 from nas.space.edits import Edit, edits
 
 SURE = 2.0
-"""Standard errors within which a difference may be chance: about 95 % of a normal distribution."""
+"""Number of standard errors within which a difference may be chance: about 95 % of a normal distribution."""
 
-_UNKNOWN = "their edits are not known, since a network made by code of your own is written as no architecture"
+_UNKNOWN = "their edits are not known, since a network made by your own code may not be an architecture"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ class Explanation:
         return "" if first == second else f", after {second} epochs and not {first}"
 
     def as_dict(self) -> dict[str, Any]:
-        """What ``compare --format json`` adds."""
+        """The fields that it adds to ``compare --format json``."""
         return {
             "edits": None if self.edits is None else [edit.as_dict() for edit in self.edits],
             "accuracy": {

@@ -1,4 +1,4 @@
-"""Files that a user asked for."""
+"""Writes files that a user asked for."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from constraints.errors import UnusableInputError
 
 
 def check_folder(path: Path) -> None:
-    """Raise UnusableInputError where a file has no folder to be in, before what it is to hold is worked out."""
+    """Raise UnusableInputError where a file's folder is missing, before its content is computed."""
     if os.path.isdir(path.parent):  # noqa: PTH112 (a text that can be no path is no folder either)
         return
     number = errno.ENOTDIR if os.path.exists(path.parent) else errno.ENOENT  # noqa: PTH110
@@ -18,9 +18,9 @@ def check_folder(path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file; UnusableInputError where that cannot be."""
+    """Write a file; UnusableInputError where that fails."""
     try:
         path.write_text(text, encoding="utf-8")
-    except (OSError, ValueError) as error:  # a text that can be no path is a ValueError
+    except (OSError, ValueError) as error:  # ValueError: the text cannot be a path
         why = getattr(error, "strerror", None) or error
         raise UnusableInputError(f"cannot write {path}: {why}: give a writable path") from None

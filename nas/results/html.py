@@ -1,4 +1,4 @@
-"""A leaderboard and a trial in full as pieces of HTML for notebooks: no script, every text escaped."""
+"""A leaderboard and a trial's card as HTML for notebooks: without scripts, every text escaped."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def board_html(board: Leaderboard) -> str:
-    """The ranked trials as a table, with what the table of the command line says above and below it."""
+    """The ranked trials as a table, with the title and the lines below it as on the command line."""
     rows = (
         [
             *map(html_text, cells(row, board, deviation=True)),
@@ -64,7 +64,7 @@ def card_html(card: Card) -> str:
 
 
 def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterable[str]:
-    """Lines of a table whose cells are HTML already."""
+    """The lines of a table; the cells are HTML already."""
     yield "<table><tr>" + "".join(f"<th>{html_text(heading)}</th>" for heading in headings) + "</tr>"
     yield from ("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
     yield "</table>"

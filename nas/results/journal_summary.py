@@ -74,7 +74,7 @@ class _Journal:
 
 
 def of_journal(path: Path) -> list[StudySummary]:
-    """All studies of a journal, in the order in which they were made; UnusableInputError where it cannot be read."""
+    """All studies of a journal, in the order of creation; UnusableInputError where it cannot be read."""
     kept = Path(f"{path}.digest.json")
     try:
         known = _as_journal(kept_summary.read(kept))

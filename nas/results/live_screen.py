@@ -29,7 +29,7 @@ WIDEST = 130
 _OTHER_COLUMNS = 108
 """Columns that a candidate's row takes beside its network."""
 _OTHER_LINES = 11
-"""Lines beside the running trials and the events."""
+"""Lines of the view besides the running trials and the events."""
 _MOST_EVENTS = 8
 _CHART_LABEL = 8
 """Characters that a chart takes beside its bars."""
@@ -64,7 +64,7 @@ def kind(driver: Driver) -> str:
 
 
 def forecast_text(found: Forecast, driver: Driver) -> str:
-    """What is measured and expected, in words."""
+    """The measured speed and the expected times, in words."""
     if found.epoch_seconds is None:
         return "nothing yet: the first batches tell how long an epoch takes"
     parts = [f"an epoch {seconds_text(found.epoch_seconds)}"]

@@ -1,4 +1,4 @@
-"""A network that no study holds as a card, beside those of trials."""
+"""Makes the card of a network that is not in a study."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from nas.results.trial_card import Card, described
 
 
 def network_card(text: str, label: str) -> Card:
-    """The network of a text or a name judged by the assignment's constraints; nothing is known of its accuracy."""
+    """The card of a network's text or name, judged by the assignment's constraints; its accuracy is unknown."""
     network = named.architecture(text)
     made = described(network, parse_all(ASSIGNMENT), label)
     metrics = made.report.metrics

@@ -1,4 +1,4 @@
-"""The text of a network, broken where one of its parts ends."""
+"""Breaks the text of a network into lines after its parts."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _PART = re.compile(r"[^-/ ]*(?:[-/ ]|$)")
 
 
 def pieces(network: str) -> list[str]:
-    """The layers and stages of a network's text, each with the ``-`` or ``/`` behind it."""
+    """The parts (layers, stages) of a network's text, each with the ``-`` or ``/`` after it."""
     return [piece for piece in _PART.findall(network) if piece]
 
 
 def lines(network: str, width: int) -> list[str]:
-    """The text in lines of ``width`` characters, each broken behind a ``-`` or ``/``; longer parts are cut."""
+    """The text in lines of at most ``width`` characters, broken after a ``-`` or ``/``; longer parts are cut."""
     found = [""]
     for piece in pieces(network):
         if found[-1] and len(found[-1]) + len(piece.rstrip()) > width:
@@ -28,19 +28,19 @@ def lines(network: str, width: int) -> list[str]:
 
 
 class NetworkText:
-    """A network's text for a cell or a line of a terminal."""
+    """A network's text as a rich renderable for a cell or a line of a terminal."""
 
     def __init__(self, text: str, before: str = "", style: str = "") -> None:
-        """``before`` are words in front of it, which are broken at spaces."""
+        """``before`` is text in front of it, which is broken at spaces."""
         self._text, self._before, self._style = text, before, style
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
-        """A line each."""
+        """Yield the lines."""
         for line in lines(self._before + self._text, max(options.max_width, 1)):
             yield Text(line.rstrip(), style=self._style, no_wrap=True, overflow="crop")
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
-        """At least its longest part."""
+        """The width is at least that of the longest part."""
         longest = max(map(len, pieces(self._before + self._text)), default=1)
         whole = max(len(self._before + self._text), 1)
         return Measurement(min(longest, options.max_width), min(whole, options.max_width))

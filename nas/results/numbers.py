@@ -1,4 +1,4 @@
-"""Numbers as every table writes them."""
+"""Formats numbers, in the same way in every table."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from math import isfinite
 
 
 def percent(share: float | None) -> str:
-    """``85.04`` of 0.8504, for a column of percents; a dash where it is not known."""
+    """``85.04`` for 0.8504, for a column of percentages; a dash if unknown."""
     return "-" if share is None or not isfinite(share) else f"{100 * share:.2f}"
 
 
 def millions(count: int | None) -> str:
-    """A count in millions; a question mark where it is not known."""
+    """A count in millions; a question mark if unknown."""
     return "?" if count is None else f"{count / 1e6:.1f}"
 
 
 def number(value: float | None) -> str:
-    """A measured metric: a whole number in full, any other to four digits; a dash where it is not known."""
+    """A measured metric: a whole number in full, any other with four digits; a dash if unknown."""
     if value is None or not isfinite(value):
         return "-"
     return f"{int(value):,}" if value == int(value) else f"{value:.4g}"
 
 
 def duration(seconds: float | None) -> str:
-    """``42s``, ``3m07s``, ``2h05m``; a dash where it is not known."""
+    """``42s``, ``3m07s``, ``2h05m``; a dash if unknown."""
     if seconds is None:
         return "-"
     whole = max(0, round(seconds))

@@ -1,4 +1,4 @@
-"""What is known of the trials of a search while it runs."""
+"""Counts of a running search's trials, and its best ones."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from nas.space.attributes import BROKEN
 
 
 class SearchTrials:
-    """Counts and the best of a study's trials; of a large study too, since each that ended is looked at once."""
+    """Counts and the best of a study's trials; fast for large studies too, since an ended trial is read only once."""
 
     def __init__(self) -> None:
-        """Nothing is looked at yet."""
+        """Read nothing yet."""
         self.ended = 0
         self.complete: FrozenTrial | None = None
-        """The best complete one."""
+        """The best complete trial."""
         self.best: FrozenTrial | None = None
-        """The best in any state but failed, by the last epoch of each."""
+        """The best trial in any state except failed, by its last epoch."""
         self.history: list[float] = []
-        """The best accuracy until then, of any epoch; an entry for every look that found another one."""
+        """The best accuracy of any epoch so far, one entry per look at which new epochs were found."""
         self._open: list[int] = []
         self._read = 0
         self._epochs_ended = self._epochs_open = 0
@@ -29,16 +29,16 @@ class SearchTrials:
 
     @property
     def begun(self) -> int:
-        """How many trials there are, in whatever state."""
+        """Number of trials in any state."""
         return self._read
 
     @property
     def epochs(self) -> int:
-        """Epochs trained, of all trials."""
+        """Epochs trained by all trials."""
         return self._epochs_ended + self._epochs_open
 
     def look(self, trials: Sequence[FrozenTrial]) -> Sequence[FrozenTrial]:
-        """Those of ``trials``, all of the study, that had not ended at the last look."""
+        """Update the counts from all ``trials`` of the study; returns those that had not ended at the last look."""
         looked = [trials[number] for number in (*self._open, *range(self._read, len(trials)))]
         ended = [trial for trial in looked if trial.state.is_finished()]
         unfinished = [trial for trial in looked if not trial.state.is_finished()]
@@ -65,7 +65,7 @@ def _worth(trial: FrozenTrial) -> float:
 
 
 def _best(trials: Sequence[FrozenTrial | None]) -> FrozenTrial | None:
-    """Of equals the first; a failed one, and one of a network that breaks a rule, is no winner."""
+    """The best of the trials, the first of equal ones; failed trials and networks that break a rule do not count."""
     return max(
         (
             t

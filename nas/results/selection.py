@@ -15,12 +15,12 @@ class NoSuchTrialError(UnusableInputError):
 
 
 def find(study: Study, trial: str | int, *, is_live: bool | None) -> Row:
-    """The row of a trial's number, of ``best`` (the best complete trial), or of a network's text, name or origin.
+    """The row of a trial by its number, ``best`` (the best complete trial), or its network's text, name or origin.
 
-    Of several trials of one network it is the most accurate. ``is_live`` says whether a launch works on the study,
-    None where that cannot be known.
+    For several trials of a network, the most accurate one. ``is_live`` says whether a launch is running on the study,
+    None where that is unknown.
 
-    Raises UnusableInputError where the study holds no such trial, ArchitectureError for a text that is no network.
+    Raises UnusableInputError where the study holds no such trial, ArchitectureError for a text that is not a network.
     """
     wanted = str(trial)
     if wanted == "best":
@@ -39,7 +39,7 @@ def find(study: Study, trial: str | int, *, is_live: bool | None) -> Row:
 
 
 def best(study: Study, count: int = 1, *, is_live: bool | None) -> tuple[Row, ...]:
-    """The ``count`` best complete trials; UnusableInputError, with what there is, where none is complete.
+    """The ``count`` best complete trials; UnusableInputError, naming what there is instead, if none is complete.
 
     ``is_live`` as for ``find``.
     """

@@ -1,4 +1,4 @@
-"""Learning curves as characters of a terminal."""
+"""Draws learning curves as characters for a terminal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _SPARKS = _EIGHTHS[1:]
 
 
 def sparkline(values: Sequence[float | None], width: int = 8) -> str:
-    """A curve in ``width`` characters or fewer, from 0 to 1; a gap where a value is no number."""
+    """A curve of values from 0 to 1 in at most ``width`` characters; a value that is not a number is a gap."""
     step = max(1, -(-len(values) // width))
     return "".join(_spark(value) for value in values[step - 1 :: step])
 
@@ -20,10 +20,9 @@ def _spark(value: float | None) -> str:
 
 
 def chart(values: Sequence[float | None], *, width: int, height: int = 8) -> list[str]:
-    """Lines, top first, that draw ``values`` as bars between their least and greatest, with both named in percent.
+    """Lines, top first, of a bar chart of ``values`` between their least and greatest, both labelled in percent.
 
-    Where there are more values than fit into ``width`` characters, a bar shows the last of several. What is no number
-    is left out.
+    If there are more values than ``width``, a bar shows the last of several. Values that are not numbers are left out.
     """
     known = [value for value in values if value is not None and isfinite(value)]
     if not known:

@@ -1,4 +1,4 @@
-"""The studies of a storage, a line each."""
+"""Lists the studies of a storage."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nas.search.study import IDENTITY
 
 @dataclass(frozen=True, kw_only=True)
 class StudyEntry:
-    """One study; what a study of others does not say is empty or None."""
+    """One study; fields that another program's study does not have are empty or None."""
 
     study: str
     data: str
@@ -30,7 +30,7 @@ class StudyEntry:
     best: float | None
     """Validation accuracy of the best complete trial."""
     is_readable: bool
-    """Whether its trials are this tool's: a launch made them, or an objective of one's own with its sampler."""
+    """Whether this tool made its trials: by a launch, or by its sampler with a user's own objective."""
 
     def as_dict(self) -> dict[str, Any]:
         """The fields by name, ready for JSON."""
@@ -38,7 +38,7 @@ class StudyEntry:
 
 
 def studies(place: str) -> list[StudyEntry]:
-    """What the storage at ``place`` holds, the oldest first; UnusableInputError where it cannot be read."""
+    """The studies of the storage at ``place``, oldest first; UnusableInputError where it cannot be read."""
     return [_entry(summary, has_launch(place, summary)) for summary in read_summaries(place)]
 
 

@@ -1,7 +1,7 @@
 """A cached summary of a study, updated incrementally, so that a leaderboard need not read the whole study.
 
-For a journal, only new lines are read; for a database, only new and unfinished trials. A summary that is missing, or is
-of another study, is made again from the study itself.
+For a journal, only new lines are read; for a database, only new and unfinished trials. A summary that is missing or
+belongs to another study is made again from the study itself.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from nas.search.study import choose
 
 
 def read_summary(place: str, name: str | None) -> StudySummary:
-    """The summary of the study ``name`` (None: the newest); it is cached for the next time.
+    """The summary of the study ``name`` (None: the newest), cached for the next call.
 
     Raises UnusableInputError as ``open_storage`` and ``choose`` do.
     """

@@ -17,8 +17,8 @@ from constraints.rules import Constraint
 from constraints.stages import STRUCTURE, Place, Split, split
 from constraints.verdicts import Verdict, judge
 from nas.architecture import norm_act
+from nas.architecture.components import Conv
 from nas.architecture.spec import Architecture, Block, Placed
-from nas.architecture.units import Conv
 from nas.space import analytic
 
 _ONE_OPERATION = tuple(name for name, entry in norm_act.TABLE.items() if not entry.operations)
@@ -29,8 +29,8 @@ def report_of(
 ) -> Report | None:
     """The report that ``constraints.check`` gives for the built network; ``own`` are metrics that were measured before.
 
-    None where the network has to be built: it has units that this module does not support, or a constraint fails, whose
-    fixes must be tried out.
+    None where the network has to be built: it has components that this module does not support, or a constraint fails,
+    whose fixes must be tried out.
     """
     if not all(_is_plain(block) for stage in architecture.stages for block in stage):
         return None
@@ -56,8 +56,10 @@ def report_of(
 
 
 def _is_plain(block: Block) -> bool:
-    """Whether it is convolutions, each with norms and activations of one operation, called once, and at most a sum."""
-    convs = all(isinstance(unit, Conv) and {*unit.post} <= {*_ONE_OPERATION} for unit in block.units)
+    """Whether a block has only convolutions with norms and activations of one operation, and is called once."""
+    convs = all(
+        isinstance(component, Conv) and {*component.post} <= {*_ONE_OPERATION} for component in block.components
+    )
     return convs and not block.scaled and block.calls == 1
 
 
@@ -66,7 +68,7 @@ def _body(architecture: Architecture) -> Iterator[Layer]:
     for (s, b), members in groupby(architecture.placed, key=lambda placed: (placed.stage, placed.block)):
         block, skipped, name = architecture.stages[s][b], field, f"stages.c{s + 1}.{b}"
         for i, placed in enumerate(members):
-            low, high, stride = placed.unit.reach()
+            low, high, stride = placed.component.reach()
             field = field.window(high - low + 1, offset=low).every(stride)
             yield from _layers(placed, f"{name}.{i}" if block.residual else name, field)
             shape = placed.output
@@ -76,19 +78,20 @@ def _body(architecture: Architecture) -> Iterator[Layer]:
 
 
 def _layers(placed: Placed, name: str, field: Field) -> Iterator[Layer]:
-    """A convolution and what follows it."""
-    unit, channels = placed.unit, placed.input[0]
-    assert isinstance(unit, Conv)
-    sizes = [(size, size) for size in (unit.kernel, unit.stride, unit.dilation)]
+    """The layers of a convolution, its norm and its activation."""
+    component, channels = placed.component, placed.input[0]
+    assert isinstance(component, Conv)
+    sizes = [(size, size) for size in (component.kernel, component.stride, component.dilation)]
     yield _seen(
         Layer(
             name=f"{name}.conv", op="conv2d", output=placed.output,
-            params=unit.params(channels) - unit.following_params(placed.output[0]), macs=unit.macs(placed.input),
-            kernel=sizes[0], stride=sizes[1], dilation=sizes[2], groups=unit.groups,
+            params=component.params(channels) - component.following_params(placed.output[0]),
+            macs=component.macs(placed.input),
+            kernel=sizes[0], stride=sizes[1], dilation=sizes[2], groups=component.groups,
         ),
         field,
     )  # fmt: skip
-    for post in unit.post:
+    for post in component.post:
         kind = "norm" if norm_act.is_norm(post) else "act"
         output = (*placed.output[1:], placed.output[0]) if post == "layer_norm" else placed.output
         params = placed.output[0] * norm_act.TABLE[post].params
@@ -150,23 +153,23 @@ def _responsible(
 
 
 def _is_depthwise(conv: Layer) -> bool:
-    """Whether each group has one input channel: then a place costs kernel elements a filter."""
+    """Whether each group has one input channel: then an output value costs as many MACs as the kernel has elements."""
     rows, columns = conv.kernel
     channels, height, width = conv.output
     return conv.macs == rows * columns * channels * height * width
 
 
 def _with_ends(verdict: Verdict, stages: Split, rules: Sequence[Constraint]) -> Verdict:
-    """A verdict on stages, where dilated convolutions stand in for strides, with the stages, as a check has it."""
+    """The verdict, with the stages listed as in a check where dilated convolutions end stages in place of strides."""
     if verdict.name not in STRUCTURE or not stages.stand_ins:
         return verdict
     return replace(verdict, why=f"{verdict.why}; convolutions of the stages: {stages.words(rules)}")
 
 
 def sizes_of(report: Report) -> tuple[int, int, int]:
-    """Bytes in float32 of the input, of the outputs of layers with parameters, forward and backward, and of these.
+    """Bytes in float32 of the input, of layer outputs (of layers with parameters, forward and backward), of parameters.
 
-    torchinfo's definitions, but that its input counts the bookkeeping of Python's object too.
+    By torchinfo's definitions, except that torchinfo's input also counts the overhead of the Python object.
     """
     outputs = sum(prod(layer.output) for layer in report.layers if layer.params)
     return 4 * prod(report.input), 2 * 4 * outputs, 4 * int(report.metrics["params"])

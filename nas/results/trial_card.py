@@ -33,22 +33,22 @@ class Sizes:
 
     input: float
     forward_backward: float
-    """Outputs of all layers, twice: once forward, once backward."""
+    """Outputs of all layers, counted twice: forward and backward."""
     params: float
 
     @property
     def total(self) -> float:
-        """All three."""
+        """The sum of the three."""
         return self.input + self.forward_backward + self.params
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """One stage of a network as it is drawn."""
+    """One stage of a network in the drawing."""
 
     name: str
     blocks: tuple[str, ...]
-    """In the words of the architecture's text."""
+    """Its words in the architecture's text."""
     output: tuple[int, ...]
     receptive_field: tuple[int, ...] | None
     params: int
@@ -57,10 +57,10 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True)
 class Latency:
-    """Milliseconds of one image, measured here and now."""
+    """Latency of one image in milliseconds, measured now on this machine."""
 
     milliseconds: float
-    """Median of repeats after a warm-up, by torch in float32."""
+    """Median of several runs after a warm-up, by torch in float32."""
     threads: int
 
 
@@ -229,7 +229,7 @@ def _name(table: Any) -> str:
 
 
 def _latency(architecture: Architecture) -> Latency:
-    """With as many threads as this machine was calibrated with, or one."""
+    """Measured with as many threads as this machine was calibrated with, or one."""
     from constraints.latency import milliseconds
     from nas.architecture.model import build
 
@@ -241,7 +241,7 @@ def _latency(architecture: Architecture) -> Latency:
 
 
 def _measured(row: Row, rules: Sequence[Constraint]) -> dict[str, float]:
-    """The metrics that the row was measured by before it trained; one that is not known satisfies no rule."""
+    """The metrics of the row that were measured before its training; an unknown one satisfies no rule."""
     built_in = Metrics.definitions()
     names = dict.fromkeys([*row.measured, *(rule.metric for rule in rules)])
     return {name: row.measured.get(name, nan) for name in names if name not in built_in}
@@ -249,7 +249,7 @@ def _measured(row: Row, rules: Sequence[Constraint]) -> dict[str, float]:
 
 def _stages(architecture: Architecture, layers: Sequence[Layer]) -> tuple[Stage, ...]:
     texts = str(architecture).split("/")[1:-1]
-    outputs = {placed.stage: placed.output for placed in architecture.placed}  # a layer norm's own is channels last
+    outputs = {placed.stage: placed.output for placed in architecture.placed}  # that of a layer norm has channels last
     return tuple(
         _stage(f"C{i + 1}", text.split("-"), outputs[i], [s for s in layers if s.name.startswith(f"stages.c{i + 1}.")])
         for i, text in enumerate(texts)

@@ -16,7 +16,7 @@ _CHART_LABEL = 8
 
 
 def as_line(row: Row, study: Described) -> str:
-    """State, epochs and accuracy in a line."""
+    """State, epochs and accuracy in one line."""
     whole = shared(study).get("epochs")
     of = f" of {whole}" if whole else ""
     value = "" if row.score is None else f", validation {row.measure.replace('_', ' ')} {row.score:.2%}"
@@ -24,7 +24,7 @@ def as_line(row: Row, study: Described) -> str:
 
 
 def as_lines(row: Row, study: Described, width: int) -> RenderableType:
-    """The same with its network and curve, for a terminal of ``width`` columns."""
+    """The same line with the network and the curve, for a terminal of ``width`` columns."""
     bars = chart(row.scores, width=width - _CHART_LABEL)
     drawn = [Text(line, no_wrap=True, overflow="crop") for line in bars] or [Text("no epoch yet", style="dim")]
     hint = Text("shown until it has ended, then in full; Ctrl-C ends this", style="dim")

@@ -1,4 +1,4 @@
-"""Summaries of a trial and a study, as a leaderboard reads them."""
+"""Summaries of a trial and of a study, which a leaderboard reads."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _OF_LAST = "val_balanced_accuracy"
 
 @dataclass(kw_only=True, slots=True)
 class TrialSummary:
-    """A trial in short."""
+    """The part of a trial that a leaderboard needs."""
 
     number: int
     study: int
@@ -29,11 +29,11 @@ class TrialSummary:
 
     @property
     def network(self) -> str | None:
-        """Its text; None where none was proposed yet."""
+        """Its network's text; None if none was proposed yet."""
         return self.user_attrs.get(ARCHITECTURE)
 
     def note(self, attrs: Mapping[str, Any]) -> None:
-        """Keep what a leaderboard shows; of a curve its accuracies and times."""
+        """Store the attributes that a leaderboard shows; of a curve, accuracies and times."""
         for name in _KEPT:
             if name in attrs:
                 self.user_attrs[name] = attrs[name]
@@ -41,7 +41,7 @@ class TrialSummary:
             self.user_attrs[CURVE] = _shortened(attrs[CURVE])
 
     def as_list(self) -> list[Any]:
-        """Ready for JSON, and short: each value of the curve, and the epochs and their accuracies, in a list."""
+        """A compact list, ready for JSON: the curve's values, and the epochs and their accuracies, are lists too."""
         attrs = dict(self.user_attrs)
         if attrs.get(CURVE) is not None:
             last = [epoch.get(_OF_LAST) for epoch in attrs[CURVE][-1:]]
@@ -63,7 +63,7 @@ class TrialSummary:
 
 
 def _shortened(curve: Any) -> list[dict[str, Any]] | None:
-    """What is kept of a curve; None where it is none, as that of a study of others may be."""
+    """The stored part of a curve; None for anything else, such as that of another program's study."""
     try:
         kept = [{key: epoch[key] for key in _OF_EPOCH} for epoch in curve]
         return [*kept[:-1], *({**epoch, _OF_LAST: curve[-1].get(_OF_LAST)} for epoch in kept[-1:])]
@@ -73,7 +73,7 @@ def _shortened(curve: Any) -> list[dict[str, Any]] | None:
 
 @dataclass(kw_only=True)
 class StudySummary:
-    """One study in short, with the names that a leaderboard uses of ``optuna.Study``."""
+    """The part of a study that a leaderboard needs, with the names of ``optuna.Study``."""
 
     study_name: str
     user_attrs: Mapping[str, Any]

@@ -32,7 +32,7 @@ MOST_STARTS = 5
 LEAST_RESULTS = 12
 """Fewest results for a fit: two per feature of the proxy."""
 STRENGTH = 1.0
-"""Strength of the ridge penalty towards the weights ``FITTED``, in units of results."""
+"""Strength of the ridge penalty towards the weights ``FITTED``, as a number of results."""
 COMPARED = ("data", "space", "constraints", "objective", "epochs")
 
 Floats = npt.NDArray[np.float64]

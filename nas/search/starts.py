@@ -12,9 +12,9 @@ from constraints.inputs import InputSpec
 from constraints.sandbox.parent import Sandbox
 from constraints.sandbox.request import Request
 from nas.architecture import named
+from nas.architecture.components import Conv
 from nas.architecture.spec import Architecture, ArchitectureError, Block, parse
 from nas.architecture.text_files import lines
-from nas.architecture.units import Conv
 from nas.search.given import shown_images_of
 from nas.search.queue import Waiting, add_new, queued
 from nas.search.trial_store import proposed
@@ -98,10 +98,10 @@ def adapted(network: Architecture, space: Space) -> Architecture:
     """The same layers for a space's images and classes; UnusableInputError where they do not fit these."""
     stages, classes = network.stages, space.classes
     last = stages[-1][-1]
-    unit = last.units[0]
+    component = last.components[0]
     ends_with_classes = network.head == "gap" and network.classes != classes and not last.keeps_shape
-    if ends_with_classes and isinstance(unit, Conv):
-        stages = (*stages[:-1], (*stages[-1][:-1], Block(units=(replace(unit, out=classes),))))
+    if ends_with_classes and isinstance(component, Conv):
+        stages = (*stages[:-1], (*stages[-1][:-1], Block(components=(replace(component, out=classes),))))
     try:
         return replace(network, stages=stages, input=space.input, classes=classes)
     except ArchitectureError as error:

@@ -186,7 +186,7 @@ def _of_trial(text: str, study: optuna.Study, trial: FrozenTrial, place: str, da
     from nas.training.teacher import Member
 
     if ARCHITECTURE not in trial.user_attrs:
-        raise UnusableInputError(f"--teacher {text}: its network is code of a person's own: export it, give the file")
+        raise UnusableInputError(f"--teacher {text}: its network is the user's own code: export it and give the file")
     if identity(study, "data")["data"]["hash"] != dataset.content_hash:
         raise UnusableInputError(f"--teacher {text}: it was trained on other data: give one of the same data")
     confirmed = {

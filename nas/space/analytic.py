@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 from constraints.metrics import Metrics
 from constraints.rules import Constraint
 from constraints.stages import Place, split
+from nas.architecture.components import Convolution
 from nas.architecture.spec import Architecture, Block, HeadKind, Placed, Shape
-from nas.architecture.units import Convolution
 
 FLOAT32_BYTES = INT32_BYTES = 4
 
@@ -99,16 +99,16 @@ def scaled(found: Mapping[str, int]) -> dict[str, int]:
 def body(architecture: Architecture) -> ChainMetrics:
     """The metrics of the stages."""
     placed = architecture.placed
-    of_units = [p.unit.convolutions(p.input[0]) for p in placed]
-    convolutions = [convolution for unit in of_units for convolution in unit]
-    pairs, path = _main_path(architecture, of_units)
-    params = sum(p.unit.params(p.input[0]) for p in placed) + _scales(architecture)
-    int8 = params + 3 * sum(p.unit.vectors(p.input[0]) for p in placed)
+    of_components = [p.component.convolutions(p.input[0]) for p in placed]
+    convolutions = [convolution for component in of_components for convolution in component]
+    pairs, path = _main_path(architecture, of_components)
+    params = sum(p.component.params(p.input[0]) for p in placed) + _scales(architecture)
+    int8 = params + 3 * sum(p.component.vectors(p.input[0]) for p in placed)
     peak, in_place = _peaks(architecture)
     return ChainMetrics(
         added=Added(
             params=params,
-            macs=sum(p.unit.macs(p.input) * p.calls for p in placed),
+            macs=sum(p.component.macs(p.input) * p.calls for p in placed),
             receptive_field=receptive_field(architecture)[0] - 1,
             convs=len(convolutions),
             dilated_convs=sum(c.dilation > 1 for c in convolutions),
@@ -117,7 +117,7 @@ def body(architecture: Architecture) -> ChainMetrics:
             weight_bytes_int8=int8,
         ),
         greatest=Greatest(
-            global_context=any(p.unit.gates for p in placed),
+            global_context=any(p.component.gates for p in placed),
             peak_activation_bytes=FLOAT32_BYTES * peak,
             ram_bytes=in_place,
         ),
@@ -149,7 +149,7 @@ def _scales(architecture: Architecture) -> int:
 def receptive_field(architecture: Architecture) -> tuple[int, int]:
     """Size of the field in input pixels, and the jump (Araujo, Norris and Sim, Distill 2019, equations 1 to 4).
 
-    Output unit i sees [jump*i + low, jump*i + high]; a residual sum sees the hull of both branches. Each further call
+    Output i sees [jump*i + low, jump*i + high]; a residual sum sees the hull of both branches. Each further call
     of a block enlarges the field.
     """
     low = high = 0
@@ -157,8 +157,8 @@ def receptive_field(architecture: Architecture) -> tuple[int, int]:
     for stage in architecture.stages:
         for block in (one for one in stage for _ in range(one.calls)):
             skipped = low, high
-            for unit in block.units:
-                before, after, stride = unit.reach()
+            for component in block.components:
+                before, after, stride = component.reach()
                 low += before * jump
                 high += after * jump
                 jump *= stride
@@ -167,24 +167,26 @@ def receptive_field(architecture: Architecture) -> tuple[int, int]:
     return high - low + 1, jump
 
 
-def _main_path(architecture: Architecture, of_units: Iterable[Sequence[Convolution]]) -> tuple[int, tuple[Place, ...]]:
+def _main_path(
+    architecture: Architecture, of_components: Iterable[Sequence[Convolution]]
+) -> tuple[int, tuple[Place, ...]]:
     """Number of depthwise convolutions that reach a pointwise one (are separable), and the main path's convolutions.
 
     Parallel convolutions are one place, which is dilated where one of them is. Calling a block again adds no place, but
     its last depthwise convolution may then reach its first pointwise one.
     """
-    convolutions_of = iter(of_units)
+    convolutions_of = iter(of_components)
     places: list[Sequence[Convolution]] = []
     ended: set[tuple[int, int]] = set()
     """(place of a depthwise convolution, that of a pointwise one that it reaches)."""
     before: int | None = None  # the depthwise place whose result has only passed norms and activations since
     for block, members in _blocks(architecture):
-        units = [(placed.unit.gates, next(convolutions_of)) for placed in members]
+        components = [(placed.component.gates, next(convolutions_of)) for placed in members]
         first = len(places)
-        places += (convolutions for _, convolutions in units if convolutions)
+        places += (convolutions for _, convolutions in components if convolutions)
         for _ in range(min(block.calls, 2)):  # a third call adds no pair that the second does not
             place = first
-            for gates, convolutions in units:
+            for gates, convolutions in components:
                 if gates:
                     before = None  # a gate ends the direct path from a depthwise to a pointwise convolution
                 if not convolutions:
@@ -227,9 +229,9 @@ def _block_peaks(block: Block, members: Iterable[Placed]) -> tuple[int, int]:
         if block.residual and i == 0:
             skipped = prod(placed.input)
         shapes, is_held = (placed.input, placed.output), block.residual and i == 0
-        reading, following = placed.unit.peak(*shapes, is_held=is_held)
-        reading_in_place, following_in_place = placed.unit.peak_in_place(*shapes, is_held=is_held)
-        held = skipped if i else 0  # the first unit's input is the skipped map itself
+        reading, following = placed.component.peak(*shapes, is_held=is_held)
+        reading_in_place, following_in_place = placed.component.peak_in_place(*shapes, is_held=is_held)
+        held = skipped if i else 0  # the first component's input is the skipped map itself
         peak = max(peak, held + reading, skipped + following)
         in_place = max(in_place, held + reading_in_place, skipped + following_in_place)
     return max(peak, 3 * skipped), max(in_place, 2 * skipped)

@@ -83,8 +83,8 @@ class EdgeLayers:
         found = []
         for word in words:
             blocks = layer_blocks(word, channels, out, post=_POST, residual=sums, stride=stride, dilation=dilation)
-            units = tuple(unit for block in blocks for unit in block.units)
-            found.append(Layer(name(units, channels, _POST, blocks[0].calls), out, sums))
+            components = tuple(component for block in blocks for component in block.components)
+            found.append(Layer(name(components, channels, _POST, blocks[0].calls), out, sums))
         return tuple(found)
 
     def _adds_of(self, edge: Edge) -> Floats:

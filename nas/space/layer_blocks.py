@@ -20,14 +20,14 @@ def layer_blocks(
     stride: int = 1,
     dilation: int | None = None,
 ) -> tuple[Block, ...]:
-    """The blocks of one layer: a single one if it is residual or called several times, otherwise one per unit.
+    """The blocks of one layer: a single one if it is residual or called several times, otherwise one per component.
 
     Results are cached and shared by a space's networks.
     """
-    made = layer_words.units(word, channels, out, post=post, stride=stride, dilation=dilation)
+    made = layer_words.components(word, channels, out, post=post, stride=stride, dilation=dilation)
     layer = layer_words.read(word)
     if channels == out and stride == 1:
         residual = residual or layer.residual
     if residual or layer.calls > 1:
-        return (Block(units=made, residual=bool(residual), scaled=residual == "scaled", calls=layer.calls),)
-    return tuple(Block(units=(unit,)) for unit in made)
+        return (Block(components=made, residual=bool(residual), scaled=residual == "scaled", calls=layer.calls),)
+    return tuple(Block(components=(component,)) for component in made)

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from nas.architecture import norm_act
+from nas.architecture.components import Component, Conv
 from nas.architecture.spec import Architecture, Block, Shape, Stage
-from nas.architecture.units import Conv, Unit
 from nas.space import layer_words
 from nas.space.stage_space import Residual
 
 LONGEST = 4
-"""Units of the longest layer: an inverted residual with a gate."""
+"""Components of the longest layer: an inverted residual with a gate."""
 
 Post = tuple[str, ...]
 
@@ -54,9 +54,11 @@ def read(network: Architecture) -> Reading:
     return min((_read(network, post) for post in posts), key=lambda reading: (len(reading.layers), _length(reading)))
 
 
-def name(units: tuple[Unit, ...], channels: int, post: Post, calls: int = 1) -> str:
-    """The word of a layer of ``units`` with ``channels`` input channels that is called ``calls`` times."""
-    one = layer_words.word_of(units, channels, post) or ".".join(_plain(*pair, post) for pair in _fed(units, channels))
+def name(components: tuple[Component, ...], channels: int, post: Post, calls: int = 1) -> str:
+    """The word of a layer of ``components`` with ``channels`` input channels that is called ``calls`` times."""
+    one = layer_words.word_of(components, channels, post) or ".".join(
+        _plain(*pair, post) for pair in _fed(components, channels)
+    )
     return f"{calls}" * (calls > 1) + one
 
 
@@ -74,7 +76,7 @@ def _read(network: Architecture, post: Post) -> Reading:
 def _without_classifier(network: Architecture, number: int, stage: Stage) -> Stage:
     """The blocks without the final 1x1 convolution to the classes that belongs to the head ``gap``."""
     is_last = network.head == "gap" and number == len(network.stages)
-    classifier = Block(units=(Conv(out=network.classes, kernel=1, post=()),))
+    classifier = Block(components=(Conv(out=network.classes, kernel=1, post=()),))
     return stage[:-1] if is_last and stage[-1] == classifier else stage
 
 
@@ -82,47 +84,47 @@ def _layers(blocks: Sequence[Block], channels: int, post: Post) -> Iterator[Laye
     while blocks:
         first = blocks[0]
         if first.keeps_shape:
-            units, taken = first.units, 1
+            components, taken = first.components, 1
         else:
-            units = next(_beginnings(blocks, channels, post), first.units)
-            taken = len(units)
-        out = layer_words.out_channels(units, channels)
-        yield Layer(name(units, channels, post, first.calls), out, "scaled" if first.scaled else first.residual)
+            components = next(_beginnings(blocks, channels, post), first.components)
+            taken = len(components)
+        out = layer_words.out_channels(components, channels)
+        yield Layer(name(components, channels, post, first.calls), out, "scaled" if first.scaled else first.residual)
         blocks, channels = blocks[taken:], out
 
 
-def _beginnings(blocks: Sequence[Block], channels: int, post: Post) -> Iterator[tuple[Unit, ...]]:
-    """Prefixes of the leading plain blocks' units that form one layer of a space file, longest first."""
-    plain: list[Unit] = []
+def _beginnings(blocks: Sequence[Block], channels: int, post: Post) -> Iterator[tuple[Component, ...]]:
+    """Prefixes of the leading plain blocks' components that form one layer of a space file, longest first."""
+    plain: list[Component] = []
     for block in blocks[:LONGEST]:
         if block.keeps_shape:
             break
-        plain += block.units
+        plain += block.components
     for length in range(len(plain), 0, -1):
         if layer_words.word_of(tuple(plain[:length]), channels, post):
             yield tuple(plain[:length])
 
 
-def _plain(unit: Unit, channels: int, post: Post) -> str:
-    """The word of a unit, without the number of channels of a convolution."""
+def _plain(component: Component, channels: int, post: Post) -> str:
+    """The word of a component, without the number of channels of a convolution."""
     usual = norm_act.write(False, post)
-    if not isinstance(unit, Conv):
-        return unit.write(channels, usual)
-    if word := layer_words.word_of((unit,), channels, post):
+    if not isinstance(component, Conv):
+        return component.write(channels, usual)
+    if word := layer_words.word_of((component,), channels, post):
         return word
-    kind = unit.kind(channels)
-    text = "pw" if kind == "pointwise" else f"{'dw' if kind == 'depthwise' else 'c'}{unit.kernel}"
-    text += f"s{unit.stride}" if unit.stride > 1 else ""
-    text += f"d{unit.dilation}" if unit.dilation > 1 else ""
-    text += f"p{unit.pad}" if unit.pad != unit.dilation * (unit.kernel - 1) // 2 else ""
-    text += f"g{unit.groups}" if kind == "grouped" else ""
-    return text + (f":{unit.letters}" if unit.letters != usual else "")
+    kind = component.kind(channels)
+    text = "pw" if kind == "pointwise" else f"{'dw' if kind == 'depthwise' else 'c'}{component.kernel}"
+    text += f"s{component.stride}" if component.stride > 1 else ""
+    text += f"d{component.dilation}" if component.dilation > 1 else ""
+    text += f"p{component.pad}" if component.pad != component.dilation * (component.kernel - 1) // 2 else ""
+    text += f"g{component.groups}" if kind == "grouped" else ""
+    return text + (f":{component.letters}" if component.letters != usual else "")
 
 
-def _fed(units: Sequence[Unit], channels: int) -> Iterator[tuple[Unit, int]]:
-    for unit in units:
-        yield unit, channels
-        channels = unit.out_channels(channels)
+def _fed(components: Sequence[Component], channels: int) -> Iterator[tuple[Component, int]]:
+    for component in components:
+        yield component, channels
+        channels = component.out_channels(channels)
 
 
 def _posts(network: Architecture) -> Iterator[Post]:
@@ -130,7 +132,7 @@ def _posts(network: Architecture) -> Iterator[Post]:
     usual = norm_act.read(str(network).partition("/")[0].partition(".")[0])
     assert usual is not None
     yield usual[1]
-    used = {letters for placed in network.placed if (letters := placed.unit.letters) is not None}
+    used = {letters for placed in network.placed if (letters := placed.component.letters) is not None}
     names = dict.fromkeys(name for letters in sorted(used) for name in (norm_act.read(letters) or (False, ()))[1])
     for norm in filter(norm_act.is_norm, names):
         for activation in (name for name in names if not norm_act.is_norm(name)):

@@ -25,8 +25,8 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from constraints.errors import UnusableInputError
+from nas.architecture.components import Component, Conv, Excite, Gated, Mixed, Part, read_parts
 from nas.architecture.spec import MOST_CALLS
-from nas.architecture.units import Conv, Excite, Gated, Mixed, Part, Unit, read_parts
 
 _MORE = r"(?:[2-9]|[1-9]\d+)"
 _ODD = r"(?:[3579]|[1-9]\d*[13579])"
@@ -128,10 +128,10 @@ def misfit(word: str, channels: int) -> str:
     return ""
 
 
-def units(
+def components(
     word: str, channels: int, out: int, *, post: tuple[str, ...], stride: int = 1, dilation: int | None = None
-) -> tuple[Unit, ...]:
-    """The units of one call of a layer from ``channels`` to ``out``; ``dilation`` overrides the word's own.
+) -> tuple[Component, ...]:
+    """The components of one call of a layer from ``channels`` to ``out``; ``dilation`` overrides the word's own.
 
     The spatial convolution (the depthwise one where there are several) has the kernel, stride and dilation. ``post`` is
     a norm and an activation; linear 1x1 convolutions have only the norm, gated ones a bias instead.
@@ -154,7 +154,7 @@ def units(
     inside = channels * layer.expansion
     depthwise = _depthwise(parts, inside, stride, post[:1] if layer.kind == "gate" else post, bias=layer.bias)
     if layer.kind == "ir":
-        made: tuple[Unit, ...] = (
+        made: tuple[Component, ...] = (
             Conv(out=inside, kernel=1, post=post),
             depthwise,
             Conv(out=out, kernel=1, post=post[:1]),
@@ -177,22 +177,22 @@ def _depthwise(
 
 
 @lru_cache(maxsize=1 << 16)
-def word_of(made: tuple[Unit, ...], channels: int, post: tuple[str, ...]) -> str:
-    """The word that produces exactly these units; empty where there is none."""
+def word_of(made: tuple[Component, ...], channels: int, post: tuple[str, ...]) -> str:
+    """The word that produces exactly these components; empty where there is none."""
     core, gate = (made[:-1], made[-1]) if isinstance(made[-1], Excite) else (made, None)
     likely, stride = _likely_word(core, channels)
     if not likely:
         return ""
     word = likely + (f"se{gate.reduction}" if isinstance(gate, Excite) else "")
     try:
-        again = units(word, channels, out_channels(made, channels), post=post, stride=stride)
+        again = components(word, channels, out_channels(made, channels), post=post, stride=stride)
     except UnusableInputError:
         return ""
     return word + (f"s{stride}" if stride > 1 else "") if again == made else ""
 
 
-def _likely_word(core: tuple[Unit, ...], channels: int) -> tuple[str, int]:
-    """The most likely word and stride for these units."""
+def _likely_word(core: tuple[Component, ...], channels: int) -> tuple[str, int]:
+    """The most likely word and stride for these components."""
     match core:
         case [Conv() as conv] if conv.kernel == 1 and conv.groups == 1:
             return "pw", conv.stride
@@ -214,8 +214,8 @@ def _parts(depthwise: Conv | Mixed) -> str:
     return str(Part(depthwise.kernel, depthwise.dilation))
 
 
-def out_channels(units: Sequence[Unit], channels: int) -> int:
-    """The number of output channels of successive units."""
-    for unit in units:
-        channels = unit.out_channels(channels)
+def out_channels(components: Sequence[Component], channels: int) -> int:
+    """The number of output channels of successive components."""
+    for component in components:
+        channels = component.out_channels(channels)
     return channels

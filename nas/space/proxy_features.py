@@ -23,7 +23,7 @@ _KINDS = ("standard", "grouped", "depthwise", "pointwise", "gated")
 class ConvTotals(NamedTuple):
     """Sums over the convolutions, of the fitted kinds, in a network or a part of one.
 
-    Numbers, or arrays with one number per network. A unit counts once per call.
+    Numbers, or arrays with one number per network. A component counts once per call.
     """
 
     convs: Any = 0
@@ -46,23 +46,25 @@ def conv_totals(network: Architecture) -> ConvTotals:
     found = dict.fromkeys(ConvTotals._fields, 0)
     for placed in network.placed:
         channels = placed.input[0]
-        kind = placed.unit.kind(channels)
+        kind = placed.component.kind(channels)
         if kind not in _KINDS:
             continue
-        conv = placed.unit.convolutions(channels)[0]
+        conv = placed.component.convolutions(channels)[0]
         if not found["convs"]:
             found["whitened"] = int(conv.groups == 1 and placed.output[0] >= channels * conv.kernel**2)
         found["convs"] += placed.calls
         found["residual"] += placed.calls * bool(network.stages[placed.stage][placed.block].residual)
         work = "dilated" if conv.dilation > 1 and conv.groups == 1 else kind
         if work in found:  # gated convolutions were not fitted
-            found[work] += placed.calls * (_read(placed) if work == "depthwise" else placed.unit.macs(placed.input))
+            found[work] += placed.calls * (
+                _read(placed) if work == "depthwise" else placed.component.macs(placed.input)
+            )
     return ConvTotals(**found)
 
 
 def _read(placed: Placed) -> int:
-    """Multiply-accumulates of a depthwise unit if it had stride 1."""
-    return math.prod(placed.input) * placed.unit.convolutions(placed.input[0])[0].kernel ** 2
+    """Multiply-accumulates of a depthwise component if it had stride 1."""
+    return math.prod(placed.input) * placed.component.convolutions(placed.input[0])[0].kernel ** 2
 
 
 @dataclass(frozen=True, kw_only=True)

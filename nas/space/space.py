@@ -20,8 +20,8 @@ from pydantic import Field, field_validator, model_validator
 from constraints.errors import UnusableInputError
 from constraints.suggestions import nearest
 from nas.architecture import norm_act
+from nas.architecture.components import Conv, Unshuffle
 from nas.architecture.spec import DEFAULT_CLASSES, DEFAULT_INPUT, Architecture, Block, HeadKind, Shape, Stage
-from nas.architecture.units import Conv, Unshuffle
 from nas.space.layer_blocks import layer_blocks
 from nas.space.stage_checks import check_stage
 from nas.space.stage_space import Activation, Form, Norm, Residual, StageSpace, Table, Widths, distinct
@@ -84,7 +84,7 @@ class Space(Table):
     def stem(self, word: str, width: int, post: tuple[str, ...]) -> tuple[Block, ...]:
         """The blocks of the first layer: the images' unshuffle where there is one, then the layer; never residual."""
         blocks = layer_blocks(word, self.stem_channels, width, post=post)
-        return (Block(units=(Unshuffle(factor=self.stem_stride),)), *blocks) if self.stem_stride > 1 else blocks
+        return (Block(components=(Unshuffle(factor=self.stem_stride),)), *blocks) if self.stem_stride > 1 else blocks
 
     def widths_after(self, number: int) -> Widths:
         """Channels that stage ``number`` (from 1) hands on."""
@@ -161,7 +161,7 @@ class Space(Table):
 
     def classifier(self) -> Block:
         """The 1x1 convolution to the classes where nothing follows the global pool."""
-        return Block(units=(Conv(out=self.classes, kernel=1, post=()),))
+        return Block(components=(Conv(out=self.classes, kernel=1, post=()),))
 
     def _stage(self, i: int, chosen: Mapping[str, Any], widths: list[int], post: tuple[str, ...]) -> Stage:
         width, after = widths[i - 1], widths[i]

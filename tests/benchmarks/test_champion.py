@@ -182,7 +182,7 @@ def test_a_confirmed_trial_becomes_a_champion_by_one_command(studied: Path, monk
     )
     assert found.weights_accuracy == pytest.approx(found.test_accuracy, abs=0.001)
     assert load_file(studied / "champion-digits.safetensors")["head.fc.weight"].dtype == torch.float16
-    with pytest.raises(SystemExit, match="champion-digits is there already: give another name"):
+    with pytest.raises(SystemExit, match="champion-digits already exists: give another name"):
         ran(monkeypatch, "champion-digits", "--trial", "0")
 
 

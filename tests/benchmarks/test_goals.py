@@ -191,7 +191,7 @@ def test_a_benchmark_runs_quickly_and_gives_its_json(scripts: Path) -> None:
     [
         ("crashing", "ValueError: the disk is full"),
         ("fast --turns 3", "AssertionError: ['"),
-        ("silent", "what it printed is no JSON"),
+        ("silent", "its output is not JSON"),
         ("missing", "No module named scripts.missing"),
     ],
 )
@@ -311,7 +311,7 @@ def test_the_table_takes_its_place_on_a_page(tmp_path: Path) -> None:
     assert text.endswith(f"[page.md](page.md) |\n\n{command.END}\n\nmore\n")
     assert "previous" not in text
     page.write_text("# Goals\n")
-    with pytest.raises(UnusableInputError, match="has no place for the table: add the lines"):
+    with pytest.raises(UnusableInputError, match="has no markers for the table: add the lines"):
         command.write(board(), page)
 
 
@@ -336,7 +336,7 @@ def test_writing_needs_every_figure_and_a_tree_without_changes(
     assert main(MET, arguments=("--write",)) == 2
     assert (
         capsys.readouterr().err
-        == "error: --write needs a commit to name: the tree is 0123abc-dirty: commit its changes first\n"
+        == "error: --write needs a commit to cite: the tree is 0123abc-dirty: commit its changes first\n"
     )
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from benchmarks.house import ROOT, measured, private_names, sources
 
 TEXT = """import optuna
-def f(unit, study):
-    match unit:
+def f(component, study):
+    match component:
         case [Conv(), nn.Gated()]:
-            return study._storage, unit._own
-    return isinstance(unit, (nn.Mixed, str)), isinstance(unit, str), study.__class__
+            return study._storage, component._own
+    return isinstance(component, (nn.Mixed, str)), isinstance(component, str), study.__class__
 """
 
 

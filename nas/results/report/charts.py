@@ -1,4 +1,4 @@
-"""Optuna's own charts of a study: how much each hyper-parameter matters, and which values went together."""
+"""Optuna's own charts of a study: the importance of each hyper-parameter, and parallel coordinates."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from constraints.output.plain import visible
 from nas.search.study import accuracy
 
 MOST_TRIALS = 5_000
-"""Trials that importance looks at, which takes two seconds on one core."""
+"""Most trials from which importance is computed, which takes two seconds on one core."""
 MOST_LINES = 200
-"""Trials that parallel coordinates draw, about a kilobyte each; more lines hide one another."""
+"""Most trials in parallel coordinates, about a kilobyte each; more lines would hide one another."""
 ACCURACY = "validation accuracy"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
-    """A chart of plotly as a table, or None where there is nothing to draw; the note says of what, or why not."""
+    """A plotly chart as a table, or None where there is nothing to draw; the note is a caption, or says why."""
 
     plot: dict[str, Any] | None
     note: str
 
 
 def importance(trials: Sequence[FrozenTrial], accuracy_name: str = ACCURACY) -> Chart:
-    """Optuna's importance of each hyper-parameter to the accuracy of complete trials, of MOST_TRIALS spread evenly."""
+    """Optuna's importance of each hyper-parameter to accuracy, by at most MOST_TRIALS evenly spread complete trials."""
     known = _known(trials)
     if reason := _missing(known):
         return Chart(plot=None, note=reason)
     step = -(-len(known) // MOST_TRIALS)
     chosen = known[::step]
-    with warnings.catch_warnings(action="ignore", category=UserWarning):  # that few trials say little, which we say
-        found = optuna.importance.get_param_importances(_study(chosen))  # its chart copies all trials for each bar
+    with warnings.catch_warnings(action="ignore", category=UserWarning):  # on few trials: the note says so
+        found = optuna.importance.get_param_importances(_study(chosen))  # the chart copies all trials for each bar
     few = " So few say little." if len(chosen) < 20 else ""
     which = f"{_count(len(chosen), len(known))} complete trials"
     note = f"Optuna's importance (PED-ANOVA) to {accuracy_name}, of {which}.{few}"
@@ -58,7 +58,7 @@ def parallel(trials: Sequence[FrozenTrial], accuracy_name: str = ACCURACY) -> Ch
 
 
 def _bars(shares: Mapping[str, float]) -> dict[str, Any]:
-    """Horizontal bars, the last one on top."""
+    """Horizontal bars, the last one at the top."""
     bars = {
         "type": "bar",
         "orientation": "h",
@@ -94,7 +94,7 @@ def _count(chosen: int, known: int, kind: str = "") -> str:
 
 
 def _study(trials: Sequence[FrozenTrial]) -> optuna.Study:
-    """The trials as a study of one objective in memory, so that Optuna judges by accuracy whatever was searched for."""
+    """The trials as an in-memory study of accuracy alone, whatever the objectives of the search were."""
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
@@ -106,7 +106,7 @@ def _study(trials: Sequence[FrozenTrial]) -> optuna.Study:
 
 
 def _plain(figure: Any) -> dict[str, Any]:
-    """The figure without its theme, which the page has, and with every text escaped: plotly reads tags in them."""
+    """The figure without its theme (the page has one), every text escaped, since plotly interprets tags in texts."""
     plot = json.loads(figure.to_json())
     plot["layout"].pop("template", None)
     plot["layout"].pop("title", None)

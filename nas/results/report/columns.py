@@ -1,4 +1,4 @@
-"""The columns of the report's leaderboard, and what they show of a row."""
+"""The columns of the report's leaderboard, and the cells of a row."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nas.results.rows import Row
 
 
 class Column(NamedTuple):
-    """A column of the leaderboard: the field of a row that it sorts by, and its heading."""
+    """A column of the leaderboard: its heading, and the field of a row by which it sorts."""
 
     key: str
     title: str
@@ -20,7 +20,7 @@ class Column(NamedTuple):
 
 
 COLUMNS = (
-    Column("rank", "#", "rank by the accuracy that the study judges by"),
+    Column("rank", "#", "rank by the accuracy that the study maximises"),
     Column("trial", "trial"),
     Column("state", "state"),
     Column("val_accuracy", "val %", "validation accuracy"),
@@ -35,7 +35,7 @@ COLUMNS = (
 
 
 def columns(board: Leaderboard) -> tuple[Column, ...]:
-    """COLUMNS, with those of the study's measured metrics, and of its accuracy where it is not the plain one."""
+    """COLUMNS, and columns for the study's measured metrics and, if it maximises another accuracy, for that."""
     found = []
     for column in COLUMNS:
         if board.measure != ACCURACY and column.key in {"val_accuracy", "test_accuracy"}:
@@ -48,7 +48,7 @@ def columns(board: Leaderboard) -> tuple[Column, ...]:
 
 
 def cells(row: Row, *, is_best: bool = False) -> dict[str, str]:
-    """What each of ``columns`` shows of a row; ``is_best`` puts the star of the front beside its rank."""
+    """The cells of a row under ``columns``; ``is_best`` adds the star of the Pareto front to its rank."""
     return {
         **{name: number(value) for name, value in row.measured.items()},
         "val_balanced_accuracy": percent(row.val_balanced_accuracy),

@@ -1,4 +1,4 @@
-"""What a network looks like, by arithmetic: its layers with their shapes, costs and the pixels that they see."""
+"""The diagram of a network by arithmetic: its layers with their shapes, costs and receptive fields."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from typing import Any
 from constraints.errors import UnusableInputError
 from constraints.output.drawing import in_sight, middle
 from constraints.receptive_field import Field
-from nas.architecture.spec import Architecture, Block, Placed, Shape, Unit, parse, split_word
+from nas.architecture.spec import Architecture, Block, Component, Placed, Shape, parse, split_word
 from nas.space import analytic
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
-    """One unit of a network, with what follows it."""
+    """One component of a network, with its norm and activation."""
 
     stage: int
     block: int
     word: str
-    """In the words of the architecture's text, with ``x2`` behind it where its block is called twice."""
+    """Its word in the architecture's text, followed by ``x2`` if its block is called twice."""
     output: Shape
     params: int
     """A residual block's learned scale counts with its last layer."""
     macs: int
-    """Of all calls."""
+    """Sum over all calls of its block."""
     field: Field
-    """What its units see of the input, in the last call of its block; the last layer of a residual block also sees what
-    the block's input does."""
+    """Receptive field of its result in the last call of its block; that of a residual block's last layer includes the
+    field of the block's input."""
 
 
 def layers(architecture: Architecture) -> Iterator[Layer]:
-    """The units of the stages in order, as a trace of the built network finds them."""
+    """The components of the stages in order, with the values that a trace of the built network gives."""
     words = [[split_word(block)[2] for block in stage.split("-")] for stage in str(architecture).split("/")[1:-1]]
     field = Field()
     for (s, b), members in groupby(architecture.placed, key=lambda p: (p.stage, p.block)):
@@ -42,27 +42,27 @@ def layers(architecture: Architecture) -> Iterator[Layer]:
             fields = _fields(block, field)
             field = fields[-1]
         for i, one in enumerate(placed):
-            params = one.unit.params(one.input[0]) + _scale(block, placed) * (i == len(placed) - 1)
+            params = one.component.params(one.input[0]) + _scale(block, placed) * (i == len(placed) - 1)
             word = words[s][b][i] + f" x{block.calls}" * (block.calls > 1)
             yield Layer(
                 stage=s, block=b, word=word, output=one.output, params=params,
-                macs=one.unit.macs(one.input) * block.calls, field=fields[i],
+                macs=one.component.macs(one.input) * block.calls, field=fields[i],
             )  # fmt: skip
 
 
 def _fields(block: Block, field: Field) -> list[Field]:
-    """What each unit of one call of a block sees, ``field`` being what the block's input does."""
+    """The receptive field of each component in one call of a block, where ``field`` is that of the block's input."""
     fields = [field]
-    for unit in block.units:
-        fields.append(_seen(fields[-1], unit))
+    for component in block.components:
+        fields.append(_seen(fields[-1], component))
     if block.residual:
         fields[-1] = fields[-1].hull(field) or fields[-1]
     return fields[1:]
 
 
-def _seen(field: Field, unit: Unit) -> Field:
-    """A unit's output i sees its input from stride*i + low to stride*i + high."""
-    low, high, stride = unit.reach()
+def _seen(field: Field, component: Component) -> Field:
+    """The field of a component's result; its output i depends on its input from stride*i + low to stride*i + high."""
+    low, high, stride = component.reach()
     return field.window(high - low + 1, offset=low).every(stride)
 
 
@@ -71,11 +71,11 @@ def _scale(block: Block, placed: list[Placed]) -> int:
 
 
 def drawing(text: str) -> dict[str, Any]:
-    """The diagram of a network's text, ready for JSON and short; ``error`` alone where the text describes no network.
+    """The diagram of a network's text as compact JSON values; only ``error`` where the text is not a network.
 
-    ``layers`` holds [stage, block, word, [channels, height, width], params, macs, jump, side, x, y]: the middle unit
-    sees ``side`` pixels along both axes from ``x`` and ``y`` on. ``box`` is what a drawing of these shows.
-    ``residual`` names the blocks [stage, block] around which the input is added.
+    ``layers`` holds [stage, block, word, [channels, height, width], params, macs, jump, side, x, y]: the receptive
+    field of the map's middle unit is ``side`` pixels wide and high and starts at ``x`` and ``y``. ``box`` is the area
+    that a drawing of the fields shows. ``residual`` lists the residual blocks as [stage, block].
     """
     try:
         architecture = parse(text)

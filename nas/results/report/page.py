@@ -36,24 +36,24 @@ from nas.search.measures import counted
 from nas.search.study import shared
 
 MOST_BYTES = 6_000_000
-"""Of a page; the least accurate trials are left out where it would grow beyond."""
+"""Largest page; the least accurate trials are left out where it would be larger."""
 _ROW_BYTES = 560
-"""Of a trial's row in the table, beside the texts of its network and its reason."""
+"""Bytes of a trial's row in the table, without the texts of its network and its reason."""
 _FRAME_BYTES = 120_000
-"""Of all else than trials and charts."""
+"""Bytes of everything except trials and charts."""
 _SLICE = 100
-"""Rows that the table shows at first, and more at a time: a browser takes seconds to lay out thousands."""
+"""Rows that the table shows at first and adds at a time, since a browser takes seconds to lay out thousands."""
 _SCRIPTS = ("elements.js", "table.js", "network.js", "chosen.js", "figures.js", "start.js")
 _SEPARATORS = (",", ":")
 
 
 def write_page(study: optuna.Study, place: Path, *, is_live: bool | None = None) -> None:
-    """Write the page of a study; ``is_live`` says whether a launch works on it.
+    """Write the page of a study; ``is_live`` says whether a launch is running on it.
 
-    Raises UnusableInputError for a name that is no page's, or that cannot be written.
+    Raises UnusableInputError for a file name that does not end with .html, or a file that cannot be written.
     """
     if place.suffix.lower() not in {".html", ".htm"}:
-        raise UnusableInputError(f"the report is a page: {str(place)!r}: give a file name that ends with .html")
+        raise UnusableInputError(f"the report is an HTML page: {str(place)!r}: give a file name that ends with .html")
     check_folder(place)
     write_text(place, render(study, is_live=is_live))
 
@@ -97,11 +97,11 @@ def render(study: optuna.Study, *, is_live: bool | None = None) -> str:
 
 
 def _fitting(rows: Sequence[Row], records: Sequence[Mapping[str, Any]], room: int) -> int:
-    """How many of the rows, the best ones, fit into ``room`` bytes."""
+    """How many of the rows, best first, fit into ``room`` bytes."""
     texts = list(accumulate(len(escape(row.network + row.reason).encode()) + _ROW_BYTES for row in rows))
 
     def size(number: int) -> int:
-        """Bytes of the first rows in the page."""
+        """Bytes of the first ``number`` rows in the page."""
         return texts[number - 1] + len(_packed(_json(records[:number]))) if number else 0
 
     if size(len(rows)) <= room:
@@ -110,7 +110,7 @@ def _fitting(rows: Sequence[Row], records: Sequence[Mapping[str, Any]], room: in
 
 
 def _marks(board: Leaderboard, figures: Figures, maximised: frozenset[str]) -> dict[str, Any]:
-    """What is drawn beside the trials, and the names of their values."""
+    """The figures besides the trials, and the names of their values."""
     costs = [name for name in board.costs if name in figures.names]
     drawn = list(dict.fromkeys([*costs, "params", "macs"]))[:2]
     return {
@@ -136,7 +136,7 @@ def _json(value: object) -> str:
 
 
 def _size(value: object) -> int:
-    """Bytes of a value in the page."""
+    """Bytes that a value takes in the page."""
     return len(_json(value))
 
 
@@ -156,17 +156,17 @@ def _template() -> Template:
 
 @cache
 def _plotly() -> str:
-    """Plotly's script, packed: to compress its megabytes takes a quarter of a second, which each page would pay."""
+    """Plotly's script, compressed once per process, since that takes a quarter of a second."""
     return _packed(get_plotlyjs())
 
 
 def _shown(value: Any) -> Any:
-    """Every value of the page: a text of the study with a sign in place of what a browser obeys."""
+    """A value of the page; control characters in the study's texts are replaced by visible signs."""
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _packed(text: str) -> str:
-    """A text in two fifths of its size or less, which leaves room for trials; the page's own script unpacks it."""
+    """A text compressed to two fifths of its size or less, to leave room for trials; the page's script unpacks it."""
     return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
 
 

@@ -1,4 +1,4 @@
-"""The report's section on where a study's results are from."""
+"""The report's section on the origin of a study's results."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from nas.search.provenance import launches
 from nas.search.study import Described
 
 UNKNOWN = "not kept"
-"""What is said of a study that an earlier release made."""
+"""Text for what a study by an earlier release did not store."""
 _OF_LAUNCH = ("date", "command", "version", "machine")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """What all trials share, and each launch that the study keeps."""
+    """The settings that all trials share, and each stored launch."""
 
     shared: Mapping[str, str]
     launches: tuple[Mapping[str, str], ...]
     configuration: str = ""
-    """Of the last launch, as ``--config`` reads it."""
+    """The configuration of the last launch, as ``--config`` reads it."""
 
 
 def provenance(study: Described, identity: Mapping[str, Any]) -> Provenance:
-    """Where the results of a study are from; what it does not keep is UNKNOWN."""
+    """The origin of a study's results; UNKNOWN for what is not stored."""
     known = launches(study)
     last = known[-1] if known else {}
     return Provenance(
@@ -44,7 +44,7 @@ def provenance(study: Described, identity: Mapping[str, Any]) -> Provenance:
 
 
 def _moment(key: str, text: str) -> str:
-    """``2026-11-28 09:00 UTC`` of a date in ISO 8601; any other text as it is."""
+    """``2026-11-28 09:00 UTC`` for a date in ISO 8601; any other text unchanged."""
     return text[:16].replace("T", " ") + " UTC" if key == "date" and text.endswith("+00:00") else text
 
 
@@ -53,7 +53,7 @@ def _text(value: Any) -> str:
 
 
 def _named(table: Any) -> str:
-    """A table's name, with the first digits of its content's hash where it has one."""
+    """A table's name, with the first digits of its content's hash if it has one."""
     if not isinstance(table, Mapping):
         return UNKNOWN
     digest = str(table.get("hash", ""))[:12]
@@ -61,7 +61,7 @@ def _named(table: Any) -> str:
 
 
 def _augmentation(table: Any) -> str:
-    """Its name and how often each step is done."""
+    """An augmentation's name, and the probability of each transform."""
     if not isinstance(table, Mapping) or not isinstance(often := table.get("probabilities"), Mapping):
         return _named(table)
     steps = ", ".join(f"{name} {value}" for name, value in often.items())

@@ -1,4 +1,4 @@
-"""What the report's figures and drawings read of each trial, ready for JSON."""
+"""The values of each trial that the report's figures and drawings use, ready for JSON."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from nas.results.rows import Row
 from nas.search.halving import EARLIER_FIRST_RUNG, rungs
 from nas.search.study import CURVE, MALFORMED
 
-_UNDRAWN = "it is no architecture but a person's own code: search.py show lists its layers"
+_UNDRAWN = "it is the user's own code and not an architecture: search.py show lists its layers"
 _ALWAYS = ("params", "macs", "receptive_field", "epochs", "seconds")
 _DIGITS = 6
 
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
-    """Of a study: the numbers that its figures may show, its rules, when it began, and where trials are compared."""
+    """The values of a study: the metrics that its figures may show, its rules, its start, and its rungs."""
 
     names: tuple[str, ...]
-    """The accuracy that the study judges by comes first."""
+    """Names of the metrics; the accuracy that the study maximises is the first."""
     rules: Sequence[Constraint]
     began: datetime | None
     levels: Sequence[int]
-    """Epochs of the rungs; empty where the study's budget is not known."""
+    """Epochs of the rungs; empty if the study's budget is unknown."""
 
     @classmethod
     def of(
@@ -44,7 +44,7 @@ class Figures:
         rules: Sequence[Constraint],
         identity: Mapping[str, Any],
     ) -> Figures:
-        """Those of the trials of a leaderboard; a further metric is among them where trials differ in it."""
+        """The figures of a leaderboard's trials; other metrics are included if trials differ in them."""
         score = MEASURES[board.measure]
         accuracies = [score, *(["val_accuracy"] if board.measure != ACCURACY else []), score.replace("val_", "test_")]
         own = [*_ALWAYS, *board.measured]
@@ -83,14 +83,14 @@ class Figures:
         return round((moment - self.began).total_seconds(), 1) if is_known else None  # type: ignore[operator]
 
     def _rungs(self, seconds: Sequence[float]) -> Iterator[float]:
-        """Of training until each rung that a curve reached."""
+        """Seconds of training until each rung that a curve reached."""
         for epoch, total in enumerate(accumulate(seconds), start=1):
             if epoch in self.levels:
                 yield round(total, 1)
 
 
 def is_whole(row: Row) -> bool:
-    """Whether a trial was trained to the end: one that went straight to its confirmation is complete before that."""
+    """Whether the search trained a trial to the end; a trial completed by its confirmation has fewer epochs."""
     return row.state == "complete" and row.finished is None
 
 
@@ -108,22 +108,22 @@ def _is_number(value: object) -> bool:
 
 
 def _value(name: str, row: Row, trial: FrozenTrial) -> Any:
-    """A column of the leaderboard, a measured metric, or a metric that the trial keeps."""
+    """The value of a leaderboard column, a measured metric, or a metric that the trial stores."""
     known = row.value(name)
     return trial.user_attrs.get(name) if known is None else known
 
 
 def _verdict(rule: Constraint, value: Any) -> list[float | bool | None]:
-    """The number that decides, and whether the rule holds; None for both where it is not known."""
+    """The decisive number, and whether the rule holds; None for both if unknown."""
     try:
         decisive = rule.decisive(value)
     except MALFORMED:
         decisive = None
-    return [None, None] if decisive is None else [_finite(+decisive), rule.holds(decisive)]  # + makes truth a number
+    return [None, None] if decisive is None else [_finite(+decisive), rule.holds(decisive)]  # + makes a bool a number
 
 
 def _finite(value: Any) -> float | None:
-    """JSON knows no other numbers; a share, a loss or a duration needs no more digits."""
+    """The number, rounded, since shares, losses and durations need few digits; None, for JSON, if it is not finite."""
     if not _is_number(value) or not isfinite(value):
         return None
     return value if isinstance(value, int) else round(value, _DIGITS)

@@ -1,4 +1,4 @@
-"""The report's section on the space of a study: its size and feasible part, where the space has not changed since."""
+"""The report's section on a study's space: its size and feasible part, if the space has not changed since."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class SpaceSection:
 
 
 def space_section(identity: Mapping[str, Any], constraints: Sequence[Constraint], rows: Sequence[Row]) -> SpaceSection:
-    """The space of a study's identity under its constraints; its input and classes are those of the study's networks.
+    """The space of a study's identity under its constraints, for the input and classes of the study's networks.
 
-    A space file that is gone or was changed since is named, never described.
+    For a space file that is missing or has changed since, the section says so instead of describing it.
     """
     known = identity.get("space")
     if not isinstance(known, Mapping) or not any(row.architecture for row in rows):
@@ -52,7 +52,7 @@ def space_section(identity: Mapping[str, Any], constraints: Sequence[Constraint]
 
 
 def _described(space: Space, constraints: Sequence[Constraint]) -> Mapping[str, Any]:
-    """The description, kept in the user's cache: it takes seconds, and space, constraints and code alone decide it."""
+    """The description, cached for the user, since it takes seconds and depends on space, constraints and code only."""
     decided_by = [version(), _code(), space.fingerprint, space.input, space.classes, [c.expr for c in constraints]]
     name = hashlib.sha256(json.dumps(decided_by).encode()).hexdigest()
     kept = user_cache() / "spaces" / f"{name}.json"
@@ -61,13 +61,13 @@ def _described(space: Space, constraints: Sequence[Constraint]) -> Mapping[str, 
         if isinstance(found, Mapping):
             return found
     found = describe(Vector(space), constraints)
-    with suppress(OSError):  # no room, or no cache: it is counted again the next time
+    with suppress(OSError):  # no room, or no cache folder: the next report counts again
         kept.parent.mkdir(parents=True, exist_ok=True)
         atomic.write(kept, json.dumps(found))
     return found  # type: ignore[no-any-return]
 
 
 def _code() -> str:
-    """A hash of what counts spaces, so that a change of it is not answered from before."""
+    """A hash of the code that counts spaces, so that a changed program does not use old results."""
     files = sorted(Path(nas.space.__path__[0]).glob("**/*.py"))
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

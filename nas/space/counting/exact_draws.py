@@ -32,7 +32,7 @@ class _Position(NamedTuple):
 
     node: Node
     state: int
-    units: tuple[int, ...]
+    multiples: tuple[int, ...]
     """Of each large metric, what the rest adds; its top for that or more."""
 
 
@@ -50,7 +50,7 @@ class ExactDraws:
     def __init__(self, vector: Vector, constraints: Sequence[Constraint]) -> None:
         """Count all that can follow each layer; raises TooLargeError where that is too much to keep."""
         self._vector = vector
-        needed = strongest(constraints)  # fewer units until a bound is reached are fewer to keep
+        needed = strongest(constraints)  # smaller multiples until a bound is reached mean fewer states
         forms = [_DrawnForm(vector, needed, form) for form in range(len(vector.space.forms))]
         self._starts = [(form, position, count) for form in forms for position, count in form.starts()]
 
@@ -90,9 +90,9 @@ class _DrawnForm:
         if self._merged.is_dead:
             return
         start, points = self._projection.start, self._points[self._projection.start]
-        for units, count in zip(_rows(points), points.counts.tolist(), strict=True):
-            if not self._tracked.broken_by(units):
-                yield _Position(start, 0, units), count
+        for multiples, count in zip(_rows(points), points.counts.tolist(), strict=True):
+            if not self._tracked.broken_by(multiples):
+                yield _Position(start, 0, multiples), count
 
     def walk(self, position: _Position, row: Encoded, generator: np.random.Generator) -> None:
         """Write a network that ``position`` starts into a row."""
@@ -118,19 +118,19 @@ class _DrawnForm:
     def _along(self, edge: Edge, position: _Position) -> Iterator[tuple[_Branch, int]]:
         target = self._projection.represents[edge.target]
         for key, times in Counter(self._projection.keys(edge)).items():
-            adds, event, units = self._projection.split(key)
+            adds, event, multiples = self._projection.split(key)
             state = self._tracked.after(np.array([position.state]), adds, event)
             (kind,) = self._merged.classes(target, state)
             if kind != DEAD:
                 points = _of_class(self._points[target], kind)
-                points = points.of(self._completes(points, units, position.units))
+                points = points.of(self._completes(points, multiples, position.multiples))
                 for rest, count in zip(_rows(points), points.counts.tolist(), strict=True):
                     yield _Branch(edge, key, _Position(edge.target, int(state[0]), rest)), times * count
 
     def _completes(self, points: Points, added: Sequence[int], wanted: Sequence[int]) -> np.ndarray[Any, Any]:
-        """Which points come to ``wanted`` units with those ``added`` by a layer."""
+        """Which points reach the multiples ``wanted`` together with those ``added`` by a layer."""
         fits = np.ones(len(points.counts), dtype=bool)
-        for metric, rest, more, whole in zip(self._tracked.large, points.units, added, wanted, strict=True):
+        for metric, rest, more, whole in zip(self._tracked.large, points.multiples, added, wanted, strict=True):
             fits &= np.minimum(rest + more, metric.top) == whole
         return fits
 
@@ -141,8 +141,8 @@ def _of_class(points: Points, kind: int) -> Points:
 
 
 def _rows(points: Points) -> list[tuple[int, ...]]:
-    """The units of each point."""
-    columns = [units.tolist() for units in points.units]
+    """The multiples of each point."""
+    columns = [multiples.tolist() for multiples in points.multiples]
     return list(zip(*columns, strict=True)) if columns else [()] * len(points.counts)
 
 

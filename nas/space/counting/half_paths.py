@@ -40,14 +40,14 @@ class Points:
     """Where a half from the start ends; where one to the end begins."""
     outcomes: Array
     """Of halves to the end: index in ``Merged.outcomes``."""
-    units: tuple[Array, ...]
+    multiples: tuple[Array, ...]
     """Of each large metric, at most its top."""
     counts: Counts
 
     def of(self, at: Array | npt.NDArray[np.bool_] | slice) -> Points:
         """Some of them."""
-        units = tuple(u[at] for u in self.units)
-        return Points(classes=self.classes[at], outcomes=self.outcomes[at], units=units, counts=self.counts[at])
+        multiples = tuple(u[at] for u in self.multiples)
+        return Points(classes=self.classes[at], outcomes=self.outcomes[at], multiples=multiples, counts=self.counts[at])
 
 
 class Plan(NamedTuple):
@@ -98,11 +98,11 @@ class Halves:
         return over_paths(self._all_moves, first, 1.0, lambda n, moves: n * moves.times, add, backwards=backwards)
 
     def _least(self, first: Node, *, backwards: bool = False) -> dict[Node, Array]:
-        """The least units of each large metric between ``first`` and each node."""
+        """The least multiples of each large metric between ``first`` and each node."""
 
-        def extend(units: Array, moves: Moves) -> Array:
-            steps = np.array([move.units for move in moves.moves], dtype=np.int64)
-            return np.asarray(units + steps.reshape(len(moves.moves), -1).min(axis=0))
+        def extend(multiples: Array, moves: Moves) -> Array:
+            steps = np.array([move.multiples for move in moves.moves], dtype=np.int64)
+            return np.asarray(multiples + steps.reshape(len(moves.moves), -1).min(axis=0))
 
         nothing = np.zeros(len(self.tops), dtype=np.int64)
         return over_paths(self._all_moves, first, nothing, extend, np.minimum, backwards=backwards)
@@ -155,7 +155,7 @@ class Halves:
         """One half of nothing in each class."""
         nothing = np.zeros(len(classes), dtype=np.int64)
         counts: Counts = nothing + 1 if self.tops else np.ones(len(classes), dtype=object)
-        return Points(classes=classes, outcomes=classes, units=(nothing,) * len(self.tops), counts=counts)
+        return Points(classes=classes, outcomes=classes, multiples=(nothing,) * len(self.tops), counts=counts)
 
     def _forward(self, points: Points, move: Move, target: Node) -> Points:
         classes = move.after[points.classes]
@@ -173,25 +173,27 @@ class Halves:
         return self._moved(replace(points.of(at), classes=classes), move, self._least_to[source])
 
     def _moved(self, points: Points, move: Move, least: Array) -> Points:
-        """The points behind (or before) a move, where at least ``least`` units are still to come."""
-        units = tuple(np.minimum(u + add, top) for u, add, top in zip(points.units, move.units, self.tops, strict=True))
-        moved = replace(points, units=units, counts=points.counts * move.times)
+        """The points behind (or before) a move, where at least ``least`` multiples are still to come."""
+        multiples = tuple(
+            np.minimum(u + add, top) for u, add, top in zip(points.multiples, move.multiples, self.tops, strict=True)
+        )
+        moved = replace(points, multiples=multiples, counts=points.counts * move.times)
         alive = np.ones(len(points.counts), dtype=bool)
-        for u, top, more, ends in zip(units, self.tops, least.tolist(), self._ends, strict=True):
+        for u, top, more, ends in zip(multiples, self.tops, least.tolist(), self._ends, strict=True):
             if ends:
                 alive &= u + more < top
         return moved if alive.all() else moved.of(alive)
 
     def _merge(self, pieces: Sequence[Points]) -> Points:
         """The points of all pieces sorted by class, equivalent ones added up."""
-        columns = [(p.classes, p.outcomes, *p.units) for p in pieces]
+        columns = [(p.classes, p.outcomes, *p.multiples) for p in pieces]
         keys = np.concatenate([np.ravel_multi_index(several, self._shape) for several in columns])
         counts = np.concatenate([p.counts for p in pieces])
         if counts.dtype != object and counts.sum(dtype=np.float64) >= LARGEST:
             raise TooLargeError
         keys, counts = self._summed(keys, counts)
-        classes, outcomes, *units = np.unravel_index(keys, self._shape)
-        return Points(classes=classes, outcomes=outcomes, units=tuple(units), counts=counts)
+        classes, outcomes, *multiples = np.unravel_index(keys, self._shape)
+        return Points(classes=classes, outcomes=outcomes, multiples=tuple(multiples), counts=counts)
 
     def _summed(self, keys: Array, counts: Counts) -> tuple[Array, Counts]:
         """Each key once, in order, and the sum of its counts."""

@@ -23,7 +23,9 @@ def pairs_below(before: Points, after: Points, limits: Sequence[Sequence[int]]) 
     """
     sums = _Sums(after)
     return {
-        wanted: exact_dot(before.counts, sums.below([limit - u for limit, u in zip(wanted, before.units, strict=True)]))
+        wanted: exact_dot(
+            before.counts, sums.below([limit - u for limit, u in zip(wanted, before.multiples, strict=True)])
+        )
         for wanted in product(*limits)
     }
 
@@ -37,9 +39,9 @@ class _Sums:
     """
 
     def __init__(self, points: Points) -> None:
-        self._first = points.units[0] if points.units else np.zeros(len(points.counts), dtype=np.int64)
+        self._first = points.multiples[0] if points.multiples else np.zeros(len(points.counts), dtype=np.int64)
         self._total = _summed(points.counts)
-        self._second = points.units[1] if len(points.units) > 1 else None
+        self._second = points.multiples[1] if len(points.multiples) > 1 else None
         self._span = 1 + int(self._second.max(initial=0)) if self._second is not None else 0
         self._blocks: list[tuple[Array, Counts]] = []
         if self._second is not None:

@@ -24,7 +24,7 @@ class Move:
     """Layers that do the same, as a move of classes: ``after[class]`` is the class behind them, or DEAD."""
 
     after: Array
-    units: tuple[int, ...]
+    multiples: tuple[int, ...]
     times: int
 
 
@@ -110,7 +110,7 @@ class Merged:
                 source=node,
                 target=edge.target,
                 moves=tuple(
-                    Move(after=after[edge.target, w.adds, w.event][chosen], units=w.units, times=w.times)
+                    Move(after=after[edge.target, w.adds, w.event][chosen], multiples=w.multiples, times=w.times)
                     for w in edge.words
                 ),
             )

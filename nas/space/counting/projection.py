@@ -15,7 +15,7 @@ from nas.space.counting.tracked_metrics import TrackedMetrics
 from nas.space.layer_tables import Slot
 
 Key = tuple[int, ...]
-"""What a count tracks of a layer: levels of the small metrics, its event, units of the large ones."""
+"""What a count tracks of a layer: levels of the small metrics, its event, multiples of the large ones."""
 
 
 class Word(NamedTuple):
@@ -24,7 +24,7 @@ class Word(NamedTuple):
     adds: tuple[int, ...]
     """Levels of the small metrics."""
     event: int
-    units: tuple[int, ...]
+    multiples: tuple[int, ...]
     """Of the large metrics."""
     times: int
 
@@ -90,7 +90,7 @@ class Projection:
         return ProjectedEdge(source=source, target=target, words=words)
 
     def split(self, key: Key) -> tuple[tuple[int, ...], int, tuple[int, ...]]:
-        """Levels of the small metrics, event, units of the large ones."""
+        """Levels of the small metrics, event, multiples of the large ones."""
         n = len(self.tracked.small)
         return key[:n], key[n], key[n + 1 :]
 
@@ -111,7 +111,7 @@ class Projection:
         numbers = [
             *(f.levels(slot.metrics[f.name][form]) for f in self.tracked.small),
             slot.events[form],
-            *(f.units(slot.metrics[f.name][form], is_head=is_head) for f in self.tracked.large),
+            *(f.multiples(slot.metrics[f.name][form], is_head=is_head) for f in self.tracked.large),
         ]
         table: list[list[list[list[int]]]] = np.stack(numbers, axis=-1).tolist()
         return table

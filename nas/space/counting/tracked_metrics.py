@@ -30,25 +30,25 @@ def metric_of(constraint: Constraint) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Large:
-    """A metric tracked exactly, as ``start`` plus a number of ``unit``; from ``top`` units on no verdict changes."""
+    """A metric tracked exactly, as ``start`` plus a multiple of ``divisor``; from ``top`` on, no verdict changes."""
 
     name: str
     start: int
-    unit: int
+    divisor: int
     top: int
 
     def level(self, value: int) -> int:
-        """The least number of units that makes ``value`` or more, at most ``top``."""
-        return min(max(0, -((self.start - value) // self.unit)), self.top)
+        """The least multiple that reaches ``value``, at most ``top``."""
+        return min(max(0, -((self.start - value) // self.divisor)), self.top)
 
     def value(self, level: int) -> int:
-        """The metric's value at ``level`` units."""
-        return self.start + level * self.unit
+        """The metric's value at multiple ``level``."""
+        return self.start + level * self.divisor
 
-    def units(self, amount: Array, *, is_head: bool) -> Array:
+    def multiples(self, amount: Array, *, is_head: bool) -> Array:
         """What layers add; the start is the least that a head adds, and 1 of a receptive field."""
         base = self.start - (self.name == "receptive_field") if is_head else 0
-        return (amount - base) // self.unit
+        return (amount - base) // self.divisor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ class Small:
     """
 
     name: str
-    unit: int
+    divisor: int
     points: tuple[int, ...]
     """Of a metric that is a maximum over layers: where its levels begin."""
     values: Sequence[int]
@@ -73,7 +73,7 @@ class Small:
         """What layers add to the level, or make it at least."""
         if self.name in GREATEST:
             return np.asarray(np.searchsorted(self.points, amount, side="right"))
-        return amount // self.unit
+        return amount // self.divisor
 
     def together(self, level: Array, other: int) -> Array:
         """The level after a layer."""
@@ -181,27 +181,27 @@ def track(vector: Vector, constraints: Sequence[Constraint], form: int) -> Track
 def _small(vector: Vector, name: str, limits: Sequence[Constraint]) -> Small:
     if name in GREATEST:
         points = tuple(sorted(_turns(limits)))
-        return Small(name=name, unit=1, points=points, values=(min(points, default=1) - 1, *points))
-    unit = _unit(slot.metrics[name] for slot in vector.tables.slots)
+        return Small(name=name, divisor=1, points=points, values=(min(points, default=1) - 1, *points))
+    divisor = _divisor(slot.metrics[name] for slot in vector.tables.slots)
     start = int(name == "receptive_field")
-    cap = max([0, *(-((start - turn) // unit) for turn in _turns(limits))])
-    return Small(name=name, unit=unit, points=(), values=range(start, start + (cap + 1) * unit, unit))
+    cap = max([0, *(-((start - turn) // divisor) for turn in _turns(limits))])
+    return Small(name=name, divisor=divisor, points=(), values=range(start, start + (cap + 1) * divisor, divisor))
 
 
 def _large(vector: Vector, name: str, limits: Sequence[Constraint], form: int) -> Large:
-    """In units that divide what every layer adds and what any head adds beyond the least."""
+    """In multiples of a divisor of what every layer adds, and of what any head adds beyond the least."""
     tables = [slot.metrics[name][form] for slot in vector.tables.slots]
     least = int(tables[-1].min())
-    unit = _unit([*tables[:-1], tables[-1] - least])
+    divisor = _divisor([*tables[:-1], tables[-1] - least])
     start = least + (name == "receptive_field")
-    top = max([0, *(-((start - turn) // unit) for turn in _turns(limits))])
-    return Large(name=name, start=start, unit=unit, top=top)
+    top = max([0, *(-((start - turn) // divisor) for turn in _turns(limits))])
+    return Large(name=name, start=start, divisor=divisor, top=top)
 
 
 def _turns(constraints: Iterable[Constraint]) -> set[int]:
     return {turn for c in constraints for turn in c.turns}
 
 
-def _unit(tables: Iterable[Array]) -> int:
+def _divisor(tables: Iterable[Array]) -> int:
     values = np.unique(np.concatenate([table.ravel() for table in tables]))
     return gcd(*values.tolist()) or 1

@@ -8,8 +8,8 @@ from torch import nn
 
 from nas.architecture import assembly
 from nas.architecture.blocks import ChannelNorm, MixedConv, Product, SqueezeExcite, TanhExp, make
+from nas.architecture.components import Component, Conv, Excite, Gated, Mixed, Part
 from nas.architecture.spec import Block
-from nas.architecture.units import Conv, Excite, Gated, Mixed, Part, Unit
 
 
 def test_the_norm_over_channels_is_of_each_pixel() -> None:
@@ -47,7 +47,7 @@ def test_squeeze_and_excitation_scales_by_a_sigmoid_of_the_means() -> None:
         gate.squeeze.bias.zero_()
         gate.expand.weight.copy_(torch.tensor([[1.0], [-1.0]]))
         gate.expand.bias.zero_()
-    x = torch.tensor([[0.0, 4.0], [1.0, 1.0]]).reshape(1, 2, 1, 2)  # means 2 and 1, so one unit of 1
+    x = torch.tensor([[0.0, 4.0], [1.0, 1.0]]).reshape(1, 2, 1, 2)  # means 2 and 1, so one value of 1
     up, down = 1 / (1 + math.exp(-1)), 1 / (1 + math.exp(1))
     assert torch.allclose(gate(x).flatten(), torch.tensor([0.0, 4 * up, down, down]))
 
@@ -65,9 +65,9 @@ def doubled(block: Block) -> nn.Module:
 
 def test_residuals_add_their_input_scaled_or_not() -> None:
     x = torch.ones(1, 2, 1, 1)
-    assert doubled(Block(units=DOUBLE))(x).flatten().tolist() == [2.0, 2.0]
-    assert doubled(Block(units=DOUBLE * 2, residual=True))(x).flatten().tolist() == [5.0, 5.0]
-    scaled = doubled(Block(units=DOUBLE, residual=True, scaled=True))
+    assert doubled(Block(components=DOUBLE))(x).flatten().tolist() == [2.0, 2.0]
+    assert doubled(Block(components=DOUBLE * 2, residual=True))(x).flatten().tolist() == [5.0, 5.0]
+    scaled = doubled(Block(components=DOUBLE, residual=True, scaled=True))
     assert scaled(x).flatten().tolist() == [3.0, 3.0]  # the scale starts at 1
     with torch.no_grad():
         scaled.get_parameter("scale")[0, 1] = 10.0
@@ -76,15 +76,15 @@ def test_residuals_add_their_input_scaled_or_not() -> None:
 
 def test_a_block_that_is_called_again_works_on_its_own_result() -> None:
     x = torch.ones(1, 2, 1, 1)
-    assert doubled(Block(units=DOUBLE, calls=3))(x).flatten().tolist() == [8.0, 8.0]
-    assert doubled(Block(units=DOUBLE * 2, calls=2))(x).flatten().tolist() == [16.0, 16.0]
-    residual = doubled(Block(units=DOUBLE, residual=True, calls=3))
+    assert doubled(Block(components=DOUBLE, calls=3))(x).flatten().tolist() == [8.0, 8.0]
+    assert doubled(Block(components=DOUBLE * 2, calls=2))(x).flatten().tolist() == [16.0, 16.0]
+    residual = doubled(Block(components=DOUBLE, residual=True, calls=3))
     assert residual(x).flatten().tolist() == [27.0, 27.0]  # each call adds the double of what it gets
     assert sum(p.numel() for p in residual.parameters()) == 2
 
 
 @pytest.mark.parametrize(
-    ("unit", "layers"),
+    ("component", "layers"),
     [
         (Conv(out=4), {"conv": nn.Conv2d, "norm": nn.BatchNorm2d, "act": nn.ReLU}),
         (Conv(out=4, post=("silu", "layer_norm")), {"conv": nn.Conv2d, "act": nn.SiLU, "norm": ChannelNorm}),
@@ -94,13 +94,13 @@ def test_a_block_that_is_called_again_works_on_its_own_result() -> None:
         (Mixed(parts=(Part(1), Part(3)), post=("hardswish",)), {"conv": MixedConv, "act": nn.Hardswish}),
     ],
 )  # fmt: skip
-def test_what_follows_a_convolution_follows_in_order(unit: Unit, layers: dict[str, type[nn.Module]]) -> None:
-    made = make(unit.call(4))
+def test_what_follows_a_convolution_follows_in_order(component: Component, layers: dict[str, type[nn.Module]]) -> None:
+    made = make(component.call(4))
     assert {name: type(layer) for name, layer in made.named_children()} == layers
     assert list(dict(made.named_children())) == list(layers)
 
 
-UNITS = [
+COMPONENTS = [
     Conv(out=6, kernel=5, stride=2, dilation=2, padding=3, groups=2, bias=True),
     Gated(out=5, bias=True, post=("layer_norm", "tanhexp")),
     Mixed(parts=(Part(1), Part(3, 2)), bias=True),
@@ -109,8 +109,8 @@ UNITS = [
 ]
 
 
-@pytest.mark.parametrize("unit", UNITS, ids=str)
-def test_a_module_has_the_shape_and_the_parameters_of_its_unit(unit: Unit) -> None:
-    made = make(unit.call(4))
-    assert made(torch.zeros(2, 4, 11, 9)).shape == (2, *unit.output((4, 11, 9)))
-    assert sum(p.numel() for p in made.parameters()) == unit.params(4)
+@pytest.mark.parametrize("component", COMPONENTS, ids=str)
+def test_a_module_has_the_shape_and_the_parameters_of_its_component(component: Component) -> None:
+    made = make(component.call(4))
+    assert made(torch.zeros(2, 4, 11, 9)).shape == (2, *component.output((4, 11, 9)))
+    assert sum(p.numel() for p in made.parameters()) == component.params(4)

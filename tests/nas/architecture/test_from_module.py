@@ -192,7 +192,7 @@ REFUSED: dict[str, tuple[nn.Module, str]] = {
     ),
     "projected shortcut": (
         chain(nn.Conv2d(3, 8, 3), Call(lambda m, x: m.b(x) + m.c(x), b=nn.Conv2d(8, 8, 1), c=c8())),
-        r"conv2d in 0: 2 operations take its result, and they are no residual block: ",
+        r"conv2d in 0: 2 operations take its result, and they are not a residual block: ",
     ),
     "shared layer": (
         chain(*[nn.Conv2d(3, 3, 3)] * 2, channels=3),

@@ -15,7 +15,7 @@ def test_a_name_and_its_text_are_one_network(name: str) -> None:
 
 
 def test_the_seed_has_the_parameters_of_the_assignments_network() -> None:
-    body = sum(placed.unit.params(placed.input[0]) for placed in SEED.placed)
+    body = sum(placed.component.params(placed.input[0]) for placed in SEED.placed)
     assert body == 94_116  # a global pool, and nothing after it
 
 

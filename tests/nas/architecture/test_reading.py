@@ -12,10 +12,10 @@ from torch.nn import functional as F
 from constraints.errors import UnusableInputError
 from nas.architecture import assembly
 from nas.architecture.blocks import make
+from nas.architecture.components import Component, Conv, Excite, Gated, Mixed, Part
 from nas.architecture.graph import Graph
 from nas.architecture.reading import Reading, read
 from nas.architecture.spec import Block
-from nas.architecture.units import Conv, Excite, Gated, Mixed, Part, Unit
 from tests.constraints.written import Written
 
 
@@ -24,7 +24,7 @@ def reading(*layers: nn.Module, side: int = 8) -> Reading:
 
 
 TAIL = (nn.AdaptiveAvgPool2d(1), nn.Flatten())
-UNITS: list[Unit] = [
+COMPONENTS: list[Component] = [
     Conv(out=6, kernel=5, stride=2, dilation=2, padding=3, groups=2, bias=True, post=("relu", "layer_norm")),
     Gated(out=3, bias=True, post=("batch_norm", "tanhexp")),
     Gated(out=3, post=()),
@@ -35,16 +35,16 @@ UNITS: list[Unit] = [
 ]
 
 
-@pytest.mark.parametrize("unit", UNITS, ids=str)
-def test_every_unit_is_read_as_it_was_built(unit: Unit) -> None:
-    found = reading(make(unit.call(4)), *TAIL)
-    assert found.blocks == [Block(units=(unit,))]
+@pytest.mark.parametrize("component", COMPONENTS, ids=str)
+def test_every_component_is_read_as_it_was_built(component: Component) -> None:
+    found = reading(make(component.call(4)), *TAIL)
+    assert found.blocks == [Block(components=(component,))]
     assert (found.head, found.softmax) == ("gap", "")
 
 
 @pytest.mark.parametrize("scaled", [False, True])
 def test_residual_blocks_with_their_scale_first(scaled: bool) -> None:
-    block = Block(units=(Conv(out=4), Conv(out=4, kernel=1, post=())), residual=True, scaled=scaled)
+    block = Block(components=(Conv(out=4), Conv(out=4, kernel=1, post=())), residual=True, scaled=scaled)
     found = reading(make(assembly.block(block, 4)), *TAIL)
     assert found.blocks == [block]
     names = ["0.conv.weight", *(f"0.norm.{n}" for n in ("weight", "bias", "running_mean", "running_var"))]
@@ -54,10 +54,10 @@ def test_residual_blocks_with_their_scale_first(scaled: bool) -> None:
 @pytest.mark.parametrize(
     "block",
     [
-        Block(units=(Conv(out=4, bias=True, post=()),), calls=2),
-        Block(units=(Conv(out=4, groups=4), Conv(out=4, kernel=1)), calls=3),
-        Block(units=(Conv(out=4), Conv(out=4, kernel=1, post=())), residual=True, calls=2),
-        Block(units=(Conv(out=4),), residual=True, scaled=True, calls=2),
+        Block(components=(Conv(out=4, bias=True, post=()),), calls=2),
+        Block(components=(Conv(out=4, groups=4), Conv(out=4, kernel=1)), calls=3),
+        Block(components=(Conv(out=4), Conv(out=4, kernel=1, post=())), residual=True, calls=2),
+        Block(components=(Conv(out=4),), residual=True, scaled=True, calls=2),
     ],
     ids=str,
 )
@@ -104,13 +104,13 @@ def test_an_average_pool_is_global_where_its_window_is_the_map(window: int) -> N
 
 
 @pytest.mark.parametrize(("hidden", "reduction"), [(1, 4), (2, 2), (4, 1)])
-def test_the_reduction_of_a_gate_from_its_units(hidden: int, reduction: int) -> None:
+def test_the_reduction_of_a_gate_from_its_width(hidden: int, reduction: int) -> None:
     gate = make(Excite(reduction=4 // hidden).call(4))
-    assert reading(gate, *TAIL).blocks == [Block(units=(Excite(reduction=reduction),))]
+    assert reading(gate, *TAIL).blocks == [Block(components=(Excite(reduction=reduction),))]
 
 
 class Gate(nn.Module):
-    """Squeeze-and-excitation with so many units between."""
+    """Squeeze-and-excitation with ``hidden`` values between the linear layers."""
 
     def __init__(self, channels: int, hidden: int) -> None:
         super().__init__()
@@ -139,10 +139,13 @@ REFUSED: dict[str, tuple[list[nn.Module], str]] = {
     ),
     "a max pool": ([CONV, nn.MaxPool2d(2)], "max_pool2d in 1: write the model as a chain"),
     "one layer twice": ([CONV, nn.ReLU(), CONV], r"it shares [02]\.weight with an earlier layer"),
-    "a gate of no whole share": ([Gate(4, 3)], "3 units for 4 channels are no whole share of them: take 1"),
+    "a gate of no whole share": (
+        [Gate(4, 3)],
+        "no reduction gives 3 values between the linear layers for 4 channels: take 1",
+    ),
     "two residuals of one map": (
         [Written(lambda m, x: m.a(x) * m.b(x), a=nn.Conv2d(4, 4, 1), b=nn.Conv2d(4, 4, 1))],
-        "2 operations take its result, and they are no residual block",
+        "2 operations take its result, and they are not a residual block",
     ),
 }
 

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nas.architecture.components import Component, Conv, Excite, Gated, Mixed, Part
 from nas.architecture.named import NAMED, SEED, TINIEST
 from nas.architecture.norm_act import TABLE
 from nas.architecture.spec import (
@@ -13,7 +14,6 @@ from nas.architecture.spec import (
     Block,
     parse,
 )
-from nas.architecture.units import Conv, Excite, Gated, Mixed, Part, Unit
 
 POSTS = st.sampled_from([(), ("batch_norm",), ("relu",), ("layer_norm", "silu"), ("hardswish", "batch_norm")])
 
@@ -36,7 +36,7 @@ def convs(draw: st.DrawFn, channels: int, *, same_shape: bool) -> Conv:
 
 
 @st.composite
-def units(draw: st.DrawFn, channels: int, *, same_shape: bool) -> Unit:
+def components(draw: st.DrawFn, channels: int, *, same_shape: bool) -> Component:
     kind = draw(st.sampled_from(["conv", "conv", "gated", "mixed", "excite"]))
     if kind == "gated":
         post = draw(st.sampled_from([(), ("layer_norm", "silu"), ("tanhexp",)]))
@@ -62,10 +62,10 @@ def architectures(draw: st.DrawFn) -> Architecture:
             residual = draw(st.booleans())
             members = []
             for _ in range(draw(st.integers(1, 3)) if residual else 1):
-                members.append(draw(units(channels, same_shape=residual)))
+                members.append(draw(components(channels, same_shape=residual)))
                 channels = members[-1].output((channels, 99, 99))[0]
             scaled, calls = residual and draw(st.booleans()), draw(st.integers(1, 3)) if residual else 1
-            blocks.append(Block(units=tuple(members), residual=residual, scaled=scaled, calls=calls))
+            blocks.append(Block(components=tuple(members), residual=residual, scaled=scaled, calls=calls))
         stages.append(tuple(blocks))
     head = draw(st.sampled_from(HEADS))
     classes = channels if head == "gap" else draw(st.integers(2, 100))
@@ -83,7 +83,7 @@ def test_the_text_reads_back_to_an_equal_value(architecture: Architecture) -> No
 
 def test_words_mean_what_the_docstring_says() -> None:
     architecture = parse("BR/c16-pw16-c32k5s2/+dw.pw32-dw64d2-c64p3g8:bS/fc")
-    first, pointwise, down, depthwise, after, wide, grouped = [p.unit for p in architecture.placed]
+    first, pointwise, down, depthwise, after, wide, grouped = [p.component for p in architecture.placed]
     assert first == Conv(out=16, kernel=3, padding=1, post=("batch_norm", "relu"))
     assert pointwise == Conv(out=16, kernel=1, padding=0)
     assert down == Conv(out=32, kernel=5, stride=2, padding=2)
@@ -97,17 +97,17 @@ def test_words_mean_what_the_docstring_says() -> None:
 def test_a_number_before_a_word_or_its_mark_is_how_often_it_is_called() -> None:
     text = "BR/c16-3c16-12+dw.pw16-2%c16/2dw.pw16-c32s2/fc"
     (first, thrice, dozen, scaled), (pair, _) = parse(text).stages
-    assert (first.calls, thrice) == (1, Block(units=(Conv(out=16),), calls=3))
+    assert (first.calls, thrice) == (1, Block(components=(Conv(out=16),), calls=3))
     assert (dozen.calls, dozen.residual, dozen.scaled) == (12, True, False)
     assert (scaled.calls, scaled.residual, scaled.scaled) == (2, True, True)
-    assert pair == Block(units=(Conv(out=16, groups=16), Conv(out=16, kernel=1)), calls=2)
+    assert pair == Block(components=(Conv(out=16, groups=16), Conv(out=16, kernel=1)), calls=2)
     assert str(parse(text)) == text
     assert [p.calls for p in parse(text).placed] == [1, 3, 12, 12, 2, 2, 2, 1]
 
 
 def test_kinds() -> None:
     placed = parse("BR/c16-pw16-c32g4-dw-pw32g2-gl8/fc").placed
-    kinds = [p.unit.kind(p.input[0]) for p in placed]
+    kinds = [p.component.kind(p.input[0]) for p in placed]
     assert kinds == ["standard", "pointwise", "grouped", "depthwise", "grouped", "gated"]
 
 
@@ -150,7 +150,7 @@ def test_the_seed_network_is_written_as_it_was_made() -> None:
             "a 9x9 kernel of dilation 1 leaves nothing of a 8x8 map",
         ),
         ("BR/c16/gap", "the last convolution has 16 channels for 10 classes: end with pw10"),
-        ("BR/c16-pw16d2/fc", "dilation of a 1x1 kernel dilates nothing: 2"),
+        ("BR/c16-pw16d2/fc", "dilation of a 1x1 kernel has no effect: 2"),
         ("BRS/c16/fc", "not an architecture"),
         ("BR/c16:BL/fc", "not a layer: 'c16:BL'"),
         ("BR/c16-mx3_3/fc", "needs parts that differ: write mx3_5, or dw"),
@@ -191,15 +191,15 @@ def test_two_activations_are_refused() -> None:
 
 def test_a_scale_needs_a_residual() -> None:
     with pytest.raises(ArchitectureError, match="a scaled input without a residual"):
-        Block(units=(Conv(out=8),), scaled=True)
+        Block(components=(Conv(out=8),), scaled=True)
 
 
 def test_mixed_gated_and_excited_words() -> None:
-    units = [p.unit for p in parse("BR/c16-%mx1_3_7d2_7d3a3:b.gl16:bT.pw16:b-mx3_5s2-se8/fc").placed]
-    assert units[1] == Mixed(parts=(Part(1), Part(3), Part(7, 2), Part(7, 3, 3)), bias=True, post=())
-    assert units[2] == Gated(out=16, bias=True, post=("tanhexp",))
-    assert units[4] == Mixed(parts=(Part(3), Part(5)), stride=2)
-    assert units[5] == Excite(reduction=8)
+    components = [p.component for p in parse("BR/c16-%mx1_3_7d2_7d3a3:b.gl16:bT.pw16:b-mx3_5s2-se8/fc").placed]
+    assert components[1] == Mixed(parts=(Part(1), Part(3), Part(7, 2), Part(7, 3, 3)), bias=True, post=())
+    assert components[2] == Gated(out=16, bias=True, post=("tanhexp",))
+    assert components[4] == Mixed(parts=(Part(3), Part(5)), stride=2)
+    assert components[5] == Excite(reduction=8)
 
 
 @pytest.mark.parametrize("name", NAMED)
@@ -220,7 +220,7 @@ def test_the_tiniest_network_by_hand() -> None:
 
     convs = (3 * 48 * 9 + 48 + 2 * 48) + (48 // 16 * 80 * 16 + 80 + 2 * 80) + (80 * 10 + 10)
     assert convs + 3 * block(48) + 3 * block(80) == 97_530
-    assert sum(p.unit.params(p.input[0]) for p in TINIEST.placed) + 3 * 48 + 3 * 80 + 810 == 97_530
+    assert sum(p.component.params(p.input[0]) for p in TINIEST.placed) + 3 * 48 + 3 * 80 + 810 == 97_530
 
 
 def test_an_architecture_without_stages_is_refused() -> None:

@@ -25,7 +25,7 @@ COMMANDS = f"{', '.join(_NAMES)}"
         ("compare 1", "TRIAL is missing: give another trial, named in the same way"),
         (
             "export best",
-            "--to is missing: give a file name that ends with .py, .onnx, ...; any other ending names all",
+            "--to is missing: give a file name that ends with .py, .onnx, .pt2 or .safetensors",
         ),
         ("show --port 3", "no such option: --port: leave it out"),
         ("don't", 'no such command: "don\'t": use one of ' + COMMANDS),

@@ -158,7 +158,7 @@ def test_compare_has_both_sides(capsys: Captured) -> None:
         (["compare", "0", "x"], "no such trial: 'x'"),
         (
             ["report", "--to", "study.txt"],
-            "--to: the report is a page: 'study.txt': give a file name that ends with .html",
+            "--to: the report is an HTML page: 'study.txt': give a file name that ends with .html",
         ),
         (["report", "--to", "none/study.html"], "--to: cannot write none/study.html: No such file or directory"),
     ],

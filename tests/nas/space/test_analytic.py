@@ -52,7 +52,7 @@ def test_receptive_field_by_hand() -> None:
 
 def test_a_residual_sees_the_hull_of_both_branches() -> None:
     assert metrics(parse("BR/c8-+c8.c8/fc")).receptive_field == 7
-    # An even kernel padded on both sides and one padded on none: its branch is parallel to the skipped unit.
+    # An even kernel padded on both sides and one padded on none: its branch is parallel to the skipped component.
     assert metrics(parse("BR.3x8x8.10/c8/+c8k2p1.c8k2p0/fc")).receptive_field == 5
 
 

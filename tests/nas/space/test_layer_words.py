@@ -3,26 +3,26 @@
 import pytest
 
 from constraints.errors import UnusableInputError
-from nas.architecture.units import Conv, Excite, Gated, Mixed, Part
-from nas.space.layer_words import check_first, check_last, check_word, misfit, read, units, word_of
+from nas.architecture.components import Conv, Excite, Gated, Mixed, Part
+from nas.space.layer_words import check_first, check_last, check_word, components, misfit, read, word_of
 
 POST = ("batch_norm", "relu")
 
 
 def test_a_standard_layer_is_one_convolution() -> None:
-    assert units("c5d2", 8, 16, post=POST) == (Conv(out=16, kernel=5, dilation=2, post=POST),)
-    assert units("c3g4", 8, 16, post=POST, stride=2) == (Conv(out=16, groups=4, stride=2, post=POST),)
-    assert units("pw", 8, 16, post=()) == (Conv(out=16, kernel=1, post=()),)
+    assert components("c5d2", 8, 16, post=POST) == (Conv(out=16, kernel=5, dilation=2, post=POST),)
+    assert components("c3g4", 8, 16, post=POST, stride=2) == (Conv(out=16, groups=4, stride=2, post=POST),)
+    assert components("pw", 8, 16, post=()) == (Conv(out=16, kernel=1, post=()),)
 
 
 def test_a_separable_layer_strides_and_dilates_in_its_depthwise_part() -> None:
-    depthwise, pointwise = units("sep5d3", 8, 16, post=POST, stride=2)
+    depthwise, pointwise = components("sep5d3", 8, 16, post=POST, stride=2)
     assert depthwise == Conv(out=8, kernel=5, stride=2, dilation=3, groups=8, post=POST)
     assert pointwise == Conv(out=16, kernel=1, post=POST)
 
 
 def test_a_given_dilation_takes_the_place_of_the_words() -> None:
-    assert units("c3d2", 8, 8, post=POST, dilation=4) == (Conv(out=8, dilation=4, post=POST),)
+    assert components("c3d2", 8, 8, post=POST, dilation=4) == (Conv(out=8, dilation=4, post=POST),)
 
 
 @pytest.mark.parametrize(
@@ -49,33 +49,33 @@ def test_a_word_that_names_no_layer_is_refused(word: str) -> None:
 
 def test_an_unknown_word_is_named() -> None:
     with pytest.raises(UnusableInputError, match="'c_3': not a layer"):
-        units("c_3", 8, 8, post=POST)
+        components("c_3", 8, 8, post=POST)
 
 
 def test_an_inverted_residual_has_a_linear_end() -> None:
-    expand, depthwise, project = units("ir5e4", 8, 16, post=POST, stride=2)
+    expand, depthwise, project = components("ir5e4", 8, 16, post=POST, stride=2)
     assert expand == Conv(out=32, kernel=1, post=POST)
     assert depthwise == Conv(out=32, kernel=5, stride=2, groups=32, post=POST)
     assert project == Conv(out=16, kernel=1, post=("batch_norm",))
 
 
 def test_a_gate_multiplies_two_halves() -> None:
-    depthwise, gated, last = units("gate7", 8, 16, post=POST)
+    depthwise, gated, last = components("gate7", 8, 16, post=POST)
     assert depthwise == Conv(out=8, kernel=7, groups=8, post=("batch_norm",))
     assert gated == Gated(out=8, bias=True, post=("relu",))
     assert last == Conv(out=16, kernel=1, bias=True, post=())
 
 
 def test_several_kernels_share_the_channels() -> None:
-    mixed, _ = units("sep1_3_7d3a3", 12, 16, post=POST)
+    mixed, _ = components("sep1_3_7d3a3", 12, 16, post=POST)
     assert mixed == Mixed(parts=(Part(1), Part(3), Part(7, 3, 3)), post=POST)
-    spread, _ = units("sep3_5", 12, 16, post=POST, stride=2, dilation=4)
+    spread, _ = components("sep3_5", 12, 16, post=POST, stride=2, dilation=4)
     assert spread == Mixed(parts=(Part(3, 4), Part(5, 4)), stride=2, post=POST)
 
 
 def test_squeeze_and_excitation_ends_any_layer() -> None:
-    assert units("c3se4", 8, 16, post=POST)[1:] == (Excite(reduction=4),)
-    assert units("ir3e2se8", 8, 16, post=POST)[-1] == Excite(reduction=8)
+    assert components("c3se4", 8, 16, post=POST)[1:] == (Excite(reduction=4),)
+    assert components("ir3e2se8", 8, 16, post=POST)[-1] == Excite(reduction=8)
 
 
 @pytest.mark.parametrize(
@@ -102,12 +102,12 @@ def test_what_does_not_fit_a_width_says_why() -> None:
 
 def test_a_bias_takes_the_convolution_s_own_activation_and_a_gate_keeps_its() -> None:
     post = ("layer_norm", "tanhexp")
-    assert units("c3g4b", 8, 16, post=post, stride=2) == (
+    assert components("c3g4b", 8, 16, post=post, stride=2) == (
         Conv(out=16, kernel=3, stride=2, groups=4, bias=True, post=("layer_norm",)),
     )
-    depthwise, gated, last = units("gate7b", 8, 8, post=post)
+    depthwise, gated, last = components("gate7b", 8, 8, post=post)
     assert depthwise == Conv(out=8, kernel=7, groups=8, bias=True, post=("layer_norm",))
-    assert (gated, last) == units("gate7", 8, 8, post=post)[1:]
+    assert (gated, last) == components("gate7", 8, 8, post=post)[1:]
 
 
 @pytest.mark.parametrize("word", ["pwb", "sep3b", "ir3e2b", "*c3", "++c3"])
@@ -118,7 +118,7 @@ def test_only_a_convolution_and_a_gate_have_a_bias_of_their_own(word: str) -> No
 
 def test_a_body_layer_may_be_called_several_times() -> None:
     assert (read("2gate7").calls, read("12c3d2").calls, read("sep3").calls) == (2, 12, 1)
-    assert units("2sep3", 8, 8, post=POST) == units("sep3", 8, 8, post=POST)  # of one call
+    assert components("2sep3", 8, 8, post=POST) == components("sep3", 8, 8, post=POST)  # of one call
     assert check_word("3ir3e2se4") == "3ir3e2se4"
     for check in (check_first, check_last):
         with pytest.raises(ValueError, match="only a body layer is called several times"):
@@ -139,13 +139,13 @@ def test_a_sum_of_its_own_is_for_the_last_layer() -> None:
     "word", ["c3", "c5d2", "c3g4", "c3b", "pw", "sep5", "sep3_5d2", "ir3e4", "gate7", "gate7b", "sep5se4", "pwse2"]
 )
 @pytest.mark.parametrize(("out", "stride"), [(8, 1), (8, 2), (24, 2)])
-def test_units_are_read_back_as_their_word(word: str, out: int, stride: int) -> None:
+def test_components_are_read_back_as_their_word(word: str, out: int, stride: int) -> None:
     post = ("batch_norm", "relu")
-    made = units(word, 8, out, post=post, stride=stride)
+    made = components(word, 8, out, post=post, stride=stride)
     assert word_of(made, 8, post) == word + (f"s{stride}" if stride > 1 else "")
 
 
-def test_units_of_no_word_have_none() -> None:
+def test_components_of_no_word_have_none() -> None:
     conv = Conv(out=8, kernel=3, padding=0, post=("batch_norm", "relu"))
     assert not word_of((conv,), 8, ("batch_norm", "relu"))
     assert not word_of((conv, conv), 8, ("batch_norm", "relu"))

@@ -7,8 +7,8 @@ import pytest
 from optuna.distributions import CategoricalDistribution, IntDistribution
 
 from constraints.errors import UnusableInputError
+from nas.architecture.components import Conv, Unshuffle
 from nas.architecture.spec import parse
-from nas.architecture.units import Conv, Unshuffle
 from nas.space.space import PRESETS, Space, load
 
 TINY_CHOICES: dict[str, bool | int | str] = {
@@ -33,7 +33,7 @@ def test_strided_last_strides_the_last_stage_too() -> None:
 def test_the_dilated_form_strides_nowhere_and_is_narrower() -> None:
     space = load("assignment")
     choices = {**space.random(random.Random(0)), "form": "dilated", "c1.width": 16, "c2.width": 24}
-    convs = [p.unit for p in space.decode(choices).placed if isinstance(p.unit, Conv)]
+    convs = [p.component for p in space.decode(choices).placed if isinstance(p.component, Conv)]
     assert {c.stride for c in convs} == {1}
     assert convs[0].out == 8
     assert [max(c.dilation for c in convs[i:j]) for i, j in [(0, len(convs))]] == [8]
@@ -85,7 +85,7 @@ def test_other_images_and_classes() -> None:
 )
 def test_large_images_are_unshuffled_where_that_divides_them(shape: tuple[int, int, int], stride: int) -> None:
     space = load("tiny", input=shape, classes=7)
-    first = space.decode(TINY_CHOICES).stages[0][0].units[0]
+    first = space.decode(TINY_CHOICES).stages[0][0].components[0]
     assert space.stem_stride == stride
     assert first == (Unshuffle(factor=stride) if stride > 1 else Conv(out=8, kernel=3))
 

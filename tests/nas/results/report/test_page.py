@@ -244,7 +244,7 @@ def test_the_command_writes_the_page(tmp_path: Path, capsys: Captured, monkeypat
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--to", "page.pdf"], "--to: the report is a page: 'page.pdf': give a file name that ends with .html"),
+        (["--to", "page.pdf"], "--to: the report is an HTML page: 'page.pdf': give a file name that ends with .html"),
         (
             ["--to", "gone/page.html"],
             "--to: cannot write gone/page.html: No such file or directory: give a writable path",

@@ -11,10 +11,10 @@ from nas.space.counting.tracked_metrics import Array
 
 
 def points(rows: list[tuple[int, ...]]) -> Points:
-    """Of rows (units ..., count), sorted by the units."""
+    """Of rows (multiples ..., count), sorted by the multiples."""
     columns = [np.array(column, dtype=np.int64) for column in zip(*sorted(rows), strict=True)]
     nothing = np.zeros(len(rows), dtype=np.int64)
-    return Points(classes=nothing, outcomes=nothing, units=tuple(columns[:-1]), counts=columns[-1])
+    return Points(classes=nothing, outcomes=nothing, multiples=tuple(columns[:-1]), counts=columns[-1])
 
 
 def rows(figures: int) -> st.SearchStrategy[list[tuple[int, ...]]]:

@@ -1,4 +1,4 @@
-"""Depthwise convolutions side by side: ``mx1_3_7d3a3``."""
+"""Parallel depthwise convolutions: ``mx1_3_7d3a3``."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from math import prod
 from typing import Any, ClassVar, NamedTuple
 
 from nas.architecture.calls import Call, Value, changed
+from nas.architecture.components.component import Convolution, Peak, Reach, Shape
+from nas.architecture.components.followed import Followed, side
 from nas.architecture.errors import ArchitectureError
-from nas.architecture.units.followed import Followed, side
-from nas.architecture.units.unit import Convolution, Peak, Reach, Shape
 
 _PART = r"\d+(?:d\d+)?(?:a\d+)?"
 _NAME = re.compile(rf"mx(?P<parts>{_PART}(?:_{_PART})+)(?:s(?P<stride>\d+))?")
@@ -18,15 +18,15 @@ _ONE_PART = re.compile(r"(\d+)(?:d(\d+))?(?:a(\d+))?")
 
 
 class Part(NamedTuple):
-    """What one share of the channels goes through: an average pool (none at 1), then a depthwise convolution."""
+    """The layers of one share of the channels: an average pool (none at 1), then a depthwise convolution."""
 
     kernel: int
-    """1: the share passes as it is."""
+    """1 means that the share passes unchanged."""
     dilation: int = 1
     pool: int = 1
 
     def __str__(self) -> str:
-        """As in a word: kernel, d dilation, a size of the average pool before it."""
+        """As in a word: the kernel, ``d`` with the dilation, ``a`` with the size of the average pool before it."""
         dilated, pooled = (f"d{self.dilation}" * (self.dilation > 1), f"a{self.pool}" * (self.pool > 1))
         return f"{self.kernel}{dilated}{pooled}"
 
@@ -39,7 +39,7 @@ def read_parts(text: str) -> tuple[Part, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class Mixed(Followed):
-    """Depthwise convolutions side by side over equal shares of the channels, in order, and what follows them all.
+    """Parallel depthwise convolutions over equal shares of the channels, in order, and what follows all of them.
 
     Tan and Le, MixConv: Mixed Depthwise Convolutional Kernels (2019). Every part keeps the size of the map at stride 1.
     """
@@ -48,10 +48,10 @@ class Mixed(Followed):
     stride: int = 1
 
     source_name: ClassVar[str] = "mixed"
-    source_about: ClassVar[str] = "Depthwise convolutions side by side"
+    source_about: ClassVar[str] = "Parallel depthwise convolutions"
 
     def __post_init__(self) -> None:
-        """Refuse what is no mixture."""
+        """Reject impossible values."""
         super().__post_init__()
         for part in self.parts:
             if min(*part, self.stride) < 1 or not part.kernel % 2 or not part.pool % 2:
@@ -74,7 +74,7 @@ class Mixed(Followed):
         return "mx" + "_".join(map(str, self.parts)) + (f"s{self.stride}" if self.stride > 1 else "")
 
     def call(self, channels: int) -> Call:
-        """As ``Unit.call``."""
+        """As ``Component.call``."""
         share = channels // len(self.parts)
         factory = self.factory(("filters", "*parts"), self._layers, {})
         return Call(factory, (channels, *(self._part(part, share) for part in self.parts)))
@@ -105,31 +105,31 @@ class Mixed(Followed):
         return tuple(part for part in self.parts if part.kernel > 1)
 
     def params(self, channels: int) -> int:
-        """Weights, biases, and the norm's."""
+        """Weights, biases and the norm's parameters."""
         share = channels // len(self.parts)
         return sum(share * part.kernel**2 for part in self._spatial()) + self.vectors(channels)
 
     def vectors(self, channels: int) -> int:
-        """Biases, and the norm's."""
+        """Biases and the norm's parameters."""
         share = channels // len(self.parts)
         return share * self.bias * len(self._spatial()) + self.following_params(channels)
 
     def macs(self, shape: Shape) -> int:
-        """As of convolutions; pooling counts nothing."""
+        """As convolutions; pooling counts as nothing."""
         return prod(self.output(shape)) // len(self.parts) * sum(part.kernel**2 for part in self._spatial())
 
     def convolutions(self, channels: int) -> tuple[Convolution, ...]:
-        """One for each part that convolves."""
+        """One for each part with a kernel larger than 1."""
         share = channels // len(self.parts)
         return tuple(Convolution(share, p.kernel, self.stride, p.dilation, share) for p in self._spatial())
 
     def reach(self) -> Reach:
-        """The hull of what its parts see."""
+        """The hull of the receptive fields of its parts."""
         high = max(part.dilation * (part.kernel - 1) // 2 + part.pool // 2 for part in self.parts)
         return Reach(-high, high, self.stride)
 
     def peak(self, before: Shape, after: Shape, *, is_held: bool) -> Peak:
-        """Parts are made one after another and then joined; the input lives until the last part has read it."""
+        """Parts are computed in turn, then concatenated; the input stays in memory until the last part has read it."""
         n, read, written = len(self.parts), prod(before), prod(after)
         passes = is_held or any(part.kernel == 1 for part in self.parts)
         peak = made = 0
@@ -143,6 +143,6 @@ class Mixed(Followed):
         return Peak(max(peak, read * passes + made + written), self.following_maps * written)
 
     def peak_in_place(self, before: Shape, after: Shape, *, is_held: bool) -> Peak:
-        """The same, with what follows in place."""
+        """The same where what follows works in place."""
         reading, _ = self.peak(before, after, is_held=is_held)
         return Peak(reading, self.following_maps_in_place * prod(after))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from nas.architecture.components import Excite
 from nas.architecture.errors import ArchitectureError
-from nas.architecture.units import Excite
 
 
 @pytest.mark.parametrize(("channels", "reduction", "hidden"), [(8, 4, 2), (7, 4, 1), (3, 4, 1), (8, 1, 8), (9, 2, 4)])
-def test_units_between_the_layers_of_a_gate(channels: int, reduction: int, hidden: int) -> None:
+def test_the_width_between_the_layers_of_a_gate(channels: int, reduction: int, hidden: int) -> None:
     excite = Excite(reduction=reduction)
     assert excite.hidden(channels) == hidden
     assert excite.params(channels) == (channels * hidden + hidden) + (hidden * channels + channels)

@@ -8,9 +8,9 @@ from math import prod
 from typing import Any, ClassVar
 
 from nas.architecture.calls import CONV_OPTIONS, Call, Value, changed
+from nas.architecture.components.component import Convolution, Peak, Reach, Shape
+from nas.architecture.components.followed import Followed, side
 from nas.architecture.errors import ArchitectureError
-from nas.architecture.units.followed import Followed, side
-from nas.architecture.units.unit import Convolution, Peak, Reach, Shape
 
 _NAME = re.compile(
     r"(?P<kind>c|pw|dw)(?P<out>\d+)?(?:k(?P<kernel>\d+))?(?:s(?P<stride>\d+))?(?:d(?P<dilation>\d+))?"
@@ -20,7 +20,7 @@ _NAME = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class Conv(Followed):
-    """One convolution and what follows it; ``padding`` None keeps the size of the map at stride 1."""
+    """One convolution and what follows it; ``padding`` None keeps the map's size at stride 1."""
 
     out: int
     kernel: int = 3
@@ -33,10 +33,10 @@ class Conv(Followed):
     source_about: ClassVar[str] = "A convolution"
 
     def __post_init__(self) -> None:
-        """Resolve the padding and refuse what no convolution can be."""
+        """Resolve the padding and reject impossible values."""
         super().__post_init__()
         if self.kernel == 1 and self.dilation != 1:
-            raise ArchitectureError(f"dilation of a 1x1 kernel dilates nothing: {self.dilation}: leave it at 1")
+            raise ArchitectureError(f"dilation of a 1x1 kernel has no effect: {self.dilation}: leave it at 1")
         if self.padding is None:
             object.__setattr__(self, "padding", self._same)
         for name in ("out", "kernel", "stride", "dilation", "groups"):
@@ -71,7 +71,7 @@ class Conv(Followed):
         return text + (f"g{self.groups}" if kind == "grouped" else "")
 
     def call(self, channels: int) -> Call:
-        """As ``Unit.call``."""
+        """As ``Component.call``."""
         factory = self.factory(("inputs", "filters", "kernel"), self._layers, CONV_OPTIONS)
         options = changed(stride=self.stride, padding=self.pad, dilation=self.dilation, groups=self.groups)
         return Call(factory, (channels, self.out, self.kernel), options)
@@ -82,12 +82,12 @@ class Conv(Followed):
 
     @property
     def _same(self) -> int:
-        """The padding that keeps the size of the map at stride 1."""
+        """The padding that keeps the map's size at stride 1."""
         return self.dilation * (self.kernel - 1) // 2
 
     @property
     def pad(self) -> int:
-        """The padding, resolved."""
+        """The padding as a number."""
         return self.padding if self.padding is not None else self._same
 
     def kind(self, channels: int) -> str:
@@ -97,7 +97,7 @@ class Conv(Followed):
         return "pointwise" if self.kernel == 1 else "standard"
 
     def output(self, shape: Shape) -> Shape:
-        """Shape of the result; ArchitectureError where groups do not divide or the map gets empty."""
+        """Shape of the result; ArchitectureError where groups do not divide the channels or the map becomes empty."""
         channels, rows, columns = shape
         if channels % self.groups:
             raise ArchitectureError(f"{self.groups} groups do not divide {channels} input channels: choose a divisor")
@@ -116,32 +116,32 @@ class Conv(Followed):
         return self.out
 
     def params(self, channels: int) -> int:
-        """Weights, bias, and the norm's, given the number of input channels."""
+        """Weights, bias and the norm's parameters, given the number of input channels."""
         weights = self.out * (channels // self.groups) * self.kernel**2
         return weights + self.vectors(channels)
 
     def vectors(self, channels: int) -> int:
-        """The bias and the norm's."""
+        """The bias and the norm's parameters."""
         return self.out * self.bias + self.following_params(self.out)
 
     def macs(self, shape: Shape) -> int:
-        """Every output unit costs the kernel's area times the channels of its group."""
+        """Per output value, the kernel's area times the channels of a group."""
         return prod(self.output(shape)) * (shape[0] // self.groups) * self.kernel**2
 
     def convolutions(self, channels: int) -> tuple[Convolution, ...]:
-        """Itself."""
+        """The convolution itself."""
         return (Convolution(channels, self.kernel, self.stride, self.dilation, self.groups),)
 
     def reach(self) -> Reach:
-        """As ``Unit.reach``."""
+        """As ``Component.reach``."""
         return Reach(-self.pad, self.dilation * (self.kernel - 1) - self.pad, self.stride)
 
     def peak(self, before: Shape, after: Shape, *, is_held: bool) -> Peak:
-        """Input and result; then what follows."""
+        """Input and result; then the maps of what follows."""
         made = prod(after)
         return Peak(prod(before) + made, self.following_maps * made)
 
     def peak_in_place(self, before: Shape, after: Shape, *, is_held: bool) -> Peak:
-        """The same, with what follows in place."""
+        """The same where what follows works in place."""
         made = prod(after)
         return Peak(prod(before) + made, self.following_maps_in_place * made)

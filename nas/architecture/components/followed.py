@@ -1,4 +1,4 @@
-"""Units that a bias, a norm and an activation may follow."""
+"""Components that may be followed by a bias, a norm and an activation."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from typing import Any, ClassVar, Self
 
 from nas.architecture import norm_act
 from nas.architecture.calls import Call, Factory, Value
-from nas.architecture.units.unit import Unit
+from nas.architecture.components.component import Component
 
 
 @dataclass(frozen=True, kw_only=True)
-class Followed(Unit):
-    """A convolution, or several side by side, and what follows: names of ``norm_act.TABLE`` in ``post``, in order."""
+class Followed(Component):
+    """A convolution, or several in parallel, and what follows: ``post`` has names in ``norm_act.TABLE``, in order."""
 
     bias: bool = False
     post: tuple[str, ...] = ("batch_norm", "relu")
 
     source_name: ClassVar[str]
-    """What the names of its exported functions begin with."""
+    """Prefix of the names of its exported functions."""
     source_about: ClassVar[str]
-    """What their docstrings begin with."""
+    """Beginning of their docstrings."""
 
     def __post_init__(self) -> None:
-        """Refuse what cannot follow."""
+        """Reject what cannot follow."""
         norm_act.check(self.post)
 
     @classmethod
     def read(cls, word: str, channels: int, usual: str) -> Self | None:
-        """As ``Unit.read``; the letters of what follows are behind a colon."""
+        """As ``Component.read``; the letters of what follows are after a colon."""
         name, colon, own = word.partition(":")
         values, following = cls._read_name(name, channels), norm_act.read(own if colon else usual)
         if values is None or following is None:
@@ -38,13 +38,13 @@ class Followed(Unit):
         return cls(**values, bias=following[0], post=following[1])
 
     def write(self, channels: int, usual: str) -> str:
-        """As ``Unit.write``."""
+        """As ``Component.write``."""
         return self._write_name(channels) + (f":{self.letters}" if self.letters != usual else "")
 
     @classmethod
     @abstractmethod
     def _read_name(cls, name: str, channels: int) -> dict[str, Any] | None:
-        """The fields, but for bias and what follows, of a word without its letters; None for another kind's."""
+        """The fields, without bias and ``post``, of a word without its letters; None for a word of another kind."""
 
     @abstractmethod
     def _write_name(self, channels: int) -> str:
@@ -52,13 +52,13 @@ class Followed(Unit):
 
     @property
     def letters(self) -> str:
-        """Of the bias and of what follows."""
+        """The letters of the bias and of what follows."""
         return norm_act.write(self.bias, self.post)
 
     def factory(
         self, parameters: tuple[str, ...], layers: Callable[..., Mapping[str, Call]], options: Mapping[str, int]
     ) -> Factory:
-        """The function that makes every unit of this kind that is followed alike."""
+        """The function that creates every component of this kind with the same layers after it."""
         followed = " and ".join(name.replace("_", " ") for name in self.post) or "nothing"
         short = [norm_act.TABLE[name].short or name for name in self.post]
         return Factory(
@@ -70,24 +70,24 @@ class Followed(Unit):
         )
 
     def following(self, channels: Value) -> dict[str, Call]:
-        """The layers ``norm`` and ``act`` in their order, where there are such."""
+        """The layers ``norm`` and ``act``, as far as there are such, in their order."""
         return {"norm" if norm_act.is_norm(name) else "act": norm_act.TABLE[name].call(channels) for name in self.post}
 
     def following_params(self, channels: int) -> int:
-        """Learned values of what follows ``channels``."""
+        """Number of learned values in what follows, for ``channels``."""
         return channels * sum(norm_act.TABLE[name].params for name in self.post)
 
     @property
     def following_maps_in_place(self) -> int:
-        """The same where elementwise operations are in place."""
+        """The same where elementwise operations work in place."""
         return max((norm_act.TABLE[name].maps - 1 for name in self.post), default=0)
 
     @property
     def following_maps(self) -> int:
-        """Most tensors of the map's size alive at once in what follows."""
+        """Most tensors of the map's size in memory at once in what follows."""
         return max((norm_act.TABLE[name].maps for name in self.post), default=0)
 
 
 def side(length: int, kernel: int, stride: int, dilation: int, padding: int) -> int:
-    """Length of one side of the map that a convolution makes."""
+    """Length of one side of a convolution's result."""
     return (length + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1

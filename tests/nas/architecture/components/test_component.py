@@ -1,4 +1,4 @@
-"""Convolutions as the metrics see them, and that a new kind of unit is one class and one entry of KINDS."""
+"""Convolutions as the metrics see them, and that a new kind of component is one class and one entry of KINDS."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import torch
 from torch import nn
 
 from constraints.tracer import trace
-from nas.architecture import units
+from nas.architecture import components
 from nas.architecture.calls import Call
 from nas.architecture.codegen import source
+from nas.architecture.components import Component, Convolution, Peak, Shape
 from nas.architecture.model import build
 from nas.architecture.spec import parse
-from nas.architecture.units import Convolution, Peak, Shape, Unit
 from nas.space.analytic import metrics
 
 
@@ -29,7 +29,7 @@ def test_one_channel_is_no_depthwise() -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Clip(Unit):
+class Clip(Component):
     """Values clipped from above and below: ``clip6``."""
 
     limit: int
@@ -59,13 +59,13 @@ CLIPPED = "BR/c8-c16s2/+dw.clip2.pw16:B-clip6-c16s2/c16/fc"
 
 @pytest.fixture
 def clip(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(units, "KINDS", (*units.KINDS, Clip))
+    monkeypatch.setattr(components, "KINDS", (*components.KINDS, Clip))
 
 
 @pytest.mark.usefixtures("clip")
 def test_a_new_kind_has_words_a_module_and_metrics() -> None:
     architecture = parse(CLIPPED)
-    assert architecture.stages[1][1].units == (Clip(limit=6),)
+    assert architecture.stages[1][1].components == (Clip(limit=6),)
     assert (str(architecture), Clip(limit=6).kind(16)) == (CLIPPED, "clip")
     model = build(architecture)
     assert sum(isinstance(module, nn.Hardtanh) for module in model.modules()) == 2

@@ -1,4 +1,4 @@
-"""The interface of a unit, an operation in a stage of a network."""
+"""The interface of a component: an operation of a block, with the norm and activation that follow it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Shape = tuple[int, int, int]
 
 
 class Convolution(NamedTuple):
-    """One convolution of a unit as the metrics see it; ``channels`` are its input's."""
+    """One convolution of a component, for the metrics; ``channels`` are those of its input."""
 
     channels: int
     kernel: int
@@ -22,17 +22,17 @@ class Convolution(NamedTuple):
 
     @property
     def is_depthwise(self) -> bool:
-        """One group a channel."""
+        """Whether each channel is its own group."""
         return self.groups == self.channels > 1
 
     @property
     def is_pointwise(self) -> bool:
-        """A 1x1 that mixes all channels."""
+        """Whether it is a 1x1 convolution that mixes all channels."""
         return self.kernel == self.groups == 1
 
 
 class Reach(NamedTuple):
-    """Output i sees the input from stride*i + low to stride*i + high, along each side."""
+    """Output i depends on the input from stride*i + low to stride*i + high, along each axis."""
 
     low: int = 0
     high: int = 0
@@ -40,16 +40,16 @@ class Reach(NamedTuple):
 
 
 class Peak(NamedTuple):
-    """Most values alive at once in a unit's own tensors."""
+    """Most values in memory at once in a component's own tensors."""
 
     reading: int
-    """While its own operation reads its input."""
+    """While its own operation runs, input included."""
     following: int = 0
-    """While what follows is computed, the input no longer alive."""
+    """While what follows is computed, after the input was freed."""
 
 
-class Unit(ABC):
-    """One operation of the chain; each kind is a frozen dataclass, listed in ``nas.architecture.units.KINDS``."""
+class Component(ABC):
+    """A part of a block; each kind is a frozen dataclass, listed in ``nas.architecture.components.KINDS``."""
 
     gates: ClassVar[bool] = False
     """Whether it only scales its input by values computed from the whole map."""
@@ -57,7 +57,7 @@ class Unit(ABC):
     @classmethod
     @abstractmethod
     def read(cls, word: str, channels: int, usual: str) -> Self | None:
-        """The unit of a word that gets ``channels``; None where the word is another kind's, or none.
+        """The component of a word, given its input ``channels``; None for any other text.
 
         ``usual`` are the letters of what follows a convolution whose word does not say.
         """
@@ -76,11 +76,11 @@ class Unit(ABC):
         """The call that creates its module for ``channels`` input channels."""
 
     def kind(self, channels: int) -> str:
-        """The name of its kind, given the number of input channels."""
+        """The name of its kind, which may depend on the number of input channels."""
         return type(self).__name__.lower()
 
     def output(self, shape: Shape) -> Shape:
-        """Shape of the result; ArchitectureError where the unit cannot take ``shape``."""
+        """Shape of the result; ArchitectureError where the component cannot take ``shape``."""
         return shape
 
     def out_channels(self, channels: int) -> int:
@@ -112,7 +112,7 @@ class Unit(ABC):
 
     @abstractmethod
     def peak(self, before: Shape, after: Shape, *, is_held: bool) -> Peak:
-        """Values alive at once; ``is_held``: its input ``before`` outlives it, to be added to its result ``after``."""
+        """Most values in memory; ``is_held`` if its input ``before`` is kept, to be added to its result ``after``."""
 
     def peak_in_place(self, before: Shape, after: Shape, *, is_held: bool) -> Peak:
         """The same with in-place elementwise operations; equal to ``peak`` unless a kind overrides it."""

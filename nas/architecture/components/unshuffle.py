@@ -8,44 +8,44 @@ from math import prod
 from typing import Self
 
 from nas.architecture.calls import Call
+from nas.architecture.components.component import Component, Peak, Reach, Shape
 from nas.architecture.errors import ArchitectureError
-from nas.architecture.units.unit import Peak, Reach, Shape, Unit
 
 _WORD = re.compile(r"u(\d+)")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Unshuffle(Unit):
-    """Each square of ``factor`` x ``factor`` pixels becomes one, of ``factor`` squared times the channels.
+class Unshuffle(Component):
+    """Turns each square of ``factor`` x ``factor`` pixels into one pixel with ``factor`` squared times the channels.
 
     The inverse of Shi et al., Real-Time Single Image and Video Super-Resolution Using an Efficient Sub-Pixel
-    Convolutional Neural Network (2016); as a stem in Ridnik et al., TResNet (2020). It learns nothing, and is no
+    Convolutional Neural Network (2016); as a stem in Ridnik et al., TResNet (2020). It has no parameters, and is no
     convolution: it ends no stage.
     """
 
     factor: int = 2
 
     def __post_init__(self) -> None:
-        """Refuse a factor that changes nothing."""
+        """Reject a factor without effect."""
         if self.factor < 2:
             raise ArchitectureError(f"factor of an unshuffle is {self.factor}: it must be 2 or more")
 
     @classmethod
     def read(cls, word: str, channels: int, usual: str) -> Self | None:
-        """As ``Unit.read``."""
+        """As ``Component.read``."""
         match = _WORD.fullmatch(word)
         return cls(factor=int(match[1])) if match else None
 
     def write(self, channels: int, usual: str) -> str:
-        """As ``Unit.write``."""
+        """As ``Component.write``."""
         return f"u{self.factor}"
 
     def call(self, channels: int) -> Call:
-        """As ``Unit.call``."""
+        """As ``Component.call``."""
         return Call("nn.PixelUnshuffle", (self.factor,))
 
     def output(self, shape: Shape) -> Shape:
-        """As ``Unit.output``."""
+        """As ``Component.output``."""
         channels, height, width = shape
         if height % self.factor or width % self.factor:
             raise ArchitectureError(
@@ -54,7 +54,7 @@ class Unshuffle(Unit):
         return self.out_channels(channels), height // self.factor, width // self.factor
 
     def out_channels(self, channels: int) -> int:
-        """As ``Unit.out_channels``."""
+        """As ``Component.out_channels``."""
         return channels * self.factor**2
 
     def params(self, channels: int) -> int:
@@ -70,7 +70,7 @@ class Unshuffle(Unit):
         return 0
 
     def reach(self) -> Reach:
-        """The square that it is made of."""
+        """The square that a pixel of the result comes from."""
         return Reach(high=self.factor - 1, stride=self.factor)
 
     def peak(self, before: Shape, after: Shape, *, is_held: bool) -> Peak:

@@ -1,4 +1,4 @@
-"""The unit that takes a value in the graph of a model: a convolution, gated or mixed, a gate, an unshuffle."""
+"""Reads one component in the graph of a model: a convolution, a gated or mixed one, a gate, an unshuffle."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from typing import Any
 
 from torch.fx import Node
 
+from nas.architecture.components import Component, Conv, Excite, Gated, Mixed, Part, Unshuffle
 from nas.architecture.errors import ArchitectureError
 from nas.architecture.graph import CHAIN, RESHAPES, Graph, arguments, only, op, refused, shape, square
 from nas.architecture.held_tensors import Tensors
 from nas.architecture.post_reading import read_activation, read_post
-from nas.architecture.units import Conv, Excite, Gated, Mixed, Part, Unit, Unshuffle
 
 _SPLITS = {"split", "chunk", "split_with_sizes"}
 
 
-def read_unit(held: Tensors, at: Node, skip: Node | None) -> tuple[Unit, Node]:
-    """The unit that takes ``at`` beside ``skip``, and the value that it ends with."""
+def read_component(held: Tensors, at: Node, skip: Node | None) -> tuple[Component, Node]:
+    """The component that takes ``at``, apart from the operation ``skip``, and its result."""
     users = [user for user in held.graph.users(at) if user is not skip]
     if not users:
         raise refused(at, f"its result is not pooled globally: {CHAIN}")
@@ -33,7 +33,7 @@ def read_unit(held: Tensors, at: Node, skip: Node | None) -> tuple[Unit, Node]:
     except ArchitectureError as error:
         raise refused(first, str(error)) from None
     if len(users) > 1:
-        raise refused(at, f"{len(users)} operations take its result, and they are no residual block: {CHAIN}")
+        raise refused(at, f"{len(users)} operations take its result, and they are not a residual block: {CHAIN}")
     raise refused(first, CHAIN)
 
 
@@ -51,7 +51,7 @@ def _conv(held: Tensors, node: Node) -> tuple[Conv | Gated, Node]:
 
 
 def _convolution(held: Tensors, node: Node) -> dict[str, Any]:
-    """What Conv is made with, but for what follows."""
+    """The arguments of Conv, except what follows it."""
     given = arguments(node)
     out, kernel = shape(given["weight"])[0], square(node, list(shape(given["weight"])[2:]), "kernel")
     dilation = square(node, given["dilation"], "dilation") if kernel > 1 else 1
@@ -78,7 +78,7 @@ def _padding(node: Node, given: Any, kernel: int, dilation: int) -> int:
 
 
 def _gate(held: Tensors, split: Node) -> tuple[tuple[str, ...], Node] | None:
-    """The activation and the end of a gated product; None where the halves go other ways."""
+    """The activation and the result of a gated product; None where the halves are used otherwise."""
     halves = sorted(held.graph.users(split), key=lambda item: item.args[1])  # type: ignore[arg-type,return-value]
     if len(halves) != 2 or len({shape(half)[1] for half in halves}) > 1:
         return None
@@ -107,7 +107,7 @@ def _mixed(held: Tensors, split: Node) -> tuple[Mixed, Node]:
 
 
 def _part(held: Tensors, share: Node) -> tuple[Part, int, bool | None, Node]:
-    """One share of a mixture: the part, its stride, whether it has a bias (None: it passes), and where it ends."""
+    """One share of a mixed convolution: its part, stride, bias (None: it passes unchanged), and result."""
     user, pool = held.graph.only_user(share), 1
     if user is not None and op(user) == "avg_pool2d":
         given = arguments(user)
@@ -133,20 +133,21 @@ def _excite(held: Tensors, at: Node, mean: Node, product: Node) -> tuple[Excite,
     expand = _after(held.graph, relu)
     sigmoid = _after(held.graph, expand)
     if [op(n) for n in (squeeze, relu, expand, sigmoid)] != ["linear", "relu", "linear", "sigmoid"]:
-        raise refused(mean, "it gates by something else than linear, ReLU, linear, sigmoid: write it so")
+        raise refused(mean, "it computes its gate by other layers than linear, ReLU, linear, sigmoid: use these")
     if _after(held.graph, sigmoid) is not product:
-        raise refused(sigmoid, f"it does not scale the map that it was made of: {CHAIN}")
+        raise refused(sigmoid, f"it does not scale the map that it was computed from: {CHAIN}")
     for layer in (squeeze, expand):
         held.keep(layer, "weight", "bias")
     channels, hidden = shape(at)[1], shape(squeeze)[1]
-    for reduction in (4, channels // hidden):  # 4 is the usual one, where several give as many units
+    for reduction in (4, channels // hidden):  # several may give this width: 4 is the usual one
         if reduction and Excite(reduction=reduction).hidden(channels) == hidden:
             return Excite(reduction=reduction), product
-    raise refused(squeeze, f"{hidden} units for {channels} channels are no whole share of them: take {channels // 4}")
+    why = f"no reduction gives {hidden} values between the linear layers for {channels} channels"
+    raise refused(squeeze, f"{why}: take {channels // 4}")
 
 
 def _after(graph: Graph, node: Node) -> Node:
-    """What takes a value, past changes of its shape."""
+    """The operations that use a value, skipping changes of its shape."""
     user = only(graph, node)
     return _after(graph, user) if op(user) in RESHAPES else user
 

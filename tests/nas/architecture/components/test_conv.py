@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from nas.architecture.components import Conv, Convolution
 from nas.architecture.errors import ArchitectureError
-from nas.architecture.units import Conv, Convolution
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_maps_alive_at_once() -> None:
         ({"out": 8, "stride": 0}, "stride of a convolution is 0"),
         ({"out": 8, "dilation": 0}, "dilation of a convolution is 0"),
         ({"out": 8, "groups": 0}, "groups of a convolution is 0"),
-        ({"out": 8, "kernel": 1, "dilation": 2}, "dilation of a 1x1 kernel dilates nothing: 2: leave it at 1"),
+        ({"out": 8, "kernel": 1, "dilation": 2}, "dilation of a 1x1 kernel has no effect: 2: leave it at 1"),
         ({"out": 8, "padding": -1}, "a convolution to 8 channels with padding -1 and 1 groups"),
         ({"out": 8, "groups": 3}, "a convolution to 8 channels with padding 1 and 3 groups"),
     ],

@@ -1,4 +1,4 @@
-"""Units as words: what each means, what is none, and that what is written reads back."""
+"""Components as words: what each means, what is none, and that what is written reads back."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas.architecture import units
+from nas.architecture import components
+from nas.architecture.components import Component, Conv, Excite, Gated, Mixed, Part
 from nas.architecture.errors import ArchitectureError
-from nas.architecture.units import Conv, Excite, Gated, Mixed, Part, Unit
 
 USUAL = ("batch_norm", "relu")
 
 
 @pytest.mark.parametrize(
-    ("word", "unit"),
+    ("word", "component"),
     [
         ("c32", Conv(out=32, kernel=3, padding=1, post=USUAL)),
         ("c32k5s2d2p1g4", Conv(out=32, kernel=5, stride=2, dilation=2, padding=1, groups=4, post=USUAL)),
@@ -28,13 +28,13 @@ USUAL = ("batch_norm", "relu")
         ("se4", Excite(reduction=4)),
     ],
 )
-def test_words(word: str, unit: Unit) -> None:
-    assert units.read(word, 16, "BR") == unit
+def test_words(word: str, component: Component) -> None:
+    assert components.read(word, 16, "BR") == component
 
 
 def test_a_mixture() -> None:
     expected = Mixed(parts=(Part(3), Part(7, 3, 5)), stride=2, bias=True, post=("gelu",))
-    assert units.read("mx3_7d3a5s2:bG", 16, "BR") == expected
+    assert components.read("mx3_7d3a5s2:bG", 16, "BR") == expected
 
 
 @pytest.mark.parametrize(
@@ -44,11 +44,11 @@ def test_a_mixture() -> None:
 )  # fmt: skip
 def test_what_is_no_layer(word: str) -> None:
     with pytest.raises(ArchitectureError, match=f"^not a layer: {word!r}: write it like c32"):
-        units.read(word, 16, "BR")
+        components.read(word, 16, "BR")
 
 
 @pytest.mark.parametrize(
-    ("unit", "word"),
+    ("component", "word"),
     [
         (Conv(out=16, post=USUAL), "c16"),
         (Conv(out=16, post=()), "c16:N"),
@@ -65,9 +65,9 @@ def test_what_is_no_layer(word: str) -> None:
         (Excite(reduction=16), "se16"),
     ],
 )
-def test_the_shortest_word(unit: Unit, word: str) -> None:
-    assert unit.write(8, "BR") == word
-    assert units.read(word, 8, "BR") == unit
+def test_the_shortest_word(component: Component, word: str) -> None:
+    assert component.write(8, "BR") == word
+    assert components.read(word, 8, "BR") == component
 
 
 POSTS = st.sampled_from([(), ("relu",), ("layer_norm",), ("batch_norm", "silu"), ("hardswish", "batch_norm")])
@@ -82,9 +82,9 @@ GATED = st.builds(Gated, out=st.integers(1, 99), bias=st.booleans())
 PARTS = st.builds(Part, st.sampled_from([3, 5, 7]), st.integers(1, 3), st.sampled_from([1, 3]))
 MIXED = st.builds(Mixed, parts=st.lists(PARTS, min_size=2, max_size=4, unique=True).map(tuple),
                   stride=st.integers(1, 2), bias=st.booleans(), post=POSTS)  # fmt: skip
-UNITS = CONVS | POINTWISE | GATED | MIXED | st.builds(Excite, reduction=st.integers(1, 99))
+COMPONENTS = CONVS | POINTWISE | GATED | MIXED | st.builds(Excite, reduction=st.integers(1, 99))
 
 
-@given(UNITS, st.sampled_from(["N", "b", "BR", "bR", "L", "HB"]))
-def test_what_is_written_reads_back(unit: Unit, usual: str) -> None:
-    assert units.read(unit.write(8, usual), 8, usual) == unit
+@given(COMPONENTS, st.sampled_from(["N", "b", "BR", "bR", "L", "HB"]))
+def test_what_is_written_reads_back(component: Component, usual: str) -> None:
+    assert components.read(component.write(8, usual), 8, usual) == component

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from nas.architecture.components import Convolution, Mixed, Part, read_parts
 from nas.architecture.errors import ArchitectureError
-from nas.architecture.units import Convolution, Mixed, Part, read_parts
 
 
 def test_parts_are_read_and_written() -> None:

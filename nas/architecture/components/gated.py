@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 from nas.architecture import norm_act
 from nas.architecture.calls import Call
+from nas.architecture.components.component import Convolution, Peak, Shape
+from nas.architecture.components.followed import Followed
 from nas.architecture.errors import ArchitectureError
-from nas.architecture.units.followed import Followed
-from nas.architecture.units.unit import Convolution, Peak, Shape
 
 _NAME = re.compile(r"gl(\d+)")
 
@@ -29,7 +29,7 @@ class Gated(Followed):
     source_about: ClassVar[str] = "A gated 1x1 convolution"
 
     def __post_init__(self) -> None:
-        """Refuse what no gated product can be."""
+        """Reject impossible values."""
         super().__post_init__()
         if self.out < 1:
             raise ArchitectureError(f"out of a gated convolution is {self.out}: it must be 1 or more")
@@ -47,7 +47,7 @@ class Gated(Followed):
         return f"gl{self.out}"
 
     def call(self, channels: int) -> Call:
-        """As ``Unit.call``."""
+        """As ``Component.call``."""
         return Call(self.factory(("inputs", "filters"), self._layers, {}), (channels, self.out))
 
     def _layers(self, inputs: int | str, filters: int | str) -> dict[str, Call]:
@@ -57,7 +57,7 @@ class Gated(Followed):
         return {**layers, "gate": Call("Product", (activation,))}
 
     def output(self, shape: Shape) -> Shape:
-        """The same sides."""
+        """The same height and width."""
         return self.out, *shape[1:]
 
     def out_channels(self, channels: int) -> int:
@@ -65,27 +65,27 @@ class Gated(Followed):
         return self.out
 
     def params(self, channels: int) -> int:
-        """Weights, bias, and the norm's, of both halves."""
+        """Weights, bias and the norm's parameters of both halves."""
         return 2 * self.out * channels + self.vectors(channels)
 
     def vectors(self, channels: int) -> int:
-        """Biases, and the norm's, of both halves."""
+        """Biases and the norm's parameters of both halves."""
         return 2 * self.out * self.bias + self.following_params(2 * self.out)
 
     def macs(self, shape: Shape) -> int:
-        """Of both halves; the product counts nothing."""
+        """Both halves; the product counts as nothing."""
         return 2 * self.out * prod(shape)
 
     def convolutions(self, channels: int) -> tuple[Convolution, ...]:
-        """The 1x1."""
+        """The 1x1 convolution."""
         return (Convolution(channels, 1, 1, 1, 1),)
 
     def peak(self, before: Shape, after: Shape, *, is_held: bool) -> Peak:
-        """Input and both halves; then both, one activated, and the product."""
+        """Input and both halves; then both halves, the activated one and the product."""
         half = prod(after)
         return Peak(prod(before) + 2 * half, half * max(4 if self.post else 3, 1 + self.following_maps))
 
     def peak_in_place(self, before: Shape, after: Shape, *, is_held: bool) -> Peak:
-        """The same; then both halves, and one that is activated and becomes the product."""
+        """The same; then both halves, and the activated one, which becomes the product."""
         half = prod(after)
         return Peak(prod(before) + 2 * half, 3 * half)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from nas.architecture.calls import Call
-from nas.architecture.units import Conv, Gated, Mixed, Part
-from nas.architecture.units.followed import Followed, side
+from nas.architecture.components import Conv, Gated, Mixed, Part
+from nas.architecture.components.followed import Followed, side
 
 
 @pytest.mark.parametrize(
-    ("unit", "name", "about"),
+    ("component", "name", "about"),
     [
         (Conv(out=4), "conv_bn_relu", "A convolution without bias, then batch norm and relu."),
         (Conv(out=4, bias=True, post=()), "conv_bias", "A convolution with bias, then nothing."),
@@ -18,26 +18,26 @@ from nas.architecture.units.followed import Followed, side
         (
             Mixed(parts=(Part(1), Part(3)), post=("tanhexp", "batch_norm")),
             "mixed_tanhexp_bn",
-            "Depthwise convolutions side by side without bias, then tanhexp and batch norm.",
+            "Parallel depthwise convolutions without bias, then tanhexp and batch norm.",
         ),
     ],
 )
-def test_functions_are_named_after_what_follows(unit: Followed, name: str, about: str) -> None:
-    factory = unit.call(4).maker
+def test_functions_are_named_after_what_follows(component: Followed, name: str, about: str) -> None:
+    factory = component.call(4).maker
     assert not isinstance(factory, str)
     assert (factory.name, factory.about) == (name, about)
 
 
 def test_layers_in_their_order() -> None:
-    unit = Conv(out=4, post=("silu", "layer_norm"))
-    assert list(unit.following(4).items()) == [("act", Call("nn.SiLU")), ("norm", Call("ChannelNorm", (4,)))]
-    assert unit.following("filters")["norm"] == Call("ChannelNorm", ("filters",))
+    component = Conv(out=4, post=("silu", "layer_norm"))
+    assert list(component.following(4).items()) == [("act", Call("nn.SiLU")), ("norm", Call("ChannelNorm", (4,)))]
+    assert component.following("filters")["norm"] == Call("ChannelNorm", ("filters",))
 
 
 @pytest.mark.parametrize(("post", "params", "maps"), [((), 0, 0), (("relu",), 0, 2), (("relu", "batch_norm"), 10, 2)])
 def test_costs_of_what_follows_five_channels(post: tuple[str, ...], params: int, maps: int) -> None:
-    unit = Conv(out=5, post=post)
-    assert (unit.following_params(5), unit.following_maps) == (params, maps)
+    component = Conv(out=5, post=post)
+    assert (component.following_params(5), component.following_maps) == (params, maps)
 
 
 @pytest.mark.parametrize(

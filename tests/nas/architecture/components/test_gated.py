@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from nas.architecture.components import Convolution, Gated
 from nas.architecture.errors import ArchitectureError
-from nas.architecture.units import Convolution, Gated
 
 
 def test_both_halves_are_made() -> None:

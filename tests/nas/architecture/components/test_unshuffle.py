@@ -5,11 +5,11 @@ import torch
 
 from constraints.gradient_probe import probe
 from constraints.tracer import trace
+from nas.architecture.components import Unshuffle
 from nas.architecture.errors import ArchitectureError
 from nas.architecture.from_module import from_module
 from nas.architecture.model import build
 from nas.architecture.spec import parse
-from nas.architecture.units import Unshuffle
 from nas.space.analytic import metrics
 
 TEXT = "BR.3x96x96.5/u4-c16-c16s2/c16/fc"
