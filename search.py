@@ -253,7 +253,7 @@ def launch(  # noqa: PLR0917 (one parameter for each flag)
         str | None, flag(help="validation accuracy to exceed, a share: 0.85", value="SHARE", group=BUDGET)
     ] = None,
     stop_at_target: Annotated[
-        bool | None, flag("--stop-at-target", help="end at the first candidate over the target", group=BUDGET)
+        bool | None, flag("--stop-at-target", help="end when the best candidate is expected over it", group=BUDGET)
     ] = None,
     confirm: Annotated[
         int | None, flag(help="confirm the best K at the end", value="K", default="0", group=BUDGET)

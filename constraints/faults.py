@@ -30,7 +30,7 @@ _DISTRIBUTIONS = {
     "yaml": "pyyaml",
 }
 """Import name -> distribution name, where the two differ."""
-_handing_over: dict[int, CodeType] = {}
+_callers_of_user_code: dict[int, CodeType] = {}
 """Code objects by ``id``, since hashing them is slow and functions are wrapped anew in every run."""
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -53,10 +53,10 @@ _OTHER_CHANNELS = re.compile(r"expected input\[1, [1-4], (?P<size>\d+, \d+)\] to
 """Error message of a convolution whose input has the wrong number of channels."""
 
 
-def hands_over(function: Callable[P, R]) -> Callable[P, R]:
+def calls_user_code(function: Callable[P, R]) -> Callable[P, R]:
     """Mark a function that only calls the model's code or torch: an exception raised in it is not this tool's fault."""
     code = function.__code__
-    _handing_over[id(code)] = code
+    _callers_of_user_code[id(code)] = code
     return function
 
 
@@ -65,7 +65,7 @@ def is_ours(error: BaseException) -> bool:
     ours, at = False, error.__traceback__
     while at is not None:
         code, file = at.tb_frame.f_code, at.tb_frame.f_code.co_filename
-        if id(code) in _handing_over:
+        if id(code) in _callers_of_user_code:
             ours = False
         elif file.startswith(_OURS):
             ours = True

@@ -44,7 +44,7 @@ class ForwardEdit:
     """Parameter of the replacement -> its new value."""
     numbers: frozenset[int] | None = None
     """Numbers (from 0) of the calls of ``functions`` that change; None for all."""
-    but: frozenset[int] = frozenset()
+    excluded: frozenset[int] = frozenset()
     """Numbers of the calls that do not change."""
     of_layers: bool = True
     """Whether calls made by torch's layers are included and counted."""
@@ -64,7 +64,7 @@ class ForwardEdit:
 
     def changes(self, number: int) -> bool:
         """Whether the call with this number changes."""
-        return number not in self.but and (self.numbers is None or number in self.numbers)
+        return number not in self.excluded and (self.numbers is None or number in self.numbers)
 
 
 _ONES = (1, (1,), (1, 1), (1, 1, 1), [1], [1, 1], [1, 1, 1])

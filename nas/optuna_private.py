@@ -1,20 +1,24 @@
 """All uses of Optuna's private names; ``tests/nas/test_optuna_private.py`` lists each.
 
 Optuna 5.0.0 has no public way to get a study's storage, to write to a running trial again, to read a database's new
-trials (except one query per trial), or to change what TPE learns from and chooses among (except copying the whole study
-for every proposal). ``pyproject.toml`` pins Optuna to the minor version that this was written for.
+trials (except one query per trial), to write several lines of a journal under one lock, or to change what TPE learns
+from and chooses among (except copying the whole study for every proposal). ``pyproject.toml`` pins Optuna to the minor
+version that this was written for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping
+import threading
+from collections.abc import Callable, Container, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 from optuna.distributions import BaseDistribution
 from optuna.samplers import TPESampler
-from optuna.storages import BaseStorage, RDBStorage
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import BaseJournalBackend
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
@@ -37,15 +41,19 @@ def trials_after(storage: RDBStorage, study_id: int, last: int, others: set[int]
     return {trial._trial_id: trial for trial in storage._get_trials(study_id, None, others, last)}
 
 
-def with_trials_as(study: Study, shown: Callable[[FrozenTrial], FrozenTrial | None]) -> Study:
-    """A view of a study for a sampler: each trial is replaced by ``shown(trial)``, and left out where that is None."""
+Shown = Callable[[list[FrozenTrial]], list[FrozenTrial]]
+"""A function from a study's trials to those that a sampler sees in their place."""
+
+
+def with_trials_as(study: Study, shown: Shown) -> Study:
+    """A view of a study for a sampler, which sees ``shown(trials)`` in place of its trials."""
     return cast("Study", _View(study, shown))
 
 
 class _View:
     """A study with replaced trials; everything else is the study's."""
 
-    def __init__(self, study: Study, shown: Callable[[FrozenTrial], FrozenTrial | None]) -> None:
+    def __init__(self, study: Study, shown: Shown) -> None:
         self._study, self._shown = study, shown
 
     def __getattr__(self, name: str) -> Any:
@@ -54,8 +62,24 @@ class _View:
     def _get_trials(
         self, deepcopy: bool = True, states: Container[TrialState] | None = None, use_cache: bool = False
     ) -> list[FrozenTrial]:
-        trials = map(self._shown, self._study._get_trials(deepcopy=deepcopy, use_cache=use_cache))
-        return [trial for trial in trials if trial is not None and (states is None or trial.state in states)]
+        trials = self._shown(self._study._get_trials(deepcopy=deepcopy, use_cache=use_cache))
+        return [trial for trial in trials if states is None or trial.state in states]
+
+
+class GroupedJournal(JournalStorage):
+    """A journal's storage that can write several lines under one lock of its file."""
+
+    def __init__(self, journal: BaseJournalBackend, together: Callable[[], AbstractContextManager[None]]) -> None:
+        """``together`` holds the journal's file open and locked for the lines that this process appends."""
+        super().__init__(journal)
+        self._thread_lock = threading.RLock()  # type: ignore[assignment]  # Optuna's cannot be taken twice
+        self._hold = together
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """A block whose writes to the storage take the file's lock once; reads and writes of other threads wait."""
+        with self._thread_lock, self._hold():
+            yield
 
 
 class OpenTPE(TPESampler):

@@ -65,7 +65,7 @@ def _of_edit(checked: Checked, edit: ForwardEdit, file: str, tree: Callable[[str
     changed = _calls(checked, edit)
     if not changed:
         raise UnusableInputError("the call in the forward pass that would change was not seen")
-    others = replace(edit, numbers=None, but=edit.numbers) if edit.numbers is not None else None
+    others = replace(edit, numbers=None, excluded=edit.numbers) if edit.numbers is not None else None
     for call in _calls(checked, others, is_strict=False) if others else ():
         if call in changed:
             where = f"{Path(call.file).name}:{call.position.line}"

@@ -21,7 +21,7 @@ from types import CodeType, ModuleType
 from typing import TypeVar
 
 from constraints.errors import UnusableInputError
-from constraints.faults import hands_over, is_out_of_memory, missing
+from constraints.faults import calls_user_code, is_out_of_memory, missing
 from constraints.sandbox.cpu_only import WARNING, CpuOnly, asks_for_accelerator
 from constraints.sandbox.loops import NAME as LOOPS
 from constraints.sandbox.loops import Loops
@@ -212,17 +212,17 @@ class Loader:
         self.found.append(f"{place}: left out, because it failed: {reason}")
 
 
-@hands_over
+@calls_user_code
 def _run(code: CodeType, module: ModuleType) -> None:
     exec(code, vars(module))
 
 
-@hands_over
+@calls_user_code
 def _import(name: str) -> ModuleType:
     return importlib.import_module(name)
 
 
-@hands_over
+@calls_user_code
 def _from_module(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)

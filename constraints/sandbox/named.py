@@ -15,7 +15,7 @@ from torch import nn
 
 from constraints.augmentation_steps import is_pipeline
 from constraints.errors import ConstraintError, ModelFailedError, NoModelError, ToolFailedError, UnusableInputError
-from constraints.faults import failed, hands_over, remedy
+from constraints.faults import calls_user_code, failed, remedy
 from constraints.sandbox.arguments import check_arguments
 from constraints.sandbox.choice import is_module_class, only_model
 from constraints.sandbox.loading import Loader
@@ -138,7 +138,7 @@ def _called(name: str, thing: Any, arguments: Mapping[str, Any], loader: Loader,
     return loader.on_cpu(lambda: _constructed(thing, arguments))
 
 
-@hands_over
+@calls_user_code
 def _constructed(thing: Any, arguments: Mapping[str, Any]) -> Any:
     return thing(**arguments)
 

@@ -11,8 +11,8 @@ from unittest.mock import patch
 
 
 @contextmanager
-def nothing_required(told: Callable[[str], None]) -> Iterator[None]:
-    """While entered, ``argparse`` accepts missing required arguments; ``told`` gets a warning that names them."""
+def nothing_required(warn: Callable[[str], None]) -> Iterator[None]:
+    """While entered, ``argparse`` accepts missing required arguments; ``warn`` gets a warning that names them."""
     parse = argparse.ArgumentParser.parse_known_args
 
     @functools.wraps(parse)
@@ -21,7 +21,7 @@ def nothing_required(told: Callable[[str], None]) -> Iterator[None]:
             found = parse(self, args, namespace)
         missing = [name for name in names if getattr(found[0], name, None) is None]
         if missing:
-            told(f"no command line arguments are given: those that are required are None: {', '.join(missing)}")
+            warn(f"no command line arguments are given: those that are required are None: {', '.join(missing)}")
         return found
 
     with patch.object(argparse.ArgumentParser, "parse_known_args", parsing):

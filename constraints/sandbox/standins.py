@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 from torch import nn
 
 from constraints.errors import UnusableInputError
-from constraints.faults import hands_over, remedy
+from constraints.faults import calls_user_code, remedy
 
 _LIGHTNING = frozenset({"pytorch_lightning", "lightning"})
 _CHECKERS = ("beartype.beartype", "typeguard.typechecked", "jaxtyping.jaxtyped")
@@ -246,7 +246,7 @@ class _Hyperparameters(dict[str, Any]):
 
     __setattr__ = dict.__setitem__
 
-    @hands_over
+    @calls_user_code
     def __getattr__(self, name: str) -> Any:
         try:
             return self[name]

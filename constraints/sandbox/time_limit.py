@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
-from constraints.faults import hands_over
+from constraints.faults import calls_user_code
 
 
 class TooLongError(BaseException):
@@ -25,7 +25,7 @@ def at_most(seconds: float | None) -> Iterator[Callable[[], float]]:
         yield lambda: time.monotonic() - started
         return
 
-    @hands_over
+    @calls_user_code
     def stop(_: int, __: FrameType | None) -> NoReturn:
         ran = f"it ran for {seconds:.0f} s" if seconds > 0 else "no time was left for it"
         raise TooLongError(f"{ran} at import: put it under if __name__ == '__main__'")

@@ -50,7 +50,7 @@ def gated_half(call: Call) -> Result:
     for at in (0, call.shape[axis]):
         views, flow, _ = cut_views(data, Cut(axis, at, 1, call.shape[axis]))
         halves.append(Value(call.shape, views, flow, None))
-    return pointwise(call.but(op="mul", inputs=halves))
+    return pointwise(call.changed(op="mul", inputs=halves))
 
 
 def cuts(call: Call, shape: Shape) -> list[Cut] | None:

@@ -28,7 +28,7 @@ def distribute(call: Call, operation: Operation) -> None:
         inputs = [_piece(v, axis, Cut(axis, start, 1, end - start), call) for v in call.inputs]
         shape = tuple(end - start if a == axis else n for a, n in enumerate(call.shape))
         changes = {"groups": end - start} if call.is_depthwise and axis == _channels(call) else {}
-        piece = call.but(inputs=inputs, shape=shape, kwargs={**call.kwargs, **changes}, tags=set(), parts={})
+        piece = call.changed(inputs=inputs, shape=shape, kwargs={**call.kwargs, **changes}, tags=set(), parts={})
         result = operation.rule(piece) if any(v.depends for v in inputs) else ((None,) * len(inputs[0].views), None)
         if result[1] is not None:
             parts.append(Part({axis: range(start, end)}, *result))

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from constraints.faults import hands_over
+from constraints.faults import calls_user_code
 
 
 def is_higher_order(func: Any) -> bool:
@@ -16,7 +16,7 @@ def is_higher_order(func: Any) -> bool:
     return isinstance(func, torch._ops.HigherOrderOperator)
 
 
-@hands_over
+@calls_user_code
 def run_in_parts(
     func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], recording: AbstractContextManager[object]
 ) -> Any:
@@ -30,6 +30,6 @@ def run_in_parts(
         return kernel(*args, **kwargs)
 
 
-@hands_over
+@calls_user_code
 def _branch(condition: Any, if_true: Any, if_false: Any, operands: tuple[Any, ...] = ()) -> Any:
     return if_true(*operands) if condition else if_false(*operands)

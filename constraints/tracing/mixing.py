@@ -270,7 +270,7 @@ def product(call: Call) -> Result:
         (v for v in call.inputs[:1] if v is not a and v.depends and call.op.startswith(("add", "badd"))), None
     )
     if not (a.depends or b.depends):
-        return pointwise(call.but(inputs=[summand] if summand else call.inputs))
+        return pointwise(call.changed(inputs=[summand] if summand else call.inputs))
     if call.op == "addbmm":
         a, b = (replace(v, shape=v.shape[1:], views=_batch_summed(v)) for v in (a, b))
     views, flow = _multiplied(call, a, b)

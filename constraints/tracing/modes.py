@@ -34,6 +34,6 @@ def modes_kept() -> Iterator[None]:
         while torch._C._len_torch_function_stack() > functions:
             torch._C._pop_torch_function_stack()
         vars(dispatch).update(flags)
-        if told := getattr(dispatch, "set_is_in_mode_without_ignore_compile_internals", None):  # torch 2.12 on
-            told(flags[_FLAGS[2]])
+        if set_flag := getattr(dispatch, "set_is_in_mode_without_ignore_compile_internals", None):  # torch 2.12 on
+            set_flag(flags[_FLAGS[2]])
         torch.set_grad_enabled(gradients)

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from torch import nn
 
-from constraints.faults import hands_over
+from constraints.faults import calls_user_code
 from constraints.tracing.run import Frame
 
 _PATH = "_traced_path"
@@ -87,13 +87,13 @@ def _of_module(module: nn.Module, recorder: Follower) -> Callable[..., Any]:
     if isinstance(forward, types.MethodType) and forward.__self__ is module:
         return types.MethodType(_named(forward.__func__, recorder), module)
 
-    @hands_over
+    @calls_user_code
     def bare(_: nn.Module, /, *args: Any, **kwargs: Any) -> Any:
         return forward(*args, **kwargs)
 
     named = _named(bare, recorder)
 
-    @hands_over
+    @calls_user_code
     def of_module(*args: Any, **kwargs: Any) -> Any:
         return named(module, *args, **kwargs)
 
@@ -109,7 +109,7 @@ def _named(forward: Callable[..., Any], recorder: Follower, kind: type | None = 
     here = recorder.here
 
     @wraps(forward)
-    @hands_over
+    @calls_user_code
     def named(module: Any, /, *args: Any, **kwargs: Any) -> Any:
         held, stack = getattr(module, "__dict__", _EMPTY), here.stack
         path = held.get(_PATH)

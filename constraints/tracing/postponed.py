@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from constraints.faults import hands_over
+from constraints.faults import calls_user_code
 from constraints.tracing.handles import Handle
 from constraints.tracing.unfilled import RULES
 
@@ -119,7 +119,7 @@ class Postponed:
         return given, now
 
 
-@hands_over
+@calls_user_code
 def ran(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     """The result of an operation that runs now."""
     return func(*args, **kwargs) if kwargs else func(*args)

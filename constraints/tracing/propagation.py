@@ -192,7 +192,7 @@ class Propagation:
             return
         base = self._read(handle.base, 0)
         call, operation, which = handle.made
-        again = call.but(inputs=[base, *call.inputs[1:]], index=base.index, parts={}, tags=set(call.tags))
+        again = call.changed(inputs=[base, *call.inputs[1:]], index=base.index, parts={}, tags=set(call.tags))
         if not base.depends:
             handle.value = Value(call.shape, self._nothing, _STILL, base.storage, base.index, base.params)
             return

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.utils._pytree import tree_leaves
 
-from constraints.faults import hands_over
+from constraints.faults import calls_user_code
 from constraints.tracing.boundary import watched
 from constraints.tracing.modes import modes_kept
 from constraints.tracing.module_calls import naming
@@ -77,7 +77,7 @@ def record(
     )
 
 
-@hands_over
+@calls_user_code
 def called(model: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """The model's result; an exception from here comes from the model's code."""
     return model(*args, **kwargs)

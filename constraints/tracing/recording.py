@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from constraints.faults import hands_over
+from constraints.faults import calls_user_code
 from constraints.operators import STAND_INS
 from constraints.tracing.axes import Shape
 from constraints.tracing.exported import Exported
@@ -110,7 +110,7 @@ class Recorder(TorchDispatchMode):
         self._postponed.close()
 
         @wraps(run)
-        @hands_over
+        @calls_user_code
         def followed(*args: Any, **kwargs: Any) -> Any:
             if self.here.stack or self.is_over:
                 return run(*args, **kwargs)
@@ -251,7 +251,7 @@ class Recorder(TorchDispatchMode):
         self.handles.undo()
 
 
-@hands_over
+@calls_user_code
 def _in_parts(func: Any, *args: Any, **kwargs: Any) -> Any:
     """Run a composite operation as its parts: torch's own decomposition, and not the compiler's."""
     if torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd"):

@@ -219,7 +219,7 @@ class Call:
         self.parts: dict[int, tuple[Part, ...]] = {}
         """Number of a result -> the parts it was assembled from, if there are several."""
 
-    def but(self, **changes: Any) -> Call:
+    def changed(self, **changes: Any) -> Call:
         """The same call with some attributes changed."""
         other = object.__new__(Call)
         vars(other).update(vars(self), **changes)

@@ -145,7 +145,7 @@ def trial(help: str = "a number, best, an architecture's text, seed, or a champi
 Study = Annotated[str | None, study(check=_of_project)]
 Storage = Annotated[str, storage(check=_of_project)]
 Constraints = Annotated[
-    Path | None, flag("--constraints", help="a table of constraints", value="FILE.toml", group=RULES)
+    Path | None, flag("--constraints", help="constraints from a file", value="FILE.toml", group=RULES)
 ]
 Require = Annotated[
     list[str] | None,

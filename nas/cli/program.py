@@ -18,9 +18,9 @@ _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": _WIDEST
 
 QUIET, VERBOSE, DEBUG = ("-q", "--quiet"), ("-v", "--verbose"), ("--debug",)
 GENERAL: Mapping[tuple[str, ...], str] = {
-    QUIET: "say nothing but the result, warnings and errors",
-    VERBOSE: "say more: what is done, how long it takes, and what the libraries log",
-    DEBUG: "with an error, print the traceback too",
+    QUIET: "print only the result, warnings and errors",
+    VERBOSE: "print more: what is done, how long it takes, and the logs of the libraries",
+    DEBUG: "also print the traceback of an error",
 }
 """Flags that every command takes, anywhere on the command line."""
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from filelock import FileLock
-from optuna.storages import BaseStorage, JournalStorage
+from optuna.storages import BaseStorage
 from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
 
 from constraints.errors import UnusableInputError
+from nas.optuna_private import GroupedJournal
 from nas.search.stored import Operation
 
 _JOURNAL_START = b'{"op_code":'
@@ -36,7 +38,8 @@ def open_journal(path: Path, *, write: bool) -> BaseStorage:
             path.parent.mkdir(parents=True, exist_ok=True)
             with lock:
                 _set_torn_line_aside(path)
-        return JournalStorage(_Journal(path, lock))
+        journal = _Journal(path, lock)
+        return GroupedJournal(journal, journal.together)
     except UnusableInputError:
         raise
     except OSError as error:
@@ -64,6 +67,7 @@ class _Journal(BaseJournalBackend):
         self._read = self._trials = self._studies = 0
         self._has_deleted = False
         self._file, self._written = _identity(path), 0
+        self._open: BinaryIO | None = None
 
     def read_logs(self, log_number_from: int) -> Iterable[dict[str, Any]]:
         """The lines from that number on; LookupError where one refers to a study or trial that was never created."""
@@ -87,17 +91,32 @@ class _Journal(BaseJournalBackend):
         if log.get("trial_id", -1) >= self._trials and not self._has_deleted:
             raise LookupError(f"trial {log['trial_id']} was never made: lines are lost")
 
-    def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Append whole lines, while this process holds the lock."""
-        lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Hold the lock, which takes longer than the writing, for all lines that are appended within the block."""
+        if self._open is not None:
+            yield
+            return
         with self._lock:
             self._check_file()
             with self._path.open("ab") as file:
-                file.write(lines.encode())
-                file.flush()
-                self._written = file.tell()
-                if not all(log["op_code"] in _OF_A_PROPOSAL for log in logs):
-                    os.fsync(file.fileno())
+                self._open = file
+                try:
+                    yield
+                finally:
+                    self._open = None
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Append whole lines, while this process holds the lock; other processes see them at once."""
+        lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
+        with self.together():
+            file = self._open
+            assert file is not None
+            file.write(lines.encode())
+            file.flush()
+            self._written = file.tell()
+            if not all(log["op_code"] in _OF_A_PROPOSAL for log in logs):
+                os.fsync(file.fileno())
 
     def _check_file(self) -> None:
         """Raise UnusableInputError where the file was replaced or truncated since it was opened."""

@@ -173,8 +173,8 @@ class Training:
             if getattr(self.recipe, option):
                 return f"train by a recipe with {option} = false (--recipe FILE.toml), in a new --study"
         if kept.transform is not None:
-            turns = sorted(set(names(kept.transform)) & MIRRORING)
-            return f"take {', '.join(turns)} out of the augmentation, in a new --study" if turns else ""
+            mirroring = sorted(set(names(kept.transform)) & MIRRORING)
+            return f"take {', '.join(mirroring)} out of the augmentation, in a new --study" if mirroring else ""
         if kept.probabilities.get("flip", 0) > 0:
             return f"give --augmentation {kept.name},flip=0, in a new --study"
         return ""

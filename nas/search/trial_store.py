@@ -6,6 +6,7 @@ Every call raises what the storage raises; ``nas.search.outage.is_outage`` says 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from typing import Any
 
@@ -15,7 +16,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from constraints.metrics import Metrics
 from nas.architecture.spec import Architecture, parse
-from nas.optuna_private import reopened, storage_of
+from nas.optuna_private import GroupedJournal, reopened, storage_of
 from nas.search.study import CURVE, FINALIST, MEASURED, REASON, REJECTED, WHY, WON
 from nas.space.attributes import ARCHITECTURE, BROKEN, FINISHED, ORIGIN, SEED
 
@@ -38,6 +39,10 @@ class TrialStore:
         """All trials of the study, by number; do not modify them."""
         return self.study.get_trials(deepcopy=False)
 
+    def together(self) -> AbstractContextManager[None]:
+        """A block whose writes take a journal's lock once; in other storages each is written as usual."""
+        return self._storage.together() if isinstance(self._storage, GroupedJournal) else nullcontext()
+
     def ask(self) -> Trial:
         """A new trial, without parameters."""
         return self.study.ask()
@@ -48,25 +53,21 @@ class TrialStore:
 
     def suggest(self, trial: Trial, distributions: Mapping[str, BaseDistribution]) -> dict[str, Any]:
         """The sampler's values for a trial, stored as its parameters; existing ones are kept."""
-        for name, distribution in distributions.items():
-            if isinstance(distribution, IntDistribution):
-                trial.suggest_int(
-                    name, distribution.low, distribution.high, step=distribution.step, log=distribution.log
-                )
-            elif isinstance(distribution, FloatDistribution):
-                trial.suggest_float(name, distribution.low, distribution.high, log=distribution.log)
-            elif isinstance(distribution, CategoricalDistribution):
-                trial.suggest_categorical(name, distribution.choices)
-            else:
-                raise TypeError(f"{name}: no parameter of a space: {distribution}")
+        several = list(distributions.items())
+        for name, distribution in several[:1]:  # the sampler proposes all of them now, which may take a while
+            _suggest(trial, name, distribution)
+        with self.together():
+            for name, distribution in several[1:]:
+                _suggest(trial, name, distribution)
         return {name: trial.params[name] for name in distributions}
 
     def set_metrics(self, trial: Trial, metrics: Metrics, measured: Mapping[str, float] | None = None) -> None:
         """Store the metrics of a trial's network, one attribute each; the ``measured`` ones in a separate attribute."""
-        for name, value in metrics.as_dict().items():
-            trial.set_user_attr(name, value)
-        if measured:
-            trial.set_user_attr(MEASURED, dict(measured))
+        with self.together():
+            for name, value in metrics.as_dict().items():
+                trial.set_user_attr(name, value)
+            if measured:
+                trial.set_user_attr(MEASURED, dict(measured))
 
     def set_architecture(self, trial: Trial, architecture: Architecture) -> None:
         """Store a trial's network: from now on the trial counts as proposed."""
@@ -131,9 +132,10 @@ class TrialStore:
         ``score`` computes the score of an epoch. The curve is written first, so that no epoch counts as trained without
         it.
         """
-        trial.set_user_attr(CURVE, list(curve))
-        for epoch in curve if is_anew else curve[-1:]:  # trial.report does not support several objectives
-            self._storage.set_trial_intermediate_value(self._id(trial.number), epoch["epoch"], score(epoch))
+        with self.together():
+            trial.set_user_attr(CURVE, list(curve))
+            for epoch in curve if is_anew else curve[-1:]:  # trial.report does not support several objectives
+                self._storage.set_trial_intermediate_value(self._id(trial.number), epoch["epoch"], score(epoch))
 
     def complete(self, trial: Trial, values: Sequence[float]) -> None:
         """End a trial with its candidate's values, one per objective."""
@@ -154,8 +156,9 @@ class TrialStore:
         return dict(self.study.user_attrs.get(REJECTED, {}))
 
     def set_rejected(self, counts: Mapping[str, int]) -> None:
-        """Store how many proposals each rule rejected."""
-        self.study.set_user_attr(REJECTED, dict(counts))
+        """Store how many proposals each rule rejected; nothing is written where that is stored already."""
+        if self.rejected() != dict(counts):
+            self.study.set_user_attr(REJECTED, dict(counts))
 
     @cached_property
     def _study_id(self) -> int:
@@ -196,3 +199,14 @@ def proposed(trials: Sequence[FrozenTrial]) -> int:
 def whole_epochs(trial: FrozenTrial) -> int:
     """How many epochs of a trial are stored completely: their accuracy, and their entry in the curve."""
     return min(len(trial.user_attrs.get(CURVE, [])), len(trial.intermediate_values))
+
+
+def _suggest(trial: Trial, name: str, distribution: BaseDistribution) -> None:
+    if isinstance(distribution, IntDistribution):
+        trial.suggest_int(name, distribution.low, distribution.high, step=distribution.step, log=distribution.log)
+    elif isinstance(distribution, FloatDistribution):
+        trial.suggest_float(name, distribution.low, distribution.high, log=distribution.log)
+    elif isinstance(distribution, CategoricalDistribution):
+        trial.suggest_categorical(name, distribution.choices)
+    else:
+        raise TypeError(f"{name}: no parameter of a space: {distribution}")

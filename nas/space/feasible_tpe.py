@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -15,40 +15,41 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from nas.optuna_private import OpenTPE, with_trials_as
-from nas.space.attributes import FINISHED, SEED
-
-MOST_LEARNT = 1_000
-"""Most trials in each of TPE's two models, whose time and memory grow with the trials."""
+from nas.space.attributes import SEED
+from nas.space.decisive_trials import MOST_LEARNT, DecisiveTrials, is_finished, with_state
 
 Values = Callable[[FrozenTrial], Sequence[float]]
 """A function from a trial to its latest value for each direction of its study."""
 
 
-def so_far(study: Study, values: Values | None) -> Study:
+def so_far(study: Study, values: Values | None, chosen: DecisiveTrials | None = None) -> Study:
     """A study as TPE should see it: an unfinished trial counts by its intermediate values.
 
     It counts as pruned or, with several objectives, as complete with ``values`` (required there), moved to what it
     would reach after as many steps as the furthest trial (``expected``). TPE alone takes every running trial for a bad
     one, and cannot rank pruned trials by several objectives. A trial completed by its confirmation (FINISHED) has only
     a few epochs, so it counts like a pruned one. Networks that the user trained have no parameters to learn from.
+
+    With one objective only the decisive trials are seen: ``chosen`` selects them, and knows those without a change.
     """
-    has_one_objective = len(study.directions) == 1
-    moved = (lambda trial: trial) if has_one_objective or values is None else expected(study)
+    if len(study.directions) == 1:
+        return with_trials_as(study, partial((chosen or DecisiveTrials()).of, direction=study.direction))
+    return with_trials_as(study, partial(_of_several, values=values, moved=expected(study) if values else None))
 
-    def shown(trial: FrozenTrial) -> FrozenTrial | None:
-        if SEED in trial.user_attrs:
-            return None
-        is_finished = trial.state == TrialState.COMPLETE and FINISHED in trial.user_attrs
-        if trial.state not in (TrialState.RUNNING, TrialState.PRUNED) and not is_finished:
+
+def _of_several(
+    trials: list[FrozenTrial], values: Values | None, moved: Callable[[FrozenTrial], FrozenTrial] | None
+) -> list[FrozenTrial]:
+    def shown(trial: FrozenTrial) -> FrozenTrial:
+        if trial.state not in (TrialState.RUNNING, TrialState.PRUNED) and not is_finished(trial):
             return trial
-        if has_one_objective:
-            is_cut = (is_finished or trial.state == TrialState.RUNNING) and trial.intermediate_values
-            return _with(trial, TrialState.PRUNED) if is_cut else trial
-        if values is None or not trial.intermediate_values:
-            return _with(trial, TrialState.RUNNING)
-        return _with(trial, TrialState.COMPLETE, list(values(moved(trial))))
+        if values is None or moved is None or not trial.intermediate_values:
+            return with_state(trial, TrialState.RUNNING)
+        complete = with_state(trial, TrialState.COMPLETE)
+        complete.values = list(values(moved(trial)))
+        return complete
 
-    return with_trials_as(study, shown)
+    return [shown(trial) for trial in trials if SEED not in trial.user_attrs]
 
 
 def expected(study: Study) -> Callable[[FrozenTrial], FrozenTrial]:
@@ -80,15 +81,6 @@ def expected(study: Study) -> Callable[[FrozenTrial], FrozenTrial]:
     return moved
 
 
-def _with(trial: FrozenTrial, state: TrialState, values: list[float] | None = None) -> FrozenTrial:
-    """A copy of a trial in another state."""
-    shown = copy.copy(trial)
-    shown.state = state
-    if values is not None:
-        shown.values = values
-    return shown
-
-
 class BulkTPE(OpenTPE):
     """TPE that proposes the best of the candidates that are allowed.
 
@@ -102,6 +94,8 @@ class BulkTPE(OpenTPE):
     distributions: Mapping[str, BaseDistribution] = {}
     values: Values | None = None
     """A trial's latest values, for a study with several objectives."""
+    decisive: DecisiveTrials | None = None
+    """Selects the trials that it sees of a study with one objective; several samplers may share it."""
     has_searched = False
     """Whether it has built a model and asked which candidates are allowed."""
 
@@ -109,13 +103,17 @@ class BulkTPE(OpenTPE):
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """TPE's choices, learnt from all trained candidates."""
-        return super().sample_relative(so_far(study, self.values), trial, search_space)
+        return super().sample_relative(self._so_far(study), trial, search_space)
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         """One of TPE's choices, learnt from all trained candidates."""
-        return super().sample_independent(so_far(study, self.values), trial, param_name, param_distribution)
+        return super().sample_independent(self._so_far(study), trial, param_name, param_distribution)
+
+    def _so_far(self, study: Study) -> Study:
+        self.decisive = self.decisive or DecisiveTrials()
+        return so_far(study, self.values, self.decisive)
 
     def learnt_from(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
         """The last MOST_LEARNT trials."""

@@ -32,14 +32,14 @@ class KnownNetworks:
         trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
         self._storage.set_trial_system_attr(trial_id, PROPOSED, text)
 
-    def of_others(self, trials: Sequence[FrozenTrial], but: int) -> Set[str]:
-        """The networks of ``trials`` (all trials of the study) except those that only trial ``but`` has."""
+    def of_others(self, trials: Sequence[FrozenTrial], excluded: int) -> Set[str]:
+        """The networks of ``trials`` (all trials of the study) except those that only trial ``excluded`` has."""
         still_open, claims = [], set[str]()
         for number in (*self._open, *range(self._read, len(trials))):
             text, is_settled = self._network(trials[number])
-            if not is_settled or number == but:
+            if not is_settled or number == excluded:
                 still_open.append(number)
-            if text and number != but:
+            if text and number != excluded:
                 (self._settled if is_settled else claims).add(text)
         self._open, self._read = still_open, len(trials)
         return Either(self._settled, claims)

@@ -15,6 +15,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from nas.architecture.spec import Architecture
+from nas.space.decisive_trials import DecisiveTrials
 from nas.space.feasible import FeasiblePart, Judged
 from nas.space.feasible_tpe import BulkTPE, Values
 from nas.space.known_networks import Either
@@ -54,6 +55,7 @@ class Proposer:
         self.new = NewNetworks(feasible, proxy)
         self._seed, self._base, self._patience = seed, base, patience
         self._values, self._broken = values, broken
+        self._decisive = DecisiveTrials()
         self._around: Encoded | None = None
         self._centres = 0
 
@@ -68,12 +70,8 @@ class Proposer:
 
     def beside(self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
         """The base sampler's choices for parameters that do not belong to the space."""
-        base = self._base(
-            random.Random(f"{self._seed}/{trial.number}/beside").getrandbits(32)
-        )  # apart from the network's
-        if isinstance(base, BulkTPE):
-            base.values = self._values
-        return _sampled(base, study, trial, search_space)
+        seed = random.Random(f"{self._seed}/{trial.number}/beside").getrandbits(32)  # apart from the network's
+        return _sampled(self._base_sampler(seed), study, trial, search_space)
 
     def choices(self, study: Study, trial: FrozenTrial, attempt: int, held: Set[str] | None) -> dict[str, Any]:
         """Choices of a network that satisfies all constraints and is not in ``held``; None allows repeated networks.
@@ -105,9 +103,9 @@ class Proposer:
                 return near
         if self.new.proxy is not None and held is not None and len(known) < PROXY_TRIALS:
             return self.new.unseen(seen, np.random.default_rng(seed), self.new.learnt(study))
-        base = self._base(seed)
+        base = self._base_sampler(seed)
         if isinstance(base, BulkTPE):
-            base.feasible, base.distributions, base.values = self._feasible, space, self._values
+            base.feasible, base.distributions = self._feasible, space
             base.is_new = lambda choices: str(self.feasible.space.decode(choices)) not in seen
         for _ in range(self._patience):
             sampled = _sampled(base, study, trial, dict(space))
@@ -119,6 +117,13 @@ class Proposer:
             if isinstance(base, BulkTPE) and base.has_searched:
                 break  # it has already tried many candidates
         return self.new.unseen(seen, np.random.default_rng(seed))
+
+    def _base_sampler(self, seed: int) -> BaseSampler:
+        """A new base sampler; a TPE keeps what earlier ones knew of the study's trials."""
+        base = self._base(seed)
+        if isinstance(base, BulkTPE):
+            base.values, base.decisive = self._values, self._decisive
+        return base
 
     def _feasible(self, several: list[dict[str, Any]]) -> npt.NDArray[np.bool_]:
         """Which of a base sampler's candidates may be proposed; these do not count as proposals."""

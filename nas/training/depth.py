@@ -11,7 +11,7 @@ from PIL import Image
 BITS = (8, 10, 12, 14, 16)
 """Bit depths that cameras and scanners store in integers of 16 bits or more."""
 HIGH_BYTE_AT_LEAST = 64
-"""16-bit colour keeps only its high byte; where no image's high byte reaches this, a warning is given."""
+"""16-bit colour keeps only its high byte; data in which no image reaches this is refused."""
 _BITS_PER_SAMPLE, _SAMPLE_FORMAT = 258, 339  # of TIFF
 _UNSIGNED, _SIGNED = 1, 2
 

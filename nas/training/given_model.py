@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from torch.nn.parameter import is_lazy
 
 from constraints.errors import UnusableInputError
-from constraints.faults import hands_over
+from constraints.faults import calls_user_code
 from nas.training.optimisers import Optimisers
 from nas.training.precision import Precision, autocast
 from nas.training.recipes import Recipe
@@ -58,7 +58,7 @@ class GivenModel(nn.Module):
         return found
 
 
-@hands_over
+@calls_user_code
 def _called(model: nn.Module, images: torch.Tensor) -> Any:
     return model(images)
 
@@ -198,7 +198,7 @@ def _check_optimisers(model: GivenModel, recipe: Recipe) -> None:
             ) from error
 
 
-@hands_over
+@calls_user_code
 def _differentiated(loss: torch.Tensor) -> None:
     loss.backward()  # type: ignore[no-untyped-call]
 

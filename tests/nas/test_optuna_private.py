@@ -13,7 +13,8 @@ import numpy.typing as npt
 import optuna
 import pytest
 from optuna.distributions import BaseDistribution, IntDistribution
-from optuna.storages import InMemoryStorage, RDBStorage
+from optuna.storages import InMemoryStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from nas.optuna_private import OpenTPE, reopened, storage_of, trials_after, with_trials_as
@@ -29,7 +30,7 @@ CALLS = {
     "optuna.samplers.TPESampler._compute_acquisition_func": "self samples mpe_below mpe_above",
 }
 """Function -> its parameters, as nas/optuna_private.py calls or overrides it."""
-ATTRIBUTES = {"Study": "_storage", "FrozenTrial": "_trial_id"}
+ATTRIBUTES = {"Study": "_storage", "FrozenTrial": "_trial_id", "JournalStorage": "_thread_lock"}
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -48,9 +49,9 @@ def test_this_optuna_has_the_function(name: str) -> None:
     assert parameters == CALLS[name], missing(f"{name}({CALLS[name]})")
 
 
-def test_this_optuna_has_the_attributes() -> None:
-    study = optuna.create_study()
-    for thing in (study, optuna.create_trial(value=0.0)):
+def test_this_optuna_has_the_attributes(tmp_path: Path) -> None:
+    journal = JournalStorage(JournalFileBackend(str(tmp_path / "journal.log")))
+    for thing in (optuna.create_study(), optuna.create_trial(value=0.0), journal):
         name = ATTRIBUTES[type(thing).__name__]
         assert hasattr(thing, name), missing(f"{type(thing).__name__}.{name}")
 
@@ -114,8 +115,9 @@ def test_a_sampler_sees_the_trials_as_they_are_shown() -> None:
     study.tell(study.ask(), 1.0)
     study.ask()
 
-    def hidden(trial: FrozenTrial) -> FrozenTrial:
-        return optuna.create_trial(state=TrialState.PRUNED) if trial.state == TrialState.COMPLETE else trial
+    def hidden(trials: list[FrozenTrial]) -> list[FrozenTrial]:
+        ended = optuna.create_trial(state=TrialState.PRUNED)
+        return [ended if trial.state == TrialState.COMPLETE else trial for trial in trials]
 
     view = with_trials_as(study, hidden)
     assert view.study_name == study.study_name

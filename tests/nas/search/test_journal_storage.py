@@ -1,14 +1,20 @@
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
+from filelock import FileLock
 
 from constraints.errors import UnusableInputError
+from nas.optuna_private import GroupedJournal
 from nas.search.storage import open_storage
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -141,3 +147,68 @@ def test_a_journal_that_is_taken_away_in_use_ends_what_uses_it(tmp_path: Path, h
         with pytest.raises(UnusableInputError, match=r"journal.log was removed, replaced or cut while it is in use: "):
             use()
     assert path.exists() == (harm != "removed"), "nothing takes its place"
+
+
+def opened(path: Path) -> GroupedJournal:
+    storage = open_storage(str(path), write=True)
+    assert isinstance(storage, GroupedJournal)
+    return storage
+
+
+def test_what_is_written_together_takes_the_lock_once_and_is_seen_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = journal_of(tmp_path, 1)
+    storage, taken, acquire = opened(path), [], FileLock.acquire
+
+    def counted(lock: FileLock) -> Any:
+        taken.append(lock.lock_file)
+        return acquire(lock)
+
+    monkeypatch.setattr(FileLock, "acquire", counted)
+    study = optuna.load_study(storage=storage, study_name="s")
+    trial = study.ask()
+    taken.clear()
+    with storage.together():
+        for number in range(10):
+            trial.set_user_attr("number", number)
+            assert study.trials[-1].user_attrs == {"number": number}
+            other = optuna.load_study(storage=open_storage(str(path)), study_name="s")
+            assert other.trials[-1].user_attrs == {"number": number}, "a reader waits for no lock"
+        with storage.together():
+            trial.set_user_attr("number", 10)
+    assert len(taken) == 1
+    trial.set_user_attr("number", 11)
+    assert len(taken) == 2
+    assert optuna.load_study(storage=open_storage(str(path)), study_name="s").trials[-1].user_attrs == {"number": 11}
+
+
+def test_other_writers_wait_for_what_is_written_together(tmp_path: Path) -> None:
+    """Of this storage in another thread, and of the same file opened again, as another process has it."""
+    path = journal_of(tmp_path, 0)
+    storage = opened(path)
+    studies = [optuna.load_study(storage=one, study_name="s") for one in (storage, opened(path))]
+    others = [threading.Thread(target=study.set_user_attr, args=(f"other {i}", i)) for i, study in enumerate(studies)]
+    own = studies[0].ask()
+    with storage.together():
+        for other in others:
+            other.start()
+        for number in range(20):
+            own.set_user_attr(f"own {number}", number)
+            time.sleep(0.01)
+    for other in others:
+        other.join(60)
+        assert not other.is_alive()
+    ops = [next(iter(json.loads(line).get("user_attr", {})), "") for line in path.read_text().splitlines()]
+    first = ops.index("own 0")
+    assert ops[first : first + 20] == [f"own {number}" for number in range(20)]
+    assert sorted(ops[first + 20 :]) == ["other 0", "other 1"]
+
+
+def test_a_lock_is_released_where_writing_together_fails(tmp_path: Path) -> None:
+    path = journal_of(tmp_path, 0)
+    storage = opened(path)
+    with pytest.raises(ZeroDivisionError), storage.together():
+        raise ZeroDivisionError
+    optuna.load_study(storage=opened(path), study_name="s").ask()
+    assert len(optuna.load_study(storage=storage, study_name="s").trials) == 1

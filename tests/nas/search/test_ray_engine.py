@@ -25,6 +25,7 @@ from optuna.trial import TrialState
 
 from constraints.errors import UnusableInputError
 from constraints.rules import parse_all
+from nas.search import ray_engine
 from nas.search.budget import Budget
 from nas.search.confirm import Trained, confirm
 from nas.search.driver import Driver

@@ -196,3 +196,14 @@ def test_counts_of_rejected_proposals_are_replaced(store: TrialStore, reopened: 
     store.set_rejected({"params < 7k": 3})
     store.set_rejected({"params < 7k": 5, "repeated": 1})
     assert reopened().rejected() == {"params < 7k": 5, "repeated": 1}
+
+
+def test_counts_that_are_stored_already_are_not_written_again(store: TrialStore) -> None:
+    """Each write of a study's attribute waits for the disk, and most proposals reject nothing."""
+    written: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store.study, "set_user_attr", lambda key, value: written.append(key))
+        store.set_rejected({})
+        assert written == []
+        store.set_rejected({"params < 7k": 3})
+        assert len(written) == 1
