@@ -5,6 +5,15 @@ from __future__ import annotations
 from enum import IntEnum
 
 
+def shortened(text: str, most: int) -> str:
+    """A text on one line, cut between words where it has more than ``most`` characters; then it ends in ``…``."""
+    line = " ".join(text.split())
+    if len(line) <= most:
+        return line
+    words = line[: most - 1].rpartition(" ")[0]
+    return f"{words} …" if words else f"{line[: most - 1]}…"
+
+
 class ExitCode(IntEnum):
     """Exit codes of the commands."""
 
@@ -41,7 +50,7 @@ class UnusableInputError(ConstraintError):
 
 
 class NoModelError(UnusableInputError):
-    """A file defines no model; if a folder was named, such files are passed over."""
+    """A file defines no model; if a folder was named, such files are skipped."""
 
 
 class ModelFailedError(ConstraintError):

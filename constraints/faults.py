@@ -11,7 +11,7 @@ from pathlib import Path
 from types import CodeType
 from typing import ParamSpec, TypeVar
 
-from constraints.errors import ModelFailedError, ToolFailedError
+from constraints.errors import ModelFailedError, ToolFailedError, shortened
 
 _ROOT = Path(__file__).resolve().parents[1]
 _OURS = tuple(f"{_ROOT / name}{sep}" for name in ("constraints", "nas") for sep in ("/", "\\"))
@@ -41,6 +41,8 @@ _HINTS = {
     "module 'albumentations' has no attribute": "the installed version has no such transform: use one that it has",
     "from 'albumentations'": "the installed version has no such transform: use one that it has",
     "urlopen error": "nothing is downloaded here: build it without weights (pretrained=False) or data (download=False)",
+    "there is no internet connection": "nothing is downloaded here: build it without weights, from a file that is here",
+    "before Module.__init__() call": "call super().__init__() first",
     "more than 1 value per channel": "one sample is traced, and a norm takes its statistics over the batch: let it "
     "keep running statistics (track_running_stats=True), or use a GroupNorm",
     "argument #1 'indices' to have one of the following scalar types": "this input is token numbers: give it as "
@@ -101,7 +103,7 @@ def _reason(stage: str, error: BaseException) -> str:
         )
     what = _first_line(error) or _line(error)
     text = f"the model's code raised at {stage}: {type(error).__name__}: {what}{_place(error)}"
-    return f"{text}: {hint}" if (hint := _hint(str(error))) else text
+    return f"{text}: {hint}" if (hint := hint_of(str(error))) else text
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -134,16 +136,17 @@ def remedy(package: str) -> str:
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [""])[0][:_LONGEST]
+    return shortened((str(error).strip().splitlines() or [""])[0], _LONGEST)
 
 
 def _line(error: BaseException) -> str:
     """The source line of an error without a message, such as an assertion."""
     own = [frame for frame in traceback.extract_tb(error.__traceback__) if is_users(frame.filename)]
-    return (own[-1].line or "")[:_LONGEST] if own else ""
+    return shortened(own[-1].line or "", _LONGEST) if own else ""
 
 
-def _hint(message: str) -> str:
+def hint_of(message: str) -> str:
+    """What to do about an error that occurs only when a model is checked; empty where nothing is known."""
     if image := _OTHER_CHANNELS.search(message):
         size, channels = image["size"].replace(" ", ""), image["channels"]
         return (

@@ -10,7 +10,7 @@ from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import nn
@@ -40,7 +40,7 @@ def modules_kept(modules: Sequence[nn.Module], tensors: Sequence[torch.Tensor]) 
     registries = [r for held in attributes for r in _of_module(held) if r]
     held = [(r, r.copy()) for r in registries]
     inside = [restore for m, kind in zip(modules, kinds, strict=True) if not is_torchs(kind) for restore in _of(m)]
-    of_tensors = [*map(_of_tensor, tensors)]
+    of_tensors = _of_tensors(tensors)
     try:
         yield
     finally:
@@ -49,17 +49,17 @@ def modules_kept(modules: Sequence[nn.Module], tensors: Sequence[torch.Tensor]) 
                 object.__setattr__(module, "__class__", kind)
             module.__dict__.clear()
             module.__dict__.update(before)
+        known = {id(r) for r in registries}
+        for registry in [r for before in attributes for r in _of_module(before) if r and id(r) not in known]:
+            registry.clear()
         for container, was in held:
             _refill(container, was)
-        known = {id(r) for r in registries}
-        for registry in (r for before in attributes for r in _of_module(before) if r and id(r) not in known):
-            registry.clear()
         for kind, was in classes:
             _put_back_class(kind, was)
         for restore in inside:
             restore()
-        for tensor in of_tensors:
-            tensor.put_back()
+        for tensor, *state in zip(tensors, *of_tensors, strict=True):
+            _put_back_tensor(tensor, *state)
 
 
 @cache
@@ -84,29 +84,25 @@ def _put_back_class(kind: type, before: Mapping[str, Any]) -> None:
             setattr(kind, name, value)
 
 
-class _OfTensor(NamedTuple):
-    """What is known of a parameter beside its values."""
-
-    tensor: torch.Tensor
-    is_trained: bool
-    gradient: torch.Tensor | None
-    hooks: Any
-    attributes: dict[str, Any]
-
-    def put_back(self) -> None:
-        tensor = self.tensor
-        if tensor.requires_grad is not self.is_trained:
-            tensor.requires_grad_(self.is_trained)
-        if tensor.is_leaf and tensor.grad is not self.gradient:
-            tensor.grad = self.gradient
-        if tensor._backward_hooks is not self.hooks:
-            tensor._backward_hooks = self.hooks
-        _refill(tensor.__dict__, self.attributes)
+def _of_tensors(tensors: Sequence[torch.Tensor]) -> Sequence[Sequence[Any]]:
+    """Whether each parameter is trained, its gradient, hooks and attributes."""
+    return (
+        [t.requires_grad for t in tensors],
+        [t.grad if t.is_leaf else None for t in tensors],
+        [t._backward_hooks for t in tensors],
+        [t.__dict__.copy() for t in tensors],
+    )
 
 
-def _of_tensor(tensor: torch.Tensor) -> _OfTensor:
-    gradient = tensor.grad if tensor.is_leaf else None
-    return _OfTensor(tensor, tensor.requires_grad, gradient, tensor._backward_hooks, tensor.__dict__.copy())
+def _put_back_tensor(tensor: torch.Tensor, is_trained: bool, gradient: Any, hooks: Any, attributes: Any) -> None:
+    if tensor.requires_grad is not is_trained:
+        tensor.requires_grad_(is_trained)
+    if tensor.is_leaf and tensor.grad is not gradient:
+        tensor.grad = gradient
+    if tensor._backward_hooks is not hooks:
+        tensor._backward_hooks = hooks
+    if tensor.__dict__ or attributes:
+        _refill(tensor.__dict__, attributes)
 
 
 def _of(module: nn.Module) -> Iterator[Restore]:

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.utils._pytree import tree_leaves
 
-from constraints.errors import UnusableInputError
+from constraints.errors import UnusableInputError, shortened
 from constraints.inputs import Sizes, specs
 from constraints.metrics import LATENCY, ONNX_LATENCY
 from constraints.model_state import copied, parts
@@ -26,6 +26,7 @@ from constraints.samples import Sample, made, taken
 WARM_UP = 3
 REPEATS = 15
 """Minimum number of repeats."""
+_LONGEST = 200
 _TOLERANCE = 1e-2
 """Allowed difference relative to the largest output, since other kernels round differently."""
 _ENGINES = {LATENCY: "torch", ONNX_LATENCY: "onnxruntime"}
@@ -92,7 +93,7 @@ def onnx_milliseconds(
             session, names = _session(ready, sample, threads)
             _compare(session, names, ready, sample)
         except Exception as error:  # the exporter and the runtime raise dozens of types
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+            reason = shortened((str(error).strip().splitlines() or [type(error).__name__])[0], _LONGEST)
             raise UnmeasuredError(f"onnxruntime cannot run the model: {reason}") from error
     feed = _fed(names, sample.tensors)
     return _median(lambda: feed, lambda given: session.run(None, given), seconds)

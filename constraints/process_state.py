@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 import random
@@ -16,6 +17,8 @@ from torch import distributions
 from torch.nn.modules import module as modules
 
 _SUBNORMAL = [5e-324]
+_MT19937_BYTES = 625 * 4
+"""624 words and a position."""
 _CPU = "cpu"
 
 
@@ -118,8 +121,7 @@ def process_kept() -> Iterator[None]:
                 setting.put(before)
         torch.set_rng_state(draws)
         random.setstate(of_python)
-        if of_numpy:
-            sys.modules["numpy.random"].set_state(of_numpy)
+        of_numpy()
         if devices:
             torch.cuda.set_rng_state_all(devices)
 
@@ -137,6 +139,24 @@ def _set_filters(before: list[Any]) -> None:
     warnings.filters.extend(before)  # type: ignore[attr-defined]  # its stub takes it for a sequence
 
 
-def _numpy_draws() -> Any:
+def _numpy_draws() -> Callable[[], object]:
+    """How to put back numpy's global generator."""
     generator: Any = sys.modules.get("numpy.random")  # numpy imports it on first use
-    return generator.get_state() if generator else None
+    if generator is None:
+        return lambda: None
+    before, memory = generator.get_state(legacy=False), _memory_of(generator)
+    is_half_used = bool(before.get("has_gauss"))
+
+    def put() -> None:
+        if is_half_used or memory is None or _memory_of(generator) != memory:  # setting it takes a while
+            generator.set_state(before)
+
+    return put
+
+
+def _memory_of(generator: Any) -> bytes | None:
+    """The memory of numpy's usual generator; None for another one."""
+    bits = generator.get_bit_generator()
+    if type(bits) is not generator.MT19937:
+        return None
+    return ctypes.string_at(bits.ctypes.state_address, _MT19937_BYTES)

@@ -23,7 +23,7 @@ _LINE_END = re.compile(rb"\r\n|\r|\n")
 _BOM = "\ufeff"
 _REPEATABLE = (
     ast.Name, ast.Attribute, ast.Constant, ast.BinOp, ast.UnaryOp, ast.Tuple, ast.Subscript,
-    ast.operator, ast.unaryop, ast.expr_context,
+    ast.IfExp, ast.Compare, ast.operator, ast.unaryop, ast.cmpop, ast.expr_context,
 )  # fmt: skip
 """Nodes of expressions that may be repeated in the source: they have no side effects and the same value each time."""
 _FUNCTIONAL = "torch.nn.functional"

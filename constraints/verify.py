@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import nn
 
-from constraints.errors import UnusableInputError
+from constraints.errors import UnusableInputError, shortened
 from constraints.gradient_probe import Probed, probe_call
 from constraints.inputs import Sizes
 from constraints.judged_call import JudgedCall, judged_call
@@ -21,6 +21,7 @@ from constraints.report import Report
 from constraints.verdicts import Verdict
 
 _LONGEST = 16_384
+_LONGEST_REASON = 200
 _MOST_UNITS, _MORE_UNITS = 64, 8
 _MANY_MACS = 2_000_000_000
 _NAME, _EXPR = "verified", "receptive_field_hw == gradients"
@@ -147,7 +148,7 @@ def _unverified(report: Report, reason: str) -> Report:
 
 
 def _first_line(error: Exception) -> str:
-    text = (str(error).splitlines() or [""])[0][:200]
+    text = shortened((str(error).splitlines() or [""])[0], _LONGEST_REASON)
     return text if isinstance(error, UnusableInputError) else f"the probe met {type(error).__name__}: {text}"
 
 

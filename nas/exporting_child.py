@@ -9,11 +9,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from constraints.errors import ConstraintError, UnusableInputError
+from constraints.errors import ConstraintError, UnusableInputError, shortened
 from constraints.sandbox.loading import Loader
 from constraints.sandbox.named import Send, load_model, stage
 from nas.architecture.formats import FORMATS, Exported, load_weights
 from nas.search.given import Given
+
+_LONGEST = 200
 
 
 def write(arguments: Mapping[str, Any], send: Send) -> dict[str, Any]:
@@ -51,7 +53,7 @@ def _written(model: nn.Module, arguments: Mapping[str, Any], to: Path) -> None:
     except ConstraintError:
         raise
     except Exception as error:
-        text = (str(error).strip().splitlines() or [""])[0][:200]
+        text = shortened((str(error).strip().splitlines() or [""])[0], _LONGEST)
         raise UnusableInputError(
             f"the model cannot be written as {to.suffix}: {type(error).__name__}: {text}: give --to with the ending "
             ".safetensors or .py"

@@ -22,7 +22,7 @@ from constraints.sandbox.choice import FIXED
 from constraints.sandbox.notebooks import script
 from constraints.sandbox.patching import patched, source_file
 from constraints.sandbox.request import Request
-from constraints.sandbox.source import NOTEBOOK, decoded, read
+from constraints.sandbox.source import NOTEBOOK, editable, read
 from nas.architecture.formats import FORMATS, Exported, save_source, save_weights
 from nas.architecture.from_module import Imported, import_module
 from nas.architecture.model import Network, build
@@ -96,7 +96,7 @@ def _edited_file(checked: Checked, request: Request, reason: str) -> dict[str, A
 def _source(file: Path, checked: Checked) -> tuple[str, str]:
     """The file's Python code and its encoding; for a notebook, the code that the model needs."""
     if file.suffix != NOTEBOOK:
-        return decoded(file)
+        return editable(file)
     notebook = read(file)
     if missing := [path for path in notebook.written if not Path(path).exists()]:
         raise UnusableInputError(f"it imports {missing[0]}, which a cell writes and which is not there: run that cell")

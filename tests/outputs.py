@@ -103,7 +103,7 @@ def output(name: str, command: Sequence[str], folder: Path) -> str:
     printed, said = out.getvalue(), err.getvalue()
     if name == "launch":
         printed, said = proposals(printed), re.sub(r"(?m)^an epoch takes .*\n", "", re.sub(r"[\d.]+%", "~%", said))
-        said = re.sub(r"(?m)^\d+ of \d+ trials begun, .*\n", "", said)  # once a minute
+        said = re.sub(r"(?m)^\d+ of \d+ trials started, .*\n", "", said)  # once a minute
         said = re.sub(r"the launch took [\d.]+ times", "the launch took ~ times", said)
     parts = [f"$ search.py {' '.join(command)}", f"exit {code}", "--- stdout", printed, "--- stderr", said]
     if file := WRITTEN.get(name):

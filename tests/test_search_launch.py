@@ -129,6 +129,24 @@ def document(capsys: Captured, *arguments: str) -> Any:
     return json.loads(capsys.readouterr().out)
 
 
+def test_ctrl_c_while_confirming_leaves_the_leaderboard_and_the_next_commands(
+    here: Path, start: Callable[..., Process], capsys: Captured
+) -> None:
+    launch = (*LAUNCH, "--trials", "1", "--confirm", "1")
+    interrupted = start(*launch)
+    wait_for(interrupted, "confirm trial 0, seed 0: ")
+    os.killpg(interrupted.pid, signal.SIGINT)
+    out, err = interrupted.communicate()
+    assert (interrupted.returncode, out) == (130, "")
+    assert "1 proposed, 0 rejected; trials: 1 complete" in err
+    assert err.splitlines()[-2:] == [
+        "next: search.py show best · confirm best · export best --to net.py",
+        "error: interrupted: everything finished is kept: launch again to continue",
+    ]
+    (row,) = document(capsys, *launch)["rows"]
+    assert (row["trial"], row["state"], row["test_accuracy"] is not None) == (0, "complete", True)
+
+
 @pytest.mark.skipif(not Path("/proc").exists(), reason="the test finds processes in /proc")
 def test_no_kill_and_no_ctrl_c_loses_a_finished_epoch_or_a_trial(
     here: Path, start: Callable[..., Process], capsys: Captured

@@ -24,7 +24,7 @@ class Targets:
 
     targets: tuple[Target, ...]
     found: frozenset[Target] = frozenset()
-    """Targets from a folder or a pattern; those that contain no model are passed over."""
+    """Targets from a folder or a pattern; those that contain no model are skipped."""
 
     @property
     def is_one(self) -> bool:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from pathlib import Path
 
 from constraints.cli.options import check_format, read_arguments, read_limits, read_numbers, read_seconds
@@ -18,6 +19,7 @@ from constraints.findings import Refused, Result
 from constraints.inputs import read_input
 from constraints.output.formats import FORMATS, LISTS, NAMES, json_line
 from constraints.output.plain import say, sentence
+from constraints.output.summary import skipped_line
 from constraints.output.working import working
 from constraints.report import Report
 from constraints.rules import parse_all
@@ -67,13 +69,14 @@ def validate_targets(options: Options) -> int:
     if asked.is_one and (options.writers or options.format != "jsonl"):
         report = _one(_request(options, asked.targets[0]), options)
         return ExitCode.DONE if report.ok else ExitCode.FAILED
+    skipped: list[str] = []
     with Sandbox() as sandbox:  # torch is loaded once for all targets
-        results = list(_each(options, asked, sandbox.check))
+        results = list(_each(options, asked, sandbox.check, skipped))
     if not results:
         raise UnusableInputError(
             f"no model found: {' '.join(map(str, options.targets))!r}: name a file that defines one"
         )
-    _show_all(results, options.format)
+    _show_all(results, skipped, options.format)
     return max(r.exit_code if isinstance(r, Refused) else ExitCode(not r.ok) for r in results)
 
 
@@ -94,16 +97,18 @@ def _one(request: Request, options: Options) -> Report:
     return report
 
 
-def _each(options: Options, asked: Targets, check: Check) -> Iterator[Result]:
-    """The result of each target, shown at once where the format allows it."""
+def _each(options: Options, asked: Targets, check: Check, skipped: list[str]) -> Iterator[Result]:
+    """The result of each target, shown at once where the format allows it; files without a model go to ``skipped``."""
     for target in asked.targets:
         try:
             if target in asked.found and not may_hold_model(target):
+                skipped.append(target.text)
                 continue
             result: Result = _checked(_request(options, target), check)[0]
         except NoModelError as error:
             if target in asked.found:
-                say(f"passed over: {error}", sys.stderr)
+                say(f"skipped: {error}", sys.stderr)
+                skipped.append(target.text)
                 continue
             result = _refused(target, error)
         except ConstraintError as error:
@@ -147,6 +152,7 @@ def _request(options: Options, target: Target) -> Request:
 def _checked(request: Request, check: Check) -> tuple[Report, Outcome]:
     """The report with the line that defines the model, and the outcome of the sandbox."""
     with working(f"loading torch, running {request.target.text}, looking for fixes"):
+        import_module("constraints.output.table")  # loaded while the child loads torch
         outcome = check(request)
     sys.stderr.write(outcome.printed)
     return _located(outcome.report, request.target), outcome
@@ -173,11 +179,13 @@ def _show(report: Report, output_format: str) -> None:
         say(FORMATS[output_format](report))
 
 
-def _show_all(results: Sequence[Result], output_format: str) -> None:
+def _show_all(results: Sequence[Result], skipped: Sequence[str], output_format: str) -> None:
+    if skipped and output_format != "table":
+        say(skipped_line(skipped), sys.stderr)
     if output_format == "table":
         from constraints.output.console import SafeConsole
         from constraints.output.summary import print_summary
 
-        print_summary(results, SafeConsole())
+        print_summary(results, SafeConsole(), skipped)
     elif output_format != "jsonl":
         say(LISTS[output_format](results))

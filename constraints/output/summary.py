@@ -33,8 +33,17 @@ def summary_row(result: Result) -> tuple[str, ...]:
     return result.target, verdict, *metrics, ", ".join(failed)
 
 
-def print_summary(results: Sequence[Result], console: Console) -> None:
-    """Print a table of all targets, and how many satisfy every constraint; on a narrow terminal without the costs."""
+def skipped_line(files: Sequence[str]) -> str:
+    """A line on the files of folders and patterns that contain no model."""
+    word = "file" if len(files) == 1 else "files"
+    return f"skipped {len(files)} {word} without a model: {', '.join(files)}"
+
+
+def print_summary(results: Sequence[Result], console: Console, skipped: Sequence[str] = ()) -> None:
+    """Print a table of all targets, and how many satisfy every constraint; on a narrow terminal without the costs.
+
+    ``skipped`` are the files that contain no model.
+    """
     from rich.text import Text
 
     from constraints.output.ruled import ruled_table
@@ -56,3 +65,5 @@ def print_summary(results: Sequence[Result], console: Console) -> None:
     kept = sum(result.ok for result in results)
     rule = Text("=" * console.width)
     console.print(rule, table, rule, Text(f"{kept} of {len(results)} targets keep every constraint"), sep="\n")
+    if skipped:
+        console.print(Text(skipped_line(skipped)))

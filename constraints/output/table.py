@@ -16,7 +16,7 @@ from constraints.findings import FIX_ALL, Findings
 from constraints.metrics import Layer
 from constraints.output.console import SafeConsole
 from constraints.output.numbers import count, exact, shape, sides
-from constraints.output.ruled import ruled_table
+from constraints.output.ruled import Heading, ruled_table
 from constraints.output.summary import outcome
 from constraints.output.tree import Row, rows
 from constraints.verdicts import Verdict
@@ -82,7 +82,7 @@ def _layers(report: Findings, marked: tuple[Layer, str] | None, ascii_only: bool
     for i, (label, cells, style) in enumerate(lines):
         if i in headings:
             table = _layer_table(widths, ascii_only, show_header=False)
-            parts += [*(Text(heading, style="italic cyan") for heading in headings[i]), table]
+            parts += [*(Heading(text) for text in headings[i]), table]
         table.add_row(label, *cells, style=style)
     return Group(*parts)
 

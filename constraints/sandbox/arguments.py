@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from inspect import Parameter
+from inspect import Parameter, isclass
+from typing import Any
 
 from constraints.errors import UnusableInputError
 
@@ -17,8 +18,18 @@ def check_arguments(
     needed += [p.name for p in parameters if p.kind is p.POSITIONAL_ONLY and p.default is p.empty]
     if needed:
         hint = " ".join(f"{flag} {n}=..." for n in needed)
+        if classes := {p.name: p.annotation for p in parameters if p.name in needed and _is_own_class(p.annotation)}:
+            given = ", ".join(f"{n}={classes[n].__name__}(...)" if n in classes else f"{n}=..." for n in needed)
+            hint = f"no flag can give a {' or a '.join(k.__name__ for k in classes.values())}: write in the file "
+            hint += f"net = {name}({given}), and name net"
+            raise UnusableInputError(f"{name!r} needs arguments: {', '.join(needed)}: {hint}")
         raise UnusableInputError(f"{name!r} needs arguments: {', '.join(needed)}: give {hint}")
     strange = [a for a in arguments if a not in {p.name for p in named}]
     if strange and not any(p.kind is p.VAR_KEYWORD for p in parameters):
         known = ", ".join(p.name for p in named) or "none"
         raise UnusableInputError(f"{name!r} takes no argument {strange[0]!r}: {flag} {strange[0]}: it takes {known}")
+
+
+def _is_own_class(annotation: Any) -> bool:
+    """Whether a parameter wants an object of a class that is not one of Python's own, whose values TOML has none of."""
+    return isclass(annotation) and annotation is not Parameter.empty and annotation.__module__ != "builtins"

@@ -68,6 +68,8 @@ def _why_none(module: ModuleType, place: str) -> str:
     makers = [n for n, t in space.items() if inspect.isfunction(t) and t.__module__ == module.__name__]
     made = [n for n in makers if any(is_module_class(r) for r in _reached(space[n], space))]
     named = f"{place}:{made[0]}" if made else "file:NAME"
+    if imported := [n for n, t in space.items() if is_module_class(t) and not t.__module__.startswith("torch.")]:
+        return f"it defines none of its own: name one that it imports: {place}:{imported[0]}"
     return f"it defines no nn.Module: name a function that returns one: {named}"
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 import inspect
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,11 @@ from constraints.sandbox.passing import Passing
 from constraints.sandbox.source_calls import SELF, SourceCalls, called_by
 from constraints.sandbox.user_file import UserFile
 from constraints.sites import CONVS, one
-from constraints.source_edits import CallEdit, Piece, Written, imported_as
+from constraints.source_edits import CallEdit, Piece, Written, imported_as, written
 
 _CHANGED = "is_changed"
 """Name of a new parameter that chooses what replaces a call."""
+Rewrite = Callable[[str, Written], str]
 _OPTIONS = frozenset({"stride", "padding", "dilation", "groups", "padding_mode"})
 
 
@@ -72,13 +74,17 @@ class LayerCalls:
         try:
             passing = self._passed_on(list(left))
             both = set(made) & set(passing.calls)
-            if any(made[call].rewrites or passing.calls[call].rewrites for call in both):
-                raise UnusableInputError("a call would be rewritten and given arguments")
+            if any(made[call].rewrites and passing.calls[call].rewrites for call in both):
+                raise UnusableInputError("a call would be rewritten in two ways")
             self.more.extend(passing.pieces())
         except UnusableInputError as error:
             raise UnusableInputError(_both(next(iter(left.values())), error)) from error
         merged = {
-            call: replace(made[call], arguments={**made[call].arguments, **passing.calls[call].arguments})
+            call: replace(
+                made[call],
+                arguments={**made[call].arguments, **passing.calls[call].arguments},
+                rewrites=made[call].rewrites or passing.calls[call].rewrites,
+            )
             for call in both
         }
         return list({**made, **passing.calls, **merged}.values())
@@ -108,25 +114,31 @@ class LayerCalls:
         return passing
 
     def _rewritten(self, passing: Passing, call: Call, layers: Sequence[str]) -> CallEdit:
-        """The call, with its replacement for some of the layers that it makes."""
+        """The call, with its replacement for some of the layers that it makes, which may differ from layer to layer."""
         self._check_here(layers[0], call)
-        first, *others = ([e for e in self.change if e.layer == layer] for layer in layers)
-        kind = {type(parts(self.checked.model).modules[layer]) for layer in layers}
-        alike = all([e.text for e in other] == [e.text for e in first] for other in others) and len(kind) == 1
-        if not alike or call in passing.calls or not all(e.rewrite for e in first):
-            raise UnusableInputError(f"the call at line {call.position.line} would change in several ways")
-        condition = passing.condition(layers, _CHANGED)
-        module = parts(self.checked.model).modules[layers[0]]
-        rewrites = tuple(self._rewrites(module, first, call))
+        node, parameters = self.source.node(call), tuple(self._all_parameters(layers[0]))
+        ways: dict[str, tuple[Rewrite, ...]] = {}
+        groups: dict[str, list[str]] = {}
+        for layer in layers:
+            edits = [edit for edit in self.change if edit.layer == layer]
+            if not all(edit.rewrite for edit in edits):
+                raise UnusableInputError(f"the call at line {call.position.line} would change in several ways")
+            rewrites = tuple(self._rewrites(parts(self.checked.model).modules[layer], edits, call))
+            new = _applied(rewrites, ast.unparse(node), partial(written, node, parameters))
+            ways.setdefault(new, rewrites)
+            groups.setdefault(new, []).append(layer)
+        names = (f"{_CHANGED}_{number}" if number else _CHANGED for number in count())
+        conditions = {new: passing.condition(of, name) for (new, of), name in zip(groups.items(), names, strict=False)}
 
         def chosen(text: str, written: Written) -> str:
-            new = text
-            for rewrite in rewrites:
-                new = rewrite(new, written)
-            return new if condition == str(True) else f"({new} if {condition} else {text})"
+            made = text
+            for new, condition in reversed(conditions.items()):
+                own = _applied(ways[new], text, written)
+                made = own if condition == str(True) else f"({own} if {condition} else {made})"
+            return made
 
-        parameters = tuple(self._all_parameters(layers[0]))
-        return CallEdit(position=call.position, parameters=parameters, rewrites=(chosen,))
+        given = passing.calls[call].arguments if call in passing.calls else {}
+        return CallEdit(position=call.position, parameters=parameters, arguments=given, rewrites=(chosen,))
 
     def _default(self, layer: str, name: str) -> str:
         """The default of a layer's argument, for a call that leaves it out."""
@@ -198,6 +210,13 @@ class LayerCalls:
                 yield partial(edit.rewrite, module, nn_)
             else:
                 module = edit.make(module)
+
+
+def _applied(rewrites: Sequence[Rewrite], text: str, written: Written) -> str:
+    """The text of a call after its rewrites, one after another."""
+    for rewrite in rewrites:
+        text = rewrite(text, written)
+    return text
 
 
 def _both(*reasons: UnusableInputError) -> str:

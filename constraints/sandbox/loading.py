@@ -20,8 +20,8 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import TypeVar
 
-from constraints.errors import UnusableInputError
-from constraints.faults import calls_user_code, is_out_of_memory, missing
+from constraints.errors import UnusableInputError, shortened
+from constraints.faults import calls_user_code, hint_of, is_out_of_memory, missing
 from constraints.sandbox.cpu_only import WARNING, CpuOnly, asks_for_accelerator
 from constraints.sandbox.loops import NAME as LOOPS
 from constraints.sandbox.loops import Loops
@@ -41,6 +41,7 @@ _MOST_PACKAGES = 50
 _IMPORTS = (ast.Import, ast.ImportFrom)
 _DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 _STATEMENT_SECONDS = 20.0
+_LONGEST = 200
 
 
 class Loader:
@@ -68,6 +69,9 @@ class Loader:
         """Name of a notebook's cell -> the notebook, and how many lines of the joined text precede the cell."""
         self._undo = ExitStack()
         self._is_on_cpu = False
+        self._home: Path | None = None
+        """The folder of the target's outermost package, and that package's name."""
+        self._package = ""
 
     def __enter__(self) -> Loader:
         arguments, path = sys.argv, sys.path[:]
@@ -122,10 +126,14 @@ class Loader:
             try:
                 return self.on_cpu(call)
             except ModuleNotFoundError as error:
-                package = missing(error)
+                package, folder = missing(error), None
+                if not package and (folder := self._own_folder(error)):
+                    package = str(error.name)
                 if not package or package in self.absent.packages:
                     raise
-                if home := home_of(package, file):
+                if folder:
+                    self.absent.allow(package, folder)
+                elif home := home_of(package, file):
                     sys.path.append(str(home))
                     if home != file.resolve().parent:
                         self._tell(f"{package} is imported from {home}, a folder above the file")
@@ -134,6 +142,11 @@ class Loader:
                 importlib.invalidate_caches()
         return call()
 
+    def _own_folder(self, error: ModuleNotFoundError) -> Path | None:
+        """The folder that lacks a module of the file's own package; None where another module is missing."""
+        first, *inner = str(error.name).split(".")
+        return self._home.joinpath(first, *inner[:-1]) if self._home and inner and first == self._package else None
+
     def _file(self, file: Path, name: str) -> ModuleType:
         source = read(file, self.source)
         self.found += source.warnings
@@ -141,6 +154,8 @@ class Loader:
             self._find_first(WrittenFiles(source.written))
         package = package_of(file.resolve(), source.tree)
         home = file.resolve().parents[package.count(".")]
+        if self._home is None:
+            self._home, self._package = home, package.partition(".")[0]
         sys.path[:0] = list(dict.fromkeys([str(home), str(Path.cwd())]))
         sys.path.append(str(file.resolve().parent))  # last, since modules in a package may have names of Python's own
         if package:
@@ -207,9 +222,10 @@ class Loader:
         return watch() if counts else 0.0
 
     def _leave_out(self, place: str, error: BaseException) -> None:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        reason = shortened(f"{type(error).__name__}: {error}", _LONGEST)
         self.left_out.append(error)
-        self.found.append(f"{place}: left out, because it failed: {reason}")
+        hint = hint_of(str(error))
+        self.found.append(f"{place}: left out, because it failed: {reason}" + (f": {hint}" if hint else ""))
 
 
 @calls_user_code

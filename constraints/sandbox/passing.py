@@ -7,6 +7,7 @@ is the old value; as a changed element of the list that a loop iterates over; or
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, count
@@ -17,16 +18,18 @@ from constraints.sandbox.constructions import Call, Level
 from constraints.sandbox.loops import Loop
 from constraints.sandbox.user_file import (
     FUNCTIONS,
-    LoopNode,
     UserFile,
     default_of,
+    element_for,
     is_constant,
     is_enumerated,
+    turn_name,
     variables,
 )
 from constraints.source_edits import CallEdit, Piece, argument, last_parameter
 
 _SELF = frozenset({"self", "cls"})
+_NONE = str(None)
 _TRUE, _FALSE = "True", "False"
 Layers = Mapping[str, Sequence[Level]]
 """Layer -> the calls on the stack when it was constructed, the innermost first."""
@@ -57,6 +60,8 @@ class Passing:
     """Call -> its changed arguments."""
     added: dict[int, dict[str, str]] = field(default_factory=dict)
     """First line of a function -> its new parameters, with their defaults."""
+    passed: dict[tuple[int, str], dict[int, str | None]] = field(default_factory=dict)
+    """First line of a function and a new parameter of it -> its value in each run of it; None: the default."""
     indices: dict[Loop, str] = field(default_factory=dict)
     """Loop -> the variable that counts its iterations."""
     elements: dict[tuple[int, int], Piece] = field(default_factory=dict)
@@ -140,9 +145,10 @@ class Passing:
         if set(values) == all_of and len(set(values.values())) == 1:
             return next(iter(values.values()))
         if self._is_uniform(calls, values):
-            parameter = self._parameter(calls[-1], name, old)
-            self._outwards(calls, parameter, values, old)
-            return parameter
+            default = old if is_constant(_parsed(old)) else _NONE
+            parameter = self._parameter(calls[-1], name, default, self._by_frame(calls, values))
+            self._outwards(calls, parameter, values, default)
+            return _or_old(parameter, old)
         for loop in self.source.loops_around(calls[-1]):
             by_turn = self._by_turn(calls, loop, values, all_of)
             if by_turn is not None:
@@ -153,9 +159,12 @@ class Passing:
             for loop in self.source.loops_around(calls[-1]):
                 by_turn = self._by_turn(calls, loop, values, of_frames)
                 if by_turn is not None:
-                    parameter = self._parameter(calls[-1], name, old)
-                    self._outwards(calls, parameter, dict.fromkeys(of_frames, next(iter(values.values()))), old)
-                    return self._by_index(loop, dict.fromkeys(by_turn, parameter), old)
+                    passed = dict.fromkeys(of_frames, next(iter(values.values())))
+                    default = old if is_constant(_parsed(old)) else _NONE
+                    parameter = self._parameter(calls[-1], name, default, self._by_frame(calls, passed))
+                    self._outwards(calls, parameter, passed, default)
+                    new = parameter if default == old else f"({_or_old(parameter, old)})"
+                    return self._by_index(loop, dict.fromkeys(by_turn, new), old)
         raise UnusableInputError(f"no edit changes only some of what the call at line {calls[-1].position.line} makes")
 
     def _outwards(self, calls: tuple[Call, ...], parameter: str, values: Values, old: str) -> None:
@@ -208,7 +217,7 @@ class Passing:
             target = node.target
             if is_enumerated(node.iter) and isinstance(target, ast.Tuple):
                 target = target.elts[-1]
-            found = {turn: _element(target, elements[turn], name) for turn in by_turn if turn < len(elements)}
+            found = {turn: element_for(target, elements[turn], name) for turn in by_turn if turn < len(elements)}
             if found and all(e is not None and is_constant(e) for e in found.values()):
                 for turn, element in found.items():
                     assert element is not None
@@ -220,23 +229,30 @@ class Passing:
     def _index(self, loop: Loop) -> str:
         """The variable that counts a loop's iterations: the file's own, else a new one."""
         node = self.source.loop(loop)
-        known = _turn_name(node)
+        known = turn_name(node)
         if known:
             return known
         used = {*self.source.names(), *self.indices.values()}
         return self.indices.setdefault(loop, next(n for n in chain("ijk", _numbered("turn")) if n not in used))
 
-    def _parameter(self, call: Call, name: str, default: str) -> str:
-        """A new parameter of the function that contains a call."""
+    def _by_frame(self, calls: tuple[Call, ...], values: Values) -> dict[int, str | None]:
+        """Each run of the function that contains a call -> the value passed to it; None where it keeps the default."""
+        return {id(self._level(calls, layer).frame): values.get(layer) for layer in self._made_by(calls)}
+
+    def _parameter(self, call: Call, name: str, default: str, by_frame: Mapping[int, str | None]) -> str:
+        """A new parameter of the function that contains a call; one that has these values in its runs is shared."""
         function = self.source.function(call)
-        if not is_constant(ast.parse(default, mode="eval").body):
-            raise UnusableInputError(f"{name} is {default}, not a constant: line {call.position.line}")
         here = self.added.setdefault(function.lineno, {})
-        if here.get(name) == default:
-            return name
+        for known_name, known_default in here.items():
+            passed = self.passed[function.lineno, known_name]
+            is_same = all(passed.get(frame, value) == value for frame, value in by_frame.items())
+            if re.fullmatch(rf"{name}(_\d+)?", known_name) and known_default == default and is_same:
+                passed.update(by_frame)
+                return known_name
         known = {n.id for n in ast.walk(function) if isinstance(n, ast.Name)} | {*call.code.co_varnames, *here}
         free = next(n for n in chain((name,), _numbered(f"{name}_")) if n not in known)
         here[free] = default
+        self.passed[function.lineno, free] = dict(by_frame)
         return free
 
     def _signature(self, line: int, parameters: Mapping[str, str]) -> Piece:
@@ -257,24 +273,13 @@ class Passing:
         return self.layers[layer][len(calls) - 1]
 
 
-def _turn_name(node: LoopNode) -> str:
-    """The file's own variable that counts a loop: ``for i, x in enumerate(...)``, ``for i in range(n)``."""
-    items, target = node.iter, node.target
-    if not isinstance(items, ast.Call) or len(items.args) != 1 or items.keywords:
-        return ""
-    if ast.unparse(items.func) == "range" and isinstance(target, ast.Name) and target.id != "_":
-        return target.id
-    is_pair = ast.unparse(items.func) == "enumerate" and isinstance(target, ast.Tuple)
-    first = target.elts[0] if is_pair and isinstance(target, ast.Tuple) else None
-    return first.id if isinstance(first, ast.Name) and first.id != "_" else ""
+def _parsed(text: str) -> ast.expr:
+    return ast.parse(text, mode="eval").body
 
 
-def _element(target: ast.expr, element: ast.expr, name: str) -> ast.expr | None:
-    """The part of a list's element that a loop binds to a name."""
-    if isinstance(target, ast.Tuple) and isinstance(element, (ast.Tuple, ast.List)):
-        pairs = zip(target.elts, element.elts, strict=False)
-        return next(filter(None, (_element(t, e, name) for t, e in pairs)), None)
-    return element if isinstance(target, ast.Name) and target.id == name else None
+def _or_old(parameter: str, old: str) -> str:
+    """A parameter's value; where its default is None, since the old value is computed, that value in its place."""
+    return parameter if is_constant(_parsed(old)) else f"{old} if {parameter} is None else {parameter}"
 
 
 def _numbered(name: str) -> Iterator[str]:

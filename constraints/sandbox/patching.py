@@ -14,7 +14,7 @@ from constraints.sandbox.child import Checked
 from constraints.sandbox.layer_calls import LayerCalls
 from constraints.sandbox.notebooks import joined, placed, with_text
 from constraints.sandbox.request import Request, Target
-from constraints.sandbox.source import NOTEBOOK, decoded, read
+from constraints.sandbox.source import NOTEBOOK, editable, read
 from constraints.source_edits import edited
 
 
@@ -24,7 +24,7 @@ def patched(checked: Checked, request: Request) -> dict[str, Any]:
     Raises UnusableInputError for an edit that cannot be written as a change of calls in that file.
     """
     file, change = source_file(request.target), checked.report.change
-    text, _ = decoded(file)
+    text, _ = editable(file)
     if file.suffix == NOTEBOOK:
         source = read(file)
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -11,9 +12,11 @@ from typing import Any
 from unittest.mock import patch
 
 from constraints.augmentation_steps import WRITTEN, Written, is_pipeline
+from constraints.errors import shortened
 from constraints.sandbox.standins import absent_path
 
 _DEEPEST = 4
+_LONGEST = 120
 _OTHERS = (
     "torchvision.transforms",
     "kornia.augmentation",
@@ -40,12 +43,27 @@ def remembered() -> Iterator[None]:
         except Exception as error:
             if not args and not set(_IS_OLD) & set(kwargs):
                 raise
-            refused = " ".join(str(error).split())[:80]
+            refused = _rejection(error)
             build(self)
         vars(self)[WRITTEN] = Written(args=args, kwargs=kwargs, version=installed, refused=refused)
 
     with patch.object(albumentations.CoarseDropout, "__init__", remembering):
         yield
+
+
+def _rejection(error: Exception) -> str:
+    """Why a constructor rejected its arguments; of pydantic's errors the first, with its argument."""
+    from pydantic import ValidationError  # which albumentations has loaded
+
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ValidationError):
+        cause = cause.__cause__ or cause.__context__
+    if cause is None:
+        return shortened(str(error), _LONGEST)
+    first, *others = cause.errors(include_url=False)
+    place = ".".join(map(str, first["loc"]))
+    more = f", and {len(others)} more of its arguments are wrong" if others else ""
+    return f"{place} = {reprlib.repr(first['input'])}: {first['msg'][:1].lower()}{first['msg'][1:]}{more}"
 
 
 def pipelines_in(thing: Any) -> list[tuple[str, Any]]:

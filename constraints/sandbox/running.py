@@ -19,6 +19,7 @@ from constraints.errors import (
     NoModelError,
     ToolFailedError,
     UnusableInputError,
+    shortened,
 )
 from constraints.sandbox.guarded import Guarded
 from constraints.sandbox.processes import resident_bytes
@@ -31,6 +32,7 @@ _MOST_PROCESSES = 64
 _MOST_OUTPUT_BYTES = 10_000_000
 _KEPT_OUTPUT_BYTES = 64_000
 _CHUNK = 65_536
+_LONGEST = 200
 _ERRORS = {error.__name__: error for error in (UnusableInputError, NoModelError, ModelFailedError, ToolFailedError)}
 _ENDED = b'{"ended": '
 
@@ -209,4 +211,4 @@ def _ending(code: int | None, stage: str, printed: str) -> str:
         return f"the model's code crashed at {stage}: {name}{reason}: run it alone under python -X faulthandler"
     last = printed.strip().splitlines()[-1:] or ["it printed nothing"]
     what = "the checker could not start" if stage == "start" else f"the model's code ended the process at {stage}"
-    return f"{what}: exit status {code}: {last[0][:200]}"
+    return f"{what}: exit status {code}: {shortened(last[0], _LONGEST)}"

@@ -6,7 +6,6 @@ import ast
 import io
 import json
 import re
-import sys
 import tokenize
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,16 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from constraints.errors import UnusableInputError
+from constraints.sandbox.syntax_errors import remedy_of
 
 NOTEBOOK = ".ipynb"
 BOM = "\ufeff"
 _LONE_CR = re.compile(r"\r(?!\n)")
 _MAGIC = re.compile(r"(?P<indent>\s*)(?:[!%?]|[\w., ]+=\s*[!%]|[\w.]+\?{1,2}\s*$)")
-_LATER = re.compile(
-    r"""\s*(?:(?:class|(?:async\s+)?def)\s+\w+\s*\[|type\s+\w+\s*[=\[]|except\s+[\w.]+\s*,|.*\bt["'])"""
-)
-"""Syntax of Python 3.12 to 3.14: type parameters and aliases, exceptions without brackets, template strings."""
-_LATEST = (3, 14)
 _CELL_MAGIC = re.compile(r"\s*%%(?P<name>\w+)")
 _TRANSPARENT = frozenset({"time", "timeit", "capture", "prun"})
 """Cell magics after which the cell is Python."""
@@ -40,6 +35,7 @@ class Part:
     name: str
     """Its name in errors: the file, with the number of the cell."""
     text: str
+    """Empty where it is that of the file."""
     statements: tuple[ast.stmt, ...]
     cell: int = 0
     """Its number among a notebook's cells of code, from 1."""
@@ -72,7 +68,7 @@ def read(file: Path, text: str | None = None) -> Source:
     except OSError as error:
         what = "give an existing .py or .ipynb"
         raise UnusableInputError(f"cannot read the file: {str(file)!r}: {error.strerror}: {what}") from error
-    return _notebook(file, data) if file.suffix == NOTEBOOK else Source(parts=(_file(file, data),))
+    return _notebook(file, data) if file.suffix == NOTEBOOK else _script(file, data)
 
 
 def decoded(file: Path) -> tuple[str, str]:
@@ -95,15 +91,46 @@ def decoded(file: Path) -> tuple[str, str]:
     return text, encoding
 
 
-def _file(file: Path, data: bytes | str) -> Part:
+def editable(file: Path) -> tuple[str, str]:
+    """As ``decoded``, for a file that is to be edited; raises UnusableInputError where its text is not Python."""
+    text, encoding = decoded(file)
+    try:
+        if file.suffix != NOTEBOOK:
+            ast.parse(text.removeprefix(BOM))
+    except SyntaxError as error:
+        what = f"{file}:{error.lineno} is a line of shell or magic"
+        raise UnusableInputError(f"{what}: take such lines out, or save the file as a notebook") from error
+    return text, encoding
+
+
+def _script(file: Path, data: bytes | str) -> Source:
+    """A ``.py`` file; lines of shell and magic, as in a notebook that was saved as a script, are left out."""
     if isinstance(data, bytes):
         _check_encoding(file, data)
+    try:
+        return Source(parts=(_file(file, data),))
+    except UnusableInputError:
+        try:
+            python, left_out = _python(data if isinstance(data, str) else decoded(file)[0])
+            tree = ast.parse(python, filename=str(file))
+        except (UnusableInputError, SyntaxError, ValueError):
+            left_out = 0
+        if not left_out:
+            raise
+    part = Part(name=str(file), text=python, statements=tuple(tree.body))
+    return Source(parts=(part,), warnings=(_of_shell(file, left_out),))
+
+
+def _of_shell(file: Path, lines: int) -> str:
+    return f"{file}: {lines} line{'s' * (lines > 1)} of shell or magic left out"
+
+
+def _file(file: Path, data: bytes | str) -> Part:
     try:
         tree = ast.parse(data, filename=str(file))
     except SyntaxError as error:
         where = f"{file}:{error.lineno or 1}"
-        later = ", or run a later Python: uv run --python 3.14 search.py validate ..." if _is_later(error) else ""
-        raise UnusableInputError(f"syntax error: {where}: {error.msg}: fix that line{later}") from error
+        raise UnusableInputError(f"syntax error: {where}: {error.msg}: {remedy_of(error)}") from error
     except ValueError as error:
         raise UnusableInputError(f"not Python source: {str(file)!r}: {error}") from error
     return Part(name=str(file), text="", statements=tuple(tree.body))
@@ -130,12 +157,6 @@ def _check_encoding(file: Path, data: bytes) -> None:
         raise UnusableInputError(f"cannot decode {file}:{line}: {what}: {remedy}") from error
 
 
-def _is_later(error: SyntaxError) -> bool:
-    """Whether a later version of Python may accept the line."""
-    is_known = sys.version_info >= _LATEST
-    return not is_known and bool(_LATER.match(error.text or "") or str(error.msg).startswith("f-string"))
-
-
 def _notebook(file: Path, data: bytes | str) -> Source:
     parts, warnings, shell, written = [], [], 0, dict[str, str]()
     for number, text in _cells(file, data):
@@ -157,7 +178,7 @@ def _notebook(file: Path, data: bytes | str) -> Source:
     if written:
         warnings.append(f"{file}: imported from the cells that write them: {', '.join(written)}")
     if shell:
-        warnings.append(f"{file}: {shell} line{'s' * (shell > 1)} of shell or magic left out")
+        warnings.append(_of_shell(file, shell))
     return Source(parts=tuple(parts), warnings=tuple(warnings), is_notebook=True, written=written)
 
 

@@ -12,14 +12,14 @@ import importlib.abc
 import importlib.machinery
 import inspect
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
-from torch import nn
-
 from constraints.errors import UnusableInputError
-from constraints.faults import calls_user_code, remedy
+from constraints.faults import remedy
+from constraints.sandbox.lightning import LightningModule
 
 _LIGHTNING = frozenset({"pytorch_lightning", "lightning"})
 _CHECKERS = ("beartype.beartype", "typeguard.typechecked", "jaxtyping.jaxtyped")
@@ -37,14 +37,15 @@ class StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def __init__(self) -> None:
         """Replace nothing yet."""
-        self.packages: dict[str, None] = {}
+        self.packages: dict[str, Path | None] = {}
+        """Package or module -> the folder that lacks it, where it belongs to the file's own package."""
         self.is_sealed = False
         """Whether the model is built, after which no stand-in may be used."""
         self._parts: dict[str, _StandIn] = {}
 
-    def allow(self, package: str) -> None:
-        """Replace a package from now on."""
-        self.packages[package] = None
+    def allow(self, package: str, folder: Path | None = None) -> None:
+        """Replace a package from now on; or a module of the file's own package, which should be in ``folder``."""
+        self.packages[package] = folder
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -75,16 +76,26 @@ class StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def refuse(self, path: str) -> NoReturn:
         """Raise NotInstalledError with what is not installed and how to install it."""
         package = next((p for p in self.packages if f"{path}.".startswith(f"{p}.")), path.partition(".")[0])
+        if self.packages.get(package):
+            raise NotInstalledError(f"the network uses a module that is not there: {path!r}: {self._remedy(package)}")
         raise NotInstalledError(f"the network uses what is not installed: {path!r}: {remedy(package)}")
+
+    def _remedy(self, package: str) -> str:
+        folder = self.packages.get(package)
+        return f"put {package.rpartition('.')[2]}.py into {folder}" if folder else remedy(package)
+
+    def _lacks(self, package: str) -> str:
+        folder = self.packages[package]
+        return f"{package.rpartition('.')[2]} is not in {folder}" if folder else f"{package} is not installed"
 
     def remedies(self) -> str:
         """What to do, for an error that a stand-in may have caused; empty where there is none."""
-        return "; ".join(f"{package} is not installed: {remedy(package)}" for package in self.packages)
+        return "; ".join(f"{self._lacks(package)}: {self._remedy(package)}" for package in self.packages)
 
     def warnings(self) -> list[str]:
         """A warning for each package that was replaced."""
         return [
-            f"{package} is not installed: it was replaced by a stand-in, since the forward pass does not use it"
+            f"{self._lacks(package)}: it was replaced by a stand-in, since the forward pass does not use it"
             for package in self.packages
         ]
 
@@ -208,47 +219,3 @@ class _Stub:
 
     def __init__(self, *_: Any, **__: Any) -> None:
         super().__init__()
-
-
-class LightningModule(nn.Module):
-    """A stand-in for Lightning's base class: an nn.Module with hyperparameters and a ``log`` method."""
-
-    def save_hyperparameters(self, *given: Any, ignore: str | Sequence[str] = (), **_: Any) -> None:
-        """Store as ``hparams`` all arguments of the calling constructor, or the named ones, or one object's entries."""
-        frame = inspect.currentframe()
-        caller = frame.f_back if frame else None
-        if caller is None:
-            return
-        names, _varargs, keywords, values = inspect.getargvalues(caller)
-        found = {n: values[n] for n in names if n != "self"} | dict(values.get(keywords or "", {}))
-        objects = [thing for thing in given if not isinstance(thing, str)]
-        if len(objects) == 1:
-            found = dict(objects[0] if isinstance(objects[0], Mapping) else vars(objects[0]))
-        elif given:
-            found = {n: value for n, value in found.items() if n in given}
-        left_out = (ignore,) if isinstance(ignore, str) else ignore
-        kept = self.__dict__.setdefault("hparams", _Hyperparameters())  # each call adds to those of the calls before
-        kept.update({n: v for n, v in found.items() if n not in left_out})
-
-    @property
-    def device(self) -> Any:
-        """The device of its first parameter."""
-        return next((p.device for p in self.parameters()), "cpu")
-
-    def log(self, *_: Any, **__: Any) -> None:
-        """Log nothing."""
-
-    log_dict = log
-
-
-class _Hyperparameters(dict[str, Any]):
-    """A dictionary whose entries are attributes too."""
-
-    __setattr__ = dict.__setitem__
-
-    @calls_user_code
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self[name]
-        except KeyError:
-            raise AttributeError(name) from None  # the error that ``hasattr`` and ``copy`` expect

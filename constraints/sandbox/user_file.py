@@ -147,3 +147,23 @@ def partials(tree: ast.Module) -> set[str]:
 
 def _makes_partial(node: ast.expr | None) -> bool:
     return isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == partial.__name__
+
+
+def turn_name(node: LoopNode) -> str:
+    """The file's own variable that counts a loop: ``for i, x in enumerate(...)``, ``for i in range(n)``."""
+    items, target = node.iter, node.target
+    if not isinstance(items, ast.Call) or len(items.args) != 1 or items.keywords:
+        return ""
+    if ast.unparse(items.func) == "range" and isinstance(target, ast.Name) and target.id != "_":
+        return target.id
+    is_pair = ast.unparse(items.func) == "enumerate" and isinstance(target, ast.Tuple)
+    first = target.elts[0] if is_pair and isinstance(target, ast.Tuple) else None
+    return first.id if isinstance(first, ast.Name) and first.id != "_" else ""
+
+
+def element_for(target: ast.expr, element: ast.expr, name: str) -> ast.expr | None:
+    """The part of a list's element that a loop binds to a name."""
+    if isinstance(target, ast.Tuple) and isinstance(element, (ast.Tuple, ast.List)):
+        pairs = zip(target.elts, element.elts, strict=False)
+        return next(filter(None, (element_for(t, e, name) for t, e in pairs)), None)
+    return element if isinstance(target, ast.Name) and target.id == name else None

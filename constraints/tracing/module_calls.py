@@ -42,7 +42,7 @@ def naming(modules: Mapping[str, nn.Module], recorder: Follower) -> Iterator[Non
     however it is made, runs itself and under the same path. A forward function set on an instance is wrapped there.
     """
     with _alone:
-        kinds = {kind: vars(kind).get(_FORWARD) for kind in map(_kind, modules.values()) if _has_method(kind)}
+        kinds = {kind: vars(kind).get(_FORWARD) for kind in set(map(_kind, modules.values())) if _has_method(kind)}
         own = {m: vars(m).get(_FORWARD) for m in modules.values() if _FORWARD in vars(m) or _kind(m) not in kinds}
         methods = [(kind, _named(kind.forward, recorder, kind)) for kind in kinds]
         for kind, method in methods:

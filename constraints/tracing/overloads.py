@@ -54,6 +54,8 @@ class Operator(NamedTuple):
     """Whether each element of its result depends on those at the same place only (and on statistics, in norms)."""
     draws: bool = False
     """Whether it draws random numbers, which follow from a seed."""
+    is_sized_by_values: bool = False
+    """Whether the size of its result depends on values: on those of truth values, for an index."""
 
     @property
     def is_of_torch(self) -> bool:
@@ -99,7 +101,9 @@ def _read(func: Any) -> Operator:
         return custom._replace(hides_writes=True)
     base = op[:-1] if writes and op.endswith("_") else op
     known = None if func._overloadname in _TOLD_OTHERWISE else OPERATIONS.get(base)
-    if known is None and torch.Tag.pointwise in func.tags:
+    if known is not None and known.rule is OPERATIONS["add"].rule and "List" in str(schema.returns[0].type):
+        known = None  # ``where`` of a condition alone: the indices at which it holds
+    elif known is None and torch.Tag.pointwise in func.tags:
         known = Operation(OPERATIONS["add"].rule, base.lstrip("_"))
     decomposes = in_parts and not (known or base in CONSTANT or func is SET_DATA)
     hides = known is None and base not in CONSTANT and base not in NO_PRODUCTS
@@ -121,6 +125,7 @@ def _read(func: Any) -> Operator:
         hides_writes,
         known is not None and known.rule in {OPERATIONS[name].rule for name in _ELEMENTWISE},
         torch.Tag.nondeterministic_seeded in func.tags and (known is None or known.rule is OPERATIONS["add"].rule),
+        torch.Tag.dynamic_output_shape in func.tags,
     )
 
 

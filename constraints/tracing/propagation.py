@@ -126,6 +126,8 @@ class Propagation:
         if step.limits and any(not (v.depends or v.params) for v in inputs):
             call.tags.add("limited")
         if depends:
+            if operator.is_sized_by_values:
+                self.read.note_size(step, inputs)
             self._settle(call, step, operation)
         else:
             self._settle_constant(call, step)

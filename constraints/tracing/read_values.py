@@ -37,12 +37,17 @@ class ReadValues:
         found = [v for v in inputs if v.depends]
         if not found or step.operator.op == "_has_compatible_shallow_copy_type":
             return
-        if step.operator.op != "read":
-            self.decided.append(step.frame.path)
+        self.decided.append(step.frame.path)
         if step.operator.op in _TRUTHS or all(h.kind == "truth" for h in step.inputs):
             return  # one truth value: it decides what runs, and what runs is seen
         self._by = self._by if self.values else step.frame.path
         self.values += found
+
+    def note_size(self, step: RecordedOperation, inputs: Sequence[Value]) -> None:
+        """Record a result whose size depends on values, by which code may decide what runs."""
+        indices = [v for h, v in zip(step.inputs, inputs, strict=False) if h.kind == "truth"]
+        if any(v.depends for v in (indices if step.operator.op == "index" else inputs)):
+            self.decided.append(step.frame.path)
 
     def are_taken(self, step: RecordedOperation) -> bool:
         """Whether an operation takes a number computed from read values; a mere possibility is recorded as a doubt."""

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from constraints.output.console import SafeConsole
+from nas.api.keywords import in_keywords, public
 from nas.api.places import Trial, located
 from nas.api.viewing import leaderboard
-from nas.arguments import checked
 from nas.config import LaunchConfig, LaunchFields, read_config
 from nas.defaults import STORAGE
 from nas.results.displayed import Board
@@ -65,14 +65,14 @@ class Search:
         return self.board._repr_html_()
 
 
-@checked
+@public
 def launch(config: str | Path | None = None, *, progress: bool = False, **fields: Unpack[LaunchFields]) -> Search:
     """Run or resume a search, and return its result; ``fields`` override those of a TOML file ``config``.
 
     Nothing is printed unless ``progress`` asks for the live view, on stderr or in the notebook; warnings about the data
     are UserWarnings. Ctrl-C (a notebook's interrupt) raises KeyboardInterrupt; everything finished is kept, and the
-    next launch resumes it. Raises UnusableInputError, with the same one-line message as the command line, where no
-    search is possible.
+    next launch resumes it. Raises UnusableInputError where no search is possible, with the command
+    line's message, in which flags are keywords.
     """
     given = {name: str(value) if isinstance(value, Path) else value for name, value in fields.items()}
     settings = read_config(None if config is None else Path(config), given)
@@ -82,7 +82,7 @@ def launch(config: str | Path | None = None, *, progress: bool = False, **fields
         with watching(progress) as observe:
             prepared = launches.prepare(settings, dataset, observe)
             for line in prepared.advice:
-                warnings.warn(line, stacklevel=3)
+                warnings.warn(in_keywords(line, LaunchFields.__annotations__), stacklevel=4)
             summary = launches.run(prepared)
         if progress:
             _say_end(summary.ended)
@@ -102,7 +102,7 @@ def launch(config: str | Path | None = None, *, progress: bool = False, **fields
     )
 
 
-@checked
+@public
 def confirm(
     trial: Trial = "best",
     *,
@@ -161,7 +161,7 @@ def _confirm(
 def warned(dataset: decoded.Dataset) -> decoded.Dataset:
     """The data, after giving its warnings."""
     for warning in dataset.warnings:
-        warnings.warn(warning, stacklevel=3)
+        warnings.warn(in_keywords(warning, LaunchFields.__annotations__), stacklevel=5)
     return dataset
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from constraints.errors import UnusableInputError
+from nas.api.keywords import public
 from nas.api.searching import warned, watching
 from nas.api.viewing import leaderboard
-from nas.arguments import checked
 from nas.config import read_config
 from nas.defaults import STORAGE
 from nas.results.rows import Row
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-@checked
+@public
 def train(
     model: Any,
     *,

@@ -6,9 +6,9 @@ import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
+from nas.api.keywords import public
 from nas.api.places import Trial, located
 from nas.architecture import named
-from nas.arguments import checked
 from nas.champions.names import is_champion
 from nas.defaults import STORAGE
 from nas.results import leaderboard as boards
@@ -19,7 +19,7 @@ from nas.search.presence import has_launch
 from nas.search.study import open_study, quiet
 
 
-@checked
+@public
 def leaderboard(
     storage: str | Path = STORAGE,
     study: str | None = None,
@@ -51,7 +51,7 @@ def leaderboard(
     return Board(**vars(found))
 
 
-@checked
+@public
 def show(trial: Trial = "best", *, study: str | None = None, storage: str | Path = STORAGE) -> TrialCard:
     """One trial in full: stages, layers, sizes, learning curve, constraints; ``str`` and a notebook show it.
 
@@ -70,7 +70,7 @@ def show(trial: Trial = "best", *, study: str | None = None, storage: str | Path
         return TrialCard(**vars(card(opened, find(opened, name, is_live=has_launch(place, opened)))))
 
 
-@checked
+@public
 def export(
     trial: Trial,
     to: str | Path,
@@ -104,11 +104,11 @@ def export(
             row = find(opened, name, is_live=has_launch(place, opened))
             subject = exports.of_trial(opened, row, folder, data=None if data is None else str(data))
     for warning in subject.warnings:
-        warnings.warn(warning, stacklevel=2)
+        warnings.warn(warning, stacklevel=4)
     return tuple(exports.write(subject, Path(to)))
 
 
-@checked
+@public
 def report(to: str | Path, *, study: str | None = None, storage: str | Path = STORAGE) -> Path:
     """Write a study as one self-contained HTML page to ``to``, and return its path; ``study`` None means the newest.
 

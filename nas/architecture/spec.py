@@ -185,6 +185,7 @@ class Architecture:
 
 
 _BLOCK = re.compile(r"(?P<calls>[1-9]\d+|[2-9])?(?P<mark>[+%])?(?P<components>.*)", re.DOTALL)
+_OF_PATTERNS = re.compile(r"[*?\[\]]")
 _TOO_LONG = re.compile(r"\d{10,}")
 _HEADER = re.compile(r"(?P<post>\w+)(?:\.(?P<input>\d+x\d+x\d+)\.(?P<classes>\d+))?")
 
@@ -214,10 +215,20 @@ def parse(text: str) -> Architecture:
     return Architecture(stages=tuple(parsed), head=head, input=shape, classes=classes)
 
 
+def is_like_text(text: str) -> bool:
+    """Whether a text that may also be a pattern of files begins or ends as an architecture's text."""
+    first, *between, last = _OF_PATTERNS.sub("", text.strip()).split("/")
+    header = _HEADER.fullmatch(first)
+    return bool(between) and (last in HEADS or bool(header and norm_act.read(header["post"]) is not None))
+
+
 def _check_characters(text: str) -> None:
     # ``\d`` and ``int`` take the digits of every script, and ``int`` raises for thousands of them.
     if other := next((character for character in text if not character.isascii()), None):
         raise ArchitectureError(f"not an architecture: {text!r}: write ASCII in place of {other!r}")
+    if wild := _OF_PATTERNS.search(text):
+        where = f"{wild[0]!r} at character {wild.start() + 1}"
+        raise ArchitectureError(f"not an architecture: {text!r}: {where} belongs to no word: take it out")
     if long := _TOO_LONG.search(text):
         raise ArchitectureError(f"a number of {len(long[0])} digits: {long[0][:10]}...: use at most 9")
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import typer
 
-from nas.cli import place
+from nas.cli import place, zsh
 from nas.defaults import STORAGE
 from nas.words import counted
 
@@ -25,7 +25,8 @@ def _silent(found: Callable[[typer.Context], Names]) -> Callable[[typer.Context,
     def complete(ctx: typer.Context, incomplete: str) -> Names:
         try:
             with warnings.catch_warnings(action="ignore"):  # any text would be inserted into the command line
-                return [known for known in found(ctx) if known[0].startswith(incomplete)]
+                names = [known for known in found(ctx) if known[0].startswith(incomplete)]
+                return zsh.pairs(names) if zsh.is_zsh() else names
         except Exception:  # of any kind: a traceback would be inserted too
             return []
 

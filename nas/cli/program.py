@@ -9,6 +9,8 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from nas.cli import zsh
+
 CHECK, SEARCH, STUDIES, TAKE, MACHINE = "Check", "Search", "Studies", "Take away", "This machine"
 """Groups of commands, in the order of the help."""
 _GENERAL = "General"
@@ -59,7 +61,7 @@ class Command(TyperCommand):
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
         """Complete the flags of the command, and those of every command."""
-        found = super().shell_complete(ctx, incomplete)
+        found = _complete(super().shell_complete(ctx, incomplete))
         if not incomplete.startswith("-"):
             return found
         item = type(super().shell_complete(ctx, "--help")[0])  # typer has no public name for it
@@ -80,6 +82,10 @@ class Program(TyperGroup):
         except Exception as error:
             error.command = args[0]  # type: ignore[attr-defined]  # typer has it in its message alone
             raise
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """Complete the commands and the flags."""
+        return _complete(super().shell_complete(ctx, incomplete))
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the commands in their groups, then the flags."""
@@ -110,6 +116,11 @@ def general(argv: Sequence[str]) -> tuple[list[str], set[tuple[str, ...]]]:
 def command(app: typer.Typer, group: str, example: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
     """Make a command of a function, with an example at the end of its help."""
     return app.command(cls=Command, epilog=f"Example: uv run search.py {example}", rich_help_panel=group)
+
+
+def _complete(found: list[Any]) -> list[Any]:
+    """Completions as the shell that asks can show them."""
+    return zsh.items(found) if zsh.is_zsh() else found
 
 
 def _arguments(command: Command, ctx: Any) -> list[Any]:

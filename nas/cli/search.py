@@ -54,7 +54,7 @@ def launch(config_file: Path | None, flags: Mapping[str, Any], write_config: Pat
     introduce_settings(project, LaunchConfig.model_fields, console)
     with working("checking what is asked for"):
         from nas.search import launch as launches
-        from nas.search.confirmed_end import is_any_complete, is_reached, to_confirm
+        from nas.search.confirmed_end import is_reached
         from nas.training import datasets
 
         launches.check(config)
@@ -68,11 +68,7 @@ def launch(config_file: Path | None, flags: Mapping[str, Any], write_config: Pat
         introduce(dataset, console)
         prepared, summary = _searched(config, dataset, console)
         console.print(f"search ended: {_ending(summary)}", highlight=False, soft_wrap=True)
-        confirmed, count = list[Confirmation](), to_confirm(config, prepared.driver)
-        if count and not is_any_complete(prepared.driver):
-            console.print("nothing to confirm: no trial is complete", highlight=False)
-        elif count:
-            confirmed = _confirm(prepared.study, best(prepared.study, count, is_live=False), config, range(1), None)
+        confirmed = _confirmed(config, prepared, console)
         reached = is_reached(prepared.driver, summary, confirmed)
         board = leaderboard(prepared.study, is_live=False)
         print_board(board, output_format, SafeConsole())
@@ -111,10 +107,32 @@ def _searched(config: LaunchConfig, dataset: Dataset, console: Console) -> tuple
             return prepared, launches.run(prepared)
     except KeyboardInterrupt:
         if prepared is not None:
-            board = leaderboard(prepared.study, is_live=False)
-            print_board(board, "table", console)
-            print_line(_next(board, config), console)
+            _leave(config, prepared, console)
         raise
+
+
+def _confirmed(config: LaunchConfig, prepared: Prepared, console: Console) -> list[Confirmation]:
+    """Confirm the best trials, as many as were asked for; if interrupted, print the leaderboard on stderr."""
+    from nas.search.confirmed_end import is_any_complete, to_confirm
+
+    count = to_confirm(config, prepared.driver)
+    if not count:
+        return []
+    if not is_any_complete(prepared.driver):
+        console.print("nothing to confirm: no trial is complete", highlight=False)
+        return []
+    try:
+        return _confirm(prepared.study, best(prepared.study, count, is_live=False), config, range(1), None)
+    except KeyboardInterrupt:
+        _leave(config, prepared, console)
+        raise
+
+
+def _leave(config: LaunchConfig, prepared: Prepared, console: Console) -> None:
+    """Print what an interrupted launch found, and the next commands."""
+    board = leaderboard(prepared.study, is_live=False)
+    print_board(board, "table", console)
+    print_line(_next(board, config), console)
 
 
 def _next(board: Leaderboard, config: LaunchConfig) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from glob import has_magic
+from glob import glob, has_magic
 from pathlib import Path
 
 from constraints.cli.target import SUFFIXES, split
@@ -37,12 +37,18 @@ def _target(text: str) -> str | Target:
 
 
 def _means_network(text: str) -> bool:
-    """Whether a text names a network rather than a file, folder or pattern."""
-    from nas.architecture.named import is_network
+    """Whether a text names a network rather than a file, folder or pattern; a name does, whatever is there."""
+    from nas.architecture.named import is_name, is_network
+    from nas.architecture.spec import is_like_text
 
+    if is_name(text):
+        return True
     place, _ = split(text)
-    is_path = place.endswith((*SUFFIXES, "/")) or "\\" in place or has_magic(place) or Path(place).exists()
-    return not is_path and is_network(text)
+    if place.endswith((*SUFFIXES, "/")) or "\\" in place or Path(place).exists():
+        return False
+    if has_magic(place):
+        return is_like_text(text) and not glob(place, recursive=True)  # noqa: PTH207 (absolute patterns too)
+    return is_network(text)
 
 
 def _written(text: str) -> Target:

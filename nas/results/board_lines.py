@@ -46,8 +46,11 @@ def title(board: Leaderboard) -> str:
     return f"study {one_line(board.study)} on {one_line(board.data)}{target}"
 
 
-def footer(board: Leaderboard, *, wide: bool) -> list[Text]:
-    """The lines below the table: proposals, states, legend; more where the table is not ``wide``."""
+def footer(board: Leaderboard, *, wide: bool, has_marks: bool = True) -> list[Text]:
+    """The lines below the table: proposals, states, legend; more where the table is not ``wide``.
+
+    ``has_marks``: whether the table shows the star of the front and the standard errors.
+    """
     counts, rejected = board.counts, sum(board.rejected.values())
     states = ", ".join(f"{counts[s]:,} {s}" for s in STATES if counts[s])
     lines = [Text(f"{counts['proposed']:,} proposed, {rejected:,} rejected; trials: {states or 'none'}")]
@@ -60,7 +63,7 @@ def footer(board: Leaderboard, *, wide: bool) -> list[Text]:
         lines.append(
             Text("pruned: " + ", ".join(f"{pruned[reason]} {reason}" for reason in sorted(pruned, key=_natural)))
         )
-    if any(row.pareto for row in board.rows):
+    if has_marks and any(row.pareto for row in board.rows):
         lines.append(Text(f"{_FRONT} no row shown beats it in {weighed(board.costs, board.measure)}", style="dim"))
     lines += [Text(line) for line in _confirmed(board)]
     if board.expected is not None:
@@ -73,7 +76,7 @@ def footer(board: Leaderboard, *, wide: bool) -> list[Text]:
         if row.test_std and not wide:
             kind = "" if row.measure == ACCURACY else "balanced "
             lines.append(Text(f"trial {row.trial} confirmed: {kind}test {_test(row, deviation=True)} %"))
-    if board.images:
+    if has_marks and board.images:
         error = "± in val % is" if wide else _error_of_first(board)
         lines.append(Text(f"{error} the standard error of a share of {board.images:,} images", style="dim"))
     return lines

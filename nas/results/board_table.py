@@ -68,7 +68,7 @@ def as_table(
 
     ``columns`` replace the usual ones; if ``is_coloured``, a line explains the colours.
     """
-    below = [*footer(board, wide=width >= WIDE), *(_colours(board) if is_coloured else [])]
+    below = [*footer(board, wide=width >= WIDE, has_marks=not columns), *(_colours(board) if is_coloured else [])]
     table, missing = (_chosen(board, columns), 0) if columns else _usual(board, width, wide=width >= WIDE)
     if missing:
         left = f"{missing} column{'s' * (missing != 1)} left out: the terminal is too narrow: --columns chooses"

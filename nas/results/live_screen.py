@@ -15,6 +15,7 @@ from rich.text import Text
 
 from nas.objective_text import ACCURACY
 from nas.results.board_lines import rejections
+from nas.results.event_lines import short_line
 from nas.results.forecast import Forecast, Under, forecast, under
 from nas.results.numbers import duration, millions
 from nas.results.search_trials import SearchTrials
@@ -49,7 +50,7 @@ def screen(driver: Driver, trials: SearchTrials, width: int, height: int) -> Ren
     return Group(
         _head(driver, trials),
         *_best(trials, driver),
-        _line(f"measured  {forecast_text(forecast(states, driver, trials.epochs), driver)}"),
+        _line(f"speed     {forecast_text(forecast(states, driver, trials.epochs), driver)}"),
         table,
         *(_line(line, "dim") for line in more if line),
         _line(rejected, "dim"),
@@ -66,8 +67,8 @@ def kind(driver: Driver) -> str:
 def forecast_text(found: Forecast, driver: Driver) -> str:
     """The measured speed and the expected times, in words."""
     if found.epoch_seconds is None:
-        return "nothing yet: the first batches tell how long an epoch takes"
-    parts = [f"an epoch {seconds_text(found.epoch_seconds)}"]
+        return "not known yet: the first batches show how long an epoch takes"
+    parts = [f"{seconds_text(found.epoch_seconds)} per epoch"]
     if found.images_per_second is not None:
         parts.append(f"{found.images_per_second:,.0f} images/s")
     if found.to_rung is not None:
@@ -98,8 +99,8 @@ def best_text(trial: FrozenTrial, driver: Driver) -> str:
 
 
 def trials_text(trials: SearchTrials, driver: Driver) -> str:
-    """How many trials began and ended; halving ends most of them together at the end of the search."""
-    return f"{trials.begun} of {driver.budget.trials} trials begun, {trials.ended} ended"
+    """How many trials started and finished; halving ends most of them together at the end of the search."""
+    return f"{trials.started} of {driver.budget.trials} trials started, {trials.finished} finished"
 
 
 def _line(text: str, style: str = "") -> Text:
@@ -183,7 +184,8 @@ def _below(driver: Driver, trials: SearchTrials, width: int, lines: int) -> list
     if lines < 2:
         return []
     now = driver.clock()
-    events = [_line(f"{duration(now - when):>8} ago  {what}") for when, what in [*driver.events][:-lines:-1]]
+    latest = [*driver.events.latest][:-lines:-1]
+    events = [_line(f"{duration(now - when):>8} ago  {short_line(event, kind(driver))}") for when, event in latest]
     happened = Group(_line("what happened last", "bold"), *events) if events else Group()
     if width < WIDE or lines < 4 or not trials.history:
         return [happened] if events else []

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
+from nas.results.event_lines import plain_lines
 from nas.results.forecast import forecast, under
 from nas.results.live_screen import best_text, confirming, forecast_text, kind, screen, seconds_text, trials_text
 from nas.results.notebook import WIDTH, NotebookDisplay
 from nas.results.numbers import duration
 from nas.results.search_trials import SearchTrials
 from nas.search.driver import Driver
+from nas.search.events import Event
 from nas.search.outage import is_outage
 from nas.search.pace import Pace
-from nas.search.study import REASON
 from nas.words import counted
 
 _REFRESH_SECONDS = 0.5
@@ -31,9 +30,6 @@ _REFRESHES = 2
 """Redraws per second on a terminal, also while the search waits for its first worker."""
 _STATUS_SECONDS = 60.0
 """Seconds between progress lines where there is no terminal."""
-_ENDS = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
-_BEGINNINGS = ("proposed", "promoted", "resumed", "started")
-"""Events that are not part of a trial's own line."""
 
 
 class SearchView:
@@ -45,9 +41,9 @@ class SearchView:
         self._live = _live(console)
         self._driver: Driver | None = None
         self._shown_at, self._status_at = -math.inf, clock()
-        self._said: dict[int, str] = {}
+        self._confirming = dict[int, str]()
+        self._new = list[Event]()
         self._noted = 0
-        self._event_at = -math.inf
         self._is_pace_said = False
         self._trials = SearchTrials()
 
@@ -66,9 +62,8 @@ class SearchView:
             self._live.stop()
         if self._driver:
             self._announce(self._driver)
-            with nullcontext() if error is None else suppress(Exception):  # the storage may have become unreachable
-                if not self._live:
-                    self._say(self._driver)
+            if not self._live:
+                self._say(self._driver)
 
     def wait(self, what: str) -> None:
         """Show what is being done before the driver's first tick, with the elapsed time."""
@@ -77,9 +72,8 @@ class SearchView:
 
     def show(self, driver: Driver) -> None:
         """Update the display."""
-        if self._driver is None:
-            self._driver = driver
-            self._said = {t.number: _line(t, driver) for t in driver.earlier}
+        self._driver = driver
+        self._new += driver.events.take()
         if self._clock() - self._shown_at < _REFRESH_SECONDS:
             return
         self._shown_at = self._clock()
@@ -93,6 +87,7 @@ class SearchView:
             )  # drawn by a thread of its own, which Ctrl-C does not stop half-way through a frame
         else:
             self._say(driver)
+            self._say_status(driver)
 
     def _announce(self, driver: Driver) -> None:
         """Print messages that are shown only once."""
@@ -104,50 +99,34 @@ class SearchView:
             self._is_pace_said = True
 
     def _say(self, driver: Driver) -> None:
-        """Print a line for each trial with progress, and once a minute one for the search."""
+        """Print lines for what happened since the last call."""
         for number, line in confirming(driver):
-            if self._said.get(-1 - number) != line:
-                self._said[-1 - number] = line
+            if self._confirming.get(number) != line:
+                self._confirming[number] = line
                 self._print(line)
-        looked = {trial.number: trial for trial in self._look(driver)}
-        begun = [(_number(event), event) for event in self._new(driver) if event.split()[2] in _BEGINNINGS]
-        last = dict(begun)
-        for trial in looked.values():
-            if trial.number not in last:
-                self._say_trial(trial, driver)
-        for begins, event in begun:
-            self._print(event)
-            if last[begins] is event and begins in looked:
-                self._say_trial(looked[begins], driver)
+        self._new += driver.events.take()
+        new, self._new = self._new, []
+        for line in plain_lines(new, driver.budget.epochs, kind(driver)):
+            self._print(line)
+
+    def _say_status(self, driver: Driver) -> None:
+        """Print a line for the search, once a minute."""
         if self._clock() - self._status_at >= _STATUS_SECONDS:
             self._status_at = self._clock()
+            self._look(driver)
             self._print(_status(driver, self._trials))
-
-    def _new(self, driver: Driver) -> list[str]:
-        """The events since the last look."""
-        new = [event for when, event in [*driver.events] if when > self._event_at]
-        self._event_at = driver.events[-1][0] if driver.events else self._event_at
-        return new
-
-    def _say_trial(self, trial: FrozenTrial, driver: Driver) -> None:
-        """A line for a trial of which there is something new."""
-        line = _line(trial, driver)
-        if line and self._said.get(trial.number) != line:
-            self._said[trial.number] = line
-            self._print(line)
 
     def _print(self, line: str) -> None:
         is_folded = self._live is not None  # between words; elsewhere a line stays one
         self._console.print(line, highlight=False, soft_wrap=not is_folded, markup=False, emoji=False)
 
-    def _look(self, driver: Driver) -> Sequence[FrozenTrial]:
-        """The trials that may have changed; empty while the driver waits for an unreachable storage."""
+    def _look(self, driver: Driver) -> None:
+        """Read the trials; what was read last stays while the driver waits for an unreachable storage."""
         try:
-            return self._trials.look(driver.store.trials())
+            self._trials.look(driver.store.trials())
         except Exception as error:
             if not is_outage(error):
                 raise
-        return ()
 
 
 def _live(console: Console) -> Live | NotebookDisplay | None:
@@ -174,25 +153,8 @@ def _status(driver: Driver, trials: SearchTrials) -> str:
     states = [under(candidate, driver) for candidate in driver.running]
     best = "no epoch yet" if trials.best is None else f"best {best_text(trials.best, driver)}"
     expected = forecast_text(forecast(states, driver, trials.epochs), driver)
-    return f"{trials_text(trials, driver)}, {len(states)} under training; {best}; {expected}"
-
-
-def _number(event: str) -> int:
-    """The trial of an event, as "trial 7 proposed"."""
-    return int(event.split()[1])
-
-
-def _line(trial: FrozenTrial, driver: Driver) -> str:
-    """The progress of a trial, in one line; empty before its first epoch."""
-    parts = []
-    if trial.intermediate_values:
-        epoch = max(trial.intermediate_values)
-        value = f"{trial.intermediate_values[epoch]:.2%}{kind(driver)}"
-        parts.append(f"{value} after {epoch} of {driver.budget.epochs} epochs")
-    if trial.state.is_finished():
-        reason = f" ({trial.user_attrs[REASON]})" if trial.user_attrs.get(REASON) else ""
-        parts.append(_ENDS[trial.state] + reason)
-    return f"trial {trial.number}: {', '.join(parts)}" if parts else ""
+    waiting = f", {len(driver.paused)} paused" if driver.paused else ""
+    return f"{trials_text(trials, driver)}, {len(states)} training{waiting}; {best}; {expected}"
 
 
 def pace_line(pace: Pace, machine: str) -> str:
@@ -204,7 +166,8 @@ def pace_line(pace: Pace, machine: str) -> str:
     line += f": the {duration(pace.seconds)} left allow about {counted(pace.epochs, 'epoch')}"
     if pace.full:
         full = f"{counted(pace.full, 'candidate')} of the full {pace.budget}"
-        return f"{line}: {full}, or about {pace.halved:,} by halving"
+        halved = f", or about {pace.halved:,} by halving" if pace.has_rungs else ""
+        return f"{line}: {full}{halved}"
     few = pace.epochs_in_a_row
     own = f"{counted(few, 'epoch')} of it" if few else "no whole epoch"
     return (

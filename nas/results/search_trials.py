@@ -15,7 +15,7 @@ class SearchTrials:
 
     def __init__(self) -> None:
         """Read nothing yet."""
-        self.ended = 0
+        self.finished = 0
         self.complete: FrozenTrial | None = None
         """The best complete trial."""
         self.best: FrozenTrial | None = None
@@ -28,7 +28,7 @@ class SearchTrials:
         self._best_ended: FrozenTrial | None = None
 
     @property
-    def begun(self) -> int:
+    def started(self) -> int:
         """Number of trials in any state."""
         return self._read
 
@@ -44,7 +44,7 @@ class SearchTrials:
         unfinished = [trial for trial in looked if not trial.state.is_finished()]
         before = self.epochs
         self._open, self._read = [trial.number for trial in unfinished], len(trials)
-        self.ended += len(ended)
+        self.finished += len(ended)
         self._epochs_ended += sum(map(_epochs, ended))
         self._epochs_open = sum(map(_epochs, unfinished))
         complete = [trial for trial in ended if trial.state == TrialState.COMPLETE]

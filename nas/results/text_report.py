@@ -17,7 +17,6 @@ from constraints.rules import Constraint
 from constraints.stages import STRUCTURE, Place, Split, split
 from constraints.verdicts import Verdict, judge
 from nas.architecture import norm_act
-from nas.architecture.components import Conv
 from nas.architecture.spec import Architecture, Block, Placed
 from nas.space import analytic
 
@@ -58,7 +57,7 @@ def report_of(
 def _is_plain(block: Block) -> bool:
     """Whether a block has only convolutions with norms and activations of one operation, and is called once."""
     convs = all(
-        isinstance(component, Conv) and {*component.post} <= {*_ONE_OPERATION} for component in block.components
+        component.is_one_convolution and {*component.followers} <= {*_ONE_OPERATION} for component in block.components
     )
     return convs and not block.scaled and block.calls == 1
 
@@ -80,18 +79,19 @@ def _body(architecture: Architecture) -> Iterator[Layer]:
 def _layers(placed: Placed, name: str, field: Field) -> Iterator[Layer]:
     """The layers of a convolution, its norm and its activation."""
     component, channels = placed.component, placed.input[0]
-    assert isinstance(component, Conv)
-    sizes = [(size, size) for size in (component.kernel, component.stride, component.dilation)]
+    (conv,) = component.convolutions(channels)
+    sizes = [(size, size) for size in (conv.kernel, conv.stride, conv.dilation)]
+    following = placed.output[0] * sum(norm_act.TABLE[name].params for name in component.followers)
     yield _seen(
         Layer(
             name=f"{name}.conv", op="conv2d", output=placed.output,
-            params=component.params(channels) - component.following_params(placed.output[0]),
+            params=component.params(channels) - following,
             macs=component.macs(placed.input),
-            kernel=sizes[0], stride=sizes[1], dilation=sizes[2], groups=component.groups,
+            kernel=sizes[0], stride=sizes[1], dilation=sizes[2], groups=conv.groups,
         ),
         field,
     )  # fmt: skip
-    for post in component.post:
+    for post in component.followers:
         kind = "norm" if norm_act.is_norm(post) else "act"
         output = (*placed.output[1:], placed.output[0]) if post == "layer_norm" else placed.output
         params = placed.output[0] * norm_act.TABLE[post].params

@@ -19,6 +19,7 @@ from nas.search.budget import Budget, Goal, Summary
 from nas.search.candidate import Candidate, State
 from nas.search.dispatch import Dispatch
 from nas.search.engine import Engine
+from nas.search.events import Events, What
 from nas.search.finalist import Finalist
 from nas.search.finish import Finish
 from nas.search.given_proposals import GivenProposals, Network
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
     from nas.training.recipes import Recipe
 
 TICK_SECONDS = 0.25
-EVENTS = 100
-"""How many of the latest events the live view keeps."""
 
 
 @dataclass(kw_only=True)
@@ -73,8 +72,6 @@ class Driver:
     clock: Callable[[], float] = time.monotonic
     pace: Pace | None = None
     """Seconds of an epoch in this launch; None until known."""
-    earlier: list[FrozenTrial] = field(default_factory=list)
-    """Trials that ended before this launch."""
     notes: list[str] = field(default_factory=list)
     """Messages for the user that no trial's state shows, one line each."""
     network: Network | None = None
@@ -82,17 +79,18 @@ class Driver:
     seeds: Sequence[int] = ()
     goal: Goal | None = None
     """When confirmed networks end the search; None where the search itself confirms nothing."""
-    events: deque[tuple[float, str]] = field(default_factory=lambda: deque(maxlen=EVENTS))
-    """Latest events of candidates, newest last: (time by ``clock``, line)."""
+    events: Events = field(init=False)
+    """What happens to the candidates, in order."""
 
     def __post_init__(self) -> None:
         """Start the clock of the launch."""
         self.started = self.clock()
+        self.events = Events(clock=self._now)
         self.store = TrackedStore(self.study, self.trackers) if self.trackers else TrialStore(self.study)
         epochs = self.budget.epochs
         levels = rungs(epochs, self.budget.first_rung) if self.network is None else [epochs]
         halving = Halving(levels, self.objectives)
-        self.pool = Pool(store=self.store, halving=halving, objectives=self.objectives, happened=self.happened)
+        self.pool = Pool(store=self.store, halving=halving, objectives=self.objectives, happened=self.events.add)
         self.proposals = self._source()
         self.finish = None if self.goal is None else self._finish(self.goal)
         self.target = Target(budget=self.budget, store=self.store, objectives=self.objectives, notes=self.notes)
@@ -134,6 +132,11 @@ class Driver:
             completed=self._completed,
         )
 
+    def _show(self) -> None:
+        """Let the view look; it takes the new events, which are dropped where there is no view."""
+        self.observe(self)
+        self.events.take()
+
     def _now(self) -> float:
         """The time by ``clock``, which may be replaced after construction."""
         return self.clock()
@@ -150,17 +153,13 @@ class Driver:
                     ended = self._turn()
                 except Exception as error:
                     outlast(error, self._resume, notes=self.notes, clock=self.clock)
-                self.observe(self)
+                self._show()
         finally:
             self.engine.shutdown()
             if self.trackers:
                 self.trackers.close()
         unfinished = len(self.pool.members) + len(self.proposals.leftover)
         return Summary(ended=ended, unfinished=unfinished, best=self.target.best, reached=self._is_reached())
-
-    def happened(self, event: str) -> None:
-        """Add an event for the live view."""
-        self.events.append((self.clock(), event))
 
     @property
     def errors(self) -> Mapping[int, ConstraintError]:
@@ -224,7 +223,6 @@ class Driver:
         """Read what earlier launches finished and left unfinished."""
         self.proposals.rejected_before = self.store.rejected()
         trials = self.store.trials()
-        self.earlier = [t for t in trials if t.state.is_finished()]
         self.pool.take_up(trials)
         self._survey(trials)
 
@@ -240,7 +238,7 @@ class Driver:
 
     def _resume(self) -> None:
         """Continue from the state in the study; raises where the storage is still unreachable."""
-        self.observe(self)
+        self._show()
         self.hold()
         trials = self.store.trials()
         self.pool.reconcile(trials)
@@ -249,7 +247,7 @@ class Driver:
     def _fill(self) -> None:
         """Give every free worker a candidate."""
         while len(self.running) < self.engine.slots and (candidate := self.next.choose(self.seconds_left)):
-            self.happened(_beginning(candidate))
+            self.pool.tell(candidate, _beginning(candidate))
             self.pool.move(candidate, State.TRAINING)
         self.dispatch.send_all()
 
@@ -280,10 +278,8 @@ class Driver:
         return f"the time was spent {too_short(pace, spent)}"
 
 
-def _beginning(candidate: Candidate) -> str:
-    """The event line for a candidate that gets a worker, by its previous state."""
-    trained = len(candidate.curve)
-    if not trained:
-        return f"trial {candidate.trial.number} {'proposed' if candidate.seed is None else 'started'}"
-    did = "promoted" if candidate.state is State.PAUSED else "resumed"
-    return f"trial {candidate.trial.number} {did} at epoch {trained}"
+def _beginning(candidate: Candidate) -> What:
+    """What a candidate that gets a worker does, by its previous state."""
+    if not candidate.curve:
+        return What.PROPOSED if candidate.seed is None else What.STARTED
+    return What.PROMOTED if candidate.state is State.PAUSED else What.RESUMED

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from nas import atomic
-from nas.search.halving import FIRST_RUNG, mean_epochs
+from nas.search.halving import FIRST_RUNG, mean_epochs, rungs
 
 STEPS = "steps.json"
 """File in a training candidate's folder with its StepTimes."""
@@ -106,6 +106,11 @@ class Pace:
     def full(self) -> int:
         """Candidates that could be trained for their full budget."""
         return self.workers * (self.epochs_in_a_row // self.budget)
+
+    @property
+    def has_rungs(self) -> bool:
+        """Whether halving stops any candidate before the full budget."""
+        return len(rungs(self.budget, self.first_rung)) > 1
 
     @property
     def halved(self) -> int:

@@ -6,18 +6,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from nas.search.candidate import Candidate, State
+from nas.search.events import Event, What
 from nas.search.halving import Halving
 from nas.search.objectives import Objectives, measured
-from nas.search.study import accuracy
+from nas.search.study import REASON, accuracy
 from nas.search.trial_store import TrialStore, is_given, whole_epochs
 
 BELOW = "below the better half at epoch {}"
 """The reason stored for a candidate that is pruned at a rung."""
 MOST_REFUSALS = 3
 """How many failures in a row to write candidates' files end the launch."""
+_ENDS = {TrialState.COMPLETE: What.COMPLETE, TrialState.PRUNED: What.PRUNED, TrialState.FAIL: What.FAILED}
 
 
 @dataclass(kw_only=True)
@@ -27,8 +29,8 @@ class Pool:
     store: TrialStore
     halving: Halving
     objectives: Objectives
-    happened: Callable[[str], None] = lambda event: None
-    """Called with an event line when a candidate ends."""
+    happened: Callable[[Event], None] = lambda event: None
+    """Called with everything that happens to a candidate, after it is stored."""
     members: dict[int, Candidate] = field(default_factory=dict)
     _by_state: dict[State, dict[int, Candidate]] = field(init=False, default_factory=lambda: {s: {} for s in State})
     """The same candidates by state, so that finding the few that train does not visit thousands of paused ones."""
@@ -54,11 +56,13 @@ class Pool:
             self.store.add_epoch(candidate.trial, curve, is_anew=is_anew, score=self.objectives.score)
         candidate.curve = curve
         self.halving.add(candidate.trial.number, epoch["epoch"], self._values(candidate))
+        self.tell(candidate, What.TRAINED)
 
     def pause(self, candidate: Candidate) -> None:
         """Pause a candidate at its rung; prune candidates there that have too many better ones waiting."""
         candidate.future = None
         self.move(candidate, State.PAUSED)
+        self.tell(candidate, What.PAUSED)
         for number in self.halving.surplus(self._levels()):
             self.prune(self.members[number], BELOW)
 
@@ -101,7 +105,7 @@ class Pool:
     def complete(self, candidate: Candidate) -> None:
         """End a candidate that is trained to the end."""
         self.store.complete(candidate.trial, self._values(candidate))
-        self.happened(f"trial {candidate.trial.number} complete: {self.objectives.score(candidate.curve[-1]):.2%}")
+        self.tell(candidate, What.COMPLETE)
         self._remove(candidate)
 
     def finish(self, number: int, *, epochs: int, threads: int | None) -> None:
@@ -115,14 +119,14 @@ class Pool:
             opened = self.store.reopen(number)
             self.store.set_finished(opened, epochs=epochs, threads=threads)
             self.store.complete(opened, self.objectives.values(score, measured(trial.user_attrs)))
-            self.happened(f"trial {number} complete: {score:.2%}")
+            self.happened(Event(trial=number, what=What.COMPLETE, epochs=epochs, score=score))
         if (candidate := self.members.get(number)) is not None:
             self._remove(candidate)
 
     def fail(self, candidate: Candidate, reason: str) -> None:
         """End a candidate that cannot be trained."""
         self.store.fail(candidate.trial, reason)
-        self.happened(f"trial {candidate.trial.number} failed: {reason}")
+        self.tell(candidate, What.FAILED, reason)
         self._remove(candidate)
 
     def prune(self, candidate: Candidate, reason: str) -> None:
@@ -131,7 +135,7 @@ class Pool:
         if reason == BELOW:
             self.store.add_why(candidate.trial, self.halving.standing(candidate.trial.number, len(candidate.curve)))
         self.store.prune(candidate.trial, why)
-        self.happened(f"trial {candidate.trial.number} pruned: {why}")
+        self.tell(candidate, What.PRUNED, why)
         self._remove(candidate)
 
     def prune_all(self, reason: str) -> None:
@@ -152,11 +156,24 @@ class Pool:
         for number, candidate in list(self.members.items()):
             trial = trials[number]
             if trial.state.is_finished():
+                self._tell_end(trial)
                 self._remove(candidate)
                 continue
             candidate.trial = self.store.reopen(number)
             candidate.reported = len(trial.intermediate_values)
             candidate.curve = candidate.curve[: whole_epochs(trial)]
+
+    def tell(self, candidate: Candidate, what: What, reason: str = "") -> None:
+        """Report what happened to a candidate."""
+        score = self.objectives.score(candidate.curve[-1]) if candidate.curve else None
+        number, epochs = candidate.trial.number, len(candidate.curve)
+        self.happened(Event(trial=number, what=what, epochs=epochs, score=score, reason=reason))
+
+    def _tell_end(self, trial: FrozenTrial) -> None:
+        """Report the end of a trial that was stored although its storage then became unreachable."""
+        epochs, reason = max(trial.intermediate_values, default=0), trial.user_attrs.get(REASON, "")
+        what, score = _ENDS[trial.state], trial.intermediate_values.get(epochs)
+        self.happened(Event(trial=trial.number, what=what, epochs=epochs, score=score, reason=reason))
 
     def _values(self, candidate: Candidate) -> tuple[float, ...]:
         """The objective values of a candidate by its last epoch."""

@@ -12,7 +12,6 @@ from constraints.inputs import InputSpec
 from constraints.sandbox.parent import Sandbox
 from constraints.sandbox.request import Request
 from nas.architecture import named
-from nas.architecture.components import Conv
 from nas.architecture.spec import Architecture, ArchitectureError, Block, parse
 from nas.architecture.text_files import lines
 from nas.search.given import shown_images_of
@@ -100,8 +99,8 @@ def adapted(network: Architecture, space: Space) -> Architecture:
     last = stages[-1][-1]
     component = last.components[0]
     ends_with_classes = network.head == "gap" and network.classes != classes and not last.keeps_shape
-    if ends_with_classes and isinstance(component, Conv):
-        stages = (*stages[:-1], (*stages[-1][:-1], Block(components=(replace(component, out=classes),))))
+    if ends_with_classes:
+        stages = (*stages[:-1], (*stages[-1][:-1], Block(components=(component.with_out_channels(classes),))))
     try:
         return replace(network, stages=stages, input=space.input, classes=classes)
     except ArchitectureError as error:

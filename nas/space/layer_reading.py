@@ -108,17 +108,7 @@ def _beginnings(blocks: Sequence[Block], channels: int, post: Post) -> Iterator[
 def _plain(component: Component, channels: int, post: Post) -> str:
     """The word of a component, without the number of channels of a convolution."""
     usual = norm_act.write(False, post)
-    if not isinstance(component, Conv):
-        return component.write(channels, usual)
-    if word := layer_words.word_of((component,), channels, post):
-        return word
-    kind = component.kind(channels)
-    text = "pw" if kind == "pointwise" else f"{'dw' if kind == 'depthwise' else 'c'}{component.kernel}"
-    text += f"s{component.stride}" if component.stride > 1 else ""
-    text += f"d{component.dilation}" if component.dilation > 1 else ""
-    text += f"p{component.pad}" if component.pad != component.dilation * (component.kernel - 1) // 2 else ""
-    text += f"g{component.groups}" if kind == "grouped" else ""
-    return text + (f":{component.letters}" if component.letters != usual else "")
+    return layer_words.word_of((component,), channels, post) or component.word_without_channels(channels, usual)
 
 
 def _fed(components: Sequence[Component], channels: int) -> Iterator[tuple[Component, int]]:

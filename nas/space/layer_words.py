@@ -20,7 +20,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
@@ -179,39 +179,33 @@ def _depthwise(
 @lru_cache(maxsize=1 << 16)
 def word_of(made: tuple[Component, ...], channels: int, post: tuple[str, ...]) -> str:
     """The word that produces exactly these components; empty where there is none."""
-    core, gate = (made[:-1], made[-1]) if isinstance(made[-1], Excite) else (made, None)
-    likely, stride = _likely_word(core, channels)
-    if not likely:
-        return ""
-    word = likely + (f"se{gate.reduction}" if isinstance(gate, Excite) else "")
-    try:
-        again = components(word, channels, out_channels(made, channels), post=post, stride=stride)
-    except UnusableInputError:
-        return ""
-    return word + (f"s{stride}" if stride > 1 else "") if again == made else ""
+    core, gate = (made[:-1], made[-1].write(channels, "")) if made[-1].gates else (made, "")
+    out = out_channels(made, channels)
+    for likely, stride in _likely_words(core, channels):
+        word = likely + gate
+        try:
+            again = components(word, channels, out, post=post, stride=stride)
+        except UnusableInputError:
+            continue
+        if again == made:
+            return word + (f"s{stride}" if stride > 1 else "")
+    return ""
 
 
-def _likely_word(core: tuple[Component, ...], channels: int) -> tuple[str, int]:
-    """The most likely word and stride for these components."""
+def _likely_words(core: tuple[Component, ...], channels: int) -> Iterator[tuple[str, int]]:
+    """The words of so many components, with the kernels and the stride of these; each without and with a bias."""
+    words: list[tuple[str, Component]] = []
     match core:
-        case [Conv() as conv] if conv.kernel == 1 and conv.groups == 1:
-            return "pw", conv.stride
-        case [Conv() as conv]:
-            grouped = f"g{conv.groups}" if conv.groups > 1 else ""
-            return f"c{Part(conv.kernel, conv.dilation)}{grouped}{'b' * conv.bias}", conv.stride
-        case [(Conv() | Mixed()) as depthwise, Conv()]:
-            return f"sep{_parts(depthwise)}", depthwise.stride
-        case [(Conv() | Mixed()) as depthwise, Gated(), Conv()]:
-            return f"gate{_parts(depthwise)}{'b' * depthwise.bias}", depthwise.stride
-        case [Conv() as first, (Conv() | Mixed()) as depthwise, Conv()]:
-            return f"ir{_parts(depthwise)}e{first.out // channels}", depthwise.stride
-    return "", 1
-
-
-def _parts(depthwise: Conv | Mixed) -> str:
-    if isinstance(depthwise, Mixed):
-        return "_".join(map(str, depthwise.parts))
-    return str(Part(depthwise.kernel, depthwise.dilation))
+        case [one]:
+            groups = {conv.groups for conv in one.convolutions(channels)} - {1}
+            words = [("pw", one), (f"c{one.spatial_word()}" + "".join(f"g{number}" for number in groups), one)]
+        case [depthwise, _]:
+            words = [(f"sep{depthwise.spatial_word()}", depthwise)]
+        case [first, second, _]:
+            expansion = first.out_channels(channels) // channels
+            words = [(f"gate{first.spatial_word()}", first), (f"ir{second.spatial_word()}e{expansion}", second)]
+    for word, spatial in words:
+        yield from ((word + bias, spatial.reach().stride) for bias in ("", "b"))
 
 
 def out_channels(components: Sequence[Component], channels: int) -> int:

@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from constraints.errors import UnusableInputError
+from constraints.errors import UnusableInputError, shortened
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import would otherwise check for updates online
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import albumentations as A
 
 CLASS = "__class_fullname__"
+_LONGEST = 200
 MOST_BYTES = 1_000_000
 """Largest table as JSON, since a study stores it."""
 _READ_FILES = ("TextImage", "FDA", "HistogramMatching", "PixelDistributionAdaptation")
@@ -54,7 +55,7 @@ def from_table(table: Mapping[str, Any]) -> A.Compose:
             warnings.simplefilter("ignore")  # they were shown when the user's pipeline was built
             made = A.from_dict({"transform": dict(table)})
     except Exception as error:  # each class of albumentations checks its settings in its own way
-        raise UnusableInputError(f"no albumentations pipeline: {' '.join(str(error).split())[:200]}: {OWN}") from None
+        raise UnusableInputError(f"no albumentations pipeline: {shortened(str(error), _LONGEST)}: {OWN}") from None
     if not isinstance(made, A.Compose):
         raise UnusableInputError(f"no albumentations pipeline: {type(made).__name__}: put it into a Compose")
     return made

@@ -53,6 +53,8 @@ class Component(ABC):
 
     gates: ClassVar[bool] = False
     """Whether it only scales its input by values computed from the whole map."""
+    is_one_convolution: ClassVar[bool] = False
+    """Whether it is one convolution of its whole input and what follows it."""
 
     @classmethod
     @abstractmethod
@@ -70,6 +72,23 @@ class Component(ABC):
     def letters(self) -> str | None:
         """The letters of the bias and of what follows; None where nothing can follow."""
         return None
+
+    @property
+    def followers(self) -> tuple[str, ...]:
+        """Names in ``norm_act.TABLE`` of what follows, in order."""
+        return ()
+
+    def spatial_word(self) -> str:
+        """Its kernels in a layer's word of a space file, such as ``5d2`` or ``1_3_7d3a3``; empty where it has none."""
+        return ""
+
+    def word_without_channels(self, channels: int, usual: str) -> str:
+        """As ``write``, without the number of output channels."""
+        return self.write(channels, usual)
+
+    def with_out_channels(self, out: int) -> Component:
+        """The same component with so many output channels, where these are its own; else the component itself."""
+        return self
 
     @abstractmethod
     def call(self, channels: int) -> Call:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from nas.architecture.calls import CONV_OPTIONS, Call, Value, changed
 from nas.architecture.components.component import Convolution, Peak, Reach, Shape
@@ -31,6 +31,7 @@ class Conv(Followed):
 
     source_name: ClassVar[str] = "conv"
     source_about: ClassVar[str] = "A convolution"
+    is_one_convolution: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Resolve the padding and reject impossible values."""
@@ -64,11 +65,28 @@ class Conv(Followed):
             text, usual = "dw" + (str(self.out) if self.out != channels else ""), 3
         else:
             text, usual = ("pw" if self.kernel == 1 else "c") + str(self.out), 1 if self.kernel == 1 else 3
-        text += f"k{self.kernel}" if self.kernel != usual else ""
-        text += f"s{self.stride}" if self.stride > 1 else ""
+        return text + (f"k{self.kernel}" if self.kernel != usual else "") + self._options(channels)
+
+    def _options(self, channels: int) -> str:
+        """The word's stride, dilation, padding and groups, where they are not the usual ones."""
+        text = f"s{self.stride}" if self.stride > 1 else ""
         text += f"d{self.dilation}" if self.dilation > 1 else ""
         text += f"p{self.pad}" if self.pad != self._same else ""
-        return text + (f"g{self.groups}" if kind == "grouped" else "")
+        return text + (f"g{self.groups}" if self.kind(channels) == "grouped" else "")
+
+    def spatial_word(self) -> str:
+        """As ``Component.spatial_word``."""
+        return f"{self.kernel}" + (f"d{self.dilation}" if self.dilation > 1 else "")
+
+    def word_without_channels(self, channels: int, usual: str) -> str:
+        """As ``Component.word_without_channels``; the kernel is always written."""
+        kind = self.kind(channels)
+        text = "pw" if kind == "pointwise" else f"{'dw' if kind == 'depthwise' else 'c'}{self.kernel}"
+        return text + self._options(channels) + (f":{self.letters}" if self.letters != usual else "")
+
+    def with_out_channels(self, out: int) -> Self:
+        """As ``Component.with_out_channels``."""
+        return replace(self, out=out)
 
     def call(self, channels: int) -> Call:
         """As ``Component.call``."""

@@ -55,6 +55,11 @@ class Followed(Component):
         """The letters of the bias and of what follows."""
         return norm_act.write(self.bias, self.post)
 
+    @property
+    def followers(self) -> tuple[str, ...]:
+        """As ``Component.followers``."""
+        return self.post
+
     def factory(
         self, parameters: tuple[str, ...], layers: Callable[..., Mapping[str, Call]], options: Mapping[str, int]
     ) -> Factory:

@@ -71,7 +71,11 @@ class Mixed(Followed):
         return {"parts": read_parts(match["parts"]), "stride": int(match["stride"] or 1)} if match else None
 
     def _write_name(self, channels: int) -> str:
-        return "mx" + "_".join(map(str, self.parts)) + (f"s{self.stride}" if self.stride > 1 else "")
+        return f"mx{self.spatial_word()}" + (f"s{self.stride}" if self.stride > 1 else "")
+
+    def spatial_word(self) -> str:
+        """As ``Component.spatial_word``."""
+        return "_".join(map(str, self.parts))
 
     def call(self, channels: int) -> Call:
         """As ``Component.call``."""

@@ -7,11 +7,7 @@
     if (!row) return;
     chosen = row;
     beside = other === trial ? null : trials.get(other) ?? null;
-    for (const [number, line] of lineOf) {
-      line.classList.toggle("chosen", number === trial);
-      line.classList.toggle("beside", number === beside?.trial);
-      line.querySelector("button").setAttribute("aria-pressed", String(number === trial));
-    }
+    mark();
     if (remember) history.replaceState(null, "", beside ? `#trial-${trial}-beside-${beside.trial}` : `#trial-${trial}`);
     byId("chosen-title").textContent = heading(row) + (beside ? ` – beside trial ${beside.trial}` : "");
     const pair = beside ? [row, beside] : [row];
@@ -19,6 +15,19 @@
     byId("diagram").replaceChildren(tools(row), element("div", { class: "pair" }, comparison(pair), rulesTable(pair)), ...drawn);
     for (const picture of document.querySelectorAll("svg.field")) labelled.observe(picture);
     refresh(OF_CHOSEN);
+  }
+
+  let pointed = []; // the lines of the two
+
+  function mark() {
+    for (const line of pointed) {
+      line.classList.remove("chosen", "beside");
+      line.querySelector("button").setAttribute("aria-pressed", "false");
+    }
+    pointed = [chosen, beside].filter(Boolean).map((row) => lineOf.get(row.trial));
+    pointed[0].classList.add("chosen");
+    pointed[0].querySelector("button").setAttribute("aria-pressed", "true");
+    pointed[1]?.classList.add("beside");
   }
 
   const heading = (row) => `Trial ${row.trial}: ${row.state}, ${data.accuracy.replace(/^(validation) accuracy$/, "$1")} ${percent(accuracy(row))}`;
@@ -46,7 +55,7 @@
   // The trial of the row below in the table, or above the last one.
   function nearest(row) {
     const own = lineOf.get(row.trial);
-    const rows = lines.filter((line) => line === own || found.includes(line));
+    const kept = new Set(found), rows = lines.filter((line) => line === own || kept.has(line));
     const at = rows.indexOf(own);
     const other = rows[at + 1] ?? rows[at - 1];
     return other ? Number(other.dataset.trial) : null;

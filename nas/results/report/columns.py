@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from nas.objective_text import ACCURACY
@@ -9,6 +11,14 @@ from nas.results.board_lines import spread
 from nas.results.leaderboard import Leaderboard
 from nas.results.numbers import duration, millions, number, percent
 from nas.results.rows import Row
+
+NETWORK = "architecture"
+"""The last column, which gets all the room that the others leave."""
+NETWORK_WIDTH = 16.0
+_LETTER, _PADDING = 0.62, 1.0
+"""Rem of the widest digit, and of the space beside a text."""
+_ARROW = 2
+"""Letters of the arrow that shows the order."""
 
 
 class Column(NamedTuple):
@@ -45,6 +55,27 @@ def columns(board: Leaderboard) -> tuple[Column, ...]:
         if column.key == "receptive_field":
             found += [Column(name, name) for name in board.measured]
     return tuple(found)
+
+
+def widths(shown: Sequence[Column], texts: Iterable[Mapping[str, str]]) -> dict[str, float]:
+    """The width of each column in rem, by key; the network's is its least one.
+
+    It is known before anything is laid out, so that a browser can leave rows out that are far from its window.
+    """
+    rows = list(texts)
+    longest = {c.key: max(len(c.title) + _ARROW, *(len(row.get(c.key, "")) for row in rows), 0) for c in shown}
+    found = {key: round(_LETTER * count + _PADDING, 2) for key, count in longest.items()}
+    return {**found, NETWORK: NETWORK_WIDTH}
+
+
+def tracks(found: Mapping[str, float]) -> str:
+    """The columns' widths as a CSS grid has them."""
+    return " ".join(f"minmax({rem:g}rem, 1fr)" if key == NETWORK else f"{rem:g}rem" for key, rem in found.items())
+
+
+def least(found: Mapping[str, float]) -> str:
+    """The least width of all columns together."""
+    return f"{math.fsum(found.values()):g}rem"
 
 
 def cells(row: Row, *, is_best: bool = False) -> dict[str, str]:

@@ -18,7 +18,7 @@
   const data = JSON.parse(byId("data").textContent);
   const trials = new Map(); // number -> what is drawn of it, once it is unpacked
   const table = byId("trials");
-  const lines = table ? [...table.tBodies[0].rows, ...(byId("more")?.content.children ?? [])] : []; // of the table, in its order
+  const lines = table ? [...table.tBodies].flatMap((body) => [...body.rows]) : []; // of the table, in its order
   const lineOf = new Map(lines.map((line) => [Number(line.dataset.trial), line]));
   const place = new Map(data.names.map((name, i) => [name, i]));
   const value = (row, name) => row.values[place.get(name)] ?? null;

@@ -26,7 +26,7 @@ from nas.results.board_lines import weighed
 from nas.results.files import check_folder, write_text
 from nas.results.leaderboard import Leaderboard, front, leaderboard
 from nas.results.report.charts import importance, parallel
-from nas.results.report.columns import cells, columns
+from nas.results.report.columns import cells, columns, least, tracks, widths
 from nas.results.report.provenance_section import provenance
 from nas.results.report.records import Figures, is_whole
 from nas.results.report.space_section import space_section
@@ -41,8 +41,10 @@ _ROW_BYTES = 560
 """Bytes of a trial's row in the table, without the texts of its network and its reason."""
 _FRAME_BYTES = 120_000
 """Bytes of everything except trials and charts."""
-_SLICE = 100
-"""Rows that the table shows at first and adds at a time, since a browser takes seconds to lay out thousands."""
+_SLICE = 25
+"""Rows in one body of the table: a browser lays out only the bodies near its window, since thousands take seconds."""
+_PRINTED = 50
+"""Number of printed rows: a multiple of those in one body."""
 _SCRIPTS = ("elements.js", "table.js", "network.js", "chosen.js", "figures.js", "start.js")
 _SEPARATORS = (",", ":")
 
@@ -73,6 +75,9 @@ def render(study: optuna.Study, *, is_live: bool | None = None) -> str:
     rows = board.rows[: _fitting(board.rows, records, MOST_BYTES - _FRAME_BYTES - len(plotly) - _size(plots))]
     constraints = counted(identity.get("constraints", ()))
     maximised = frozenset(aim.name for aim in objective_of(study)[1] if aim.is_maximised)
+    best = {row.trial for row in front(filter(is_whole, board.rows), board.costs, maximised)}
+    texts, shown = {row.trial: cells(row, is_best=row.trial in best) for row in rows}, columns(board)
+    sizes = {"slice": _SLICE, "printed": _PRINTED}
     page: str = _template().render(
         weighed=partial(weighed, measure=board.measure),
         measure=board.measure.replace("_", " "),
@@ -80,14 +85,16 @@ def render(study: optuna.Study, *, is_live: bool | None = None) -> str:
         identity=identity,
         provenance=provenance(study, identity),
         rows=rows,
-        slice=_SLICE,
-        best={row.trial for row in front(filter(is_whole, board.rows), board.costs, maximised)},
-        columns=columns(board),
-        cells=cells,
+        **sizes,
+        columns=shown,
+        cells=texts,
+        widths=widths(shown, texts.values()),
+        tracks=tracks,
+        least=least,
         rejected=sorted(board.rejected.items(), key=lambda item: -item[1]),
         notes={name: chart.note for name, chart in charts.items()},
         space=space_section(identity, constraints, board.rows),
-        data={**_marks(board, figures, maximised), "figures": plots, "slice": _SLICE, "caption": CAPTION},
+        data={**_marks(board, figures, maximised), **sizes, "figures": plots, "caption": CAPTION},
         packed=_packed(_json(records[: len(rows)])),
         plotly=plotly,
         style=_source("report.css"),

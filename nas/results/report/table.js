@@ -1,35 +1,15 @@
-  // --- the table: order, filter, columns, CSV; of the rows that are found only so many are in the page
+  // --- the table: order, filter, columns, CSV; a browser lays out the bodies of rows near the window, and finds text in all
 
-  let found = lines, count = data.slice;
+  let found = lines;
 
-  function show(most = data.slice) {
-    count = Math.min(Math.max(most, data.slice), found.length);
-    const first = found.slice(0, count);
-    labelCells(first);
-    table.tBodies[0].replaceChildren(...first);
-    tellRest();
-  }
-
-  function more() {
-    const next = found.slice(count, count + data.slice);
-    labelCells(next);
-    table.tBodies[0].append(...next);
-    count += next.length;
-    tellRest();
-  }
-
-  function tellRest() {
-    const rest = byId("rest");
-    if (!rest) return;
-    rest.hidden = count >= found.length;
-    rest.textContent = `Show more: ${number(found.length - count)} rows are left`;
-  }
-
-  // Rows come as the table is scrolled to its end; the button is for the keyboard, and for where nothing scrolls.
-  function watchEnd() {
-    byId("rest")?.addEventListener("click", more);
-    const end = new IntersectionObserver((changes) => { if (changes.some((change) => change.isIntersecting)) more(); }, { root: table.parentElement, rootMargin: "600px" });
-    if (byId("rest")) end.observe(byId("rest"));
+  function show() {
+    const bodies = [];
+    for (let i = 0; i < found.length; i += data.slice) {
+      const rows = found.slice(i, i + data.slice);
+      bodies.push(element("tbody", { style: `--rows: ${rows.length}`, ...(i < data.printed ? {} : { class: "beyond" }) }, ...rows));
+    }
+    for (const body of [...table.tBodies]) body.remove();
+    table.append(...bodies);
   }
 
   function sortBy(heading) {
@@ -45,19 +25,20 @@
       return down * order;
     });
     lines.splice(0, lines.length, ...rows.map(([, row]) => row));
-    filter();
+    filter({ isSorted: true });
   }
 
   // What a cell holds, as a CSV has it.
   const plain = (cell) => cell.dataset.value ?? (cell.querySelector("code") ?? cell).textContent;
 
-  function filter() {
+  function filter({ isSorted = false } = {}) {
     const words = byId("search").value.toLowerCase().split(/\s+/).filter(Boolean);
     const states = new Set([...document.querySelectorAll("#states input:checked")].map((box) => box.value));
     const isFound = (row) => states.has(row.dataset.state) && words.every((word) => textOf(row).includes(word));
+    const before = found;
     found = lines.filter(isFound);
     byId("found").textContent = `${number(found.length)} of ${number(lines.length)} trials`;
-    show();
+    if (isSorted || before.length !== found.length || before.some((row, i) => row !== found[i])) show();
   }
 
   const searchedTexts = new WeakMap(); // of rows, as they are searched
@@ -68,23 +49,31 @@
 
   const headings = () => [...table.tHead.rows[0].cells];
 
-  function hideColumns() {
+  // Which columns are shown, how wide they are, and what heads each cell of a card.
+  function layColumns() {
     const off = new Set([...document.querySelectorAll("#columns input:not(:checked)")].map((box) => box.value));
-    const rules = headings().map(({ dataset }, i) => (off.has(dataset.key) ? `#trials :is(th, td):nth-child(${i + 1})` : "")).filter(Boolean);
-    byId("hidden").textContent = rules.length ? `${rules.join(", ")} { display: none !important; }` : "";
+    const on = headings().filter(({ dataset }) => !off.has(dataset.key)).map(({ dataset }) => Number(dataset.rem));
+    const tracks = on.map((rem, i) => (i === on.length - 1 && !off.has("architecture") ? `minmax(${rem}rem, 1fr)` : `${rem}rem`));
+    table.style.setProperty("--columns", tracks.join(" "));
+    table.style.setProperty("--least", `${on.reduce((sum, rem) => sum + rem, 0)}rem`);
+    byId("hidden").textContent = headings().map(({ dataset, textContent }, i) => (off.has(dataset.key)
+      ? `#trials :is(th, td):nth-child(${i + 1}) { display: none !important; }`
+      : `#trials td:nth-child(${i + 1}) { --label: ${JSON.stringify(textContent.trim()).replaceAll("<", "\\3c ")}; }`)).join("\n");
   }
 
   // A metric that the table has no column of yet, before the architecture.
   function addColumn(name) {
     const last = headings().at(-1);
-    const heading = element("th", { scope: "col", "data-key": name }, element("button", { type: "button" }, name.replaceAll("_", " ")));
+    const texts = lines.map((line) => shown(name, value(trials.get(Number(line.dataset.trial)), name)));
+    const letters = Math.max(name.length + 2, ...texts.map((text) => text.length));
+    const heading = element("th", { scope: "col", "data-key": name, "data-rem": (0.62 * letters + 1).toFixed(2) }, element("button", { type: "button" }, name.replaceAll("_", " ")));
     heading.firstElementChild.addEventListener("click", () => sortBy(heading));
     last.before(heading);
-    for (const line of lines) {
+    lines.forEach((line, i) => {
       const known = value(trials.get(Number(line.dataset.trial)), name);
-      line.lastElementChild.before(element("td", { "data-value": known ?? "", "data-label": name }, shown(name, known)));
+      line.lastElementChild.before(element("td", { "data-value": known ?? "" }, texts[i]));
       searchedTexts.delete(line);
-    }
+    });
   }
 
   function chooseColumns() {
@@ -96,16 +85,10 @@
       const box = element("input", { type: "checkbox", value: key, ...(isOn ? { checked: "" } : {}) });
       box.addEventListener("change", () => {
         if (box.checked && !headings().some(({ dataset }) => dataset.key === key)) addColumn(key);
-        hideColumns();
+        layColumns();
       });
       byId("columns").append(element("label", {}, box, text));
     }
-  }
-
-  // Each cell of a card is headed by its column.
-  function labelCells(rows) {
-    const labels = headings().map((heading) => heading.textContent.trim());
-    for (const row of rows) [...row.cells].forEach((cell, i) => cell.setAttribute("data-label", labels[i]));
   }
 
   function asCsv() {
@@ -117,8 +100,8 @@
 
   function startTable() {
     for (const heading of headings()) heading.firstElementChild.addEventListener("click", () => sortBy(heading));
-    table.tBodies[0].addEventListener("click", (event) => {
-      const row = event.target.closest("tr");
+    table.addEventListener("click", (event) => {
+      const row = event.target.closest("tbody tr");
       if (row && !getSelection().toString()) choose(Number(row.dataset.trial));
     });
     byId("search").addEventListener("input", filter);
@@ -128,6 +111,6 @@
       button("Copy as CSV", () => copy(asCsv())),
     );
     chooseColumns();
+    layColumns();
     filter();
-    watchEnd();
   }

@@ -121,6 +121,9 @@ def test_modules_inside_packages_and_their_names_are_found_without_an_import(
     target: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    packages = {"net", "part", "giver", "plain", "hooked"}
+    for name in packages:
+        monkeypatch.delitem(sys.modules, name, raising=False)  # of another test in this process
     for name, text in PACKAGE.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
@@ -129,7 +132,7 @@ def test_modules_inside_packages_and_their_names_are_found_without_an_import(
             read_source(parse_target(target))
     else:
         assert read_source(parse_target(target)) is None
-    assert not {"net", "part", "giver", "plain", "hooked"} & sys.modules.keys()
+    assert not packages & sys.modules.keys()
 
 
 def test_a_module_of_the_working_folder_is_found_though_another_of_its_name_is_loaded(

@@ -142,7 +142,13 @@ def test_of_several_targets_each_has_its_report_and_the_worst_is_the_exit_code(
     assert found["models/open_net.py"]["exit_code"] == 2
     assert found["models/open_net.py"]["error"].startswith("'Net' needs arguments: width")
     assert "error: models/open_net.py: 'Net' needs arguments" in err
-    assert "passed over: no model in models/table.py" in err
+    assert "skipped: no model in models/table.py" in err
+    assert err.splitlines()[-1] == "skipped 2 files without a model: models/table.py, models/words.py"
+    assert validate_targets(several("models/[stw]*.py")) == 0
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "1 of 1 targets keep every constraint",
+        "skipped 2 files without a model: models/table.py, models/words.py",
+    ]
     assert validate_targets(several("models/small_net.py", "models/large_net.py:Net")) == 1
     assert "1 of 2 targets keep every constraint" in capsys.readouterr().out
     assert validate_targets(several("models/s*.py")) == 0

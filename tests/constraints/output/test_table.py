@@ -82,6 +82,9 @@ def test_a_heading_has_the_whole_width_and_is_not_cut(name: str, lines: int) -> 
     inner.add_module(name, nn.Conv2d(3, 3, 3, stride=2))
     below = text(check(inner, (3, 32, 32), ["params < 3"]), 80).splitlines()[3 : 3 + lines]
     assert " ".join(line.strip() for line in below) == f"stage 1 (stride): 1 convolution to {name}"
+    assert all(
+        line.startswith("    ") for line in below[1:]
+    )  # unlike the names of layers, which begin with a tree's line
 
 
 def test_code_that_wraps_is_indented_and_runs(report: Report) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from constraints.sandbox.loading import Loader
 from constraints.sandbox.request import Target
+from constraints.sandbox.standins import NotInstalledError
 from tests.constraints.sandbox.test_source import notebook
 
 
@@ -217,3 +218,22 @@ def test_everything_is_undone(tmp_path: Path) -> None:
     assert (sys.argv, sys.path, sys.meta_path) == before
     assert "no_such_plots_l" not in sys.modules
     del sys.modules["net_l"]
+
+
+def test_a_missing_module_of_its_own_package_is_stood_in_for_and_named_with_its_folder(
+    loader: Loader, tmp_path: Path
+) -> None:
+    code = """
+    from .helpers import train
+    from ..data.loaders import cifar
+    def use():
+        return train + 1
+    """
+    module = load(loader, tmp_path / "proj" / "models" / "net.py", code)
+    replaced = "it was replaced by a stand-in, since the forward pass does not use it"
+    assert loader.warnings() == (
+        f"helpers is not in {tmp_path}/proj/models: {replaced}",
+        f"data is not in {tmp_path}/proj: {replaced}",
+    )
+    with pytest.raises(NotInstalledError, match=r"a module that is not there: .*: put helpers\.py into .*proj/models$"):
+        module.use()

@@ -189,6 +189,65 @@ def test_layers_of_one_call_are_distinguished(
     assert all(any(written.startswith(line) for written in new) for line in lines), new
 
 
+HELPER = """from torch import nn
+def made(i, o, k):
+    return nn.Conv2d(i, o, k, padding=k // 2)
+def stage(i, o):
+    return nn.Sequential(made(i, o, 3), made(o, o, 3))
+"""
+
+
+@pytest.mark.parametrize(
+    ("layers", "rules", "lines"),
+    [
+        (  # the old value is worked out, so that it can be no default
+            "made(3, 8, 3), made(8, 8, 5)", ["dilated_convs == 1"],
+            [
+                "def made(i, o, k, dilation=1, padding=None):",
+                "    return nn.Conv2d(i, o, k, padding=k // 2 if padding is None else padding, dilation=dilation)",
+                "net = nn.Sequential(made(3, 8, 3, dilation=2, padding=2), made(8, 8, 5)",
+            ],
+        ),
+        (  # kernels differ, and the text that is written is the same
+            "made(8, 8, 3), made(8, 8, 5)", ["depthwise_separable_convs >= 2"],
+            ["    return nn.Sequential(nn.Conv2d(i, i, k, padding=k // 2, groups=i, bias=False), nn.Conv2d(i, o, 1))"],
+        ),
+        (  # one layer is given arguments, another is replaced
+            "made(3, 8, 3), nn.MaxPool2d(2), made(8, 8, 3)",
+            ["depthwise_separable_convs == 1", "dilated_convs == 1", "convs == 3"],
+            [
+                "net = nn.Sequential(made(3, 8, 3, dilation=2, padding=2), nn.MaxPool2d(2), "
+                "made(8, 8, 3, is_changed=True)",
+            ],
+        ),
+        (  # two layers are replaced in two ways
+            "made(3, 8, 3), nn.MaxPool2d(2), made(8, 8, 3)", ["depthwise_separable_convs >= 1", "convs == 4"],
+            ["def made(i, o, k, is_changed=False, is_changed_1=False):"],
+        ),
+        (  # calls of one function that change in different runs of it
+            "stage(3, 8), stage(8, 8)", ["depthwise_separable_convs == 2"],
+            [
+                "def stage(i, o, is_changed=False, is_changed_1=False):",
+                "    return nn.Sequential(made(i, o, 3, is_changed=is_changed_1), "
+                "made(o, o, 3, is_changed=is_changed))",
+                "net = nn.Sequential(stage(3, 8, is_changed=True), stage(8, 8, is_changed_1=True)",
+            ],
+        ),
+    ],
+)  # fmt: skip
+def test_layers_of_one_call_change_in_different_ways(
+    run: object, capsys: pytest.CaptureFixture[str], layers: str, rules: Sequence[str], lines: list[str]
+) -> None:
+    given = "8,32,32" if layers.startswith("made(8") else "3,32,32"
+    net = f"{HELPER}net = nn.Sequential({layers}, nn.AdaptiveAvgPool2d(1), nn.Flatten())\n"
+    Path("net.py").write_text(net, "utf-8")
+    asked = [part for rule in rules for part in ("--require", rule)]
+    search.run(["validate", "net.py:net", "--input", given, *asked, "--patch", "out.diff"])
+    assert capsys.readouterr().err.startswith("wrote out.diff")
+    new = added(Path("out.diff").read_text("utf-8")).splitlines()
+    assert all(any(written.startswith(line) for written in new) for line in lines), new
+
+
 @pytest.mark.parametrize(
     ("made", "rule", "expected"),
     [

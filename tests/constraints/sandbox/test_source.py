@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from constraints.errors import UnusableInputError
-from constraints.sandbox.source import Source, decoded, read
+from constraints.sandbox.source import Source, decoded, editable, read
 
 
 def notebook(*cells: str, **metadata: object) -> str:
@@ -122,6 +122,33 @@ def test_what_python_refuses_to_decode_is_said_in_one_line(tmp_path: Path, data:
     (tmp_path / "a.py").write_bytes(data)
     with pytest.raises(UnusableInputError, match=reason):
         read(tmp_path / "a.py")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("x = 1\n<<<<<<< HEAD\ny = 2\n", r"a\.py:2: .*: git left a conflict there: keep one side of it$"),
+        (">>> x = 1\n", r"a\.py:1: .*: it is copied from a session of Python: take the prompts out$"),
+        ("if 1:\n\tx = 1\n        y = 2\n", r"a\.py:3: inconsistent .*: indent with spaces alone$"),
+        ("print 'x'\n", r"a\.py:1: .*: the file is for Python 2: write it for Python 3$"),
+        ("x = 'C:\\Users\\me'\n", r"a\.py:1: .*: write that path with /, or as r'...'$"),
+        ("%matplotlib inline\nx = (\n", r"a\.py:1: invalid syntax: fix that line$"),
+    ],
+)
+def test_a_syntax_error_of_a_kind_that_people_make_has_its_own_remedy(tmp_path: Path, text: str, reason: str) -> None:
+    (tmp_path / "a.py").write_text(text)
+    with pytest.raises(UnusableInputError, match=reason):
+        read(tmp_path / "a.py")
+
+
+def test_lines_of_shell_and_magic_in_a_script_are_left_out_and_keep_their_places(tmp_path: Path) -> None:
+    file = tmp_path / "a.py"
+    file.write_text("%matplotlib inline\n!pip install torch\nx = 1\n")
+    source = read(file)
+    assert source.warnings == (f"{file}: 2 lines of shell or magic left out",)
+    assert [s.lineno for s in source.tree.body] == [1, 2, 3]
+    with pytest.raises(UnusableInputError, match=r"a\.py:1 is a line of shell or magic: take such lines out, or save"):
+        editable(file)
 
 
 @pytest.mark.parametrize(

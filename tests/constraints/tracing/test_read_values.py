@@ -22,7 +22,14 @@ def test_nothing_is_read_of_what_no_input_decides() -> None:
         (lambda m, x: m.a(x) * m.a(x).mean().item(), 1, 1),
         (lambda m, x: m.a(x) if m.a(x).mean() > 0 else m.a(x) * 2, 0, 1),  # a truth value decides what runs
         (lambda m, x: m.a(x) if torch.equal(m.a(x), x) else m.a(x) * 2, 0, 1),
-        (lambda m, x: m.a(x) if len(m.a(x).tolist()) else x, 1, 0),
+        (lambda m, x: m.a(x) if len(m.a(x).tolist()) else x, 1, 1),
+        (lambda m, x: m.a(x) if m.a(x).detach().numpy().mean() > 0 else x, 1, 1),
+        (lambda m, x: m.a(x) if "-" in str(m.a(x)) else x, 1, 1),
+        (lambda m, x: m.a(x) if len(m.a(x).relu().nonzero()) else x, 0, 1),  # how many there are is a value too
+        (lambda m, x: m.a(x) if m.a(x)[m.a(x) > 0].numel() else x, 0, 1),
+        (lambda m, x: m.a(x) if m.a(x)[x.new_ones(1, 3, 8, 8) > 0].numel() else x, 0, 0),
+        (lambda m, x: m.a(x) if len(torch.where(m.a(x) > 0)[0]) else x, 0, 1),
+        (lambda m, x: m.a(x) if m.a(x).unique().numel() > 1 else x, 0, 1),
     ],
 )
 def test_numbers_are_noted_and_that_code_may_decide_by_them(run: Callable[..., Any], values: int, decided: int) -> None:

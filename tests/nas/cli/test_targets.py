@@ -48,10 +48,16 @@ def test_a_network_is_named_as_it_was_written_and_brings_its_input() -> None:
     assert (found.text, text_of(found.name), found.input) == (TEXT, TEXT, "1,28,28")
 
 
-def test_what_is_there_is_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_means_its_network_whatever_is_there_and_a_path_what_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     for folder in ("seed", "models/seed"):
         Path(folder).mkdir(parents=True)
+    (network,) = as_targets(["seed"])
+    assert isinstance(network, Target)
+    assert network.input == "3,32,32"
+    for folder in ("./seed", "seed/", "models/seed"):
         assert as_targets([folder]) == [folder]
 
 
@@ -69,6 +75,11 @@ def test_a_file_has_a_network_or_a_target_a_line(tmp_path: Path) -> None:
         ("models/net:Net", "neither a file nor a network: 'models/net:Net': not an architecture"),
         ("BR/c16-zz3/fc", "neither a file nor a network: 'BR/c16-zz3/fc': .*zz3"),
         ("BR/c16/pool", "neither a file nor a network: 'BR/c16/pool': unknown head: 'pool'"),
+        (
+            "BR/c16*/fc",
+            r"neither .*: not an architecture: 'BR/c16\*/fc': '\*' at character 7 belongs to no word: take it",
+        ),
+        ("BR/c16[d2/c3?", r"neither .*: not an architecture: .*: '\[' at character 7 belongs to no word: take it out"),
     ],
 )
 def test_a_text_that_cannot_be_read_is_said_with_its_place(tmp_path: Path, text: str, reason: str) -> None:
@@ -77,6 +88,24 @@ def test_a_text_that_cannot_be_read_is_said_with_its_place(tmp_path: Path, text:
     file = tmp_path / "nets.txt"
     file.write_text(f"\n{text}\n", "utf-8")
     with pytest.raises(UnusableInputError, match=rf"nets\.txt:2: {reason}"):
+        as_targets([str(file)])
+
+
+def test_a_pattern_that_matches_is_a_pattern_though_it_may_be_read_as_a_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("BR/c16s").mkdir(parents=True)
+    Path("BR/c16s/fc").touch()
+    assert as_targets(["BR/c16?/fc", "nets/*"]) == ["BR/c16?/fc", "nets/*"]
+
+
+def test_a_list_names_no_other_list(tmp_path: Path) -> None:
+    file = tmp_path / "nets.txt"
+    file.write_text(f"{TEXT}\nmore.txt\n", "utf-8")
+    with pytest.raises(
+        UnusableInputError, match=r"nets\.txt:2: a list within a list: 'more\.txt': write its lines here"
+    ):
         as_targets([str(file)])
 
 

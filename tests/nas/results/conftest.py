@@ -40,7 +40,6 @@ def driver(study: optuna.Study, tmp_path: Path) -> Driver:
         budget=Budget(trials=9, seconds=1e6, epochs=3, target=0.85, first_rung=2),
         folder=tmp_path,
     )
-    made.earlier = [t for t in study.trials if t.state.is_finished()]
     architecture = space.decode(sampler.feasible.sample(random.Random(0)))
     candidate = Candidate(
         trial=Trial(study, study.trials[4]._trial_id),

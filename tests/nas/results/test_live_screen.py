@@ -11,6 +11,7 @@ from nas.results.live_screen import forecast_text, screen
 from nas.results.search_trials import SearchTrials
 from nas.search.candidate import State
 from nas.search.driver import Driver
+from nas.search.events import Event, What
 
 
 def shown(driver: Driver, width: int, height: int = 24, trials: SearchTrials | None = None) -> list[str]:
@@ -26,10 +27,14 @@ def shown(driver: Driver, width: int, height: int = 24, trials: SearchTrials | N
     return lines
 
 
+def proposed(number: int) -> Event:
+    return Event(trial=number, what=What.PROPOSED, epochs=0, score=None)
+
+
 def test_80_columns_show_best_running_and_rejected(driver: Driver) -> None:
     lines = shown(driver, 80)
     text = "\n".join(lines)
-    assert "known   7 of 9 trials begun, 6 ended" in text, "the five that ended and the one that was no network"
+    assert "known   7 of 9 trials started, 6 finished" in text, "the five that ended and the one that was no network"
     assert "target over 85.00%" in text
     assert "best      86.00%, trial 1, complete, 150,000 params" in text
     (row,) = (line for line in lines if " 1/3 " in line)
@@ -50,7 +55,7 @@ def test_the_last_events_are_shown_the_newest_first_as_far_as_there_is_room(driv
     now = 100.0
     driver.clock = lambda: now
     for number in range(20):
-        driver.happened(f"trial {number} proposed")
+        driver.events.add(proposed(number))
         now += 5.0
     lines = shown(driver, 80)
     at = lines.index("what happened last")
@@ -63,7 +68,7 @@ def test_the_last_events_are_shown_the_newest_first_as_far_as_there_is_room(driv
 def test_wide_terminals_show_speed_rungs_and_how_the_best_grew(driver: Driver, width: int) -> None:
     driver.running[0].curve[-1]["images"] = 640
     driver.running[0].epoch_started = driver.clock()
-    driver.happened("trial 4 proposed")
+    driver.events.add(proposed(4))
     trials = SearchTrials()
     for accuracy in (0.87, 0.95):
         driver.running[0].trial.report(accuracy, 1 if accuracy < 0.9 else 2)
@@ -87,7 +92,7 @@ def test_more_trials_than_lines_are_counted(driver: Driver) -> None:
 def test_the_forecast_in_words(driver: Driver) -> None:
     driver.started = driver.clock()
     found = Forecast(epoch_seconds=4.21, images_per_second=1234.4, to_rung=70.0, to_end=1_500.0)
-    assert forecast_text(found, driver) == "an epoch 4.2s, 1,234 images/s, next rung in 1m10s, end in about 25m00s"
+    assert forecast_text(found, driver) == "4.2s per epoch, 1,234 images/s, next rung in 1m10s, end in about 25m00s"
     assert forecast_text(replace(found, to_end=1e7), driver).endswith("end in 277h46m, the limit")
     nothing = Forecast(epoch_seconds=None, images_per_second=None, to_rung=None, to_end=None)
-    assert forecast_text(nothing, driver) == "nothing yet: the first batches tell how long an epoch takes"
+    assert forecast_text(nothing, driver) == "not known yet: the first batches show how long an epoch takes"

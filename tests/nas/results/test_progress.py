@@ -8,14 +8,13 @@ from queue import Queue
 from typing import Any
 
 import pytest
-from optuna.trial import TrialState
 from rich.console import Console
 
 from nas.results import progress
 from nas.results.progress import SearchView, pace_line
 from nas.search.driver import Driver
+from nas.search.events import Event, What
 from nas.search.pace import Pace
-from nas.search.study import REASON
 
 
 @pytest.fixture(autouse=True)
@@ -28,44 +27,57 @@ def terminal() -> tuple[Console, io.StringIO]:
     return Console(file=file, force_terminal=True, width=80, height=24, color_system=None), file
 
 
+def add(driver: Driver, what: What, epochs: int, score: float | None = None, *, reason: str = "") -> None:
+    driver.events.add(Event(trial=4, what=what, epochs=epochs, score=score, reason=reason))
+
+
 def test_elsewhere_than_on_a_terminal_each_epoch_and_each_end_is_a_line(driver: Driver) -> None:
-    file, trial = io.StringIO(), driver.running[0].trial
+    file = io.StringIO()
     with SearchView(Console(file=file)) as shown:
         shown.show(driver)
         assert file.getvalue() == "", "what ended before this launch is not said again"
-        trial.report(0.25, 1)
+        add(driver, What.TRAINED, 1, 0.25)
         shown.show(driver)
         shown.show(driver)
-        trial.report(0.5, 2)
-        trial.set_user_attr(REASON, "below the better half at epoch 2")
-        driver.study.tell(trial.number, state=TrialState.PRUNED)
+        add(driver, What.TRAINED, 2, 0.5)
+        add(driver, What.PAUSED, 2, 0.5)
+        add(driver, What.PRUNED, 2, 0.5, reason="below the better half at epoch 2")
     assert file.getvalue().splitlines() == [
         "trial 4: 25.00% after 1 of 3 epochs",
         "trial 4: 50.00% after 2 of 3 epochs, pruned (below the better half at epoch 2)",
     ]
 
 
-def test_elsewhere_a_beginning_and_a_promotion_are_a_line_and_once_a_minute_the_search_is(driver: Driver) -> None:
+def test_what_happens_between_two_updates_of_the_view_is_shown_too(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The driver drops its events after every tick, of which there are more than updates."""
+    monkeypatch.setattr(progress, "_REFRESH_SECONDS", 0.5)
+    file, now = io.StringIO(), 0.0
+    with SearchView(Console(file=file), lambda: now) as shown:
+        for epoch in (1, 2, 3):
+            add(driver, What.PROMOTED, epoch)
+            shown.show(driver)
+            driver.events.take()
+            now += 0.3
+    assert file.getvalue().splitlines() == [f"trial 4 promoted at epoch {epoch}" for epoch in (1, 2, 3)]
+
+
+def test_elsewhere_once_a_minute_the_search_is_a_line(driver: Driver) -> None:
     file, now = io.StringIO(), 1_000.0
     driver.clock = lambda: now
-    driver.earlier, trial = [], driver.running[0].trial
     with SearchView(Console(file=file), lambda: now) as shown:
         shown.show(driver)
-        before = file.getvalue()
-        now += 1
-        driver.happened("trial 4 promoted at epoch 2")
-        driver.happened("trial 1 complete: 86.00%")
-        shown.show(driver)
-        shown.show(driver)
-        assert file.getvalue().removeprefix(before) == "trial 4 promoted at epoch 2\n", "an end is said by its trial"
         now += 59
-        trial.report(0.25, 1)
         shown.show(driver)
-    assert file.getvalue().removeprefix(before).splitlines()[1:] == [
-        "trial 4: 25.00% after 1 of 3 epochs",
-        "7 of 9 trials begun, 6 ended, 1 under training; best 86.00%, trial 1, complete, 150,000 params; "
+        assert file.getvalue() == ""
+        now += 1
+        driver.running[0].trial.report(0.25, 1)
+        shown.show(driver)
+    assert file.getvalue().splitlines() == [
+        "7 of 9 trials started, 6 finished, 1 training; best 86.00%, trial 1, complete, 150,000 params; "
         # 0.99 of its second epoch is over, of 10 s: 1.01 to the third, and 9 x 3 - 9 - 0.99 to the end
-        "an epoch 10s, next rung in 10s, end in about 2m50s",
+        "10s per epoch, next rung in 10s, end in about 2m50s",
     ]
 
 
@@ -161,6 +173,7 @@ def test_what_was_known_last_is_said_at_the_end(driver: Driver) -> None:
             "the 59m00s left allow about 1 epoch, and one candidate trains 20: there is time for no whole epoch: "
             "give --timeout 22h or longer, or fewer --epochs in a study of their own",
         ),
+        ({"budget": 1}, "about 171 epochs: 170 candidates of the full 1"),  # 85 by each worker
         ({"seconds": math.inf}, "an epoch takes about 41s here with 2 workers (AVX2)"),
     ],
 )
@@ -168,15 +181,16 @@ def test_the_pace_in_words(changed: dict[str, Any], said: str) -> None:
     assert said in pace_line(replace(PACE, **changed), "AVX2")
 
 
-def test_what_ended_the_search_is_not_lost_where_the_storage_is_gone(
+def test_what_happened_last_is_shown_though_the_storage_is_gone(
     driver: Driver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def gone() -> None:
         raise RuntimeError("gone")
 
-    shown = SearchView(Console(file=io.StringIO())).__enter__()
+    file = io.StringIO()
+    shown = SearchView(Console(file=file)).__enter__()
     shown.show(driver)
+    add(driver, What.TRAINED, 1, 0.25)
     monkeypatch.setattr(driver.store, "trials", gone)
     shown.__exit__(KeyError, KeyError("the cause"), None)  # raises nothing in its place
-    with pytest.raises(RuntimeError, match="gone"):
-        shown.__exit__(None, None, None)
+    assert file.getvalue() == "trial 4: 25.00% after 1 of 3 epochs\n"

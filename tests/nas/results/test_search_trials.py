@@ -18,7 +18,7 @@ def test_a_trial_is_looked_at_until_it_has_ended() -> None:
     study.tell(third, 0.25)
     assert [t.number for t in seen.look(study.trials)] == [0, 2]
     assert seen.look(study.trials) == []
-    assert seen.ended == 3
+    assert seen.finished == 3
 
 
 def test_the_best_is_that_of_any_state_but_failed_and_the_complete_one_is_known_beside_it() -> None:

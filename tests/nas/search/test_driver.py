@@ -24,6 +24,7 @@ from constraints.rules import parse_all
 from nas.loggers.trackers import Trackers
 from nas.search.budget import Budget
 from nas.search.driver import Driver
+from nas.search.events import What
 from nas.search.objectives import Objectives
 from nas.search.outage import StorageLostError
 from nas.search.pace import PATIENCE_SECONDS, STEPS, read_steps
@@ -467,11 +468,12 @@ def test_a_candidate_that_waits_at_a_rung_waits_in_the_next_launch_too(engine: A
     again.observe = lambda driver: seen.append({n: len(c.curve) for n, c in driver.paused.items()})
     again.run()
     assert seen[0] == {0: 2, 1: 2}, "the first still waits when the second has come as far"
-    happened = [event for _, event in again.events]
-    kinds = Counter(event.split()[2].rstrip(":") for event in happened)
-    assert kinds == {"proposed": 2, "promoted": 2, "complete": 2, "pruned": 1}, "of three candidates, half rounded up"
-    assert happened[0] == "trial 1 proposed"
-    assert all(event.endswith(" promoted at epoch 2") for event in happened if "promoted" in event)
+    happened = [event for _, event in again.events.latest]
+    kinds = Counter(event.what.value for event in happened)
+    expected = {"proposed": 2, "paused": 2, "promoted": 2, "complete": 2, "pruned": 1}
+    assert kinds == expected, "of three candidates, half rounded up"
+    assert (happened[0].what, happened[0].trial) == (What.PROPOSED, 1)
+    assert all(event.epochs == 2 for event in happened if event.what is What.PROMOTED)
     assert {t.state for t in study.trials} == {TrialState.COMPLETE, TrialState.PRUNED}
 
 

@@ -10,6 +10,7 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 from nas.search.candidate import Candidate, State
+from nas.search.events import Event, What
 from nas.search.halving import Halving
 from nas.search.objectives import Objectives
 from nas.search.pool import BELOW, MOST_REFUSALS, Pool
@@ -69,16 +70,37 @@ def test_a_candidate_is_in_one_state_in_the_order_in_which_it_entered_it(pool: P
 
 
 def test_every_end_is_reported(pool: Pool) -> None:
-    said: list[str] = []
+    said: list[Event] = []
+    complete, pruned, failed = train(pool, 0.5, 0.9722), train(pool, 0.5), train(pool)
     pool.happened = said.append
-    pool.complete(train(pool, 0.5, 0.9722))
-    pool.prune(train(pool, 0.5), BELOW)
-    pool.fail(train(pool), "diverged")
+    pool.complete(complete)
+    pool.prune(pruned, BELOW)
+    pool.fail(failed, "diverged")
     assert said == [
-        "trial 0 complete: 97.22%",
-        "trial 1 pruned: below the better half at epoch 1",
-        "trial 2 failed: diverged",
+        Event(trial=0, what=What.COMPLETE, epochs=2, score=0.9722),
+        Event(trial=1, what=What.PRUNED, epochs=1, score=0.5, reason="below the better half at epoch 1"),
+        Event(trial=2, what=What.FAILED, epochs=0, score=None, reason="diverged"),
     ]
+
+
+def test_an_epoch_is_reported_before_what_it_decides(pool: Pool) -> None:
+    said: list[Event] = []
+    pool.happened = said.append
+    paused(pool, 0.5)
+    assert [(event.what, event.score) for event in said] == [
+        (What.TRAINED, 0.0),
+        (What.TRAINED, 0.5),
+        (What.PAUSED, 0.5),
+    ]
+
+
+def test_an_end_that_was_stored_although_the_storage_then_failed_is_reported(pool: Pool) -> None:
+    said: list[Event] = []
+    candidate = train(pool, 0.5)
+    pool.happened = said.append
+    pool.store.prune(candidate.trial, "out of time")
+    pool.reconcile(pool.store.trials())
+    assert said == [Event(trial=0, what=What.PRUNED, epochs=1, score=0.5, reason="out of time")]
 
 
 def test_an_epoch_is_stored_with_its_curve(pool: Pool) -> None:

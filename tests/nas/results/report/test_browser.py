@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import subprocess
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +16,7 @@ import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
+from pypdf import PdfReader
 
 from constraints.rules import ASSIGNMENT
 from nas.results.report import page as pages
@@ -37,18 +41,24 @@ PATIENCE = 300
 """Seconds within which a page does anything on the busiest machine."""
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def browser_path() -> str:
+    """The installed browser; skips where there is none."""
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
     if found is None:
         missing = f"no browser: none of {', '.join(BROWSERS)} is installed"
         if "CI" in os.environ:
             pytest.fail(missing)
         pytest.skip(missing)
+    return found
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    path = browser_path()
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=found)
+        started = driver.chromium.launch(executable_path=path)
         yield started
         started.close()
 
@@ -308,9 +318,35 @@ def test_it_prints_on_paper_in_light_colours(show: Open, tmp_path: Path) -> None
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     wait_for_ticks(page, "rgb(0, 0, 0)")
     assert page.evaluate("document.getElementById('plot-parallel').querySelector('svg').clientWidth") == 660
-    assert page.pdf(format="A4").startswith(b"%PDF")
     page.emulate_media(media="screen")
     wait_for_ticks(page, "rgb(28, 36, 48)", "rgb(228, 233, 240)")
+
+
+def test_what_is_printed_has_the_tables_the_figures_and_the_chosen_network(browser: Browser, file: Path) -> None:
+    """By the command with which scripts make a PDF of a page."""
+    place = file.with_suffix(".pdf")
+    waits = ["--virtual-time-budget=60000", "--no-pdf-header-footer", "--no-sandbox"]
+    command = [browser_path(), "--headless", *waits, f"--print-to-pdf={place}", file.as_uri()]
+    subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE)
+    pages = PdfReader(place).pages
+    whole = " ".join(page.extract_text() for page in pages)
+    text = " ".join(unicodedata.normalize("NFKC", whole).split())  # without ligatures
+    for wanted in (
+        "Leaderboard",
+        "Trial 3: complete, validation 90.00 %",
+        "C4 107",
+        "global average pool",
+        "below 200,000",
+    ):
+        assert wanted in text
+    for trial, accuracy in enumerate(ACCURACIES):
+        assert re.search(rf"\b{trial} complete {100 * accuracy:.2f} ", text)
+    for axis in ("parameters", "multiply-accumulates", "training loss", "by the clock of the machine", "importance"):
+        assert axis in text.replace("\N{HYPHEN}", "-"), "an axis of a figure"
+    assert "Save as CSV" not in text, "a button"
+    width, height = (float(pages[0].mediabox[i]) for i in (2, 3))
+    assert (width, height) == pytest.approx((612, 792), abs=1), "letter: 8.5 by 11 inches of 72 points"
+    assert 3 <= len(pages) <= 12
 
 
 def test_the_script_that_draws_runs_with_the_first_figure_or_the_first_print(show: Open) -> None:
@@ -326,32 +362,66 @@ def test_the_script_that_draws_runs_with_the_first_figure_or_the_first_print(sho
     assert not read.locator("#plot-losses .main-svg").count(), "which is farther away"
 
 
-def test_of_many_rows_the_table_lays_out_a_slice_and_searches_sorts_and_saves_all(
+def sliced(monkeypatch: pytest.MonkeyPatch, folder: Path, rows: int) -> Path:
+    """The page of the hostile study with bodies of ``rows`` rows."""
+    monkeypatch.setattr(pages, "_SLICE", rows)
+    place = folder / "sliced.html"
+    place.write_text(render(hostile_study()), encoding="utf-8")
+    return place
+
+
+def test_of_many_rows_a_browser_leaves_the_distant_ones_out_and_still_finds_their_text(
     show: Open, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(pages, "_SLICE", 2)
-    place = tmp_path / "sliced.html"
-    place.write_text(render(hostile_study()), encoding="utf-8")
-    page = show(file=place, place="#trial-5")
-    rest = page.locator("#rest")
-    page.locator("#trials").evaluate("(table) => { table.parentElement.style.height = '4rem'; }")  # nothing is near
+    page = show(file=sliced(monkeypatch, tmp_path, 2))
+    bodies = page.locator("#trials tbody")
+    assert bodies.count() == 3
+    page.locator(".scroll:has(#trials)").evaluate("(box) => { box.style.height = '3rem'; }")
+    bodies.nth(2).evaluate("(body) => { body.style.marginTop = '50000px'; }")
+    is_laid_out = "(row) => row.checkVisibility({ contentVisibilityAuto: true })"
+    until(page, lambda: not page.locator("tr[data-trial='5']").evaluate(is_laid_out))
+    assert page.locator("tr[data-trial='3']").evaluate(is_laid_out)
+    assert page.evaluate("find('below nothing')") is False
+    assert page.evaluate("find('250,000')") is True  # the browser's own search, of its parameters
+    found = "getSelection().getRangeAt(0).startContainer.parentElement.closest('tr').dataset.trial"
+    assert page.evaluate(found) == "5"
+
+
+def test_of_many_rows_all_are_searched_sorted_and_saved(
+    show: Open, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    page = show(file=sliced(monkeypatch, tmp_path, 4), place="#trial-5")
     page.get_by_role("searchbox", name="Search").fill("below nothing")
     assert column(page, 2) == []
-    assert not rest.is_visible()
     page.get_by_role("searchbox", name="Search").fill("onerror")
-    assert column(page, 2) == ["5"], "of a row that was not laid out"
+    assert column(page, 2) == ["5"]
     page.get_by_role("searchbox", name="Search").fill("")
     assert page.locator("#found").inner_text() == "6 of 6 trials"
     page.get_by_role("columnheader", name="params").get_by_role("button").click()
     page.get_by_role("columnheader", name="params").get_by_role("button").click()
-    assert column(page, 6)[:2] == ["250,000", "100,000"]
+    assert column(page, 6) == ["250,000", "100,000", "90,000", "80,000", "70,000", "60,000"]
+    assert page.locator("#trials tbody").evaluate_all("(all) => all.map((body) => body.rows.length)") == [4, 2]
     assert page.locator("tr.chosen").get_attribute("data-trial") == "5", "as it was chosen by the address"
     with page.expect_download() as saved:
         page.get_by_role("button", name="Save as CSV").click()
     assert len(saved.value.path().read_text(encoding="utf-8").splitlines()) == 1 + 6
-    while rest.is_visible():
-        rest.click()
-    assert column(page, 6) == ["250,000", "100,000", "90,000", "80,000", "70,000", "60,000"]
+
+
+@pytest.mark.parametrize("width", [720, 1280])
+def test_cells_are_below_their_headings_and_wide_enough(show: Open, width: int) -> None:
+    """The columns have their widths before the rows are laid out; hidden and added ones too."""
+    page = show(width=width)
+    page.get_by_text("Columns", exact=True).click()
+    page.get_by_role("checkbox", name="MMACs").uncheck()
+    page.get_by_role("checkbox", name="convs", exact=True).check()
+    left = "Math.round(cell.getBoundingClientRect().left)"
+    lefts = f"(row) => [...row.cells].filter((cell) => cell.offsetWidth).map((cell) => {left})"
+    head = page.locator("#trials thead tr").evaluate(lefts)
+    assert len(head) == 11
+    for row in page.locator("#trials tbody tr").all():
+        assert row.evaluate(lefts) == head
+    is_cut = "(all) => all.filter((cell) => cell.offsetWidth && cell.scrollWidth > cell.clientWidth + 1).length"
+    assert page.locator("#trials :is(th, td)").evaluate_all(is_cut) == 0
 
 
 def test_the_search_the_states_and_the_columns_choose_what_the_table_shows(show: Open) -> None:

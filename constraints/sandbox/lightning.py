@@ -1,0 +1,55 @@
+"""The stand-in for Lightning's base class, where Lightning is not installed."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import nn
+
+from constraints.faults import calls_user_code
+
+
+class LightningModule(nn.Module):
+    """A stand-in for Lightning's base class: an nn.Module with hyperparameters and a ``log`` method."""
+
+    def save_hyperparameters(self, *given: Any, ignore: str | Sequence[str] = (), **_: Any) -> None:
+        """Store as ``hparams`` all arguments of the calling constructor, or the named ones, or one object's entries."""
+        frame = inspect.currentframe()
+        caller = frame.f_back if frame else None
+        if caller is None:
+            return
+        names, _varargs, keywords, values = inspect.getargvalues(caller)
+        found = {n: values[n] for n in names if n != "self"} | dict(values.get(keywords or "", {}))
+        objects = [thing for thing in given if not isinstance(thing, str)]
+        if len(objects) == 1:
+            found = dict(objects[0] if isinstance(objects[0], Mapping) else vars(objects[0]))
+        elif given:
+            found = {n: value for n, value in found.items() if n in given}
+        left_out = (ignore,) if isinstance(ignore, str) else ignore
+        kept = self.__dict__.setdefault("hparams", _Hyperparameters())  # each call adds to those of the calls before
+        kept.update({n: v for n, v in found.items() if n not in left_out})
+
+    @property
+    def device(self) -> Any:
+        """The device of its first parameter."""
+        return next((p.device for p in self.parameters()), "cpu")
+
+    def log(self, *_: Any, **__: Any) -> None:
+        """Log nothing."""
+
+    log_dict = log
+
+
+class _Hyperparameters(dict[str, Any]):
+    """A dictionary whose entries are attributes too."""
+
+    __setattr__ = dict.__setitem__
+
+    @calls_user_code
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(name) from None  # the error that ``hasattr`` and ``copy`` expect
