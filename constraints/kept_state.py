@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules.lazy import LazyModuleMixin
 
 from constraints.tracing.unseen import is_known
 
@@ -32,12 +33,13 @@ Restore = Callable[[], object]
 def modules_kept(modules: Sequence[nn.Module], tensors: Sequence[torch.Tensor]) -> Iterator[None]:
     """Put modules back at the end, and whether their tensors are trained, with their gradients and hooks.
 
-    The values of the tensors are not looked at.
+    The values of the tensors are not looked at. A lazy module may become what it is once it knows its shapes.
     """
     attributes = [m.__dict__.copy() for m in modules]
     kinds = [*map(_kind, modules)]
     classes = [(k, dict(vars(k))) for k in set(kinds) if not is_torchs(k)]
-    registries = [r for held in attributes for r in _of_module(held) if r]
+    settled = [a for a, kind in zip(attributes, kinds, strict=True) if not issubclass(kind, LazyModuleMixin)]
+    registries = [r for held in settled for r in _of_module(held) if r]
     held = [(r, r.copy()) for r in registries]
     inside = [restore for m, kind in zip(modules, kinds, strict=True) if not is_torchs(kind) for restore in _of(m)]
     of_tensors = _of_tensors(tensors)
@@ -45,12 +47,12 @@ def modules_kept(modules: Sequence[nn.Module], tensors: Sequence[torch.Tensor]) 
         yield
     finally:
         for module, kind, before in zip(modules, kinds, attributes, strict=True):
-            if _kind(module) is not kind:
+            if _kind(module) is not kind and not issubclass(kind, LazyModuleMixin):
                 object.__setattr__(module, "__class__", kind)
             module.__dict__.clear()
             module.__dict__.update(before)
         known = {id(r) for r in registries}
-        for registry in [r for before in attributes for r in _of_module(before) if r and id(r) not in known]:
+        for registry in [r for before in settled for r in _of_module(before) if r and id(r) not in known]:
             registry.clear()
         for container, was in held:
             _refill(container, was)
@@ -174,5 +176,5 @@ def _refill(container: Any, before: Any) -> None:
 def _differ(container: Any, before: Any) -> bool:
     try:
         return bool(container != before)  # this tests each element for identity first
-    except (RuntimeError, ValueError):  # raised for tensors and arrays that were replaced
+    except Exception:  # of tensors and arrays that were replaced, and of comparisons that the user wrote
         return True

@@ -10,7 +10,7 @@ import math
 from collections.abc import Collection, Sequence
 from itertools import combinations, pairwise, permutations
 
-from constraints.tracing.axes import View
+from constraints.tracing.axes import Digit, View
 from constraints.tracing.handles import Handle
 from constraints.tracing.lineage import Relation, may_be_shifted, relation
 from constraints.tracing.values import Call, Flow, Value, Views
@@ -145,11 +145,18 @@ def _put_together(data: Value) -> Sequence[Value]:
 
 
 def _are_neighbours(first: Views, second: Views) -> bool:
-    """Whether two tensors have fields of the same size one jump apart: units of one map, sliced, rolled or selected."""
+    """Whether two tensors have fields of the same size one jump apart: units of one map, sliced, rolled or mirrored."""
     pairs = [(a, b) for a, b in zip(first, second, strict=True) if a is not None and b is not None]
-    if any(a.digits != b.digits or a.field.size != b.field.size or a.jump != b.jump for a, b in pairs):
+    if any(_places(a) != _places(b) or a.field.size != b.field.size or a.jump != b.jump for a, b in pairs):
         return False
-    return any((a.is_live or _are_picked(a, b)) and a.field.lo != b.field.lo for a, b in pairs)
+    return any(
+        (a.is_live or _are_picked(a, b)) and (a.field.lo != b.field.lo or a.digits != b.digits) for a, b in pairs
+    )
+
+
+def _places(view: View) -> list[Digit]:
+    """The digits of a view, in whichever direction they count."""
+    return [d if d.stride > 0 else d._replace(stride=-d.stride) for d in view.digits]
 
 
 def _are_picked(a: View, b: View) -> bool:

@@ -121,6 +121,27 @@ def test_each_change_is_seen_where_nothing_puts_it_back() -> None:
             assert picture(model) != before, name
 
 
+class Odd:
+    """An object that compares with nothing."""
+
+    def __eq__(self, other: object) -> bool:
+        raise AttributeError(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def test_what_cannot_be_compared_is_put_back() -> None:
+    first = [Odd()]
+
+    def replaced(m: Any, _: torch.Tensor) -> None:
+        m.nested["list"][:] = [Odd()]
+
+    model = Model(replaced)
+    model.nested["list"] = list(first)
+    trace(model, (3, 8, 8))
+    assert model.nested["list"][0] is first[0]
+
+
 def test_objects_that_hold_each_other_are_put_back() -> None:
     def tie(m: Any, _: torch.Tensor) -> None:
         m.log.count += 1

@@ -159,9 +159,9 @@ def test_a_memory_limit_below_torch_itself_is_unusable(checked: Check) -> None:
 @LINUX
 def test_what_is_known_when_the_time_is_over_is_reported(tmp_path: Path, sandbox: Sandbox) -> None:
     """The forward pass hangs from its second call on, the first that tries a fix."""
-    hanging = "type(self).calls += 1\n        import time; time.sleep(99 * (type(self).calls > 1))\n        return self"
+    hanging = "CALLS.append(1)\n        import time; time.sleep(99 * (len(CALLS) > 1))\n        return self"
     file = tmp_path / "net.py"
-    file.write_text(NET.replace("return self", hanging) + "    calls = 0\n")
+    file.write_text(NET.replace("return self", hanging) + "CALLS = []\n")
     target = Target(text=f"{file}:Net", file=file, module="", name="Net")
     outcome = sandbox.check(Request(target=target, require=parse_all(["params > 1k"]), limits=Limits(seconds=3)))
     assert outcome.report.metrics["macs"] == 30 * 30 * 27 * 8

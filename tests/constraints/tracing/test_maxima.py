@@ -53,6 +53,7 @@ def test_the_larger_of_neighbours_is_a_maximum(larger: Callable[..., torch.Tenso
         lambda y: y.norm(p=math.inf, dim=(2, 3)),
         lambda y: y.flatten(2).aminmax(dim=2).max,
         lambda y: reduce(torch.max, y.flatten(2).unbind(2)),
+        lambda y: torch.max(y, y.flip(3)),  # of two places each
     ],
 )
 def test_the_largest_of_all_places_is_a_maximum(run: Run) -> None:
@@ -110,6 +111,7 @@ def test_what_may_be_the_largest_of_all_places_is_unknown(run: Run) -> None:
         lambda y: y.amin(1),
         lambda y: torch.linalg.vector_norm(y, dim=(2, 3)),
         lambda y: y.clamp(0, 1),
+        lambda y: torch.max(y, y.flip(3).relu().flip(3)),
     ],
 )
 def test_what_is_no_maximum_is_none(run: Run) -> None:
