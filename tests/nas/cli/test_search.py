@@ -281,7 +281,7 @@ def test_a_search_then_its_confirmation(here: Path, capsys: Captured, monkeypatc
     assert [row["test_accuracy"] for row in board["rows"]] == [None, None]
     assert "search ended: every trial of the budget is done\n" in err
     paces = re.findall(
-        r"^an epoch takes about \S+s here with 1 worker \((.+)\): the .+ left allow about .+ by halving$", err, re.M
+        r"^an epoch takes about \S+s here with 1 worker \((.+)\): the .+ left allow about .+ of the full 1$", err, re.M
     )
     assert paces == [cpu_class()]
     assert search.run(["confirm", "best", "--seeds", "2", *common]) == 1, "the target is not reached"
