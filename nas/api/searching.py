@@ -24,6 +24,7 @@ from nas.search.confirm_launch import confirm_trials
 from nas.search.confirmation import Confirmation
 from nas.search.confirmed_end import is_any_complete, is_reached, to_confirm
 from nas.search.driver import Driver
+from nas.search.presence import has_launch
 from nas.search.study import open_study, quiet
 from nas.search.study_data import load_study_data
 from nas.training import datasets, decoded
@@ -88,7 +89,7 @@ def launch(config: str | Path | None = None, *, progress: bool = False, **fields
         finish, count = prepared.driver.finish, to_confirm(settings, prepared.driver)
         confirmed = _of_study(finish)
         if count and is_any_complete(prepared.driver):
-            rows = best(prepared.study, count)
+            rows = best(prepared.study, count, is_live=False)
             confirmed = _confirm(prepared.study, rows, settings, dataset, seeds=1, epochs=None, progress=progress)
         reached = is_reached(prepared.driver, summary, confirmed)
     return Search(
@@ -124,7 +125,7 @@ def confirm(
     """
     name, place, of = located(trial, storage, study)
     with quiet(), open_study(place, of) as opened:
-        row = find(opened, name)
+        row = find(opened, name, is_live=has_launch(place, opened))
         flags = {"storage": place, "study": opened.study_name, "workers": workers, "device": device, "engine": engine}
         settings = read_config(None, flags)
         dataset = warned(load_study_data(opened, None if data is None else str(data)))

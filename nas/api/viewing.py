@@ -101,7 +101,8 @@ def export(
     else:
         with quiet(), open_study(place, of) as opened:
             folder = None if untrained else study_folder(place, opened)
-            subject = exports.of_trial(opened, find(opened, name), folder, data=None if data is None else str(data))
+            row = find(opened, name, is_live=has_launch(place, opened))
+            subject = exports.of_trial(opened, row, folder, data=None if data is None else str(data))
     for warning in subject.warnings:
         warnings.warn(warning, stacklevel=4)
     return tuple(exports.write(subject, Path(to)))

@@ -26,6 +26,7 @@ from nas.results.leaderboard import Leaderboard, leaderboard
 from nas.results.rows import Row
 from nas.results.selection import best, find
 from nas.search.confirmation import Confirmation, confirmations
+from nas.search.presence import has_launch
 from nas.search.study import TARGET, open_study, quiet
 from nas.search.study_data import load_study_data
 from nas.words import counted
@@ -121,7 +122,7 @@ def _confirmed(config: LaunchConfig, prepared: Prepared, console: Console) -> li
         console.print("nothing to confirm: no trial is complete", highlight=False)
         return []
     try:
-        return _confirm(prepared.study, best(prepared.study, count), config, range(1), None)
+        return _confirm(prepared.study, best(prepared.study, count, is_live=False), config, range(1), None)
     except KeyboardInterrupt:
         _leave(config, prepared, console)
         raise
@@ -180,7 +181,8 @@ def confirm(
     if trial is not None and top is not None:
         raise UnusableInputError(f"both a trial and --top: {trial}, {top}: give one of them")
     with quiet(), open_study(flags["storage"], name) as study:
-        chosen = best(study, top or 1) if trial is None else [find(study, trial)]
+        live = has_launch(flags["storage"], study)
+        chosen = best(study, top or 1, is_live=live) if trial is None else [find(study, trial, is_live=live)]
         config = read_config(None, {**flags, "study": study.study_name}, settings(Path()), CONFIRMING)
         confirmations = _confirm(study, chosen, config, range(seeds), epochs)
         target = study.user_attrs.get(TARGET)

@@ -70,7 +70,7 @@ def train(
 
 def _rows(trainings: Trainings) -> list[Row]:
     """The trials of the network, by seed."""
-    rows = {row.trial: row for row in leaderboard(trainings.prepared.study, top=None).rows}
+    rows = {row.trial: row for row in leaderboard(trainings.prepared.study, top=None, is_live=False).rows}
     return [rows[trial.number] for trial in trainings.trials()]
 
 

@@ -15,6 +15,7 @@ from nas.results import export as exports
 from nas.results.export_given import GivenSubject
 from nas.results.export_subject import Subject
 from nas.results.selection import find
+from nas.search.presence import has_launch
 from nas.search.study import open_study, quiet
 from nas.search.study_folder import study_folder
 
@@ -48,4 +49,4 @@ def _subject(
         return exports.of_text(trial)
     with quiet(), open_study(storage, name) as study:
         folder = None if untrained else study_folder(storage, study)
-        return exports.of_trial(study, find(study, trial), folder, data=data)
+        return exports.of_trial(study, find(study, trial, is_live=has_launch(storage, study)), folder, data=data)

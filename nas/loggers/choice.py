@@ -63,6 +63,10 @@ def tracker(text: str) -> Tracker:
         return cast("Tracker", maker(place))
     except UnusableInputError:
         raise
+    except ModuleNotFoundError as error:  # the driver of a database
+        raise UnusableInputError(
+            f"{error.name} is not installed: --log {masked(text)} needs it: install it, or give another place"
+        ) from error
     except Exception as error:  # each package has its own errors
         raise UnusableInputError(
             f"cannot log to {kind}: {first_line(error)}: give another place, or leave out --log {masked(text)}"

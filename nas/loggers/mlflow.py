@@ -7,9 +7,14 @@ import os
 import shlex
 import time
 from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
+import sqlalchemy
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run
+from mlflow.store.db.db_types import DATABASE_ENGINES
 
 from nas.loggers.tracker import TrialRun
 from nas.passwords import masked
@@ -20,6 +25,10 @@ TRIAL, STUDY, STATE, REASON = "nas.trial", "nas.study", "nas.state", "nas.reason
 _STATUS = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
 _PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 """Time limits for a server: the default is minutes, in which no candidate would get a worker."""
+_CONNECT: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {"postgresql": {"connect_timeout": 5}, "mysql": {"connect_timeout": 5}}
+)
+"""Database -> options of its drivers: the seconds after which a server that does not answer is given up."""
 LONGEST = 5000
 """Most characters that MLflow stores of a tag; of a parameter it stores 6,000."""
 
@@ -34,6 +43,7 @@ class MLflow:
         logging.getLogger("mlflow").setLevel(logging.WARNING)
         logging.getLogger("alembic").setLevel(logging.WARNING)
         self._store = store or os.environ.get("MLFLOW_TRACKING_URI") or STORE
+        _connect_once(self._store)
         self._client = MlflowClient(self._store)
         self._client.search_experiments(max_results=1)  # raises now where the store cannot be reached
         self._runs: dict[int, str] = {}
@@ -82,6 +92,21 @@ class MLflow:
         filter_ = f"tags.`{TRIAL}` = '{run.number}'"
         runs = self._client.search_runs([experiment], filter_)
         return next((one for one in runs if one.data.tags.get(STUDY) == run.identity[:LONGEST]), None)
+
+
+def _connect_once(store: str) -> None:
+    """Raise the driver's error for a database that cannot be used: MLflow itself would retry for over 100 seconds."""
+    if store.partition(":")[0].partition("+")[0] not in DATABASE_ENGINES:
+        return  # a web server, or a folder
+    url = sqlalchemy.make_url(store)
+    kind = url.get_backend_name()
+    if kind == "sqlite" and url.database and not Path(url.database).exists():
+        return  # MLflow makes it, with its folder
+    engine = sqlalchemy.create_engine(url, connect_args=dict(_CONNECT.get(kind, {})))
+    try:
+        sqlalchemy.inspect(engine)
+    finally:
+        engine.dispose()
 
 
 def _metrics(values: Mapping[str, float], step: int) -> list[Metric]:

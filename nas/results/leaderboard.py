@@ -61,8 +61,11 @@ class Leaderboard:
         if self.best_complete is None:
             kept = " that keeps the rules" if any(row.broken for row in self.rows) else ""
             held = ", ".join(f"{self.counts[state]:,} {state}" for state in STATES if self.counts[state])
+            is_left = self.counts["unfinished"] and not self.counts["running"]
+            remedy = "launch again, which continues them" if is_left else "let the search continue"
+            remedy = f"give a trial's number, or {remedy}" if self.counts["complete"] else remedy
             raise UnusableInputError(
-                f"no trial{kept} is complete: study {self.study} holds {held or 'no trials'}: let the search continue"
+                f"no trial{kept} is complete: study {self.study} holds {held or 'no trials'}: {remedy}"
             )
         return self.best_complete
 

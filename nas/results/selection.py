@@ -14,16 +14,17 @@ class NoSuchTrialError(UnusableInputError):
     """The study has no such trial."""
 
 
-def find(study: Study, trial: str | int, *, is_live: bool | None = None) -> Row:
+def find(study: Study, trial: str | int, *, is_live: bool | None) -> Row:
     """The row of a trial by its number, ``best`` (the best complete trial), or its network's text, name or origin.
 
-    For several trials of a network, the most accurate one. ``is_live`` says whether a launch is running on the study.
+    For several trials of a network, the most accurate one. ``is_live`` says whether a launch is running on the study,
+    None where that is unknown.
 
     Raises UnusableInputError where the study holds no such trial, ArchitectureError for a text that is not a network.
     """
     wanted = str(trial)
     if wanted == "best":
-        return leaderboard(study).best
+        return leaderboard(study, is_live=is_live).best
     rows = leaderboard(study, top=None, is_live=is_live).rows
     is_network = named.is_network(wanted) and wanted not in {row.origin for row in rows}
     network = str(named.architecture(wanted)) if is_network else wanted
@@ -37,9 +38,12 @@ def find(study: Study, trial: str | int, *, is_live: bool | None = None) -> Row:
     raise NoSuchTrialError(f"no such trial: {wanted!r}: the study holds {known}{remedy}")
 
 
-def best(study: Study, count: int = 1) -> tuple[Row, ...]:
-    """The ``count`` best complete trials; UnusableInputError, naming what there is instead, if none is complete."""
-    board = leaderboard(study, top=None, states=["complete"])
+def best(study: Study, count: int = 1, *, is_live: bool | None) -> tuple[Row, ...]:
+    """The ``count`` best complete trials; UnusableInputError, naming what there is instead, if none is complete.
+
+    ``is_live`` as for ``find``.
+    """
+    board = leaderboard(study, top=None, states=["complete"], is_live=is_live)
     rows = {row.trial: row for row in board.rows}
     ranked = [rows[t.number] for t in best_trials(study, study.get_trials(deepcopy=False)) if t.number in rows]
     return tuple(ranked[:count]) or (board.best,)

@@ -18,7 +18,9 @@ from nas.latency.predictor import load as load_latency
 from nas.loggers import choice
 from nas.search import prior, starts, teachers
 from nas.search.database_storage import check_writable
+from nas.search.early_training import refuse_other_training
 from nas.search.engine_choice import starter
+from nas.search.fitting import follows_data
 from nas.search.holding import hold
 from nas.search.measures import check_file, counted, needs_latency
 from nas.search.objectives import Objectives
@@ -85,7 +87,7 @@ def check_study(config: LaunchConfig) -> None:
     """Raise UnusableInputError where the study cannot be created or resumed, whatever the data.
 
     Reasons: the storage cannot be read or written, another launch holds the study, or the study was made with other
-    constraints, seed, objective or epochs.
+    constraints, seed, objective, epochs, recipe, augmentation or tuning.
     """
     if not is_database(config.storage):
         _check_writable(Path(config.storage))
@@ -94,10 +96,11 @@ def check_study(config: LaunchConfig) -> None:
         check_writable(config.storage)
     if known:
         asked = {"constraints": config.rules, "seed": config.seed, "epochs": config.epochs}
-        left = {"epochs"} - config.model_fields_set  # not given: the study's own are used
+        left = {"epochs"} if follows_data(config) else set()  # the study's own are used
         if config.metrics is None:  # else the objective's direction needs the user's file to run
             asked["objective"] = str(Objectives.parse(config.objective))
         refuse_other(config.study, known, asked, [key for key in asked if key not in left])
+        refuse_other_training(config, known)
         if not is_postgresql(config.storage) and _exists(run_folder(config.storage, config.study)):
             with hold(config.storage, config.study):
                 pass

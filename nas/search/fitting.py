@@ -24,7 +24,7 @@ def fitted(
     The choice is None where epochs or a recipe were asked for. A study that has its epochs already (``known``) keeps
     them.
     """
-    if "epochs" in config.model_fields_set or config.recipe not in (None, named_recipes.DEFAULT):
+    if not follows_data(config):
         return config, asked, None
     usual = Sizing(batch_size=asked.recipe.batch_size, epochs=config.epochs)
     sized = sizing(len(dataset.split().train), usual)
@@ -39,6 +39,16 @@ def fitted(
         replace(asked, recipe=recipe, augmentation=augmentation),
         None if sized == usual else sized,
     )
+
+
+def follows_data(config: LaunchConfig) -> bool:
+    """Whether epochs and batch size are chosen by the number of images."""
+    return is_default(config) and "epochs" not in config.model_fields_set
+
+
+def is_default(config: LaunchConfig) -> bool:
+    """Whether the recipe is the default, asked for or not."""
+    return config.recipe in (None, named_recipes.DEFAULT)
 
 
 def said(feed: Feed, way: Training, epochs: int, sized: Sizing | None, others: Mapping[str, str] | None = None) -> str:

@@ -125,10 +125,11 @@ def _way(
         config, asked, sized = fitted(config, asked, dataset, None)
         return config, asked, sized, asked
     way = Training.of(study, config.epochs)
-    way.refuse_other(study, asked, {name: getattr(wanted, name) for name in _WAY})
     unasked = LaunchConfig(**config.model_dump(exclude={"epochs"}))  # where the flag was not given, the data decides
     _, fitting, _ = fitted(unasked, asked, dataset, config.epochs)
-    return config, way, None, fitting if way.recipe == fitting.recipe else asked
+    usual = fitting if way.recipe == fitting.recipe else asked
+    way.refuse_other(study, usual, {name: getattr(wanted, name) for name in _WAY})
+    return config, way, None, usual
 
 
 def prepare(config: LaunchConfig, wanted: Wanted, dataset: Dataset, observe: Callable[[Driver], None]) -> Trainings:

@@ -28,6 +28,13 @@ def check(path: Path) -> None:
     from safetensors import SafetensorError, safe_open
 
     try:
+        with path.open("rb") as opened:
+            opened.read(1)
+    except OSError as error:  # what cannot be read is not damaged
+        raise UnusableInputError(
+            f"unusable weights: {path}: they cannot be read ({error.strerror}): fix that, or confirm the trial"
+        ) from None
+    try:
         with safe_open(path, framework="pt") as file:
             wanted = (file.metadata() or {}).get(SUM)
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)

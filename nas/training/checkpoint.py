@@ -32,11 +32,13 @@ def save_checkpoint(path: Path, run: dict[str, Any], state: dict[str, Any]) -> N
 def load_checkpoint(path: Path, run: dict[str, Any], device: torch.device) -> dict[str, Any]:
     """Read the state; only tensors and plain values are loaded (``weights_only``).
 
-    Raises OtherTrainingError when the file cannot be read, or belongs to another training than ``run`` describes.
+    Raises OtherTrainingError when the file is damaged, or belongs to another training than ``run`` describes, and
+    OSError when it cannot be read.
     Recipes are compared by their options, also where one is from an earlier release with fewer options.
     """
+    stored = io.BytesIO(path.read_bytes())  # torch's own reader hides why a file cannot be read
     try:
-        content = torch.load(path, map_location=device, weights_only=True)
+        content = torch.load(stored, map_location=device, weights_only=True)
         found, state = {"format": content["format"], **content["run"]}, content["state"]
     except Exception as error:  # on arbitrary bytes, the reader may raise anything
         raise OtherTrainingError(

@@ -91,10 +91,14 @@ def _on_balance(
         yield f"the target of {target:.0%} is met without learning: {answer}: ask for a higher target"
         return
     meets = f"{',' * is_balanced} and meets the target of {target:.0%}" if is_met else ""
+    remedies = [
+        "add images of the rare classes",
+        *([] if is_balanced else ["maximise --objective balanced_accuracy"]),
+        *(["ask for a higher target"] if is_met else []),
+    ]
     yield (
         f"the classes are unbalanced: {counts[most]:,} training images of {dataset.classes[most]!r}, "
-        f"{counts[least]:,} of {dataset.classes[least]!r}: {answer}{meets}: add images of the rare classes, or ask for "
-        "a higher target"
+        f"{counts[least]:,} of {dataset.classes[least]!r}: {answer}{meets}: {', or '.join(remedies)}"
     )
 
 

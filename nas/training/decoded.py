@@ -18,6 +18,7 @@ import numpy as np
 from filelock import FileLock
 
 from constraints.errors import UnusableInputError
+from nas.training.older_copies import remove_older
 from nas.training.splits import Split, parts_of
 
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
@@ -119,7 +120,8 @@ def _opened_or_made(place: Path, write: Callable[[Path], dict[str, Any]]) -> Dat
             return _reopen(place)
         except _UNUSABLE:
             _make(place, write)
-        return _reopen(place)
+        made, removed = _reopen(place), remove_older(place)
+    return replace(made, warnings=(*made.warnings, removed)) if removed else made
 
 
 def _make(place: Path, write: Callable[[Path], dict[str, Any]]) -> None:

@@ -59,12 +59,21 @@ def _read(reader: TypeAdapter[T], table: Any, kind: type[T], place: str) -> T:
         where = ".".join(str(part + 1) if isinstance(part, int) else part for part in first["loc"])
         message = what_to_do(error)
         if first["type"] == "unexpected_keyword_argument":
-            known = [field.name for field in fields(kind)]
-            message = f"unknown option: {nearest(str(first['loc'][-1]), known, 'known are ' + ', '.join(known))}"
+            message = _unknown(str(first["loc"][-1]), kind)
         where = (
             f"{place}{where}" if where else f"{place.removesuffix('.')}{'' if place[-1] == '.' else 'the whole table'}"
         )
         raise UnusableInputError(f"{where}: {first['input']!r}: {message}") from None
+
+
+def _unknown(name: str, kind: type[Recipe | Phase]) -> str:
+    """What to write in place of an option that ``kind`` does not have; the other kind may have it."""
+    known, others = ([field.name for field in fields(one)] for one in (kind, Phase if kind is Recipe else Recipe))
+    if name in others and kind is Recipe:
+        return 'an option of a phase: write it in a recipe file, base = "default", below [[phases]]'
+    if name in others:
+        return "an option of the whole recipe: write it above the first [[phases]]"
+    return f"unknown option: {nearest(name, [*known, *others], 'known are ' + ', '.join(known))}"
 
 
 def _value(node: ast.expr) -> Any:

@@ -63,7 +63,7 @@ def test_without_a_complete_trial_there_is_nothing_to_confirm(here: Path, capsys
     study = optuna.create_study(storage=open_storage("journal.log", write=True), study_name="new")
     add(study, [], params=1, state=optuna.trial.TrialState.RUNNING)
     text = refused(capsys, "confirm", "--storage", "journal.log")
-    assert text == "no trial is complete: study new holds 1 running: let the search continue"
+    assert text == "no trial is complete: study new holds 1 unfinished: launch again, which continues them"
 
 
 def picture(place: Path, shade: int) -> None:
@@ -163,6 +163,9 @@ def test_one_image_a_class_is_refused_before_a_study_is_made(pictures: Path, cap
         image.unlink()
     assert search.run(["launch", "--data", "pictures", "--space", "tiny", "--device", "cpu"]) == 2
     assert "error: --data: every class has a single training image: pictures: " in capsys.readouterr().err
+    path = f"../{Path().resolve().name}/pictures"  # of which the message has the last name, as has another flag
+    assert search.run(["launch", "--data", path, "--study", "pictures", "--space", "tiny", "--device", "cpu"]) == 2
+    assert "error: every class has a single training image: pictures: " in capsys.readouterr().err
     assert not Path("runs").exists()
 
 
@@ -278,7 +281,7 @@ def test_a_search_then_its_confirmation(here: Path, capsys: Captured, monkeypatc
     assert [row["test_accuracy"] for row in board["rows"]] == [None, None]
     assert "search ended: every trial of the budget is done\n" in err
     paces = re.findall(
-        r"^an epoch takes about \S+s here with 1 worker \((.+)\): the .+ left allow about .+ by halving$", err, re.M
+        r"^an epoch takes about \S+s here with 1 worker \((.+)\): the .+ left allow about .+ of the full 1$", err, re.M
     )
     assert paces == [cpu_class()]
     assert search.run(["confirm", "best", "--seeds", "2", *common]) == 1, "the target is not reached"

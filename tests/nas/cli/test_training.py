@@ -228,6 +228,28 @@ def test_a_file_of_ones_own(here: Path, capsys: Captured, sandbox: Sandbox) -> N
     assert "took too long at training: 5 s" in error(capsys, *hanging, code=3)
 
 
+def test_networks_of_a_notebook_and_of_a_package_share_a_study(here: Path, capsys: Captured, sandbox: Sandbox) -> None:
+    code = "from torch import nn\ndef net(width=4):\n    layers = nn.Conv2d(3, width, 3), nn.AdaptiveAvgPool2d(1)\n"
+    code += "    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(width, 10))\n"
+    cell = {"cell_type": "code", "metadata": {}, "source": code, "outputs": [], "execution_count": None}
+    notebook = {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    (here / "book.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
+    (here / "inside" / "deep").mkdir(parents=True)
+    for part in ("inside", "inside/deep"):
+        (here / part / "__init__.py").touch()
+    (here / "inside" / "deep" / "nets.py").write_text(code, encoding="utf-8")
+    own = ("--arg", "width=5", *TRAIN)
+    first = document(capsys, "train", "book.ipynb:net", *TRAIN, code=1)
+    second = document(capsys, "train", "inside.deep.nets:net", *own, code=1)
+    assert [one["metrics"]["params"] for one in (first, second)] == [w * 28 + 10 * (w + 1) for w in (4, 5)]
+    rows = document(capsys, "leaderboard", "--format", "json", code=0)["rows"]
+    assert {row["origin"] for row in rows} == {"book.ipynb:net", "inside.deep.nets:net"}
+    for trial, width in (("0", 4), ("1", 5)):
+        assert search.run(["export", trial, "--to", f"{trial}.safetensors"]) == 0
+        weights = load_file(f"{trial}.safetensors").values()
+        assert [tuple(one.shape) for one in weights if one.ndim == 4] == [(width, 3, 3, 3)]
+
+
 def one_for_all(patch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
     from nas.results import export_given
     from nas.search import given_training, launch_measures, measures

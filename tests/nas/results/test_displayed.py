@@ -54,7 +54,7 @@ def test_without_pandas_the_error_names_it(study: optuna.Study, monkeypatch: pyt
 
 def test_a_card_reads_as_show_prints_it(tmp_path: Path) -> None:
     study = network_study(tmp_path / "journal.log")
-    found = TrialCard(**vars(card(study, find(study, "best"))))
+    found = TrialCard(**vars(card(study, find(study, "best", is_live=None))))
     assert str(found).startswith("study networks, trial 0: complete, 3 epochs in 4s, validation 87.50%\n")
     assert repr(found) == str(found)
     assert found._repr_html_().count("<table>") == 2

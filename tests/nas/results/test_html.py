@@ -43,7 +43,7 @@ def test_a_board_has_a_row_a_trial_and_says_what_the_table_says(study: optuna.St
 
 def test_a_card_has_its_stages_and_its_report(tmp_path: Path) -> None:
     study = network_study(tmp_path / "journal.log")
-    page = card_html(card(study, find(study, "best")))
+    page = card_html(card(study, find(study, "best", is_live=None)))
     root = ElementTree.fromstring(page.replace("<br>", "<br/>").replace("<details open ", "<details "))
     stages = root.find("table")
     assert stages is not None

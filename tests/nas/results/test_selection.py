@@ -13,7 +13,12 @@ from tests.nas.results.known import PLAIN, add
 
 
 def test_a_trial_is_found_by_number_or_text(study: optuna.Study) -> None:
-    assert find(study, "3").trial == find(study, 3).trial == find(study, "network-3").trial == 3
+    assert (
+        find(study, "3", is_live=None).trial
+        == find(study, 3, is_live=None).trial
+        == find(study, "network-3", is_live=None).trial
+        == 3
+    )
 
 
 def test_what_no_launch_works_on_is_unfinished(study: optuna.Study) -> None:
@@ -23,27 +28,38 @@ def test_what_no_launch_works_on_is_unfinished(study: optuna.Study) -> None:
 
 def test_the_best_is_complete_even_where_another_is_more_accurate(study: optuna.Study) -> None:
     add(study, [0.99], params=10_000, state=TrialState.PRUNED)
-    assert find(study, "best").trial == 1
-    assert [row.trial for row in best(study, 2)] == [1, 2]
+    assert find(study, "best", is_live=None).trial == 1
+    assert [row.trial for row in best(study, 2, is_live=None)] == [1, 2]
 
 
 def test_a_network_is_found_by_any_spelling_and_by_its_name() -> None:
     study = optuna.create_study()
     add(study, [0.5], params=1, network=PLAIN)
     add(study, [0.6], params=1, network=str(SEED))
-    assert find(study, f" {PLAIN}").trial == 0
-    assert find(study, "seed").trial == 1
+    assert find(study, f" {PLAIN}", is_live=None).trial == 0
+    assert find(study, "seed", is_live=None).trial == 1
+
+
+def test_where_all_that_are_complete_break_a_rule_a_number_is_advised() -> None:
+    study = optuna.create_study(study_name="mine")
+    add(study, [0.9], params=1, broken=["params < 1"])
+    with pytest.raises(
+        UnusableInputError, match=r"no trial that keeps the rules is complete: .*: give a trial's number"
+    ):
+        find(study, "best", is_live=False)
 
 
 def test_where_none_is_complete_the_error_says_what_there_is() -> None:
     study = optuna.create_study(study_name="new")
     with pytest.raises(UnusableInputError, match=r"^no trial is complete: study new holds no trials: let the search"):
-        best(study)
+        best(study, is_live=None)
     add(study, [0.4], params=1, state=TrialState.PRUNED)
     add(study, [0.4], params=1, state=TrialState.PRUNED)
     add(study, [], params=1, state=TrialState.RUNNING)
     with pytest.raises(UnusableInputError, match="study new holds 2 pruned, 1 running: let the search continue"):
-        find(study, "best")
+        find(study, "best", is_live=None)
+    with pytest.raises(UnusableInputError, match="study new holds 2 pruned, 1 unfinished: launch again, which"):
+        find(study, "best", is_live=False)
 
 
 @pytest.mark.parametrize(
@@ -58,4 +74,4 @@ def test_where_none_is_complete_the_error_says_what_there_is() -> None:
 def test_what_the_study_does_not_hold(study: optuna.Study, trial: str, remedy: str) -> None:
     message = f"no such trial: '{trial}': the study holds trials 0 to 5{remedy}"
     with pytest.raises(UnusableInputError, match=re.escape(message)):
-        find(study, trial)
+        find(study, trial, is_live=None)

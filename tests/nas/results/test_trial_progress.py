@@ -12,7 +12,7 @@ from nas.search.study import IDENTITY
 
 def test_a_trial_in_a_line_and_with_its_curve(study: optuna.Study) -> None:
     study.set_user_attr(IDENTITY, {"epochs": 20})
-    row = find(study, 1)
+    row = find(study, 1, is_live=None)
     line = "trial 1: complete, 2 of 20 epochs in 2s, validation accuracy 86.00%"
     assert as_line(row, study) == line
     file = io.StringIO()
@@ -24,7 +24,7 @@ def test_a_trial_in_a_line_and_with_its_curve(study: optuna.Study) -> None:
 
 
 def test_before_the_first_epoch(study: optuna.Study) -> None:
-    assert as_line(find(study, 4), study) == "trial 4: running, 0 epochs in 0s"
+    assert as_line(find(study, 4, is_live=None), study) == "trial 4: running, 0 epochs in 0s"
     file = io.StringIO()
-    Console(file=file, width=60).print(as_lines(find(study, 4), study, 60))
+    Console(file=file, width=60).print(as_lines(find(study, 4, is_live=None), study, 60))
     assert "no epoch yet" in file.getvalue()

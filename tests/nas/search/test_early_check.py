@@ -19,6 +19,7 @@ from nas.search.holding import hold
 from nas.search.launch import check
 from nas.search.storage import close_storage, open_storage
 from nas.search.study import IDENTITY
+from nas.search.training_way import Training
 from nas.search.wanted import Wanted
 
 MADE_WITH = {
@@ -215,3 +216,46 @@ def test_what_is_wrong_with_a_training_whatever_its_data(
         given_launch.check(config, Wanted(**{"target": "seed", **asked}))
     assert str(caught.value).startswith(message)
     given_launch.check(read_config(None, {"storage": journal, "device": "cpu"}), Wanted(target="seed"))
+
+
+@pytest.fixture
+def trained(tmp_path: Path) -> str:
+    """A study named search whose networks train by the default recipe, in batches that its data chose."""
+    place = str(tmp_path / "trained.log")
+    made_with = MADE_WITH | Training.asked("default,batch_size=32", None, 7, tune=["peak_lr"]).as_table()
+    optuna.create_study(storage=open_storage(place, write=True), study_name="search").set_user_attr(IDENTITY, made_with)
+    return place
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"recipe": "sgd", "epochs": 7}, "other recipe: default,batch_size=32 ("),
+        ({"recipe": "sgd"}, "other epochs: 7, not 20: "),  # only the default's follow the data
+        ({"recipe": {"base": "default", "crop": 1}, "epochs": 7}, "other recipe: default,batch_size=32 ("),
+        ({"augmentation": "none"}, "other augmentation: assignment ("),
+        ({"augmentation": "assignment,flip=0"}, "other augmentation: assignment (probabilities.flip 0.5)"),
+        ({"tune": ["weight_decay"]}, "other tune: peak_lr "),
+        ({"recipe": "default", "augmentation": "none"}, "other augmentation: assignment ("),
+    ],
+)
+def test_another_training_than_the_studys_is_refused_before_the_data(
+    trained: str, flags: dict[str, Any], message: str
+) -> None:
+    assert refused(trained, **flags).startswith(f"study 'search' was made with {message}")
+    wanted = Wanted(target="seed", recipe=flags.get("recipe"), augmentation=flags.get("augmentation"))
+    if "tune" not in flags and flags.get("epochs", 7) == 7:
+        with pytest.raises(UnusableInputError, match=r"^study 'search' was made with other (recipe|augmentation): "):
+            given_launch.check(given_launch.settled(read_config(None, {"storage": trained}), {}), wanted)
+
+
+def test_the_same_training_is_refused_nothing_before_the_data(trained: str) -> None:
+    for flags in (
+        {},
+        {"recipe": "default"},
+        {"recipe": "default", "augmentation": "assignment"},
+        {"tune": ["peak_lr"]},
+    ):
+        check_study(read_config(None, {"storage": trained, **flags}))
+    wanted = Wanted(target="seed", recipe="default", augmentation="assignment")
+    given_launch.check(given_launch.settled(read_config(None, {"storage": trained}), {}), wanted)

@@ -188,7 +188,7 @@ def test_what_is_confirmed_is_the_best_whatever_others_have_after_more_epochs(
     )
     board = leaderboard(study)
     assert (board.best.trial, board.best.meets_target, board.best.finished) == (0, True, 12)
-    assert (find(study, "best").trial, best(study)[0].trial) == (0, 0)
+    assert (find(study, "best", is_live=None).trial, best(study, is_live=None)[0].trial) == (0, 0)
     assert board.best.test_accuracy == 0.86
     assert board.expected is not None
     assert board.expected.trial == len(study.trials) - 1, "of a few epochs nothing is said"

@@ -173,8 +173,8 @@ def test_batches_and_epochs_follow_the_size_of_the_data_where_none_are_asked_for
 
 def test_a_search_beside_a_given_network_keeps_its_batches_and_epochs(digits: decoded.Dataset, tmp_path: Path) -> None:
     flags = {key: value for key, value in FLAGS.items() if key != "epochs"} | {"storage": str(tmp_path / "journal.log")}
-    wanted = Wanted(target="BR/c8-c8s2/c8/fc")
-    for _ in range(2):  # a training, a search beside it, and both again
+    for recipe in (None, "default"):  # a training, a search beside it, and both again by what is the study's recipe
+        wanted = Wanted(target="BR/c8-c8s2/c8/fc", recipe=recipe)
         settled = given_launch.settled(read_config(None, flags), flags)
         given = given_launch.prepare(settled, wanted, digits, lambda driver: None).prepared
         given.lock.close()

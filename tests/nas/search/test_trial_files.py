@@ -42,7 +42,7 @@ def test_whole_files_stay_as_they_are(folder: Path) -> None:
 def test_a_checkpoint_with_one_byte_flipped_or_cut_is_set_aside(folder: Path, share: float) -> None:
     content = (folder / CHECKPOINT).read_bytes()
     (folder / CHECKPOINT).write_bytes(content[: int(share * len(content))])
-    assert not is_whole(folder / CHECKPOINT)
+    assert not is_whole((folder / CHECKPOINT).read_bytes())
     note = take_up(folder, curve(3))
     kept = f"{CHECKPOINT}.damaged and {PROGRESS}.damaged is kept"
     assert note == f"{folder / CHECKPOINT} is damaged: it is trained from scratch, and {kept}"
@@ -57,7 +57,7 @@ def test_a_flipped_byte_of_a_weight_is_noticed(folder: Path) -> None:
     place = bytes(content).index(torch.arange(500.0).numpy().tobytes()) + 400
     content[place] ^= 1
     (folder / CHECKPOINT).write_bytes(content)
-    assert not is_whole(folder / CHECKPOINT)
+    assert not is_whole((folder / CHECKPOINT).read_bytes())
 
 
 @pytest.mark.parametrize("content", [b"", b"[", b"\xff\xfe", b"{}x", b'[{"epoch": 1}]', b"null", b"[3]"])
@@ -67,7 +67,7 @@ def test_a_damaged_curve_is_written_anew_by_what_the_study_knows(folder: Path, c
     note = take_up(folder, curve(2))
     assert note == f"{folder / PROGRESS} is damaged: it continues from its checkpoint, and {PROGRESS}.damaged is kept"
     assert read_progress(folder) == curve(2)
-    assert is_whole(folder / CHECKPOINT)
+    assert is_whole((folder / CHECKPOINT).read_bytes())
 
 
 def test_a_damaged_curve_without_a_checkpoint_begins_anew(folder: Path) -> None:
@@ -86,3 +86,13 @@ def test_what_a_curve_is(change: dict[str, Any], is_curve: bool) -> None:
     epochs = curve(2)
     epochs[1] |= change
     assert (curve_of(json.dumps(epochs).encode()) == epochs) is is_curve
+
+
+@pytest.mark.parametrize("name", [CHECKPOINT, PROGRESS])
+def test_a_file_that_cannot_be_read_is_not_damaged(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    (folder / name).mkdir()  # a read fails whoever runs this, as one without permission does for other users
+    with pytest.raises(IsADirectoryError) as caught:
+        take_up(folder, curve(3))
+    assert caught.value.filename == str(folder / name)
+    assert names(folder) == sorted([CHECKPOINT, PROGRESS])

@@ -41,3 +41,8 @@ def test_any_damage_is_refused_by_name(tmp_path: Path) -> None:
         (tmp_path / "w").write_bytes(damaged_file)
         with pytest.raises(UnusableInputError, match="they are damaged"):
             check(tmp_path / "w")
+
+
+def test_a_file_that_cannot_be_read_is_not_called_damaged(tmp_path: Path) -> None:
+    with pytest.raises(UnusableInputError, match=r"they cannot be read \(No such file or directory\): fix that"):
+        check(tmp_path / "w")

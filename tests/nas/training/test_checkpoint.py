@@ -81,3 +81,8 @@ def test_a_recipe_of_an_earlier_release_is_the_same_where_its_options_are(tmp_pa
     assert load_checkpoint(path, {"recipe": now}, CPU) == {"epoch": 1}
     with pytest.raises(OtherTrainingError, match="is of another training"):
         load_checkpoint(path, {"recipe": repr(recipes.default(40))}, CPU)
+
+
+def test_a_checkpoint_that_cannot_be_read_is_not_called_damaged(tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError):
+        load_checkpoint(tmp_path, {}, CPU)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from constraints.errors import UnusableInputError
 from nas.search.worker_processes import WorkerContext
@@ -51,6 +52,28 @@ class TestCache:
             (place / "about.json").write_text("{}")
         again = datasets.load(str(folder), cache=tmp_path / "c")
         np.testing.assert_array_equal(again.train_images, content)
+
+    def test_two_files_of_equal_size_and_time_that_change_places_are_noticed(
+        self, make_folder: MakeFolder, tmp_path: Path
+    ) -> None:
+        folder = make_folder()
+        one, other = (folder / "train" / name / "001.bmp" for name in ("cat", "dog"))
+        for path, shade in ((one, 10), (other, 200)):
+            path.with_suffix(".png").unlink()
+            Image.new("RGB", (8, 6), (shade, shade, shade)).save(path)
+            os.utime(path, ns=(10**18, 10**18))
+
+        def mended() -> list[int]:
+            """The class of the dark image, by its label."""
+            data = datasets.load(str(folder), cache=tmp_path / "c")
+            is_dark = (np.asarray(data.train_images) == 10).all(axis=(1, 2, 3))
+            return [int(label) for label in np.asarray(data.train_labels)[is_dark]]
+
+        assert mended() == [0]
+        one.rename(tmp_path / "aside")
+        other.rename(one)
+        (tmp_path / "aside").rename(other)
+        assert mended() == [1]
 
     def test_a_failed_decoding_leaves_nothing(self, make_folder: MakeFolder, tmp_path: Path) -> None:
         folder = make_folder()

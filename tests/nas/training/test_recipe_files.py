@@ -49,6 +49,7 @@ def test_a_name_may_have_options_behind_it() -> None:
     [
         ("sdg,crop=2", "recipe sdg,crop=2: base: 'sdg': start from one of default"),
         ("sgd,crop", "not key=value: 'crop'"),
+        ("sgd,warmup=0.1", "recipe sgd,warmup=0.1: warmup: 0.1: an option of a phase: write it in a recipe file"),
         ("sgd,corp=2", "recipe sgd,corp=2: corp: 2: unknown option"),
     ],
 )
@@ -99,6 +100,7 @@ def test_without_a_base_the_rest_has_the_defaults_of_a_recipe(tmp_path: Path) ->
         ("flip = 1", r"flip: 1: write true or false"),
         ("crop = 2026-01-01", r"crop: '2026-01-01': write a whole number"),
         ("norm_bias_lr = -1.0", r"norm_bias_lr is out of range: -1.0: give 0 or more"),
+        ("[[phases]]\ncrop = 2", r"phases.1.crop: 2: an option of the whole recipe: write it above the first"),
         ("[[phases]]\nshare = 0.5\n[[phases]]\nshare = 0.5\nlr = 1", r"phases.2.lr: 1: unknown option: known are "),
         ("[[phases]]\nshare = 1\nmomentum = 2", r"phases.1.momentum is out of range: 2.0: give 0 to 1"),
         ("[[phases]]\nshare = 0.5", r"the phases' shares do not add up to 1: \[0.5\]"),

@@ -42,6 +42,8 @@ def test_what_an_earlier_release_did_not_have_is_at_its_default(recipe: Recipe, 
     ("table", "message"),
     [
         ({"name": "x", "phases": [{"peak_lr": "a"}]}, "r.toml: phases.1.peak_lr: 'a': write a number"),
+        ({"name": "x", "warmup": 0.1}, "r.toml: warmup: 0.1: an option of a phase: write it in a recipe file, base = "),
+        ({"name": "x", "warmpu": 0.1}, "r.toml: warmpu: 0.1: unknown option: did you mean warmup?"),
         ({"name": "x", "oops": 1}, "r.toml: oops: 1: unknown option: known are label_smoothing, distillation, "),
         ({"batch_size": 2}, "r.toml: name: "),
         ([1], r"r.toml: the whole table: \[1\]: write a table"),
