@@ -5,15 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
+import shutil
 import socket
 import tarfile
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr
 from http.client import HTTPException, IncompleteRead
-from io import StringIO
 from pathlib import Path, PurePosixPath
 from ssl import SSLCertVerificationError
 from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import numpy as np
 from filelock import FileLock
@@ -25,13 +24,25 @@ from nas.user_cache import expanded
 ARCHIVE = "cifar-10-python.tar.gz"
 FOLDER = "cifar-10-batches-py"
 KEY = "cifar10-c58f30108f718f92721af3b95e74349a"
+URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
+ARCHIVE_MD5 = "c58f30108f718f92721af3b95e74349a"
+TRAIN = {
+    "data_batch_1": "c99cafc152244af753f735de768cd75f",
+    "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
+    "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
+    "data_batch_4": "634d18415352ddfa80567beed471001a",
+    "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
+}
+TEST = {"test_batch": "40351d587109b95175f43aff81a1287e"}
+META = {"batches.meta": "5ff9c542aee3614f3951f8cda6e48888"}
+"""Files of the archive and their MD5 sums, which torchvision publishes (importing it takes seconds)."""
 CONNECT_SECONDS = 10
 
 
 def find(cache: Path) -> Path | None:
     """CIFAR-10 in $NAS_DATA, ./data or ``cache``, in this order.
 
-    Each may be the data itself (a folder with train/ and test/, or a tar) or contain it: as torchvision's folder or
+    Each may be the data itself (a folder with train/ and test/, or a tar) or contain it: as the original folder or
     archive, or as a folder or tar whose name begins with cifar10 or cifar-10.
     """
     named = os.environ.get("NAS_DATA")
@@ -54,29 +65,38 @@ def _fits(path: Path) -> bool:
 
 
 def is_original(place: Path) -> bool:
-    """Whether this is torchvision's folder or archive rather than images in class folders."""
+    """Whether this is the original folder or archive rather than images in class folders."""
     return place.name in (ARCHIVE, FOLDER)
 
 
 def download(cache: Path) -> Path:
-    """Download the original archive into ``cache`` through torchvision, which verifies its checksum.
+    """Download the original archive into ``cache``, and verify its checksum.
 
     Raises UnusableInputError when the server does not answer within ten seconds or the file is not the archive.
     """
-    from torchvision.datasets import CIFAR10
-    from torchvision.datasets.utils import download_url
-
+    partial = cache / "download" / ARCHIVE
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        with FileLock(cache / f"{ARCHIVE}.lock"), _time_limit(), redirect_stderr(StringIO()):
-            download_url(CIFAR10.url, cache / "download", ARCHIVE, CIFAR10.tgz_md5)
-            os.replace(cache / "download" / ARCHIVE, cache / ARCHIVE)  # noqa: PTH105 - atomic
+        partial.parent.mkdir(exist_ok=True)
+        with FileLock(cache / f"{ARCHIVE}.lock"):
+            _fetch(partial)
+            partial.replace(cache / ARCHIVE)
     except (OSError, RuntimeError, HTTPException) as error:
         raise UnusableInputError(
-            f"CIFAR-10 could not be downloaded: {_why(error)}: {CIFAR10.url}: "
+            f"CIFAR-10 could not be downloaded: {_why(error)}: {URL}: "
             f"put {ARCHIVE} into ./data, or give its place by $NAS_DATA or --data"
         ) from error
     return cache / ARCHIVE
+
+
+def _fetch(file: Path) -> None:
+    with urlopen(URL, timeout=CONNECT_SECONDS) as response, file.open("wb") as target:
+        shutil.copyfileobj(response, target)
+        if response.length:  # bytes that were announced and did not come
+            raise IncompleteRead(b"", response.length)
+    with file.open("rb") as content:
+        if hashlib.file_digest(content, lambda: hashlib.md5(usedforsecurity=False)).hexdigest() != ARCHIVE_MD5:
+            raise RuntimeError("not the archive")
 
 
 def _why(error: OSError | RuntimeError | HTTPException) -> str:
@@ -105,36 +125,23 @@ def _why(error: OSError | RuntimeError | HTTPException) -> str:
     return str(why).splitlines()[0]
 
 
-@contextmanager
-def _time_limit() -> Iterator[None]:
-    """Limit socket waits to CONNECT_SECONDS, since torchvision's download has no timeout."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(CONNECT_SECONDS)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
-
-
 def read(place: Path) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
     """Class names and the four arrays of the original data, from its folder or its archive.
 
     The batches are pickles: each is read only after its published MD5 checksum was verified.
     """
-    from torchvision.datasets import CIFAR10
-
     content = _content(place)
-    sums = dict([*CIFAR10.train_list, *CIFAR10.test_list, (CIFAR10.meta["filename"], CIFAR10.meta["md5"])])
+    sums = {**TRAIN, **TEST, **META}
     for name, wanted in sums.items():
         if hashlib.md5(content.get(name, b""), usedforsecurity=False).hexdigest() != wanted:
             raise UnusableInputError(f"a file of CIFAR-10 is missing or damaged: {name} in {place}: download it again")
     batches = {name: pickle.loads(content[name], encoding="latin1") for name in sums}
     arrays = {}
-    for part, names in (("train", CIFAR10.train_list), ("test", CIFAR10.test_list)):
-        pixels = np.concatenate([batches[name]["data"] for name, _ in names])
+    for part, names in (("train", TRAIN), ("test", TEST)):
+        pixels = np.concatenate([batches[name]["data"] for name in names])
         arrays[f"{part}_images"] = np.ascontiguousarray(pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
-        arrays[f"{part}_labels"] = np.array([n for name, _ in names for n in batches[name]["labels"]], np.int64)
-    return tuple(batches[CIFAR10.meta["filename"]]["label_names"]), arrays
+        arrays[f"{part}_labels"] = np.array([n for name in names for n in batches[name]["labels"]], np.int64)
+    return tuple(batches["batches.meta"]["label_names"]), arrays
 
 
 def _content(place: Path) -> dict[str, bytes]:

@@ -2,8 +2,11 @@
 
 import hashlib
 import io
+import os
 import pickle
 import socket
+import subprocess
+import sys
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -17,6 +20,7 @@ import pytest
 from constraints.errors import UnusableInputError
 from nas.training import cifar10, datasets
 
+ROOT = Path(__file__).parents[3]
 NAMES = ["airplane", "automobile", "bird"]
 COUNT = 4
 
@@ -50,15 +54,12 @@ def packed(content: dict[str, bytes]) -> bytes:
 @pytest.fixture
 def archive(monkeypatch: pytest.MonkeyPatch) -> bytes:
     """The small copy's archive, with its sums in place of the published ones."""
-    from torchvision.datasets import CIFAR10
-
     content = members()
-    sums = {name: hashlib.md5(data).hexdigest() for name, data in content.items()}
-    monkeypatch.setattr(CIFAR10, "train_list", [[f"data_batch_{n}", sums[f"data_batch_{n}"]] for n in range(1, 6)])
-    monkeypatch.setattr(CIFAR10, "test_list", [["test_batch", sums["test_batch"]]])
-    monkeypatch.setattr(CIFAR10, "meta", {**CIFAR10.meta, "md5": sums["batches.meta"]})
+    for files in (cifar10.TRAIN, cifar10.TEST, cifar10.META):
+        for name in files:
+            monkeypatch.setitem(files, name, hashlib.md5(content[name]).hexdigest())
     data = packed(content)
-    monkeypatch.setattr(CIFAR10, "tgz_md5", hashlib.md5(data).hexdigest())
+    monkeypatch.setattr(cifar10, "ARCHIVE_MD5", hashlib.md5(data).hexdigest())
     return data
 
 
@@ -76,7 +77,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder.mkdir()
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder))
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setattr("torchvision.datasets.CIFAR10.url", f"http://127.0.0.1:{server.server_port}/{cifar10.ARCHIVE}")
+    monkeypatch.setattr(cifar10, "URL", f"http://127.0.0.1:{server.server_port}/{cifar10.ARCHIVE}")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     yield folder
     server.shutdown()
@@ -164,7 +165,7 @@ def test_where_no_server_is_that_is_said_in_plain_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str, why: str
 ) -> None:
     monkeypatch.setenv("no_proxy", "*")
-    monkeypatch.setattr("torchvision.datasets.CIFAR10.url", address)
+    monkeypatch.setattr(cifar10, "URL", address)
     with pytest.raises(UnusableInputError) as caught:
         cifar10.download(tmp_path)
     assert str(caught.value).startswith(f"CIFAR-10 could not be downloaded: {why}: {address}: put ")
@@ -180,7 +181,7 @@ def test_where_no_server_is_that_is_said_in_plain_words(
 def test_an_answer_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes, why: str) -> None:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with socket.create_server(("127.0.0.1", 0)) as other:
-        monkeypatch.setattr("torchvision.datasets.CIFAR10.url", f"http://127.0.0.1:{other.getsockname()[1]}/a.tar.gz")
+        monkeypatch.setattr(cifar10, "URL", f"http://127.0.0.1:{other.getsockname()[1]}/a.tar.gz")
 
         def greet() -> None:
             with other.accept()[0] as connection:
@@ -194,12 +195,59 @@ def test_an_answer_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
         greeting.join()
 
 
+def test_a_download_that_ends_early_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        monkeypatch.setattr(cifar10, "URL", f"http://127.0.0.1:{other.getsockname()[1]}/a.tar.gz")
+
+        def half() -> None:
+            with other.accept()[0] as connection:
+                connection.recv(4096)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n0123456789")
+
+        server = threading.Thread(target=half)
+        server.start()
+        with pytest.raises(UnusableInputError, match="the connection was closed before all had come: http"):
+            cifar10.download(tmp_path)
+        server.join()
+    assert cifar10.find(tmp_path) is None
+
+
+def test_the_sums_are_those_that_torchvision_publishes() -> None:
+    from torchvision.datasets import CIFAR10
+
+    assert (CIFAR10.url, CIFAR10.tgz_md5) == (cifar10.URL, cifar10.ARCHIVE_MD5)
+    assert [list(item) for item in cifar10.TRAIN.items()] == CIFAR10.train_list
+    assert [list(item) for item in cifar10.TEST.items()] == CIFAR10.test_list
+    assert {CIFAR10.meta["filename"]: CIFAR10.meta["md5"]} == cifar10.META
+
+
+def test_looking_for_the_data_loads_neither_torch_nor_torchvision(tmp_path: Path) -> None:
+    """Both take seconds, and with torchvision come libraries that write to stderr when the program ends."""
+    code = f"""
+import sys
+from pathlib import Path
+from nas.training import datasets
+try:
+    datasets.load("cifar10", cache=Path({str(tmp_path)!r}))
+except Exception as error:
+    assert "could not be downloaded" in str(error), error
+sys.exit(", ".join({{"torch", "torchvision", "triton"}} & set(sys.modules)) or None)
+"""
+    environment = {**os.environ, "https_proxy": "http://127.0.0.1:9", "no_proxy": ""}
+    environment.pop("NAS_DATA", None)
+    environment["PYTHONPATH"] = str(ROOT)
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, check=False, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_proxys_address_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("http_proxy", "http://proxy:port")
     monkeypatch.setattr("urllib.request._opener", None)  # it keeps the proxies of the first download
-    monkeypatch.setattr("torchvision.datasets.CIFAR10.url", "http://nowhere.invalid/a")
+    monkeypatch.setattr(cifar10, "URL", "http://nowhere.invalid/a")
     with pytest.raises(UnusableInputError, match=r"a proxy's address is wrong \(nonnumeric port: 'port'\): http"):
         cifar10.download(tmp_path)
 
@@ -213,7 +261,7 @@ def test_a_cache_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 def test_a_server_that_says_nothing_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cifar10, "CONNECT_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        monkeypatch.setattr("torchvision.datasets.CIFAR10.url", f"http://127.0.0.1:{silent.getsockname()[1]}/a.tar.gz")
+        monkeypatch.setattr(cifar10, "URL", f"http://127.0.0.1:{silent.getsockname()[1]}/a.tar.gz")
         monkeypatch.setenv("no_proxy", "127.0.0.1")
         with pytest.raises(UnusableInputError, match=r"its server did not answer within 0\.3 s: http"):
             cifar10.download(tmp_path)
