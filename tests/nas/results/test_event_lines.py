@@ -89,6 +89,6 @@ def test_no_beginning_precedes_what_was_reached_before_it(drawn: list[tuple[int,
     assert reached <= {events[index].trial for is_begin, index in shown() if not is_begin}
 
 
-@pytest.mark.parametrize("what", sorted(BEGINNINGS))
+@pytest.mark.parametrize("what", [what for what in What if what in BEGINNINGS])
 def test_every_beginning_has_a_line(what: What) -> None:
     assert lines(event(7, what)) == [f"trial 7 {what.value}"]
