@@ -23,6 +23,7 @@ _REGISTRIES = tuple(name for name, value in vars(nn.Module()).items() if isinsta
 _CONTAINERS = (dict, list, set, bytearray, deque, OrderedDict, defaultdict, Counter)
 _DEEPEST, _MOST = 4, 10_000
 _MOST_BYTES = 1 << 26
+"""Most bytes of arrays that are copied for one module."""
 _OF_ANY_MODULE = frozenset(vars(nn.Module()))
 _kind: Callable[[object], Any] = type  # mypy does not accept it as hashable
 _registries = operator.itemgetter(*_REGISTRIES)
@@ -71,10 +72,12 @@ def is_torchs(kind: type[nn.Module]) -> bool:
 
 
 def _of_module(attributes: Mapping[str, Any]) -> Iterable[Any]:
+    """The registries of a module; a TorchScript program has none, or other objects in their place."""
     try:
-        return _registries(attributes)  # type: ignore[no-any-return]  # of several names, it returns a tuple
-    except KeyError:  # a module made without ``__init__``, or a TorchScript program
-        return [r for name in _REGISTRIES if isinstance(r := attributes.get(name), (dict, set))]
+        found: Iterable[Any] = _registries(attributes)
+    except KeyError:  # a module made without ``__init__``, or a traced program
+        found = [attributes.get(name) for name in _REGISTRIES]
+    return [r for r in found if isinstance(r, (dict, set))]
 
 
 def _put_back_class(kind: type, before: Mapping[str, Any]) -> None:
@@ -111,12 +114,17 @@ def _of(module: nn.Module) -> Iterator[Restore]:
     """How to put back what a module keeps in attributes of its own, as deep as it is found."""
     waiting = [(v, 0) for k, v in vars(module).items() if k not in _OF_ANY_MODULE]
     seen: set[int] = set()
+    free_bytes = _MOST_BYTES
     while waiting and len(seen) < _MOST:
         value, depth = waiting.pop()
         if id(value) in seen or isinstance(value, _PLAIN):
             continue
         seen.add(id(value))
+        size = getattr(value, "nbytes", 0)
+        if isinstance(size, int) and size > free_bytes:
+            continue
         if (restore := _restore(value)) is not None:
+            free_bytes -= size if isinstance(size, int) else 0
             yield restore
         if depth < _DEEPEST:
             waiting += [(inner, depth + 1) for inner in _inside(value)]
@@ -149,7 +157,7 @@ def _restore(value: Any) -> Restore | None:
 def _restore_numpy(value: Any) -> Restore | None:
     numpy: Any = sys.modules["numpy"]
     if isinstance(value, numpy.ndarray):
-        if not value.flags.writeable or value.nbytes > _MOST_BYTES:
+        if not value.flags.writeable:
             return None
         return partial(numpy.copyto, value, value.copy())
     if isinstance(value, numpy.random.Generator):

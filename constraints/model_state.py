@@ -143,6 +143,9 @@ def unchanged(found: Parts) -> Iterator[None]:
         for tensor, before, place in zip(dense, contents, places, strict=True):
             if tensor.data_ptr() != place or tensor.shape != before.shape:
                 tensor.data = before
+        for m in training:
+            if not m.training:  # of a TorchScript program, whose flag is no attribute
+                m.training = True
 
 
 @contextmanager

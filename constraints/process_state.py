@@ -9,13 +9,14 @@ import random
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 import torch
 from torch import distributions
 from torch.nn.modules import module as modules
 
+_UNKNOWN = object()
 _SUBNORMAL = [5e-324]
 _MT19937_BYTES = 625 * 4
 """624 words and a position."""
@@ -27,6 +28,19 @@ class _Setting(NamedTuple):
 
     get: Callable[[], Any]
     put: Callable[[Any], object]
+
+    def now(self) -> Any:
+        """Its value; _UNKNOWN where the system does not tell it, as of a working folder that was removed."""
+        try:
+            return self.get()
+        except OSError:
+            return _UNKNOWN
+
+    def put_back(self, before: Any) -> None:
+        """Give it its value again, if it has another one now and the system allows it."""
+        if before is not _UNKNOWN and self.now() != before:
+            with suppress(OSError):
+                self.put(before)
 
 
 def _of(owner: Any, name: str) -> _Setting:
@@ -73,6 +87,7 @@ def _printing() -> dict[str, Any]:
 _OF_HOOKS = [v for name, v in vars(modules).items() if name.startswith("_global_") and isinstance(v, dict)]
 _SETTINGS = (
     _Setting(torch.get_default_dtype, torch.set_default_dtype),
+    _Setting(torch.get_default_device, lambda value: torch.set_default_device(None if value.type == _CPU else value)),
     _Setting(torch.is_grad_enabled, torch.set_grad_enabled),
     _Setting(torch.get_num_threads, torch.set_num_threads),
     _Setting(_deterministic, _set_deterministic),
@@ -110,15 +125,14 @@ def process_kept() -> Iterator[None]:
 
     Not put back is what has no setting to read: global variables of the model's files, open files, other processes.
     """
-    settings = [(setting, setting.get()) for setting in (*_SETTINGS, *_of_this_run())]
+    settings = [(setting, setting.now()) for setting in (*_SETTINGS, *_of_this_run())]
     draws, of_python, of_numpy = torch.get_rng_state(), random.getstate(), _numpy_draws()
     devices = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]  # torch leaves it untyped
     try:
         yield
     finally:
         for setting, before in settings:
-            if setting.get() != before:
-                setting.put(before)
+            setting.put_back(before)
         torch.set_rng_state(draws)
         random.setstate(of_python)
         of_numpy()

@@ -11,6 +11,8 @@ from constraints.tracing.linear_forms import Coefficient
 from constraints.tracing.values import Picked, Value
 
 _EXACT = 1e-5
+_MOST_PLACES = 1 << 18
+"""Most places whose weights are kept, which takes some 50 MB: all of a map of 512 x 512."""
 
 
 def started(data: Value, cut: Cut) -> Picked | None:
@@ -50,14 +52,14 @@ def added(data: Sequence[Value], factors: Sequence[Coefficient]) -> Picked | Non
     if first is None or not first.gone or not all(factors):
         return None
     weights = dict.fromkeys(first.weights, 0.0)
-    is_bent = False
+    is_bent = is_too_large = False
     for picked, factor in zip((first, *others), factors, strict=True):
         if picked is None or factor is None or not _are_alike(first, picked):
             return None
-        is_bent = is_bent or picked.is_bent
+        is_bent, is_too_large = is_bent or picked.is_bent, is_too_large or picked.is_too_large
         for place, weight in picked.weights.items():
             weights[place] = weights.get(place, 0.0) + factor * weight
-    return first._replace(weights=weights, is_bent=is_bent)
+    return first._replace(weights=weights, is_bent=is_bent, is_too_large=is_too_large)
 
 
 def weighed(picked: Picked | None, factor: float) -> Picked | None:
@@ -67,14 +69,18 @@ def weighed(picked: Picked | None, factor: float) -> Picked | None:
 
 def bent(picked: Picked | None) -> Picked | None:
     """The places after a nonlinear function of each; None where they were summed before."""
-    return picked._replace(is_bent=True) if picked is not None and len(picked.weights) == 1 else None
+    is_followed = picked is not None and (picked.is_too_large or len(picked.weights) == 1)
+    return picked._replace(is_bent=True) if picked is not None and is_followed else None
 
 
 def common_weight(picked: Picked) -> float:
     """The weight that all places of the map along its axes have in the sum; 0 where they do not have one.
 
-    It is NaN where it is not known whether they have: a weight is not, or a function was applied to the places before.
+    It is NaN where it is not known whether they have: a weight is not, a function was applied to the places before, or
+    there are too many of them.
     """
+    if picked.is_too_large:
+        return math.nan
     weights = list(picked.weights.values())
     if len(weights) == 1 or len(weights) < math.prod(picked.whole.shape[a] for a in picked.gone) or not all(weights):
         return 0.0
@@ -90,17 +96,18 @@ def are_of_all_axes(picked: Picked) -> bool:
 
 def _gone(picked: Picked, new: Mapping[int, Mapping[int, float]]) -> Picked:
     """The places after axes are gone: the new axes, each with the weights of its indices."""
-    before = dict(picked.weights)
     gone = sorted({*picked.gone, *new})
+    left = {a: r for a, r in picked.left.items() if a not in new}
+    if picked.is_too_large or len(picked.weights) * math.prod(map(len, new.values())) > _MOST_PLACES:
+        return picked._replace(gone=tuple(gone), weights={}, left=left, is_too_large=True)
     weights = {}
-    for place, weight in before.items():
+    for place, weight in picked.weights.items():
         at = dict(zip(picked.gone, place, strict=True))
         for indices in product(*(new[a] for a in new)):
             here = {**at, **dict(zip(new, indices, strict=True))}
             weights[tuple(here[a] for a in gone)] = weight * math.prod(
                 new[a][i] for a, i in zip(new, indices, strict=True)
             )
-    left = {a: r for a, r in picked.left.items() if a not in new}
     return picked._replace(gone=tuple(gone), weights=weights, left=left)
 
 

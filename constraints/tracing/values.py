@@ -38,6 +38,8 @@ class Picked(NamedTuple):
     """Other axes that were sliced -> the indices that are left."""
     is_bent: bool = False
     """Whether a nonlinear function was applied to the single places."""
+    is_too_large: bool = False
+    """Whether there are too many places to keep their weights, of which there are none then."""
 
 
 class Path(NamedTuple):

@@ -15,7 +15,7 @@ from nas.config import LaunchFields
 P = ParamSpec("P")
 T = TypeVar("T")
 _FLAG = re.compile(r"(?<![\w-])--(?P<name>[a-z][a-z_-]*)(?P<value> (?=[A-Z0-9]))?")
-_OTHERWISE = {"require": "constraints", "arg": "arguments"}
+_OTHERWISE = {"require": "constraints", "arg": "arguments", "state": "states"}
 """Flag -> the keyword, where the two have different names."""
 
 

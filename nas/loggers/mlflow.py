@@ -8,8 +8,6 @@ import shlex
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
 
 import sqlalchemy
 from mlflow import MlflowClient
@@ -25,10 +23,10 @@ TRIAL, STUDY, STATE, REASON = "nas.trial", "nas.study", "nas.state", "nas.reason
 _STATUS = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
 _PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 """Time limits for a server: the default is minutes, in which no candidate would get a worker."""
-_CONNECT: Mapping[str, Mapping[str, Any]] = MappingProxyType(
-    {"postgresql": {"connect_timeout": 5}, "mysql": {"connect_timeout": 5}}
-)
-"""Database -> options of its drivers: the seconds after which a server that does not answer is given up."""
+_CONNECT_SECONDS = 5
+"""After which a database server that does not answer is given up."""
+_PATIENT_DRIVERS = frozenset(["psycopg", "psycopg2", "pymysql", "mysqldb"])
+"""Drivers that know the option ``connect_timeout``."""
 LONGEST = 5000
 """Most characters that MLflow stores of a tag; of a parameter it stores 6,000."""
 
@@ -102,7 +100,8 @@ def _connect_once(store: str) -> None:
     kind = url.get_backend_name()
     if kind == "sqlite" and url.database and not Path(url.database).exists():
         return  # MLflow makes it, with its folder
-    engine = sqlalchemy.create_engine(url, connect_args=dict(_CONNECT.get(kind, {})))
+    options = {"connect_timeout": _CONNECT_SECONDS} if url.get_driver_name() in _PATIENT_DRIVERS else {}
+    engine = sqlalchemy.create_engine(url, connect_args=options)
     try:
         sqlalchemy.inspect(engine)
     finally:

@@ -73,7 +73,8 @@ class SearchView:
     def show(self, driver: Driver) -> None:
         """Update the display."""
         self._driver = driver
-        self._new += driver.events.take()
+        new = driver.events.take()
+        self._new += [] if self._live else new
         if self._clock() - self._shown_at < _REFRESH_SECONDS:
             return
         self._shown_at = self._clock()

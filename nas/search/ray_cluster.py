@@ -26,6 +26,7 @@ ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # otherwise Ray prints a warning
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # what Ray would print of each lost worker on stdout
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # otherwise each worker of a launch by ``uv run`` installs packages first
     "RAY_task_oom_retries": str(RETRIES),  # otherwise endless, for a network too large for every machine
 }
 """Settings of Ray where the environment does not set them."""

@@ -53,11 +53,13 @@ class TrialStore:
 
     def suggest(self, trial: Trial, distributions: Mapping[str, BaseDistribution]) -> dict[str, Any]:
         """The sampler's values for a trial, stored as its parameters; existing ones are kept."""
-        several = list(distributions.items())
-        for name, distribution in several[:1]:  # the sampler proposes all of them now, which may take a while
+        known, several = trial.params, iter(distributions.items())
+        for name, distribution in several:
             _suggest(trial, name, distribution)
+            if name not in known and not distribution.single():
+                break  # the sampler has proposed all of them, which may take a while
         with self.together():
-            for name, distribution in several[1:]:
+            for name, distribution in several:
                 _suggest(trial, name, distribution)
         return {name: trial.params[name] for name in distributions}
 

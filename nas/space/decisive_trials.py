@@ -6,7 +6,7 @@ import copy
 import heapq
 import math
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
@@ -36,10 +36,15 @@ class DecisiveTrials:
         """Nothing is known of any trial yet."""
         self._known: dict[int, tuple[FrozenTrial, Counted | None]] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy in another process knows nothing yet, rather than all trials of a study."""
+        return {"_known": {}}
+
     def of(self, trials: Iterable[FrozenTrial], direction: StudyDirection) -> list[FrozenTrial]:
         """The MOST_GOOD best of the trials and the last MOST_LEARNT of the others: TPE chooses the same as from all.
 
-        Where so few have ended that TPE takes fewer for good, it is all. Networks that the user trained are left out.
+        Where so few have ended that TPE takes fewer for good, it is all. Networks that the user trained are left
+        out, and so are trials that failed or wait to be started.
         """
         counted = [one for trial in trials if (one := self._counted(trial, direction)) is not None]
         ended = [(one.order, one.number) for one in counted if one.order is not None]
@@ -59,7 +64,7 @@ class DecisiveTrials:
 
 
 def _counted(trial: FrozenTrial, direction: StudyDirection) -> Counted | None:
-    if SEED in trial.user_attrs:
+    if SEED in trial.user_attrs or trial.state in (TrialState.FAIL, TrialState.WAITING):
         return None
     if (trial.state == TrialState.RUNNING or is_finished(trial)) and trial.intermediate_values:
         trial = with_state(trial, TrialState.PRUNED)

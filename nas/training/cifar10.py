@@ -79,8 +79,9 @@ def download(cache: Path) -> Path:
         cache.mkdir(parents=True, exist_ok=True)
         partial.parent.mkdir(exist_ok=True)
         with FileLock(cache / f"{ARCHIVE}.lock"):
-            _fetch(partial)
-            partial.replace(cache / ARCHIVE)
+            if not (cache / ARCHIVE).exists():  # another process may have fetched it meanwhile
+                _fetch(partial)
+                partial.replace(cache / ARCHIVE)
     except (OSError, RuntimeError, HTTPException) as error:
         raise UnusableInputError(
             f"CIFAR-10 could not be downloaded: {_why(error)}: {URL}: "

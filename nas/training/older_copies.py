@@ -16,8 +16,9 @@ _NAME = re.compile(r"(?P<key>.+)-v(?P<version>\d+)")
 def remove_older(place: Path) -> str:
     """Remove copies beside the decoded copy ``place`` with its key and a lower version; returns what was removed.
 
-    One that a process has open, or may have where that cannot be known, is kept: a search of an earlier release opens
-    its copy again for every new worker. So is one that another process is making or removing.
+    One that a process of this machine has open, or may have where that cannot be known, is kept: a search of an earlier
+    release opens its copy again for every new worker. So is one that another process is making or removing. Processes
+    of other machines that share the folder are not seen.
     """
     sizes = [size for copy in _older(place) if (size := _removed(copy))]
     if not sizes:
@@ -48,13 +49,16 @@ def _removed(copy: Path) -> int:
 
 
 def _is_open(copy: Path) -> bool:
-    """Whether a process of this machine maps a file of the copy, or none can be seen."""
+    """Whether a process of this machine maps a file of the copy, or may: none can be seen, or not all of them."""
     name, is_seen = f"/{copy.name}/", False
     for maps in _PROCESSES.glob("[0-9]*/maps"):
         try:
             if name in maps.read_text(errors="replace"):
                 return True
             is_seen = True
-        except OSError:  # it has ended, or is another user's
+        except PermissionError:  # another user's, who may share the folder where others may write to it
+            if copy.stat().st_mode & 0o077:
+                return True
+        except OSError:  # it has ended
             continue
     return not is_seen

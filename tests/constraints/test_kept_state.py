@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrizations, prune
 
+from constraints import kept_state
 from constraints.kept_state import modules_kept
 from constraints.tracer import trace
 
@@ -128,6 +129,34 @@ class Odd:
         raise AttributeError(other)
 
     __hash__ = None  # type: ignore[assignment]
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:FutureWarning")
+@pytest.mark.parametrize("made", [torch.jit.script, lambda net: torch.jit.trace(net, torch.zeros(1, 3, 8, 8))])
+@pytest.mark.parametrize("is_inside", [False, True])
+def test_a_program_is_left_in_training(made: Callable[[nn.Module], Any], is_inside: bool) -> None:
+    program = made(nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Dropout(0.5)).train())
+    model: nn.Module = nn.Sequential(program) if is_inside else program
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    assert trace(model, [(3, 8, 8)]).metrics.params == 3 * 8 * 9 + 8 + 16
+    assert all(module.training for module in model.modules())
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_arrays_are_copied_up_to_a_limit_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of three arrays of 800 bytes two fit into 2,000."""
+    monkeypatch.setattr(kept_state, "_MOST_BYTES", 2_000)
+
+    class Holder(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.arrays = [np.zeros(100) for _ in range(3)]
+
+    holder = Holder()
+    with modules_kept([holder], []):
+        for array in holder.arrays:
+            array[:] = 1
+    assert sorted(array[0] for array in holder.arrays) == [0, 0, 1]
 
 
 def test_what_cannot_be_compared_is_put_back() -> None:

@@ -93,6 +93,26 @@ def test_a_setting_that_the_forward_pass_changes_is_put_back(
     assert read() == before
 
 
+def test_a_working_folder_that_is_removed_keeps_nothing_else_from_being_put_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for number, inside in enumerate((True, False)):  # removed by the forward pass, and before it
+        gone = tmp_path / f"gone {number}"
+        gone.mkdir()
+        if not inside:
+            os.chdir(gone)
+            gone.rmdir()
+        with process_kept():
+            if inside:
+                os.chdir(gone)
+                gone.rmdir()
+            torch.set_default_dtype(torch.float64)
+        assert torch.get_default_dtype() == torch.float32
+        if inside:
+            assert Path.cwd() == tmp_path
+
+
 def test_a_setting_that_was_changed_before_is_kept() -> None:
     torch.set_float32_matmul_precision("high")
     warnings.simplefilter("ignore", UserWarning)

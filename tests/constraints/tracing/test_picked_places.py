@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from constraints.tracing import picked_places
 from constraints.tracing.picked_places import are_of_all_axes, bent, common_weight, weighed
 from constraints.tracing.values import Flow, Picked, Value
 from tests.constraints.tracing.known import CONV, known
@@ -89,6 +91,17 @@ def test_a_function_of_a_sum_is_no_sum_and_that_of_one_place_may_be_that_of_each
     assert one is not None
     assert one.is_bent
     assert two is None
+
+
+@pytest.mark.parametrize(("most", "is_known"), [(32, True), (31, False)])
+def test_of_too_many_places_it_is_not_known_whether_they_are_all(
+    monkeypatch: pytest.MonkeyPatch, most: int, is_known: bool
+) -> None:
+    """Two halves of a map of 8 x 8, each of 8 x 4 places."""
+    monkeypatch.setattr(picked_places, "_MOST_PLACES", most)
+    sums = picked(lambda y: y[..., :4].sum((2, 3)) + y[..., 4:].sum((2, 3)))
+    assert sums is not None
+    assert math.isnan(common_weight(sums)) is not is_known
 
 
 def test_a_constant_weighs_each_place() -> None:

@@ -339,6 +339,14 @@ def test_a_gpu_that_no_machine_has_is_refused(engine: RayEngine, tmp_path: Path)
         RayEngine(root=tmp_path, device="cuda")  # in the session that there is
 
 
+def test_workers_are_not_started_through_uv(engine: RayEngine) -> None:
+    """Which Ray would do where the driver was: each would then look for packages to install before it starts."""
+    from ray._private import ray_constants
+
+    assert engine.slots
+    assert not ray_constants.RAY_ENABLE_UV_RUN_RUNTIME_ENV
+
+
 def test_a_machine_that_starts_no_process_is_named(
     engine: RayEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,8 +20,10 @@ SPACE: dict[str, BaseDistribution] = {"width": IntDistribution(1, 64), "rate": F
 
 
 def trial(random_: random.Random) -> FrozenTrial:
-    """Of any state, with values that are often equal, and now and then broken constraints."""
+    """Of any state (and one in ten failed), with values that are often equal, and now and then broken constraints."""
     state = random_.choice([TrialState.COMPLETE, TrialState.PRUNED, TrialState.PRUNED, TrialState.RUNNING])
+    if random_.random() < 0.1:
+        return create_trial(state=random_.choice([TrialState.FAIL, TrialState.WAITING]))
     steps = {step: random_.choice([0.1, 0.5, random_.random(), float("nan")]) for step in range(random_.randint(0, 3))}
     made = create_trial(
         state=state,
