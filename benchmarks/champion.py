@@ -152,7 +152,7 @@ class Known:
     def of(cls, options: argparse.Namespace) -> Self:
         """The trial that is asked for; SystemExit if it is not confirmed, or its network is not an architecture."""
         with open_study(options.storage, options.study) as study:
-            row = find(study, options.trial)
+            row = find(study, options.trial, is_live=None)
             confirmed = confirmations(study, row.trial)
             if not confirmed or row.architecture is None:
                 raise SystemExit(

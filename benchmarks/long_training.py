@@ -172,7 +172,7 @@ def _legend(several: Sequence[Table]) -> Iterator[str]:
 def kept(options: argparse.Namespace) -> Table:
     """The table of a trial."""
     with open_study(options.storage, options.study) as study:
-        row = find(study, options.trial)
+        row = find(study, options.trial, is_live=None)
         confirmed = confirmations(study, row.trial)
         longest = confirmed[0] if confirmed else None
         recipe = Training.of(study, row.epochs).for_epochs(row.epochs)

@@ -10,7 +10,6 @@ from typing import ParamSpec, TypeVar
 
 from constraints.errors import ConstraintError
 from nas.arguments import checked
-from nas.config import LaunchFields
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -22,14 +21,17 @@ _OTHERWISE = {"require": "constraints", "arg": "arguments", "state": "states"}
 def public(function: Callable[P, T]) -> Callable[P, T]:
     """Check the types of a call's arguments, and name its keywords in errors (``from_study``, not ``--from-study``)."""
     check = checked(function)
-    known = {*inspect.signature(function).parameters, *LaunchFields.__annotations__}
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return check(*args, **kwargs)
         except ConstraintError as error:
-            error.args = (in_keywords(str(error), known | set(kwargs)),)
+            from nas.config import LaunchFields  # loads pydantic, which most calls do without
+
+            fields = LaunchFields.__annotations__.keys()
+            known = fields | inspect.signature(function).parameters.keys() | kwargs.keys()
+            error.args = (in_keywords(str(error), known),)
             raise
 
     return call

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -56,9 +57,18 @@ def _is_open(copy: Path) -> bool:
             if name in maps.read_text(errors="replace"):
                 return True
             is_seen = True
-        except PermissionError:  # another user's, who may share the folder where others may write to it
-            if copy.stat().st_mode & 0o077:
+        except PermissionError:
+            if _may_read(maps, copy):
                 return True
         except OSError:  # it has ended
             continue
     return not is_seen
+
+
+def _may_read(maps: Path, copy: Path) -> bool:
+    """Whether a process whose maps are not shown is another user's who may read the copy, and not the system's."""
+    try:
+        owner = maps.stat().st_uid
+    except OSError:
+        return False
+    return owner not in (0, os.getuid()) and bool(copy.stat().st_mode & 0o077)

@@ -231,7 +231,7 @@ def test_a_file_of_ones_own(here: Path, capsys: Captured, sandbox: Sandbox) -> N
 def test_networks_of_a_notebook_and_of_a_package_share_a_study(here: Path, capsys: Captured, sandbox: Sandbox) -> None:
     code = "from torch import nn\ndef net(width=4):\n    layers = nn.Conv2d(3, width, 3), nn.AdaptiveAvgPool2d(1)\n"
     code += "    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(width, 10))\n"
-    cell = {"cell_type": "code", "metadata": {}, "source": code, "outputs": [], "execution_count": None}
+    cell: dict[str, Any] = {"cell_type": "code", "metadata": {}, "source": code, "outputs": [], "execution_count": None}
     notebook = {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
     (here / "book.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
     (here / "inside" / "deep").mkdir(parents=True)

@@ -160,7 +160,7 @@ def test_the_best_keeps_the_rules_and_may_have_been_finished_by_its_confirmation
     confirmation.add(trained, confirmed(4, 0.84))
     assert best() == 3
     confirmation.add(trained, confirmed(4, 0.87))
-    assert best() == 4 == selection.best(trained)[0].trial
+    assert best() == 4 == selection.best(trained, is_live=False)[0].trial
 
 
 @pytest.mark.parametrize("text", [f"{URL}#s:0", "postgresql://host/db?user=me&password=secret#s:0"])
