@@ -120,11 +120,10 @@ def _of(module: nn.Module) -> Iterator[Restore]:
         if id(value) in seen or isinstance(value, _PLAIN):
             continue
         seen.add(id(value))
-        size = getattr(value, "nbytes", 0)
-        if isinstance(size, int) and size > free_bytes:
+        if (size := _array_bytes(value)) > free_bytes:
             continue
+        free_bytes -= size
         if (restore := _restore(value)) is not None:
-            free_bytes -= size if isinstance(size, int) else 0
             yield restore
         if depth < _DEEPEST:
             waiting += [(inner, depth + 1) for inner in _inside(value)]
@@ -152,6 +151,12 @@ def _restore(value: Any) -> Restore | None:
     if _is_users(value):
         return partial(_refill, vars(value), vars(value).copy())
     return _restore_numpy(value) if "numpy" in sys.modules else None
+
+
+def _array_bytes(value: Any) -> int:
+    """The bytes of an array that a copy would take; 0 of anything else, whose attributes may be code of the user."""
+    numpy: Any = sys.modules.get("numpy")
+    return int(value.nbytes) if numpy and isinstance(value, numpy.ndarray) and value.flags.writeable else 0
 
 
 def _restore_numpy(value: Any) -> Restore | None:

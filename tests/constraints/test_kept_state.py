@@ -147,6 +147,20 @@ def test_a_program_is_left_in_training(made: Callable[[nn.Module], Any], is_insi
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
+def test_attributes_that_are_code_are_not_asked_for() -> None:
+    class Sized:
+        @property
+        def nbytes(self) -> int:
+            raise ZeroDivisionError
+
+    class Keeping(nn.Conv2d):
+        kept = None
+
+    model = Keeping(3, 4, 3)
+    vars(model)["kept"] = Sized()
+    assert trace(model, (3, 8, 8)).metrics.params == 4 * 27 + 4
+
+
 def test_arrays_are_copied_up_to_a_limit_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of three arrays of 800 bytes two fit into 2,000."""
     monkeypatch.setattr(kept_state, "_MOST_BYTES", 2_000)
