@@ -543,11 +543,12 @@ def delete(
     ],
     storage: Storage = STORAGE,
     yes: Annotated[bool, flag("--yes", help="do not ask")] = False,
+    format_: TableOrJson = "table",
 ) -> int:
     """Delete a study with its files, after asking."""
     from nas.cli import studies
 
-    return studies.delete(study, storage, yes=yes)
+    return studies.delete(study, storage, format_, yes=yes)
 
 
 @command(app, TAKE, "export best --to net.py")
