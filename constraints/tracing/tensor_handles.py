@@ -154,5 +154,5 @@ class TensorHandles:
 
 
 def handle_of(tensor: torch.Tensor) -> Handle | None:
-    """The handle that a tensor carries; None where no step of the run made it."""
+    """The handle that a tensor carries; None where no operation of the run made it."""
     return vars(tensor).get(HANDLE)
