@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nas.results.rows import Row
     from nas.search.confirmation import Confirmation
     from nas.search.enqueueing import Queue, enqueue
-    from nas.search.study import open_study
+    from nas.search.study_opening import open_study
     from nas.search.suggestion import suggest
     from nas.space.sampler import FeasibleSampler, SpaceExhaustedError
 
