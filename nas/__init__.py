@@ -70,7 +70,7 @@ _HOMES = {
     "export": ("api.viewing", "export"),
     "launch": ("api.searching", "launch"),
     "leaderboard": ("api.viewing", "leaderboard"),
-    "open_study": ("search.study", "open_study"),
+    "open_study": ("search.study_opening", "open_study"),
     "parse": ("architecture.named", "architecture"),
     "report": ("api.viewing", "report"),
     "show": ("api.viewing", "show"),
