@@ -5,9 +5,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 from constraints import Trace, check, metric
-from constraints.checker import Question, examined
+from constraints.checker import examined
 from constraints.edits import apply
 from constraints.errors import UnusableInputError
+from constraints.question import Question
 from tests.constraints.fixable import LAYERS, conv, fixes, layer, net, pooled
 
 
