@@ -43,10 +43,11 @@ def load(source: str = "auto", *, cache: Path | None = None, progress: Progress 
 
 def check(source: str) -> None:
     """Raise UnusableInputError where ``source`` is no known name and no path of anything; nothing is read."""
-    if source in NAMES or os.path.exists(path := expanded(source)):  # noqa: PTH110 (a text that can be no path is none)
+    path = str(expanded(source)) if source.strip() else ""
+    if source in NAMES or os.path.exists(path):  # noqa: PTH110 (a text that can be no path does not exist either)
         return
-    what = nearest(str(path), NAMES, f"give a folder, a tar, or one of {', '.join(NAMES)}")
-    raise UnusableInputError(f"no such data: {path}: {what}")
+    what = nearest(path, NAMES, f"give a folder, a tar, or one of {', '.join(NAMES)}")
+    raise UnusableInputError(f"no such data: {path or repr(source)}: {what}")
 
 
 def _open_path(path: Path, cache: Path, progress: Progress | None) -> Dataset:
