@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from constraints.metrics import Need
 from constraints.tracing.axes import View, unknown
 from constraints.tracing.calls import Operation
 from constraints.tracing.cutting import cuts
@@ -32,9 +33,8 @@ class Outcomes:
         """Begin with nothing unknown; ``axes`` is the number of spatial axes of all inputs together."""
         self.reasons: dict[str, str] = {}
         """Reason why the effect of an operation is unknown -> the operation."""
-        self.hidden: dict[str, str] = {}
-        """Reason -> what an unknown operation may contain: "products", "linear" (linear layers after a pool too),
-        "layers", "maxima" or "averages"."""
+        self.hidden: dict[str, Need] = {}
+        """Reason -> what an unknown operation may contain."""
         self._axes = axes
 
     def of(self, call: Call, operation: Operation | None) -> Any:
@@ -95,14 +95,14 @@ class Outcomes:
             self.hidden.setdefault(f"{call.name_and_label}: it may pick the maximum of a region", "maxima")
         return self.of_anything([v for v in call.inputs if v.depends], reason)
 
-    def note_hidden(self, call: Call, step: RecordedOperation) -> None:
+    def note_hidden(self, call: Call, recorded: RecordedOperation) -> None:
         """Record that an unknown operation may multiply its operands, if one has the number kind of its result."""
         reason = f"{call.name_and_label}: how many multiplications it takes is not known"
-        if not step.operator.is_of_torch:
+        if not recorded.operator.is_of_torch:
             self.hidden[reason] = "layers"
             return
-        kinds = {h.kind for h in step.outputs} - {"truth"}
-        if any(h.kind in kinds for h in step.inputs):
+        kinds = {h.kind for h in recorded.outputs} - {"truth"}
+        if any(h.kind in kinds for h in recorded.inputs):
             behind = any(v.flow.heads for v in call.inputs)
             self.hidden.setdefault(reason, "linear" if behind else "products")
 
