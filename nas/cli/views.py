@@ -62,10 +62,12 @@ def leaderboard(
             return ranked(summary, **vars(view), is_live=has_launch(storage, summary))
 
     names = read_columns(columns)
+    with working("reading the study"):
+        first = board()
     if not watch:
-        print_board(board(), output_format, console, names)
+        print_board(first, output_format, console, names)
         return ExitCode.DONE
-    check_columns(names, board().measured)
+    check_columns(names, first.measured)
     with ended_by_ctrl_c():
         _watch(
             lambda: as_table(board(), console.width, names, is_coloured=not console.no_color),
