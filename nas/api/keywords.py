@@ -22,6 +22,8 @@ _FLAG = re.compile(
 """A flag in a message, with the value after it, if that is no word of the sentence."""
 _OTHERWISE = {"require": "constraints", "arg": "arguments", "state": "states"}
 """Flag -> the keyword, where the two have different names."""
+_REPEATED = re.compile(r"\} arguments=\{")
+"""Between two items of one dictionary."""
 _UNQUOTED = re.compile(r"-?\d+(\.\d+)?|[A-Z]+|True|False|None")
 """Values that are written without quotes: numbers, and words in place of a value."""
 
@@ -65,7 +67,7 @@ def in_keywords(text: str, known: Collection[str]) -> str:
         key, is_pair, of_key = value.partition("=")
         return f"{name}={{{key!r}: {_written(of_key)}}}" if is_pair else f"{name}={_written(value)}"
 
-    return _FLAG.sub(keyword, text)
+    return _REPEATED.sub(", ", _FLAG.sub(keyword, text))
 
 
 def _written(value: str) -> str:

@@ -25,7 +25,7 @@ KNOWN = {"from_study", "data", "study", "timeout", "constraints", "device", "arg
         ("take --device cpu, or none", "take device='cpu', or none"),
         ("--data 'x': it is of other data", "data='x': it is of other data"),
         ("--study a,b: is no name", "study='a,b': is no name"),
-        ("give --arg dropout=... --arg width=3", "give arguments={'dropout': ...} arguments={'width': 3}"),
+        ("give --arg dropout=... --arg width=3", "give arguments={'dropout': ..., 'width': 3}"),
         ("in a new --study", "in a new study"),
         ("give --data a path that may be read", "give data a path that may be read"),
         ("--require: 'x'", "constraints: 'x'"),
