@@ -1,4 +1,4 @@
-"""The public door: figures of the example models, verdicts, metrics of one's own, the probe, pytest's display."""
+"""``check``: metrics of the example models, verdicts, user-defined metrics, the probe, pytest's display."""
 
 import json
 import multiprocessing

@@ -1,4 +1,4 @@
-"""Each rule gets its turn; sets of edits that fix every rule at once."""
+"""Every rule is tried in turn; sets of edits that fix every rule at once."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""Operations that bring tensors or elements together: what the result sees, and what is a gate."""
+"""Operations that combine tensors or elements: what the result sees, and what is a gate."""
 
 from collections.abc import Callable
 from typing import Any
@@ -170,7 +170,7 @@ def test_differences_of_all_pairs_of_places_are_a_table_that_is_no_map() -> None
 
 
 def pyramid(m: Any, x: torch.Tensor) -> torch.Tensor:
-    """A map, and what all of it comes to, as channels beside each other."""
+    """A map, and its average as further channels."""
     y = m.a(x)
     whole = F.interpolate(m.p(F.adaptive_avg_pool2d(y, 1)), size=8, mode="bilinear")
     return torch.cat([y, m.b(y), whole], 1)

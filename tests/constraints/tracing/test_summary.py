@@ -1,4 +1,4 @@
-"""Figures of a finished run: the peak of memory, which is what, and what is left unknown."""
+"""Metrics of a finished run: the peak of memory, and the layers that are responsible for each."""
 
 import pytest
 import torch

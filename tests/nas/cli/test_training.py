@@ -1,4 +1,4 @@
-"""``train``: an architecture in this process, a person's own file in the limited one."""
+"""``train``: an architecture in this process, a user's own file in the limited one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files of images: what is read of each, what is said of it, and what is not opened."""
+"""Files of images: what is read, the messages about it, and what is not opened."""
 
 import io
 from pathlib import Path
