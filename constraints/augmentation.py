@@ -144,7 +144,8 @@ def _of_version_1(step: Transform, scale: Scale, mean: tuple[float, ...], image:
     ending = f"which rejects the call: {written.refused}" if written.refused else (
         f"which ignores {', '.join(step.ignored)}: {runs}")  # fmt: skip
     but, aside = (", but for the scale of its fill", f"; {breaches[0]}") if breaches and is_fill_alone else ("", "")
-    return f"CoarseDropout {does} under albumentations 1{but}, {link} under the installed {written.version}, {ending}{aside}"
+    now = f"{link} under the installed {written.version}, {ending}"
+    return f"CoarseDropout {does} under albumentations 1{but}, {now}{aside}"
 
 
 def _is_mean_somewhere(step: Transform, mean: tuple[float, ...]) -> bool:
