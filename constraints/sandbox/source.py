@@ -9,6 +9,7 @@ import re
 import tokenize
 import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -142,7 +143,7 @@ def _file(file: Path, data: bytes | str) -> Part:
 def _parsed(data: bytes | str, name: str, flags: int = 0) -> ast.Module:
     """The syntax of Python code; raises SyntaxError also for what only the compiler finds, as a stray ``return``."""
     tree = ast.parse(data, filename=name)
-    with warnings.catch_warnings(action="ignore"):
+    with warnings.catch_warnings(action="ignore"), suppress(RecursionError):  # it is raised again where the code runs
         compile(tree, name, "exec", flags, dont_inherit=True)
     return tree
 
