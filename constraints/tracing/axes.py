@@ -96,6 +96,8 @@ class View(NamedTuple):
     is_part: bool = False
     """Of a view without digits: whether its field is not that of the whole map, since one place was selected, or only
     some elements see the whole map."""
+    left_out: int = 0
+    """Places of the map, as its last layer made it, that slices left out; negative where a border was added."""
 
     @property
     def is_live(self) -> bool:
@@ -179,7 +181,9 @@ def _positions(digit: Digit) -> range:
 
 def unknown(why: str, view: View | None = None) -> View:
     """An unknown view, with the digits of ``view`` where they are known."""
-    return View(Field(), view.digits if view else (), view.pooled if view else "", why, view.extent if view else 0)
+    if view is None:
+        return View(Field(), (), unknown=why)
+    return View(Field(), view.digits, view.pooled, why, view.extent, left_out=view.left_out)
 
 
 def normal(view: View) -> View:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
+from constraints.tracing.handles import Handle
 from constraints.tracing.values import CONVOLUTIONS, Call, Lineage, Value
 
 _PRODUCTS = frozenset(["mm", "addmm", "bmm", "baddbmm", "addmv", "mv", "dot", "addbmm", "_addmm_activation"])
@@ -22,6 +23,14 @@ _OF_WINDOWS = ("pool", "upsample", "scaled_dot_product", "lstm", "gru", "rnn_")
 """Parts of the names of further operations that combine elements of several places."""
 _ANYTHING = -1
 Relation = Literal["same", "different", "unclear"]
+
+
+@runtime_checkable
+class Kernel(Protocol):
+    """The elements of a kernel that is not trained."""
+
+    def pattern(self) -> int | None:
+        """A number that is the same for equal kernels; None for one that shifted may be another one of its size."""
 
 
 class _Pending(NamedTuple):
@@ -76,6 +85,9 @@ def _after(call: Call, sources: Sequence[Value], before: Sequence[Lineage]) -> L
     if len(before) == 1 and weights and call.op in _LAYERS:  # what is trained makes a map of its own
         name = hash((call.op, weights, call.stride, call.dilation, before[0].name))
         return Lineage(name, frozenset([name]))
+    if len(before) == 1 and (pattern := _pattern(call)) is not None:  # of which no shifted copy has this size
+        name = hash((call.op, pattern, call.stride, call.dilation, before[0].name))
+        return before[0]._replace(name=name, layers=layers | {name})
     if len(before) == 1 and not _mixes(call):  # elementwise, or elements that are moved
         is_cut = call.op in _CUTS and bool(sources[0].parts)  # of which part is not distinguished
         return before[0]._replace(is_whole=False) if is_cut else before[0]
@@ -87,6 +99,15 @@ def _after(call: Call, sources: Sequence[Value], before: Sequence[Lineage]) -> L
         is_whole=all(b.is_whole for b in before),
         may_be_shifted=shifts or any(b.may_be_shifted for b in before),
     )
+
+
+def _pattern(call: Call) -> int | None:
+    """What tells the kernel of a convolution from others, if it is not trained and cannot be one of them, shifted."""
+    kernel = call.arg("weight") if call.op in CONVOLUTIONS and not call.is_transposed else None
+    if not isinstance(kernel, Handle) or not isinstance(kernel.number, Kernel) or max(call.kernel) == 1:
+        return None
+    was_written = kernel.value is None or kernel.value.index > 0
+    return None if was_written else kernel.number.pattern()
 
 
 def _mixes(call: Call) -> bool:

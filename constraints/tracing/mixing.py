@@ -16,6 +16,7 @@ from constraints.tracing.flows import fresh, merge_flows
 from constraints.tracing.handles import Handle
 from constraints.tracing.joining import MIXED, reduced
 from constraints.tracing.layouts import moved, without
+from constraints.tracing.left_out import remade
 from constraints.tracing.linear_forms import coefficients
 from constraints.tracing.parts import laid
 from constraints.tracing.values import Call, Head, Part, Picked, Value, Views, join_views
@@ -311,7 +312,7 @@ def _weighted(call: Call, weight: Value, value: Value, axis: int, axes: Sequence
         return tuple(moved(v, axes) for v in views), flow
     if number:
         call.tags.add("averages")
-    views = tuple(moved(reduced(v, [axis], "mixed"), axes) for v in value.views)
+    views = tuple(remade(moved(reduced(v, [axis], "mixed"), axes)) for v in value.views)
     flow = value.flow
     if value.is_live and not over_space and flow.depthwise:
         call.pairs = flow.depthwise

@@ -28,6 +28,7 @@ from constraints.tracing.structure import (
     judged_map,
     linear_heads,
     main_path,
+    partial_pools,
     separable_pairs,
 )
 from constraints.tracing.values import Call, Value
@@ -275,6 +276,7 @@ def _warnings(known: Propagation, judged: Value | None, unknown: Mapping[str, st
         *_reasons(known, unknown),
         *sorted({v.blurred for v in judged.views if v is not None and v.blurred} if judged else ()),
         *(_decision(path) for path in known.read.decided[:1]),
+        *partial_pools(known.outputs),
         *remarks(known.run),
     )
 

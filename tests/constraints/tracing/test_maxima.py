@@ -190,3 +190,26 @@ def test_the_larger_of_columns_that_were_written_side_by_side_may_be_a_maximum()
         return both.amax(4)
 
     assert of_two(side_by_side)[0] is None
+
+
+def frozen(kernel: torch.Tensor) -> nn.Conv2d:
+    """A convolution whose kernel is not trained."""
+    conv = nn.Conv2d(3, 4, 3, padding=1, bias=False)
+    conv.weight = nn.Parameter(kernel, requires_grad=False)
+    return conv
+
+
+def of_two_frozen(larger: Callable[..., torch.Tensor], one: torch.Tensor, other: torch.Tensor) -> int | None:
+    parts = {"one": frozen(one), "other": frozen(other)}
+    return trace(Written(larger, **parts), (3, 10, 10)).metrics.max_pools
+
+
+def test_a_maximum_of_frozen_convolutions_is_one_of_places_only_if_one_kernel_may_be_the_other_moved() -> None:
+    torch.manual_seed(0)
+    one, other = torch.randn(4, 3, 3, 3), torch.randn(4, 3, 3, 3)
+    narrow = F.pad(one[..., 1:], (1, 0))  # zero in its first column
+    assert of_two_frozen(lambda m, x: torch.maximum(m.one(x), m.other(x)), one, other) == 0
+    assert of_two_frozen(lambda m, x: torch.maximum(m.one(x), m.one(x.roll(1, 3))), one, other) == 1
+    assert of_two_frozen(lambda m, x: torch.maximum(m.one(x), m.other(x.roll(1, 3))), one, one.clone()) == 1
+    assert of_two_frozen(lambda m, x: torch.maximum(m.one(x), m.other(x)), narrow, narrow.roll(-1, 3)) is None
+    assert of_two_frozen(lambda m, x: torch.maximum(m.one(x), m.other(x)), one, narrow) is None
