@@ -132,8 +132,9 @@ class View(NamedTuple):
     @property
     def jump(self) -> float:
         """Input pixels between neighbouring units."""
-        step = min((abs(d.stride) for d in self.digits), default=1)
-        return step * self.field.jump / self.field.period
+        digits = self.digits
+        step = abs(digits[0].stride) if len(digits) == 1 else min((abs(d.stride) for d in digits), default=1)
+        return step * self.field.jump / len(self.field.lo)
 
     @property
     def start(self) -> float:

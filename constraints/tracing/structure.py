@@ -61,10 +61,8 @@ def partial_pools(outputs: Iterable[Value]) -> list[str]:
     """A sentence for each pooling that reaches an output but leaves out places of its map."""
     found = []
     for head in global_pools(outputs):
-        cut = [v for v in (head.map.views if head.map else ()) if v is not None and v.left_out > 0]
-        if cut:
-            parts = " and ".join(str(v.left_out) for v in cut)
-            where = "one axis" if len(cut) == 1 else "its axes"
+        if cut := head.left_out:
+            parts, where = " and ".join(map(str, cut)), "one axis" if len(cut) == 1 else "its axes"
             found.append(
                 f"{head.call.name_and_label}: it leaves out a part of the map ({parts} places along {where}), "
                 "so it is no global pool"

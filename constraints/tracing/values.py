@@ -73,6 +73,12 @@ class Head:
     is_last: bool = True
     """Whether no map continues in parallel (one does if a pooled branch is concatenated with it)."""
 
+    @property
+    def left_out(self) -> list[int]:
+        """The number of places that slices of the map left out, for each axis along which they did."""
+        views = self.map.views if self.map else ()
+        return [v.left_out for v in views if v is not None and v.left_out > 0]
+
     def inside(self) -> Head:
         """The same pooling, marked as that of a branch inside the network."""
         return replace(self, is_last=False) if self.is_last else self

@@ -151,7 +151,7 @@ def _pooled(call: Call, how: str) -> Result:
         Window(kernel, call.stride[i], call.dilation[i], padding[i], call.shape[first + i])
         for i, kernel in enumerate(call.kernel)
     ]
-    views = tuple(_windowed_each(v, data.shape, windows, covered) for v in data.views)
+    views = tuple(_windowed_each(v, data.shape, windows, covered, how) for v in data.views)
     views = as_of_a_map(views, data, range(first, first + n))
     slides = any(
         (k, s) != (1, 1) for k, s, is_whole in zip(call.kernel, call.stride, covered, strict=True) if not is_whole
@@ -182,12 +182,12 @@ def _if_global(call: Call, data: Value, first: int, covered: Sequence[bool]) -> 
     return gone if is_global and all(call.kernel[a - first] == 1 for a in kept) else None
 
 
-def _windowed_each(view: View | None, shape: Shape, windows: Sequence[Window], covered: Sequence[bool]) -> View | None:
-    """The view after windows along the last axes; one that covers its axis leaves out what slices left out before."""
+def _windowed_each(
+    view: View | None, shape: Shape, windows: Sequence[Window], covered: Sequence[bool], how: str
+) -> View | None:
+    """The view after windows along the last axes, some of which cover their axis."""
     for axis, (window, is_whole) in enumerate(zip(windows, covered, strict=True), len(shape) - len(windows)):
-        before, view = view, windowed(view, axis, shape, window)
-        if is_whole and view is not None and before is not None:
-            view = view._replace(left_out=before.left_out)
+        view = _marked(windowed(view, axis, shape, window), view, axis, how if is_whole and shape[axis] > 1 else "")
     return view
 
 

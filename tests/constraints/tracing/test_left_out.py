@@ -51,6 +51,7 @@ def rows(y: torch.Tensor) -> list[torch.Tensor]:
 def test_a_pooling_of_a_part_of_the_map_is_named_and_not_global(run: Run, left_out: str) -> None:
     found = traced(run)
     assert found.metrics.global_average_pools == 0
+    assert traced(lambda m, y: run(m, y).view(1, 4) @ torch.ones(4, 2)).metrics.fully_connected == 0
     part = f"it leaves out a part of the map ({left_out} places along"
     assert any(part in w and w.endswith("so it is no global pool") for w in found.warnings)
 
@@ -82,3 +83,20 @@ def test_a_pooling_that_takes_the_channels_for_an_axis_is_global(pool: Callable[
     found = traced(lambda m, y: pool(y, (4, 1, 1)).flatten(1))
     assert found.metrics.global_average_pools == 1
     assert found.metrics.receptive_field_hw == (3, 3)
+
+
+@pytest.mark.parametrize(
+    ("run", "is_average"),
+    [
+        (lambda y: F.avg_pool2d(y, (8, 1)).mean(3).squeeze(2), True),
+        (lambda y: F.adaptive_avg_pool2d(y, (1, None)).mean(3)[..., 0], True),
+        (lambda y: F.avg_pool2d(F.avg_pool2d(y, (1, 8)), (8, 1)).flatten(1), True),
+        (lambda y: F.conv2d(F.max_pool2d(y, (8, 1)), torch.ones(4, 4, 1, 1)).mean((2, 3)), True),  # of a map of one row
+        (lambda y: F.avg_pool2d(F.max_pool2d(y, (8, 1)), (1, 8)).flatten(1), False),
+        (lambda y: F.max_pool2d(y, (8, 1)).relu().mean((2, 3)), False),
+        (lambda y: F.adaptive_max_pool2d(y, (1, None)).mean(3).flatten(1), False),
+        (lambda y: F.avg_pool2d(y[:, :, 1:], (7, 1)).mean(3).flatten(1), False),
+    ],
+)
+def test_a_map_that_is_pooled_one_axis_after_the_other(run: Callable[[Any], Any], is_average: bool) -> None:
+    assert traced(lambda m, y: run(y)).metrics.global_average_pools == is_average
