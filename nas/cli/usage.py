@@ -74,7 +74,10 @@ class Line:
         for flag, value in self._given():
             last = value.rstrip("/").rpartition("/")[2]  # a folder's data has its last name
             is_part = any(
-                part in {value, last} or (part.endswith(f" {value}") and not value.isdecimal()) or _at_line(part, value)
+                part in {value, last}
+                or (part.endswith(f" {value}") and not value.isdecimal())
+                or part.startswith(f"{value} is ")
+                or _at_line(part, value)
                 for part in parts[:2]
             )
             if value in quoted or (value and (is_part or any(_holds(value, text) for text in quoted))):

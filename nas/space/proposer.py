@@ -25,7 +25,7 @@ from nas.space.proxy import LinearProxy
 from nas.space.space import Choices, Encoded
 
 PROXY_TRIALS = 16
-"""The proxy chooses this many trials; then the base sampler, having learnt from them, takes over."""
+"""The first trials, beside starting networks; then the base sampler, having learnt from them, takes over."""
 
 REPEATED = "repeated"
 """The rule that rejects a network that is already in the study."""
@@ -60,7 +60,7 @@ class Proposer:
         self._centres = 0
 
     def begin_around(self, several: Sequence[Choices]) -> None:
-        """First propose neighbours of these networks: the proxy's best ones, or without a proxy any."""
+        """First propose neighbours of these networks, the proxy's best ones or without a proxy any, for even trials."""
         rows = [neighbour_rows(self.feasible, choices) for choices in several]
         self._around, self._centres = np.unique(np.concatenate(rows), axis=0) if rows else None, len(several)
 
@@ -96,13 +96,10 @@ class Proposer:
         known, space = held or frozenset[str](), self.feasible.space.distributions
         seen = Either(known, self.new.rejected)
         seed = random.Random(f"{self._seed}/{trial.number}" + salt).getrandbits(32)
-        if self._around is not None and held is not None and len(known) < PROXY_TRIALS + self._centres:
-            order = np.random.default_rng(seed).permutation(len(self._around))
-            near = self.new.best(iter(self._around[order]), seen, self.new.learnt(study), climbs=False)
-            if near is not None:
-                return near
-        if self.new.proxy is not None and held is not None and len(known) < PROXY_TRIALS:
-            return self.new.unseen(seen, np.random.default_rng(seed), self.new.learnt(study))
+        if held is not None and len(known) < PROXY_TRIALS + self._centres:
+            first = self._first(study, trial, np.random.default_rng(seed), seen)
+            if first is not None:
+                return first
         base = self._base_sampler(seed)
         if isinstance(base, BulkTPE):
             base.feasible, base.distributions = self._feasible, space
@@ -117,6 +114,22 @@ class Proposer:
             if isinstance(base, BulkTPE) and base.has_searched:
                 break  # it has already tried many candidates
         return self.new.unseen(seen, np.random.default_rng(seed))
+
+    def _first(
+        self, study: Study, trial: FrozenTrial, generator: np.random.Generator, seen: Set[str]
+    ) -> dict[str, Any] | None:
+        """What is proposed before the base sampler has results, which has the turn where this is None.
+
+        With starting networks, trials of even numbers get one of their neighbours. The others get what a search without
+        them would propose, since the whole space may have better networks than any that is near.
+        """
+        learnt = self.new.learnt(study)
+        if self._around is not None and trial.number % 2 == 0:
+            order = generator.permutation(len(self._around))
+            near = self.new.best(iter(self._around[order]), seen, learnt, climbs=False)
+            if near is not None:
+                return near
+        return None if self.new.proxy is None else self.new.unseen(seen, generator, learnt)
 
     def _base_sampler(self, seed: int) -> BaseSampler:
         """A new base sampler; a TPE keeps what earlier ones knew of the study's trials."""

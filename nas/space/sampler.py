@@ -122,7 +122,8 @@ class FeasibleSampler(BaseSampler):
     def begin_around(self, several: Sequence[Choices]) -> None:
         """Propose at first neighbours of these networks: the proxy's best ones, or without a proxy any.
 
-        They are proposed until the study holds PROXY_TRIALS networks more than there are of these.
+        Trials of even numbers get them, until the study holds PROXY_TRIALS networks more than there are of these. The
+        other trials get what would be proposed without these networks.
         """
         self._proposer.begin_around(several)
 

@@ -1,4 +1,4 @@
-"""Whatever the user's code does, the check ends soon, says why in one line, and leaves no process behind."""
+"""The check ends soon for any user code, says why in one line, and leaves no process behind."""
 
 from __future__ import annotations
 
@@ -140,11 +140,11 @@ def test_what_is_raised_names_the_place_and_keeps_the_traceback(checked: Check) 
 
 
 def test_what_the_model_does_not_need_may_fail_and_is_named(checked: Check, tmp_path: Path) -> None:
-    report = checked("1 / 0\nwhile True: pass\nraise SystemExit(2)\n", Limits(seconds=3)).report
+    report = checked("1 / 0\nwhile True: pass\nraise SystemExit(2)\n", Limits(seconds=9)).report
     assert report.ok
     assert report.warnings == (
         f"{tmp_path}/net.py:1: left out, because it failed: ZeroDivisionError: division by zero",
-        f"{tmp_path}/net.py:2: left out, because it failed: TooLongError: it ran for 1 s at import: "
+        f"{tmp_path}/net.py:2: left out, because it failed: TooLongError: it ran for 3 s at import: "
         "put it under if __name__ == '__main__'",
         f"{tmp_path}/net.py:3: left out, because it failed: SystemExit: 2",
     )
@@ -158,7 +158,7 @@ def test_a_memory_limit_below_torch_itself_is_unusable(checked: Check) -> None:
 
 @LINUX
 def test_what_is_known_when_the_time_is_over_is_reported(tmp_path: Path, sandbox: Sandbox) -> None:
-    """The forward pass hangs from its second call on, the first that tries a fix."""
+    """The forward pass never ends from its second call on, which is the first that tries a fix."""
     hanging = "CALLS.append(1)\n        import time; time.sleep(99 * (len(CALLS) > 1))\n        return self"
     file = tmp_path / "net.py"
     file.write_text(NET.replace("return self", hanging) + "CALLS = []\n")

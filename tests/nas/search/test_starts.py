@@ -16,6 +16,7 @@ from nas.search.starts import Given, adapted, begin, given, is_target, plan
 from nas.space.encoding import choices_of
 from nas.space.feasible import FeasiblePart
 from nas.space.neighbours import neighbours
+from nas.space.proxy import FITTED, LinearProxy
 from nas.space.sampler import FeasibleSampler
 from nas.space.space import load
 from tests.forked_guard import EXPORT, fork_guards
@@ -127,6 +128,30 @@ def test_begun_twice_a_study_holds_it_once_and_the_sampler_tries_neighbours(feas
     choices = choices_of(SPACE, PLAIN)
     assert choices is not None
     near = {str(SPACE.decode(one)) for one in neighbours(feasible, choices)}
+    assert asked(study) in near
+
+
+@pytest.mark.parametrize("proxy", [None, FITTED])
+def test_from_a_start_every_second_trial_gets_what_a_search_without_it_would_propose(
+    proxy: LinearProxy | None, feasible: FeasiblePart
+) -> None:
+    choices = choices_of(SPACE, PLAIN)
+    assert choices is not None
+    near = {str(SPACE.decode(one)) for one in neighbours(feasible, choices)}
+    proposals = []
+    for centres in ([choices], []):
+        sampler = FeasibleSampler(feasible, seed=1, proxy=proxy)
+        sampler.begin_around(centres)
+        study = optuna.create_study(sampler=sampler)
+        study.add_trial(optuna.trial.create_trial(params=choices, distributions=SPACE.distributions, value=0.5))
+        proposals.append([asked(study) for _ in range(6)])
+    begun, without = proposals  # from trial 1 on
+    assert begun[0] == without[0]
+    assert [one in near for one in begun[1::2]] == [True] * 3
+    assert not near.issuperset(begun[::2])
+
+
+def asked(study: optuna.Study) -> str:
+    """The network that a study's sampler proposes for a new trial."""
     trial = study.ask()
-    proposed = {name: trial._suggest(name, d) for name, d in SPACE.distributions.items()}
-    assert str(SPACE.decode(proposed)) in near
+    return str(SPACE.decode({name: trial._suggest(name, d) for name, d in SPACE.distributions.items()}))

@@ -19,6 +19,7 @@ from nas.results.leaderboard import leaderboard
 from nas.results.report import page
 from nas.results.report.columns import cells
 from nas.results.report.page import MOST_BYTES, render
+from nas.results.rows import STATES
 from nas.search.storage import open_storage
 from nas.search.study import CURVE, DATA, IDENTITY, LAUNCHES, MEASURED, REASON, TARGET
 from nas.space.attributes import FINISHED
@@ -89,6 +90,13 @@ def test_what_a_cell_shows(study: optuna.Study) -> None:
     assert cells(row)["seconds"] == "2s"  # twice 1.25 s, to the even
 
 
+def test_each_state_has_a_colour_in_every_theme() -> None:
+    style = (Path(page.__file__).parent / "report.css").read_text(encoding="utf-8")
+    themes = style.count("--page:")
+    assert themes > 1
+    assert {state: style.count(f"--{state}:") for state in STATES} == dict.fromkeys(STATES, themes)
+
+
 def test_nothing_is_loaded_from_elsewhere(study: optuna.Study) -> None:
     tags = Reader(render(study)).tags
     links = [value for _, attrs in tags for name, value in attrs.items() if name in {"src", "href", "action", "data"}]
@@ -133,7 +141,7 @@ def test_limits_are_those_of_the_studys_constraints(tmp_path: Path, kept: list[s
         {"metric": "mine", "limit": 3, "text": "mine > 3"},
         {"metric": "params", "limit": 5, "text": "params >= 5"},
     ]
-    # known.add: a trial has as many thousand multiply-accumulates as parameters; nobody measured "mine"
+    # known.add: a trial has as many thousand multiply-accumulates as parameters; "mine" was not measured
     assert [row["rules"] for row in document["rows"]] == [
         [[1_000 * n, True], [n, True], [None, None], [n, False]] for n in (1, 2, 3)
     ]
