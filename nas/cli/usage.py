@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from constraints.suggestions import nearest
+from nas.cli.listed import filled
 from nas.cli.program import GENERAL, ExtraArgumentError
 from nas.validation_words import what_to_do
 
@@ -108,7 +109,7 @@ class Line:
         if hasattr(error, "option_name"):
             return self._no_value(error.option_name)
         if hasattr(error, "param_type") and error.param is not None:
-            return f"{_name(error.param)} is missing: give {error.param.help or 'it'}".split("  [")[0]
+            return f"{_name(error.param)} is missing: give {filled(error.param.help or 'it')}".split("  [")[0]
         if self.command is self.program:
             return _no_command(getattr(error, "command", None), self.program.commands)
         return _lower(error.format_message())
