@@ -117,6 +117,8 @@ class View(NamedTuple):
     @property
     def is_whole(self) -> bool:
         """Whether each element sees the whole map, with equal weights or with weights computed from the input."""
+        if self.left_out > 0:
+            return False
         return self.swept or (not (self.digits or self.unknown) and self.pooled not in ("", "mixed"))
 
     @property

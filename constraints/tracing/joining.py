@@ -152,6 +152,8 @@ def _joined_unit_by_unit(a: View, b: View, pooled: str) -> View:
         return View(hull, (), pooled, extent=a.extent, is_part=_are_part(a, b))
     if not (a.digits and b.digits) and not (a.pooled or b.pooled) and max(a.units, b.units) > 1:
         return unknown("one place of a map joined with all places of it", a if a.digits else b)
+    if any(v.pooled and not v.digits and v.left_out > 0 for v in (a, b)) and (a.digits or b.digits):
+        return unknown("a pool of a part of a map joined with all places of it", a if a.digits else b)
     digits = _common(a.digits, b.digits) if not (a.digits and b.digits) or are_aligned(a, b) else None
     if digits is None:
         return unknown("a join of maps whose spatial axes are laid out differently")

@@ -100,3 +100,18 @@ def test_a_pooling_that_takes_the_channels_for_an_axis_is_global(pool: Callable[
 )
 def test_a_map_that_is_pooled_one_axis_after_the_other(run: Callable[[Any], Any], is_average: bool) -> None:
     assert traced(lambda m, y: run(y)).metrics.global_average_pools == is_average
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda y: y * y[:, :, 1:].mean((2, 3), keepdim=True).sigmoid(),
+        lambda y: y + y[:, :, ::2].amax((2, 3), keepdim=True),
+        lambda y: y - F.adaptive_avg_pool2d(y[..., :4], 1),
+    ],
+)
+def test_a_pool_of_a_part_of_the_map_is_no_gate_on_all_of_it(run: Callable[[Any], Any]) -> None:
+    found = traced(lambda m, y: run(y))
+    assert found.metrics.receptive_field_hw is None
+    assert "a pool of a part of a map joined with all places of it" in found.unknown["receptive_field_hw"]
+    assert traced(lambda m, y: y * y[:, :, 1:].sigmoid().mean()).metrics.receptive_field_hw is None
