@@ -120,6 +120,8 @@ class Lineage(NamedTuple):
     """Whether it is not cut out of several maps that were put together, of which it may hold any."""
     may_be_shifted: bool = False
     """Whether a kernel that is not trained was applied, which may do nothing but shift a map."""
+    of_neighbours: bool = False
+    """Whether it may have neighbouring places of one map side by side along an axis that is not spatial."""
 
 
 @dataclass(slots=True, eq=False)

@@ -12,6 +12,7 @@ from constraints.tracing.flows import fresh
 from constraints.tracing.handles import Handle
 from constraints.tracing.joining import reduced
 from constraints.tracing.left_out import remade
+from constraints.tracing.maxima import are_places
 from constraints.tracing.mixing import as_of_a_map, pool, pool_by_weights
 from constraints.tracing.sliding import adaptive_pooled, resampled_axis, shifted, windowed
 from constraints.tracing.values import Call, Flow, Key, Path, Value
@@ -141,8 +142,8 @@ def _pooled(call: Call, how: str) -> Result:
     call.stride = each(call.arg("stride", None) or call.kernel, n)
     call.dilation = each(call.arg("dilation", 1), n) if how == "max" else (1,) * n
     padding, first = each(call.arg("padding", 0), n), len(data.shape) - n
-    if how == "max" and _slides_over_space(call, data, first):
-        call.tags.add("max_pool")
+    if how == "max":
+        _note_maximum(call, data, first)
     covered = _covered(call, data.shape[first:], padding)
     if (axes := _if_global(call, data, first, covered)) is not None:
         divisor = call.arg("divisor_override", None) if how == "mean" else None
@@ -159,9 +160,14 @@ def _pooled(call: Call, how: str) -> Result:
     return views, fresh(data.flow, whole=None if slides else _step_of_a_global_pool(call, first))
 
 
-def _slides_over_space(call: Call, data: Value, first: int) -> bool:
+def _note_maximum(call: Call, data: Value, first: int) -> None:
+    """Tag a pooling that takes, or may take, the maximum over places of a map."""
     axes = {first + i for i, k in enumerate(call.kernel) if k > 1}
-    return any(v is not None and (v.unknown or v.blurred or any(d.axis in axes for d in v.digits)) for v in data.views)
+    views = [v for v in data.views if v is not None]
+    if any(v.unknown or v.blurred or any(d.axis in axes for d in v.digits) for v in views):
+        call.tags.add("max_pool")
+    elif axes and are_places(data, axes):
+        call.tags.add("picks")
 
 
 def _covered(call: Call, sizes: Shape, padding: Sequence[int]) -> list[bool]:
@@ -197,8 +203,8 @@ def adaptive_pool(call: Call) -> Result:
     n, how = len(sizes), "max" if "max" in call.op else "mean"
     first = len(data.shape) - n
     call.kernel = tuple(-(-size // out) for size, out in zip(data.shape[first:], call.shape[first:], strict=True))
-    if how == "max" and _slides_over_space(call, data, first):
-        call.tags.add("max_pool")
+    if how == "max":
+        _note_maximum(call, data, first)
     if (axes := _if_global(call, data, first, [s == 1 for s in call.shape[first:]])) is not None:
         return pool(call, data, axes, how)
     views = data.views
