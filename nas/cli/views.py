@@ -62,10 +62,12 @@ def leaderboard(
             return ranked(summary, **vars(view), is_live=has_launch(storage, summary))
 
     names = read_columns(columns)
+    with working("reading the study"):
+        first = board()
     if not watch:
-        print_board(board(), output_format, console, names)
+        print_board(first, output_format, console, names)
         return ExitCode.DONE
-    check_columns(names, board().measured)
+    check_columns(names, first.measured)
     with ended_by_ctrl_c():
         _watch(
             lambda: as_table(board(), console.width, names, is_coloured=not console.no_color),
@@ -104,7 +106,7 @@ def show(trial: str, name: str | None, storage: str, output_format: str, *, watc
         with ended_by_ctrl_c():
             trial = str(_follow(trial, name, storage))
     with working("reading the network"):
-        found = _card_or_network(trial, trial, name, storage)
+        found = _card_or_network(trial, trial, name, storage, is_of_study=True)
     if output_format == "json":
         print(json_text(found.as_dict()))
     else:
@@ -128,8 +130,11 @@ def _card(trial: str, name: str | None, storage: str) -> Card:
         return card(study, find(study, trial, is_live=has_launch(storage, study)))
 
 
-def _card_or_network(trial: str, label: str, name: str | None, storage: str) -> Card:
-    """The card of a trial or champion; of a network where there is no storage or its study holds no such trial."""
+def _card_or_network(trial: str, label: str, name: str | None, storage: str, *, is_of_study: bool = False) -> Card:
+    """The card of a trial or champion; of a network where there is no storage or its study holds no such trial.
+
+    ``is_of_study``: of a study that was named, only a trial is shown.
+    """
     from nas.architecture import named
     from nas.results.network_card import network_card
     from nas.results.selection import NoSuchTrialError
@@ -137,8 +142,9 @@ def _card_or_network(trial: str, label: str, name: str | None, storage: str) -> 
 
     try:
         return _card(trial, name, storage)
-    except (NothingStoredError, NoSuchTrialError):
-        if name is not None or is_champion(trial) or not named.is_network(trial):
+    except (NothingStoredError, NoSuchTrialError) as error:
+        is_bound = name is not None and (is_of_study or isinstance(error, NothingStoredError))
+        if is_bound or is_champion(trial) or not named.is_network(trial):
             raise
         return network_card(trial, label)
 
