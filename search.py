@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 if __name__ == "__main__":
+    from constraints.output.pipe import open_closed
     from constraints.sandbox.early import begin
 
+    open_closed()
     begin(sys.argv[1:])
 
 import typer

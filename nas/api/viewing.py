@@ -61,7 +61,7 @@ def show(trial: Trial = "best", *, study: str | None = None, storage: str | Path
     from nas.results.found_card import found_card
 
     name, place, of = located(trial, storage, study)
-    return TrialCard(**vars(found_card(name, name, of, place)))
+    return TrialCard(**vars(found_card(name, name, of, place, is_of_study=True)))
 
 
 @public

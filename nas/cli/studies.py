@@ -13,6 +13,7 @@ from constraints.errors import ExitCode, UnusableInputError
 from constraints.output.console import SafeConsole
 from constraints.output.json_text import json_text
 from constraints.output.plain import one_line, say
+from constraints.output.working import working
 from nas.cli.common import TABLE_OR_JSON, interruptible, wide_console
 from nas.results.rows import STATES
 from nas.results.studies import StudyEntry
@@ -24,7 +25,7 @@ from nas.search.study_opening import quiet
 def studies(storage: str, output_format: str) -> int:
     """Print the studies of a storage."""
     check_format(output_format, TABLE_OR_JSON)
-    with without_collection():
+    with working("reading the studies"), without_collection():
         found = listed(storage)
     if output_format == "json":
         print(json_text({"storage": storage, "studies": [entry.as_dict() for entry in found]}))

@@ -61,10 +61,12 @@ def leaderboard(
             return ranked(summary, **vars(view), is_live=has_launch(storage, summary))
 
     names = read_columns(columns)
+    with working("reading the study"):
+        first = board()
     if not watch:
-        print_board(board(), output_format, console, names)
+        print_board(first, output_format, console, names)
         return ExitCode.DONE
-    check_columns(names, board().measured)
+    check_columns(names, first.measured)
     with ended_by_ctrl_c():
         _watch(
             lambda: as_table(board(), console.width, names, is_coloured=not console.no_color),
@@ -105,7 +107,7 @@ def show(trial: str, name: str | None, storage: str, output_format: str, *, watc
     with working("reading the network"):
         from nas.results.found_card import found_card
 
-        found = found_card(trial, trial, name, storage)
+        found = found_card(trial, trial, name, storage, is_of_study=True)
     if output_format == "json":
         print(json_text(found.as_dict()))
     else:

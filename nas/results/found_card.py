@@ -13,16 +13,17 @@ from nas.search.stored import NothingStoredError
 from nas.search.study_opening import open_study, quiet
 
 
-def found_card(trial: str, label: str, study: str | None, storage: str) -> Card:
+def found_card(trial: str, label: str, study: str | None, storage: str, *, is_of_study: bool = False) -> Card:
     """The card of a trial or champion; of a network where there is no storage or its study holds no such trial.
 
-    ``label`` is the name of such a network in the card. Raises UnusableInputError for a trial, study or champion that
-    does not exist; where a ``study`` is named, for a network that it does not hold too.
+    ``label`` is the name of such a network in the card. ``is_of_study``: of a ``study`` that is named, only a trial is
+    shown. Raises UnusableInputError for a trial, study or champion that does not exist.
     """
     try:
         return _stored(trial, study, storage)
-    except (NothingStoredError, NoSuchTrialError):
-        if study is not None or is_champion(trial) or not named.is_network(trial):
+    except (NothingStoredError, NoSuchTrialError) as error:
+        is_bound = study is not None and (is_of_study or isinstance(error, NothingStoredError))
+        if is_bound or is_champion(trial) or not named.is_network(trial):
             raise
         return network_card(trial, label)
 

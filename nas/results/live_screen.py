@@ -41,16 +41,17 @@ def screen(driver: Driver, trials: SearchTrials, width: int, height: int) -> Ren
     running = driver.running
     room = max(1, height - _OTHER_LINES)
     states = [under(candidate, driver) for candidate in running]
-    more = [f"and {len(running) - room} more" if len(running) > room else "", _waiting(driver)]
+    more = [f"and {len(running) - room} more" if len(running) > room else "", _idle(driver), _waiting(driver)]
     more += [line for _, line in confirming(driver)]
     shown = min(len(running), room)
     table = _table(running[:shown], states[:shown], driver, width)
     left = height - _OTHER_LINES - shown - sum(map(bool, more)) + 2
+    expected = forecast(states, driver, trials.epochs, has_complete=trials.complete is not None)
     rejected = f"rejected  {sum(driver.rejected.values()):,}: {rejections(driver.rejected)}"
     return Group(
         _head(driver, trials),
         *_best(trials, driver),
-        _line(f"speed     {forecast_text(forecast(states, driver, trials.epochs), driver)}"),
+        _line(f"speed     {forecast_text(expected, driver)}"),
         table,
         *(_line(line, "dim") for line in more if line),
         _line(rejected, "dim"),
@@ -176,6 +177,16 @@ def confirming(driver: Driver) -> list[tuple[int, str]]:
     if driver.finish is None or (job := driver.finish.job) is None:
         return []
     return [(job.trial, f"confirm trial {job.trial}: {job.done} of {job.task.epochs} epochs")]
+
+
+def _idle(driver: Driver) -> str:
+    """How many workers train nothing while others do, and why."""
+    busy = len(driver.running) + len(driver.finish.futures if driver.finish else ())
+    if not driver.running or busy >= driver.engine.slots:
+        return ""
+    started = "all trials are started, none can be promoted yet"
+    why = "the search waits for the others" if driver.next.may_propose else started
+    return f"idle      {driver.engine.slots - busy} of {driver.engine.slots} workers: {why}"
 
 
 def _waiting(driver: Driver) -> str:

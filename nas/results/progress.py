@@ -153,7 +153,7 @@ def _status(driver: Driver, trials: SearchTrials) -> str:
     """The progress of a search, in one line."""
     states = [under(candidate, driver) for candidate in driver.running]
     best = leader_text(trials, driver)
-    expected = forecast_text(forecast(states, driver, trials.epochs), driver)
+    expected = forecast_text(forecast(states, driver, trials.epochs, has_complete=trials.best is not None), driver)
     waiting = f", {len(driver.paused)} paused" if driver.paused else ""
     return f"{trials_text(trials, driver)}, {len(states)} training{waiting}; {best}; {expected}"
 

@@ -25,10 +25,11 @@ def test_a_text_is_the_trial_that_has_it_and_else_the_network(journal: str) -> N
     assert (network.study, network.name, network.row.val_accuracy) == ("", "left", None)
 
 
-def test_in_a_study_that_is_named_only_its_networks_are_found(journal: str) -> None:
+def test_of_a_study_that_is_named_only_a_trial_is_shown(journal: str) -> None:
     assert found_card(PLAIN, "left", "networks", journal).study == "networks"
     with pytest.raises(UnusableInputError, match="no such trial"):
-        found_card(OTHER, "left", "networks", journal)
+        found_card(OTHER, "left", "networks", journal, is_of_study=True)
+    assert found_card(OTHER, "left", "networks", journal).name == "left"  # as a side of a comparison
 
 
 def test_without_a_storage_a_number_is_refused_and_a_network_is_not(tmp_path: Path) -> None:

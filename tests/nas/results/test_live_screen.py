@@ -80,6 +80,19 @@ def test_wide_terminals_show_speed_rungs_and_how_the_best_grew(driver: Driver, w
     assert (str(driver.running[0].architecture)[:20] in row) == (width >= 130)
 
 
+def test_workers_that_train_nothing_are_counted_with_the_reason(driver: Driver) -> None:
+    def idle() -> list[str]:
+        return [line for line in shown(driver, 80) if line.startswith("idle")]
+
+    assert idle() == []
+    driver.engine.slots = 3  # type: ignore[misc]  # settable of this machine's engine
+    assert idle() == ["idle      2 of 3 workers: the search waits for the others"]
+    driver.next.trials = driver.proposals.count
+    assert idle() == ["idle      2 of 3 workers: all trials are started, none can be promoted yet"]
+    driver.pool.move(driver.running[0], State.PAUSED)
+    assert idle() == [], "between a result and what follows it"
+
+
 def test_more_trials_than_lines_are_counted(driver: Driver) -> None:
     for _ in range(11):
         driver.pool.move(replace(driver.running[0], trial=driver.study.ask()), State.TRAINING)
