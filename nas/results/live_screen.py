@@ -46,7 +46,7 @@ def screen(driver: Driver, trials: SearchTrials, width: int, height: int) -> Ren
     shown = min(len(running), room)
     table = _table(running[:shown], states[:shown], driver, width)
     left = height - _OTHER_LINES - shown - sum(map(bool, more)) + 2
-    expected = forecast(states, driver, trials.epochs, has_complete=trials.complete is not None)
+    expected = forecast(states, driver, trials.epochs, has_complete=trials.best is not None)
     rejected = f"rejected  {sum(driver.rejected.values()):,}: {rejections(driver.rejected)}"
     return Group(
         _head(driver, trials),
