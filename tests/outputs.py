@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 import search
-from  import CHECKING
+from constraints.output.working import CHECKING
 from tests.engines import search_in_this_process, validate_in_this_process
 from tests.nas.results.known import known_study, network_study
 
