@@ -16,6 +16,8 @@ from constraints.output.numbers import sides
 from constraints.output.plain import html_text
 
 CAPTION = "What the middle unit after each stage sees, over the {image} image; thin: after each layer."
+_WIDTH = 480
+"""Pixels on a screen where no style sheet says otherwise, as in a notebook."""
 _MARGIN = 0.04
 """Margin around the squares, as a share of the larger side of the visible area."""
 _LABEL = 1 / 24
@@ -71,7 +73,7 @@ def drawing(report: Findings) -> str:
     seen = sides(squares[-1].layer.receptive_field)
     label = f"receptive field of the last map: {seen} pixels over a {width}x{height} image"
     parts = [
-        f'<figure><svg class="field" viewBox="{box}" role="img" aria-label="{html_text(label)}">',
+        f'<figure><svg class="field" width="{_WIDTH}" viewBox="{box}" role="img" aria-label="{html_text(label)}">',
         f'<rect width="{width}" height="{height}" fill="none" stroke="gray" stroke-width="{3 * thin:g}"/>',
         *(_rectangle(square, thin) for square in squares),
         *_names([square for square in squares if square.is_last], extent),
