@@ -13,7 +13,7 @@ from constraints.output.console import SafeConsole
 from constraints.output.json_text import json_text
 from constraints.output.plain import say
 from nas.cli.common import TABLE_OR_JSON, interruptible
-from nas.latency.predictor import Predictor, keep
+from nas.latency.predictor import Predictor, check_room, keep
 
 ROUGH = 0.5
 """A warning says so where a tenth of the networks is predicted with a larger relative error."""
@@ -25,6 +25,7 @@ def calibrate(threads: int, output_format: str) -> int:
     from nas.latency import calibration
 
     check_format(output_format, TABLE_OR_JSON)
+    check_room()
     console = SafeConsole(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
         task = bars.add_task("timing layers and networks", total=None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -72,6 +73,20 @@ def machine() -> str:
     import torch
 
     return f"{platform.node() or 'this machine'}, {cpu_class()}, torch {torch.__version__}"
+
+
+def check_room() -> None:
+    """Raise UnusableInputError where no calibration can be stored, before one takes minutes."""
+    folder = _place(machine()).parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UnusableInputError(
+            f"the calibration cannot be stored: {folder}: {error.strerror}: make that folder writable, or set "
+            "XDG_CACHE_HOME to one that is"
+        ) from None
 
 
 def keep(predictor: Predictor) -> Path:

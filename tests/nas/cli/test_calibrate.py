@@ -22,3 +22,17 @@ def test_predictions_that_are_far_off_are_a_warning(
     out, err = capsys.readouterr()
     assert f"half are predicted within 25.0% and nine of ten within {error:.1%}" in out
     assert ("warning: a tenth of the networks is predicted 51% off or more: " in err) is warns
+
+
+def test_a_cache_that_cannot_be_written_is_refused_before_anything_is_timed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def timed(**_: object) -> Predictor:
+        raise AssertionError("it began")
+
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(calibration, "calibrate", timed)
+    monkeypatch.setattr(predictor, "user_cache", lambda: tmp_path / "file")
+    assert search.run(["calibrate"]) == 2
+    place = tmp_path / "file" / "latency"
+    assert f"error: the calibration cannot be stored: {place}: Not a directory: make" in capsys.readouterr().err
