@@ -33,9 +33,10 @@ from nas.results.selection import find
 from nas.search import weights_file
 from nas.search.confirmation import Confirmation, confirmations
 from nas.search.given_proposals import networks
-from nas.search.study import identity, open_study
+from nas.search.study import identity
 from nas.search.study_data import load_study_data
 from nas.search.study_folder import study_folder
+from nas.search.study_opening import open_study
 from nas.search.trained_weights import Weights, trained_weights
 from nas.search.training_way import Training
 from nas.space.analytic import metrics

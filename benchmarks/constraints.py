@@ -35,7 +35,8 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from constraints.checker import Question, examined
+from constraints.checker import examined
+from constraints.question import Question
 from constraints.tracer import trace
 
 Shape = tuple[int, int, int]

@@ -31,7 +31,8 @@ from nas.champions.registry import champions
 from nas.cpu import cpu_class
 from nas.results.selection import find
 from nas.search.confirmation import confirmations
-from nas.search.study import identity, open_study
+from nas.search.study import identity
+from nas.search.study_opening import open_study
 from nas.search.training_way import Training
 from nas.toml import read_toml, validated
 from nas.training.recipes import LONG

@@ -114,7 +114,7 @@ def _shrunk(place: Path) -> None:
 def main(folder: Path, storage: Path | None) -> int:
     """Make the pictures; returns 1 if one is too large."""
     from nas.results.report.page import write_page
-    from nas.search.study import open_study, quiet
+    from nas.search.study_opening import open_study, quiet
 
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary, quiet():

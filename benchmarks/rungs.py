@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from nas.results.leaderboard import leaderboard
 from nas.search.halving import first_rung, rungs
-from nas.search.study import open_study
+from nas.search.study_opening import open_study
 
 FEWEST = 4
 """Fewest networks for a meaningful rank correlation."""

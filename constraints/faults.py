@@ -12,24 +12,13 @@ from types import CodeType
 from typing import ParamSpec, TypeVar
 
 from constraints.errors import ModelFailedError, ToolFailedError, shortened
+from constraints.missing_modules import remedy
 
 _ROOT = Path(__file__).resolve().parents[1]
 _OURS = tuple(f"{_ROOT / name}{sep}" for name in ("constraints", "nas") for sep in ("/", "\\"))
 _OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "unable to mmap", "cannot allocate memory")
 _LONGEST = 300
 _EXIT = "take the exit out, or put it under if __name__ == '__main__'"
-_DISTRIBUTIONS = {
-    "PIL": "pillow",
-    "bs4": "beautifulsoup4",
-    "cv2": "opencv-python-headless",
-    "dateutil": "python-dateutil",
-    "dotenv": "python-dotenv",
-    "git": "GitPython",
-    "skimage": "scikit-image",
-    "sklearn": "scikit-learn",
-    "yaml": "pyyaml",
-}
-"""Import name -> distribution name, where the two differ."""
 _callers_of_user_code: dict[int, CodeType] = {}
 """Code objects by ``id``, since hashing them is slow and functions are wrapped anew in every run."""
 P = ParamSpec("P")
@@ -42,6 +31,7 @@ _HINTS = {
     "from 'albumentations'": "the installed version has no such transform: use one that it has",
     "urlopen error": "nothing is downloaded here: build it without weights (pretrained=False) or data (download=False)",
     "there is no internet connection": "nothing is downloaded here: build it without weights, from a file that is here",
+    "locate the file on the Hub": "nothing is downloaded here: build it without weights (pretrained=False)",
     "before Module.__init__() call": "call super().__init__() first",
     "more than 1 value per channel": "one sample is traced, and a norm takes its statistics over the batch: let it "
     "keep running statistics (track_running_stats=True), or use a GroupNorm",
@@ -51,6 +41,13 @@ _HINTS = {
     "Python input_size=(3, 224, 224)",
 }
 """Part of a message -> what to do, for errors that occur only when a model is traced."""
+_SQUEEZED = "one sample is traced, in a batch of 1, which squeeze() without an axis takes away too: use flatten(1)"
+_OF_ONE_SAMPLE = {
+    re.compile(r"expected to be in range of \[-1, 0\], but got 1"): _SQUEEZED,
+    re.compile(r"shape '\[(?:[2-9]|\d\d+), .*' is invalid for input of size"): "one sample is traced, so that a fixed "
+    "batch size does not fit: use x.view(x.size(0), -1)",
+}
+"""Message of an error in a forward pass -> what to do, for code that needs a batch of more than one sample."""
 _OTHER_CHANNELS = re.compile(r"expected input\[1, [1-4], (?P<size>\d+, \d+)\] to have (?P<channels>\d+) channels")
 """Error message of a convolution whose input has the wrong number of channels."""
 
@@ -103,7 +100,8 @@ def _reason(stage: str, error: BaseException) -> str:
         )
     what = _first_line(error) or _line(error)
     text = f"the model's code raised at {stage}: {type(error).__name__}: {what}{_place(error)}"
-    return f"{text}: {hint}" if (hint := hint_of(str(error))) else text
+    of_one = (hint for found, hint in _OF_ONE_SAMPLE.items() if stage == "forward" and found.search(str(error)))
+    return f"{text}: {hint}" if (hint := next(of_one, "") or hint_of(str(error))) else text
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -127,12 +125,6 @@ def _is_shared(package: str) -> bool:
     spec = None if package in sys.stdlib_module_names else importlib.util.find_spec(package)
     folders = list(spec.submodule_search_locations or []) if spec and spec.origin is None else []
     return bool(folders) and not any(map(is_users, folders))
-
-
-def remedy(package: str) -> str:
-    """How to run the same command with a package installed."""
-    name = _DISTRIBUTIONS.get(package, package.replace("_", "-").replace(".", "-"))
-    return f"run uv run --with {name} search.py validate ..."
 
 
 def _first_line(error: BaseException) -> str:

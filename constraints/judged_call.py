@@ -49,7 +49,7 @@ class JudgedCall:
 
 
 class _Called(NamedTuple):
-    """One call: its function, the steps before and after it, the tensors of its result."""
+    """One call: its function, the operations before and after it, the tensors of its result."""
 
     name: str
     before: int
@@ -60,9 +60,9 @@ class _Called(NamedTuple):
 class _Numbering(TorchFunctionMode):
     """Records the functions that a forward pass calls, but not those called inside them."""
 
-    def __init__(self, steps: Sequence[RecordedOperation]) -> None:
+    def __init__(self, operations: Sequence[RecordedOperation]) -> None:
         super().__init__()
-        self.steps, self.calls = steps, list[_Called]()
+        self.operations, self.calls = operations, list[_Called]()
 
     def __torch_function__(
         self,
@@ -72,10 +72,10 @@ class _Numbering(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         """Call ``func`` and record it."""
-        before = len(self.steps)
+        before = len(self.operations)
         result = func(*args, **(kwargs or {}))
         tensors = [handle_of(t) for t in leaves(result)]
-        self.calls.append(_Called(function_name(func), before, len(self.steps), tensors))
+        self.calls.append(_Called(function_name(func), before, len(self.operations), tensors))
         return result
 
 
@@ -98,8 +98,8 @@ def judged_call(model: nn.Module, input_size: Sizes, input_data: Any = None) -> 
     """
     watched: list[_Numbering] = []
 
-    def watch(steps: Sequence[RecordedOperation]) -> _Numbering:
-        watched.append(_Numbering(steps))
+    def watch(operations: Sequence[RecordedOperation]) -> _Numbering:
+        watched.append(_Numbering(operations))
         return watched[-1]
 
     with ready(parts(model), input_size, input_data) as (found, samples):
@@ -108,7 +108,7 @@ def judged_call(model: nn.Module, input_size: Sizes, input_data: Any = None) -> 
     value = judged_map(known.outputs)
     if value is None:
         raise UnusableInputError("no map is judged: the model makes none")
-    number, at, position = _call_of(value, calls, run.steps)
+    number, at, position = _call_of(value, calls, run.operations)
     names = tuple(c.name for c in calls[: number + 1])
     reached = next(i for i, span in enumerate(known.spans) if any(value.views[at] is not None for at in span))
     span = known.spans[reached]
@@ -125,14 +125,14 @@ def _axis(view: View | None) -> int:
     return view.digits[0].axis
 
 
-def _call_of(value: Value, calls: Sequence[_Called], steps: Sequence[RecordedOperation]) -> tuple[int, int, int]:
+def _call_of(value: Value, calls: Sequence[_Called], operations: Sequence[RecordedOperation]) -> tuple[int, int, int]:
     """The call after which a value is complete, the call that returned it, and its index in that result.
 
     The two calls differ if the tensor is written to after it is made.
     """
     number = next((n for n, call in enumerate(calls) if call.before < value.index <= call.after), None)
     if number is not None:
-        made = steps[value.index - 1].outputs
+        made = operations[value.index - 1].outputs
         results = [(number, calls[number]), *enumerate(calls[:number])]
         for is_it in (lambda h: h.value is value, lambda h: any(h is m for m in made) and h.shape == value.shape):
             for at, call in results:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nas.results.rows import Row
     from nas.search.confirmation import Confirmation
     from nas.search.enqueueing import Queue, enqueue
-    from nas.search.study import open_study
+    from nas.search.study_opening import open_study
     from nas.search.suggestion import suggest
     from nas.space.sampler import FeasibleSampler, SpaceExhaustedError
 
@@ -70,7 +70,7 @@ _HOMES = {
     "export": ("api.viewing", "export"),
     "launch": ("api.searching", "launch"),
     "leaderboard": ("api.viewing", "leaderboard"),
-    "open_study": ("search.study", "open_study"),
+    "open_study": ("search.study_opening", "open_study"),
     "parse": ("architecture.named", "architecture"),
     "report": ("api.viewing", "report"),
     "show": ("api.viewing", "show"),

@@ -31,7 +31,7 @@ sys.dont_write_bytecode = False
 # Several tests run at once: libraries whose threads wait for each other on busy cores take many times as long.
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")
-# Ray's workers step back for whatever else a machine does: beside other tests they hardly move.
+# Ray's workers have a low priority: while other tests run they get little time.
 os.environ.setdefault("RAY_worker_niceness", "0")
 
 # A shell lets what it starts in the background ignore Ctrl-C, and so would the programs that tests start and interrupt.

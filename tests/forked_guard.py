@@ -1,6 +1,6 @@
 """Guards that are forked from the process of the tests, which has loaded torch, in place of a new Python each.
 
-For tests that are about what a job comes to. How a guard starts, and what it keeps from the user's code and from this
+For tests of the result of a job. How a guard starts, and what it hides from the user's code and from this
 process, is what tests/constraints/sandbox is about, with guards of a Python of their own.
 """
 

@@ -1,7 +1,8 @@
 """Imports go only along the arrows of docs/architecture.md."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,24 @@ def arrows() -> dict[str, list[str]]:
 
 def imports(file: Path) -> Iterator[tuple[int, str]]:
     """Line and module of every import in a file, anywhere in the file."""
-    for node in ast.walk(ast.parse(file.read_text())):
+    return _named(ast.walk(ast.parse(file.read_text())), file)
+
+
+def imports_at_load(file: Path) -> Iterator[tuple[int, str]]:
+    """Line and module of the imports that run when a file loads: those outside functions and ``TYPE_CHECKING``."""
+    return _named(_at_load(ast.parse(file.read_text()).body), file)
+
+
+def _at_load(statements: Iterable[ast.stmt]) -> Iterator[ast.AST]:
+    for node in statements:
+        is_for_types = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and not is_for_types:
+            yield node
+            yield from _at_load(part for part in ast.iter_child_nodes(node) if isinstance(part, ast.stmt))
+
+
+def _named(nodes: Iterable[ast.AST], file: Path) -> Iterator[tuple[int, str]]:
+    for node in nodes:
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -41,6 +59,10 @@ def within(name: str, part: str) -> bool:
     return name == part or name.startswith(f"{part}.")
 
 
+def module_of(file: Path) -> str:
+    return ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
 def part_of(name: str, table: dict[str, list[str]]) -> str | None:
     return max((part for part in table if within(name, part)), key=len, default=None)
 
@@ -48,7 +70,7 @@ def part_of(name: str, table: dict[str, list[str]]) -> str | None:
 @pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(ROOT)))
 def test_every_import_is_an_arrow_of_the_table(file: Path) -> None:
     table = arrows()
-    module = ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    module = module_of(file)
     if module == "nas":  # its names load on first use: tests/nas/test_exports.py
         return
     part = part_of(module, table)
@@ -58,6 +80,12 @@ def test_every_import_is_an_arrow_of_the_table(file: Path) -> None:
             assert any(within(name, allowed) for allowed in table[part]), (
                 f"{file}:{line}: {part} must not import {name}"
             )
+
+
+def test_no_imports_go_round_in_a_circle_when_modules_load() -> None:
+    graph = {module_of(file): {name for _, name in imports_at_load(file)} for file in FILES}
+    order = list(TopologicalSorter(graph).static_order())  # raises CycleError, which names the circle
+    assert order.index("nas.training.recipes") < order.index("nas.training.optimisers") < order.index("search")
 
 
 def test_the_table_is_read() -> None:

@@ -1,4 +1,4 @@
-"""What must scale does: the work for n and for 4 n on the worst inputs, counted without a clock (tests/growth.py)."""
+"""The growth of work: for n and for 4 n on the worst inputs, counted without a clock (tests/growth.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""That the count sees quadratic work, whoever does it, and leaves everything as it was."""
+"""The count finds quadratic work in any function, and changes nothing."""
 
 from __future__ import annotations
 

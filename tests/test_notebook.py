@@ -1,4 +1,4 @@
-"""A real notebook: a search with spawned workers, and everything that a person looks at afterwards."""
+"""A real notebook: a search with spawned workers, and everything that a user looks at afterwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The program prints and writes what it did before: tests/outputs.py says how to change that on purpose."""
+"""The program prints and writes what it did before; tests/outputs.py describes how to change that."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``search.py validate`` end to end: figures of the example models, formats, exit codes, one-line errors."""
+"""``search.py validate`` end to end: metrics of the example models, formats, exit codes, one-line errors."""
 
 import json
 import signal

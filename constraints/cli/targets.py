@@ -58,13 +58,20 @@ def expand(texts: Sequence[str | Target]) -> Targets:
 
 
 def may_hold_model(target: Target) -> bool:
-    """Whether the file defines a class or assigns a call's result, so that running it may produce a model."""
+    """Whether running the file may produce a model: it defines a class, assigns a call's result, or imports torch."""
     body = read(target.file).tree.body if target.file else []
-    return any(isinstance(s, ast.ClassDef) or (isinstance(s, ast.Assign) and _calls(s.value)) for s in body)
+    return any(isinstance(s, ast.ClassDef) or _calls(s) or _imports_torch(s) for s in body)
 
 
-def _calls(value: ast.expr) -> bool:
-    return any(isinstance(node, ast.Call) for node in ast.walk(value))
+def _calls(statement: ast.stmt) -> bool:
+    is_call = isinstance(statement, ast.Assign)
+    return is_call and any(isinstance(node, ast.Call) for node in ast.walk(statement))
+
+
+def _imports_torch(statement: ast.stmt) -> bool:
+    names = [a.name for a in statement.names] if isinstance(statement, ast.Import) else []
+    names += [statement.module or ""] if isinstance(statement, ast.ImportFrom) else []
+    return any(f"{name}.".startswith("torch.") for name in names)
 
 
 def _files(place: str) -> Iterator[Path]:

@@ -20,10 +20,11 @@ from typing import Any
 
 from torch import nn
 
-from constraints.checker import Question, definition, examined
+from constraints.checker import definition, examined
 from constraints.errors import ConstraintError, ModelFailedError, UnusableInputError
 from constraints.faults import failed
 from constraints.metrics import LATENCIES
+from constraints.question import Question
 from constraints.report import Report
 from constraints.rules import check_metric
 from constraints.sandbox.constructions import Constructions

@@ -6,20 +6,21 @@ import dis
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
-from itertools import pairwise
+from itertools import islice, pairwise
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 from torch import nn
 
 from constraints.errors import NoModelError, UnusableInputError
-from constraints.faults import remedy
-from constraints.sandbox.standins import ABSENT
+from constraints.sandbox.standins import ABSENT, NotInstalledError, absent_path, absent_reason
 
 FIXED = "fixed_model"
 """Name of the function that ``validate --fix`` writes at the end of a file, numbered if the file uses that name."""
 _NO_MAKER = ("_", "main", "test", "train")
 """Prefixes of names of functions that run a model instead of returning one."""
+
+_MODELS_NAME = re.compile(r"model|net(?![a-z])|Net", re.ASCII)
 
 
 def is_module_class(thing: Any) -> bool:
@@ -34,7 +35,8 @@ def only_model(module: ModuleType, place: str, *, is_given: bool = False) -> str
     method takes more than one input (a loss, say), is passed over for one that can. Where all of them need arguments
     and ``is_given`` is false, or where there are no classes, the function that returns a network is chosen. In a
     file that ``validate --fix`` wrote it is the fixed one. Raises NoModelError where the file defines
-    none, and UnusableInputError, with all of their names, where it defines several.
+    none, NotInstalledError where it is made of what is missing, and UnusableInputError, with all of their names,
+    where it defines several.
     """
     if not is_given and (fixed := _fixed(module)):
         return fixed
@@ -44,6 +46,7 @@ def only_model(module: ModuleType, place: str, *, is_given: bool = False) -> str
     names = names or _makers_of_layers(module, is_given=is_given)
     if not names:
         _check_bases(module, place)
+        _check_made(module, place)
         raise NoModelError(f"no model in {place}: {_why_none(module, place)}")
     if len(names) > 1:
         listed = ", ".join(names)
@@ -78,9 +81,21 @@ def _check_bases(module: ModuleType, place: str) -> None:
     own = {n: k for n, k in vars(module).items() if inspect.isclass(k) and k.__module__ == module.__name__}
     for name, kind in sorted(own.items(), key=lambda item: "forward" not in vars(item[1])):
         for base in inspect.getmro(kind):
-            if path := vars(base).get(ABSENT):
-                what = f"{name} extends {path}, which is not installed"
-                raise UnusableInputError(f"no model in {place}: {what}: {remedy(path.partition('.')[0])}")
+            if reason := absent_reason(vars(base).get(ABSENT)):
+                raise NotInstalledError(f"no model in {place}: {name} extends {reason}")
+
+
+def _check_made(module: ModuleType, place: str) -> None:
+    """Raise NotInstalledError where something of a module that is missing made the file's model."""
+    for name, thing in vars(module).items():
+        made_by, is_called, _ = absent_path(thing).partition("(")
+        if is_called and (is_models_name(name) or is_models_name(made_by)):
+            raise NotInstalledError(f"no model in {place}: {name} is made by {absent_reason(thing)}")
+
+
+def is_models_name(name: str) -> bool:
+    """Whether a variable or a dotted name is one that is usual for networks."""
+    return bool(_MODELS_NAME.search(name))
 
 
 def _own(module: ModuleType) -> dict[Any, str]:
@@ -150,10 +165,17 @@ def _roots(module: ModuleType) -> list[str]:
 
 
 def _instances(space: Mapping[str, Any]) -> list[str]:
-    """Names of the module instances, each once; those without parameters only where there are no others."""
+    """Names of the module instances, each once, without those that are parts of others.
+
+    Those without parameters are included only where there are no others; the module that a wrapper for several
+    devices contains is named in its place.
+    """
     found = {id(t): n for n, t in reversed(list(space.items())) if isinstance(t, nn.Module)}
     names = list(found.values())[::-1]
-    return [n for n in names if any(True for _ in space[n].parameters())] or names
+    names = [n for n in names if any(True for _ in space[n].parameters())] or names
+    wholes = [n for n in names if not (isinstance(space[n], nn.DataParallel) and id(space[n].module) in found)]
+    inner = {id(part) for n in wholes for part in islice(space[n].modules(), 1, None)}
+    return [n for n in wholes if id(space[n]) not in inner]
 
 
 def _instance_of(module: ModuleType, name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Any
@@ -10,6 +11,8 @@ from unittest.mock import patch
 
 import torch
 from torch.overrides import TorchFunctionMode
+
+from constraints.faults import calls_user_code
 
 WARNING = "the code asks for a graphics card: everything was run on the CPU"
 _ACCELERATOR = re.compile(r"cuda|nvidia|\bhip\b|\bmps\b|\bxpu\b|accelerator", re.IGNORECASE)
@@ -27,6 +30,7 @@ class CpuOnly(ExitStack):
 
     def __enter__(self) -> CpuOnly:
         super().__enter__()
+        _reset_defaults()
         load = torch.load
 
         def load_here(*args: Any, **kwargs: Any) -> Any:
@@ -46,9 +50,22 @@ class CpuOnly(ExitStack):
         return self
 
 
+def _reset_defaults() -> None:
+    """Make the CPU the default again; the code may have named a GPU, which fails only when a tensor is made."""
+    torch.set_default_device(None)
+    try:
+        torch.empty(0)
+    except (RuntimeError, AssertionError):  # the default type of tensors is one of a GPU
+        dtype = torch.get_default_dtype()
+        with warnings.catch_warnings(action="ignore"):
+            torch.set_default_tensor_type(torch.FloatTensor)
+        torch.set_default_dtype(dtype)
+
+
 class _Devices(TorchFunctionMode):
     """Replaces the device of each call by the CPU."""
 
+    @calls_user_code
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:

@@ -13,6 +13,7 @@ import copy
 import importlib
 import importlib.util
 import linecache
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -21,7 +22,7 @@ from types import CodeType, ModuleType
 from typing import TypeVar
 
 from constraints.errors import UnusableInputError, shortened
-from constraints.faults import calls_user_code, hint_of, is_out_of_memory, missing
+from constraints.faults import calls_user_code, hint_of, is_out_of_memory, is_users, missing
 from constraints.sandbox.cpu_only import WARNING, CpuOnly, asks_for_accelerator
 from constraints.sandbox.loops import NAME as LOOPS
 from constraints.sandbox.loops import Loops
@@ -42,6 +43,8 @@ _IMPORTS = (ast.Import, ast.ImportFrom)
 _DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 _STATEMENT_SECONDS = 20.0
 _LONGEST = 200
+_NO_NAME = re.compile(r"cannot import name '(?P<name>[a-z]\w*)' from '(?P<package>[\w.]+)' ")
+"""Error of an import from a package that is not circular, of what by its name may be a module."""
 
 
 class Loader:
@@ -125,22 +128,37 @@ class Loader:
         for _ in range(_MOST_PACKAGES):
             try:
                 return self.on_cpu(call)
-            except ModuleNotFoundError as error:
-                package, folder = missing(error), None
-                if not package and (folder := self._own_folder(error)):
-                    package = str(error.name)
-                if not package or package in self.absent.packages:
+            except ImportError as error:
+                if not self._has_found(error, file):
                     raise
-                if folder:
-                    self.absent.allow(package, folder)
-                elif home := home_of(package, file):
-                    sys.path.append(str(home))
-                    if home != file.resolve().parent:
-                        self._tell(f"{package} is imported from {home}, a folder above the file")
-                else:
-                    self.absent.allow(package)
                 importlib.invalidate_caches()
         return call()
+
+    def _has_found(self, error: ImportError, file: Path) -> bool:
+        """Whether what an import did not find is now found in a folder above the file, or replaced by a stand-in."""
+        package, folder = missing(error) if isinstance(error, ModuleNotFoundError) else "", None
+        if not package:
+            package, folder = self._own_module(error)
+        if not package or package in self.absent.packages:
+            return False
+        if folder is None and (home := home_of(package, file)):
+            sys.path.append(str(home))
+            if home != file.resolve().parent:
+                self._tell(f"{package} is imported from {home}, a folder above the file")
+        else:
+            is_file = "." not in package
+            self.absent.allow(package, folder or ((self._home or file.resolve().parent) if is_file else None))
+        return True
+
+    def _own_module(self, error: ImportError) -> tuple[str, Path | None]:
+        """A missing module of the file's own packages, and the folder that lacks it; empty for any other error."""
+        if isinstance(error, ModuleNotFoundError):
+            return (str(error.name), folder) if (folder := self._own_folder(error)) else ("", None)
+        found = _NO_NAME.match(str(error))
+        paths = list(getattr(sys.modules.get(found["package"]), "__path__", [])) if found else []
+        if not found or not paths or not is_users(paths[0]):
+            return "", None
+        return f"{found['package']}.{found['name']}", Path(paths[0])
 
     def _own_folder(self, error: ModuleNotFoundError) -> Path | None:
         """The folder that lacks a module of the file's own package; None where another module is missing."""

@@ -15,9 +15,10 @@ from torch import nn
 
 from constraints.augmentation_steps import is_pipeline
 from constraints.errors import ConstraintError, ModelFailedError, NoModelError, ToolFailedError, UnusableInputError
-from constraints.faults import calls_user_code, failed, remedy
+from constraints.faults import calls_user_code, failed
+from constraints.missing_modules import remedy
 from constraints.sandbox.arguments import check_arguments
-from constraints.sandbox.choice import is_module_class, only_model
+from constraints.sandbox.choice import is_models_name, is_module_class, only_model
 from constraints.sandbox.loading import Loader
 from constraints.sandbox.pipelines import of_another_library, pipelines_in
 from constraints.sandbox.request import Target
@@ -50,9 +51,8 @@ def explained(error: ConstraintError, loader: Loader) -> ConstraintError:
         return UnusableInputError(str(error))
     said = [text for failed in loader.left_out if (text := str(failed)[:_SAME]) and text in str(error)]
     found = [warning for warning in loader.found if not any(text in warning for text in said)]
-    remedies = (
-        "" if any(remedy(package) in str(error) for package in loader.absent.packages) else loader.absent.remedies()
-    )
+    is_known = any(module.remedy() in str(error) for module in loader.absent.packages.values())
+    remedies = "" if is_known else loader.absent.remedies()
     reasons = list(filter(None, (remedies, *found)))
     if not reasons or isinstance(error, (NoModelError, ToolFailedError)):
         return error
@@ -86,7 +86,7 @@ def named_thing(
         if not root and loader.classes and reasons:  # the left-out statements would have defined one
             raise reasons[0]
     if not target.name:
-        chosen = only_model(module, target.place, is_given=is_given)
+        chosen = _chosen(module, target, name, loader, send, is_given=is_given)
         target = replace(target, name=chosen, text=f"{target.place}:{chosen}")
     value: Any = module
     for part in target.name.split("."):
@@ -96,6 +96,18 @@ def named_thing(
             )
         value = getattr(value, part)
     return value, module, target
+
+
+def _chosen(module: ModuleType, target: Target, name: str, loader: Loader, send: Send, *, is_given: bool) -> str:
+    """The name of the one model; raises what the statement raised that would have made it."""
+    try:
+        return only_model(module, target.place, is_given=is_given)
+    except NoModelError as error:
+        failures = [failure for bound, failure in loader.unbound.items() if is_models_name(bound)]
+        if not failures:
+            raise
+        with stage(name, send):
+            raise failures[-1] from error
 
 
 def _networks(namespace: Mapping[str, Any]) -> list[str]:

@@ -22,7 +22,7 @@ def needed(statements: Sequence[ast.stmt], name: str) -> list[bool]:
     for f in facts:
         f.changes -= libraries
     roots = {name.split(".", maxsplit=1)[0]} - {""}
-    wanted = roots | {n for f in facts if isinstance(f.node, ast.ClassDef) for n in f.loads}
+    wanted = roots | {n for f in facts if isinstance(f.node, ast.ClassDef) for n in f.loads | f.binds}
     if not wanted:  # a model that is built by calls only
         wanted = {n for f in facts if isinstance(f.node, ast.Assign) for n in f.binds}
     grown = True
@@ -62,6 +62,8 @@ def _changed(node: ast.stmt) -> Iterator[str]:
         targets: list[ast.expr] = []
         if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Attribute):
             targets = [inner.func]
+        elif isinstance(inner, ast.Call) and isinstance(inner.func, ast.Name) and inner.func.id == setattr.__name__:
+            targets = inner.args[:1]
         elif isinstance(inner, (ast.Attribute, ast.Subscript)) and not isinstance(inner.ctx, ast.Load):
             targets = [inner]
         for target in targets:

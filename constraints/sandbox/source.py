@@ -164,7 +164,7 @@ def _notebook(file: Path, data: bytes | str) -> Source:
         if file_written := _WRITES.match(text):
             path = file_written["path"].strip()
             before = written.get(path, "") if " -a " in text.partition("\n")[0] else ""
-            written[path] = before + file_written["text"]
+            written[path] = f"{before}{file_written['text']}\n"
             continue
         python, left_out = _python(text)
         shell += left_out

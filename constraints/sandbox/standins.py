@@ -18,14 +18,14 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 from constraints.errors import UnusableInputError
-from constraints.faults import remedy
+from constraints.missing_modules import MissingModule
 from constraints.sandbox.lightning import LightningModule
 
 _LIGHTNING = frozenset({"pytorch_lightning", "lightning"})
 _CHECKERS = ("beartype.beartype", "typeguard.typechecked", "jaxtyping.jaxtyped")
 """Decorators that check types and change nothing."""
 ABSENT = "__absent__"
-"""Attribute of a class that extends a stand-in: the dotted name of the missing base class."""
+"""Attribute of a class that extends a stand-in: the stand-in for the missing base class."""
 
 
 class NotInstalledError(UnusableInputError):
@@ -37,15 +37,15 @@ class StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def __init__(self) -> None:
         """Replace nothing yet."""
-        self.packages: dict[str, Path | None] = {}
-        """Package or module -> the folder that lacks it, where it belongs to the file's own package."""
+        self.packages: dict[str, MissingModule] = {}
+        """Those that are replaced, by their names."""
         self.is_sealed = False
         """Whether the model is built, after which no stand-in may be used."""
         self._parts: dict[str, _StandIn] = {}
 
     def allow(self, package: str, folder: Path | None = None) -> None:
-        """Replace a package from now on; or a module of the file's own package, which should be in ``folder``."""
-        self.packages[package] = folder
+        """Replace a package or module from now on; its file would be in ``folder``."""
+        self.packages[package] = MissingModule(name=package, folder=folder)
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -75,28 +75,30 @@ class StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def refuse(self, path: str) -> NoReturn:
         """Raise NotInstalledError with what is not installed and how to install it."""
-        package = next((p for p in self.packages if f"{path}.".startswith(f"{p}.")), path.partition(".")[0])
-        if self.packages.get(package):
-            raise NotInstalledError(f"the network uses a module that is not there: {path!r}: {self._remedy(package)}")
-        raise NotInstalledError(f"the network uses what is not installed: {path!r}: {remedy(package)}")
+        what = "uses a module that is not there" if self._of(path).is_file else "uses what is not installed"
+        raise NotInstalledError(f"the network {what}: {path!r}: {self._remedy(path)}")
 
-    def _remedy(self, package: str) -> str:
-        folder = self.packages.get(package)
-        return f"put {package.rpartition('.')[2]}.py into {folder}" if folder else remedy(package)
+    def missing(self, path: str) -> str:
+        """The dotted name ``path``, and what to do to have it."""
+        place = "there" if self._of(path).is_file else "installed"
+        return f"{path.partition('(')[0]}, which is not {place}: {self._remedy(path)}"
 
-    def _lacks(self, package: str) -> str:
-        folder = self.packages[package]
-        return f"{package.rpartition('.')[2]} is not in {folder}" if folder else f"{package} is not installed"
+    def _of(self, path: str) -> MissingModule:
+        package = next((p for p in self.packages if f"{path}.".startswith(f"{p}.")), "")
+        return self.packages.get(package) or MissingModule(name=path.partition(".")[0])
+
+    def _remedy(self, path: str) -> str:
+        return self._of(path).remedy(path, [n for n, m in sys.modules.items() if isinstance(m, _Module)])
 
     def remedies(self) -> str:
         """What to do, for an error that a stand-in may have caused; empty where there is none."""
-        return "; ".join(f"{self._lacks(package)}: {self._remedy(package)}" for package in self.packages)
+        return "; ".join(f"{module.lack()}: {module.remedy()}" for module in self.packages.values())
 
     def warnings(self) -> list[str]:
         """A warning for each package that was replaced."""
         return [
-            f"{self._lacks(package)}: it was replaced by a stand-in, since the forward pass does not use it"
-            for package in self.packages
+            f"{module.lack()}: it was replaced by a stand-in, since the forward pass does not use it"
+            for module in self.packages.values()
         ]
 
     def forget(self) -> None:
@@ -108,6 +110,11 @@ class StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 def absent_path(value: Any) -> str:
     """The dotted name that this stand-in replaces; empty for any other object."""
     return value._path if type(value) is _StandIn else ""
+
+
+def absent_reason(value: Any) -> str:
+    """The dotted name that a stand-in replaces, and what to do to have it; empty for any other object."""
+    return value._absent.missing(value._path) if type(value) is _StandIn else ""
 
 
 class _Module(ModuleType):
@@ -168,7 +175,7 @@ class _StandIn:
         return self
 
     def __mro_entries__(self, _: tuple[type, ...]) -> tuple[type, ...]:
-        return (type(self._path.rpartition(".")[2].strip("()[]") or "Base", (_Stub,), {ABSENT: self._path}),)
+        return (type(self._path.rpartition(".")[2].strip("()[]") or "Base", (_Stub,), {ABSENT: self}),)
 
     def __instancecheck__(self, _: Any) -> NoReturn:
         self._absent.refuse(self._path)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib.abc
 import importlib.machinery
+import linecache
 from collections.abc import Mapping, Sequence
-from types import ModuleType
+from types import CodeType, ModuleType
 
 
 class WrittenFiles(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
@@ -34,6 +35,13 @@ class WrittenFiles(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
         """The text of the module; empty for a package without ``__init__.py``."""
         path = f"{fullname.replace('.', '/')}/__init__.py" if self.is_package(fullname) else self._file(fullname)
         return self.texts.get(path, "")
+
+    def get_code(self, fullname: str) -> CodeType:
+        """The compiled text; its lines can be read where an error names them."""
+        path, text = self._file(fullname), self.get_source(fullname)
+        if text:
+            linecache.cache[path] = (len(text), None, text.splitlines(keepends=True), path)
+        return self.source_to_code(text, path)
 
     def _file(self, fullname: str) -> str:
         return fullname.replace(".", "/") + ".py"

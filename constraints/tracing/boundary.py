@@ -1,10 +1,9 @@
-"""Watch what a recorded run does outside torch's dispatcher: values read, threads, subclasses, older tensors."""
+"""Watch what a recorded run does outside torch's dispatcher: values read, threads, subclasses."""
 
 from __future__ import annotations
 
 import _thread
 import sys
-import types
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -18,10 +17,6 @@ import torch.utils.dlpack
 from torch import nn
 from torch.utils import _mode_utils
 from torch.utils import _python_dispatch as dispatch
-from torch.utils._pytree import tree_leaves
-
-from constraints.tracing.module_calls import unwrapped
-from constraints.tracing.outputs import inside
 
 _READS = ("numpy", "tolist", "__dlpack__", "data_ptr", "untyped_storage", "apply_", "map_", "map2_")
 """Methods that give access to a tensor's values, or its arguments', without an operation of the dispatcher."""
@@ -204,58 +199,3 @@ def _submitted(start: Callable[..., Any], watcher: Watcher) -> Callable[..., Any
         return start(watcher.follow(function) if watcher.is_followed() else function, *args)
 
     return started
-
-
-def _collect(thing: Any, found: list[torch.Tensor], depth: int, seen: set[int]) -> None:
-    for leaf in tree_leaves(thing):
-        if isinstance(leaf, torch.Tensor):
-            found.append(leaf)
-        elif isinstance(leaf, nn.Module):
-            found += [*leaf.parameters(), *leaf.buffers()]
-        elif depth and id(leaf) not in seen and not isinstance(leaf, _PLAIN):
-            seen.add(id(leaf))
-            for inner in inside(leaf):
-                _collect(inner, found, depth - 1, seen)
-
-
-_PLAIN = (str, bytes, int, float, complex, type(None), type, types.ModuleType, types.FunctionType)
-
-
-def kept_by(modules: Iterable[nn.Module]) -> list[torch.Tensor]:
-    """The tensors in plain attributes of modules before a run, torch's own layers left out."""
-    found: list[torch.Tensor] = []
-    for module in modules:
-        if not type(module).__module__.startswith("torch.nn.modules"):
-            own = {k: v for k, v in module.__dict__.items() if k not in _OF_MODULES}
-            _collect(list(own.values()), found, 1, set())
-    return found
-
-
-_OF_MODULES = frozenset(nn.Module().__dict__) - {"training"}
-
-
-def known_to(modules: Iterable[nn.Module]) -> list[torch.Tensor]:
-    """The tensors that the code of modules refers to: globals of their files, closures and default values."""
-    found: list[torch.Tensor] = []
-    seen: set[int] = set()
-    for module in modules:
-        functions = [getattr(type(module), "forward", None), *(f for f in module.__dict__.values() if callable(f))]
-        for function in functions:
-            method = unwrapped(function)
-            code: Any = getattr(method, "__wrapped__", method)
-            if not isinstance(code, types.FunctionType):
-                continue
-            cells = [c.cell_contents for c in code.__closure__ or () if _is_full(c)]
-            given = [code.__defaults__ or (), code.__kwdefaults__ or {}]
-            _collect([*cells, *given], found, 1, seen)
-            if id(code.__globals__) not in seen:
-                seen.add(id(code.__globals__))
-                _collect(list(code.__globals__.values()), found, 0, seen)
-    return found
-
-
-def _is_full(cell: types.CellType) -> bool:
-    try:
-        return cell.cell_contents is not cell
-    except ValueError:
-        return False

@@ -20,8 +20,15 @@ def warnings(output: Shape, calls: Sequence[Call]) -> Iterator[str]:
     """Warnings about the output (``output`` is its shape with the batch axis): several rows, a softmax at the end."""
     if (count := rows(output)) != 1:
         shape = "x".join(map(str, output))
-        yield f"one sample gives {count} rows ({shape}): the first axis of the output is not the batch alone"
+        yield f"one sample gives {count} rows ({shape}): the first axis of the output {_reason(output)}"
     last = calls[-1] if calls else None
     if last is not None and last.op in _SOFTMAX and prod(last.shape) == prod(output):
         label = _SOFTMAX[last.op]
         yield f"the network ends in {label} ({last.name_or_label}): a loss such as cross_entropy expects logits"
+
+
+def _reason(output: Shape) -> str:
+    """Why the first axis is longer than the batch."""
+    if len(output) > 1:
+        return "is not the batch alone"
+    return "is not the batch, which squeeze() without an axis takes away where it is 1: use flatten(1)"

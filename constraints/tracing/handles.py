@@ -16,7 +16,7 @@ FROM_NOWHERE = "a tensor that no recorded operation made"
 
 
 class Handle:
-    """One tensor of a run, also after it is freed; ``value`` and the fields after it change from step to step."""
+    """One tensor of a run, also after it is freed; ``value`` and the fields after it change during the run."""
 
     value: Value | None
     memory: Memory | None

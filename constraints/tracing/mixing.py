@@ -1,4 +1,4 @@
-"""The rules of operations that combine tensors or elements: pointwise, reductions, products, attention."""
+"""The rules of operations that combine tensors or elements: pointwise, concatenation, reductions, pooling."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from itertools import combinations
 
 from constraints.tracing import averages, maxima, picked_places
 from constraints.tracing.assembling import assembled, of_rows
-from constraints.tracing.attention import Side, beside, is_scaling, limited, matched
+from constraints.tracing.attention import beside, is_scaling, limited
 from constraints.tracing.axes import Shape, View, are_aligned, unknown
 from constraints.tracing.calls import Result, Results
 from constraints.tracing.flows import fresh, merge_flows
-from constraints.tracing.handles import Handle
 from constraints.tracing.joining import MIXED, reduced
 from constraints.tracing.layouts import moved, without
 from constraints.tracing.linear_forms import coefficients
@@ -31,7 +30,7 @@ def pointwise(call: Call) -> Result:
     if len(data) == 1:
         views, flow = _unary(call, data[0])
         return (limited(views) if "limited" in call.tags else views), flow
-    rows = [_broadcast(v.views, v.shape, call.shape) for v in data]
+    rows = [broadcast(v.views, v.shape, call.shape) for v in data]
     maxima.note_pointwise(call, data, rows)
     sums = picked_places.added(data, coefficients(call, data)) if data[0].flow.picked is not None else None
     if sums is not None:
@@ -39,7 +38,7 @@ def pointwise(call: Call) -> Result:
     if all(v.flow.origin is data[0].flow.origin for v in data) and all(_are_aligned(rows[0], row) for row in rows[1:]):
         flow = averages.rejoined(call, data)._replace(depthwise=_union(v.flow.depthwise for v in data))
         return join_views(rows), flow
-    views, flow = _combined(call, data, rows)
+    views, flow = combined(call, data, rows)
     return views, maxima.met(call, data, rows, flow)
 
 
@@ -47,7 +46,7 @@ def _added(call: Call, data: list[Value], rows: list[Views], sums: Picked) -> Re
     """Places of a map added one after the other; once all are added with one weight, a sum over their axes."""
     weight, whole, n = picked_places.common_weight(sums), sums.whole, len(sums.whole.shape)
     if not weight or math.isnan(weight):
-        views, flow = _combined(call, data, rows)
+        views, flow = combined(call, data, rows)
         _note_sum(call, sums)
         return views, maxima.met(call, data, rows, flow._replace(picked=sums))
     scaled = replace(whole, flow=whole.flow._replace(scale=whole.flow.scale * abs(weight)))
@@ -70,10 +69,11 @@ def _are_aligned(first: Views, second: Views) -> bool:
 
 def _unary(call: Call, value: Value) -> Result:
     maxima.note_unary(call, value)
-    return _broadcast(value.views, value.shape, call.shape), averages.scaled(call, value)
+    return broadcast(value.views, value.shape, call.shape), averages.scaled(call, value)
 
 
-def _broadcast(views: Views, shape: Shape, out: Shape) -> Views:
+def broadcast(views: Views, shape: Shape, out: Shape) -> Views:
+    """The views of a tensor as those of its broadcast to the shape ``out``."""
     if shape == out:
         return views
     shift = len(out) - len(shape)
@@ -81,7 +81,7 @@ def _broadcast(views: Views, shape: Shape, out: Shape) -> Views:
     return tuple(moved(v, axes) for v in views)
 
 
-def _combined(call: Call, data: list[Value], rows: list[Views]) -> Result:
+def combined(call: Call, data: list[Value], rows: list[Views]) -> Result:
     """Several tensors combined; a gate (a value of the whole map that scales or shifts it) does not widen its field."""
     gates, shape = _of_other_inputs(data, call.shape), call.shape
     rows = [tuple(None for _ in row) if i in gates else row for i, row in enumerate(rows)]
@@ -237,88 +237,6 @@ def as_of_a_map(views: Views, data: Value, axes: Collection[int]) -> Views:
         return views
     why = "it reads as a map what a linear layer computed from all places of one"
     return tuple(unknown(why, v) if v and v.pooled == "mixed" and not (v.digits or v.unknown) else v for v in views)
-
-
-def operands(call: Call) -> tuple[Value, Value]:
-    """The two tensors that a matrix product multiplies, by their names in its schema."""
-    for left, right in _OPERANDS:
-        if left in call.names and right in call.names:
-            sides = call.arg(left), call.arg(right)
-            if isinstance(sides[0], Handle) and isinstance(sides[1], Handle) and sides[0].value and sides[1].value:
-                return sides[0].value, sides[1].value
-    return call.inputs[-2], call.inputs[-1]
-
-
-_OPERANDS = (
-    ("mat1", "mat2"), ("batch1", "batch2"), ("mat", "vec"), ("self", "mat2"), ("self", "vec"), ("self", "tensor"),
-)  # fmt: skip
-
-
-def product_macs(call: Call) -> None:
-    """MACs of a matrix product: per element of the result, one for each term of its sum."""
-    a, _ = operands(call)
-    terms = a.shape[-1] * (a.shape[0] if call.op == "addbmm" else 1)
-    call.macs = math.prod(call.shape) * terms
-
-
-def product(call: Call) -> Result:
-    """Matrix products: mm, addmm, bmm, baddbmm, mv, dot, with a summand or without."""
-    product_macs(call)
-    a, b = operands(call)
-    call.label = "linear" if a.is_weight != b.is_weight and a.depends != b.depends else "matmul"
-    summand = next(
-        (v for v in call.inputs[:1] if v is not a and v.depends and call.op.startswith(("add", "badd"))), None
-    )
-    if not (a.depends or b.depends):
-        return pointwise(call.changed(inputs=[summand] if summand else call.inputs))
-    if call.op == "addbmm":
-        a, b = (replace(v, shape=v.shape[1:], views=_batch_summed(v)) for v in (a, b))
-    views, flow = _multiplied(call, a, b)
-    if "limited" in call.tags:
-        views = limited(views)
-    if summand is None:
-        return views, flow
-    data = [Value(call.shape, views, flow, None), summand]
-    return _combined(call, data, [views, _broadcast(summand.views, summand.shape, call.shape)])
-
-
-def _batch_summed(value: Value) -> Views:
-    axes = without([0], len(value.shape))
-    return tuple(moved(reduced(v, [0], "mixed"), axes) for v in value.views)
-
-
-def _multiplied(call: Call, a: Value, b: Value) -> Result:
-    left, right = len(a.shape) - 1, max(len(b.shape) - 2, 0)
-    n = len(call.shape)
-    parts: list[Side] = []
-    if a.depends:
-        axes = [*range(left), None] if n >= len(a.shape) - 1 else [None] * (left + 1)
-        parts.append((a, left, axes))
-    if b.depends:
-        batch = list(range(right))
-        parts.append((b, right, [*batch, None, n - 1] if len(b.shape) > 1 else [None]))
-    if len(parts) == 1:
-        return _weighted(call, b if a.depends else a, *parts[0])
-    return matched(parts)
-
-
-def _weighted(call: Call, weight: Value, value: Value, axis: int, axes: Sequence[int | None]) -> Result:
-    """A product with weights: a linear layer over the axis that is summed."""
-    over_space = any(v is not None and any(d.axis == axis for d in v.digits) for v in value.views)
-    number = weight.number if over_space else None
-    if number and not math.isnan(number):
-        views, flow = pool_by_weights(call, value, [axis], number * call.arg("alpha", 1))
-        return tuple(moved(v, axes) for v in views), flow
-    if number:
-        call.tags.add("averages")
-    views = tuple(moved(reduced(v, [axis], "mixed"), axes) for v in value.views)
-    flow = value.flow
-    if value.is_live and not over_space and flow.depthwise:
-        call.pairs = flow.depthwise
-    heads = flow.heads
-    if heads and call.label == "linear":
-        heads = heads | {Head("linear", call)}
-    return views, fresh(flow, heads=heads)
 
 
 def _union(several: Iterable[frozenset[tuple[object, ...]]]) -> frozenset[tuple[object, ...]]:

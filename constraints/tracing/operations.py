@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from constraints.tracing import attention, columns, cutting, lookups, mixing, recurrent, resampling, reshaping, windows
+from constraints.tracing import (
+    attention,
+    columns,
+    cutting,
+    lookups,
+    mixing,
+    products,
+    recurrent,
+    resampling,
+    reshaping,
+    windows,
+)
 from constraints.tracing.calls import Operation, Result, Results
 from constraints.tracing.values import Call
 
@@ -62,7 +73,7 @@ OPERATIONS: dict[str, Operation] = {  # without composites that may return their
     **_named(mixing.pointwise, _POINTWISE, apart=_none),
     **_named(mixing.reduction, _REDUCTIONS),
     **_named(attention.attention, _ATTENTIONS, "scaled_dot_product_attention"),
-    **_named(mixing.product, _MATRIX_PRODUCTS, "matmul", mixing.product_macs),
+    **_named(products.product, _MATRIX_PRODUCTS, "matmul", products.product_macs),
     **_named(mixing.concatenation, "cat", "cat"),
     **_named(recurrent.recurrent, "lstm mkldnn_rnn_layer", "lstm", recurrent.macs),
     **_named(recurrent.recurrent, "gru", "gru", recurrent.macs),

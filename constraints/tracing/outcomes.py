@@ -95,14 +95,14 @@ class Outcomes:
             self.hidden.setdefault(f"{call.name_and_label}: it may pick the maximum of a region", "maxima")
         return self.of_anything([v for v in call.inputs if v.depends], reason)
 
-    def note_hidden(self, call: Call, step: RecordedOperation) -> None:
+    def note_hidden(self, call: Call, recorded: RecordedOperation) -> None:
         """Record that an unknown operation may multiply its operands, if one has the number kind of its result."""
         reason = f"{call.name_and_label}: how many multiplications it takes is not known"
-        if not step.operator.is_of_torch:
+        if not recorded.operator.is_of_torch:
             self.hidden[reason] = "layers"
             return
-        kinds = {h.kind for h in step.outputs} - {"truth"}
-        if any(h.kind in kinds for h in step.inputs):
+        kinds = {h.kind for h in recorded.outputs} - {"truth"}
+        if any(h.kind in kinds for h in recorded.inputs):
             behind = any(v.flow.heads for v in call.inputs)
             self.hidden.setdefault(reason, "linear" if behind else "products")
 

@@ -32,28 +32,30 @@ class ReadValues:
         self._by = ""
         """The module that read the first value."""
 
-    def note(self, step: RecordedOperation, inputs: Sequence[Value]) -> None:
+    def note(self, recorded: RecordedOperation, inputs: Sequence[Value]) -> None:
         """Record that values leave the run: numbers from outside may depend on them from now on."""
         found = [v for v in inputs if v.depends]
-        if not found or step.operator.op == "_has_compatible_shallow_copy_type":
+        if not found or recorded.operator.op == "_has_compatible_shallow_copy_type":
             return
-        self.decided.append(step.frame.path)
-        if step.operator.op in _TRUTHS or all(h.kind == "truth" for h in step.inputs):
+        self.decided.append(recorded.frame.path)
+        if recorded.operator.op in _TRUTHS or all(h.kind == "truth" for h in recorded.inputs):
             return  # one truth value: it decides what runs, and what runs is seen
-        self._by = self._by if self.values else step.frame.path
+        self._by = self._by if self.values else recorded.frame.path
         self.values += found
 
-    def note_size(self, step: RecordedOperation, inputs: Sequence[Value]) -> None:
+    def note_size(self, recorded: RecordedOperation, inputs: Sequence[Value]) -> None:
         """Record a result whose size depends on values, by which code may decide what runs."""
-        indices = [v for h, v in zip(step.inputs, inputs, strict=False) if h.kind == "truth"]
-        if any(v.depends for v in (indices if step.operator.op == "index" else inputs)):
-            self.decided.append(step.frame.path)
+        indices = [v for h, v in zip(recorded.inputs, inputs, strict=False) if h.kind == "truth"]
+        if any(v.depends for v in (indices if recorded.operator.op == "index" else inputs)):
+            self.decided.append(recorded.frame.path)
 
-    def are_taken(self, step: RecordedOperation) -> bool:
+    def are_taken(self, recorded: RecordedOperation) -> bool:
         """Whether an operation takes a number computed from read values; a mere possibility is recorded as a doubt."""
-        if step.returned == "maybe" and self.values:
-            self._doubt(f"{step.operator.op} in {step.frame.path}" if step.frame.path else step.operator.op)
-        return bool(self.values) and (step.returned == "read" or (self._suspects and step.returned == "maybe"))
+        if recorded.returned == "maybe" and self.values:
+            self._doubt(
+                f"{recorded.operator.op} in {recorded.frame.path}" if recorded.frame.path else recorded.operator.op
+            )
+        return bool(self.values) and (recorded.returned == "read" or (self._suspects and recorded.returned == "maybe"))
 
     def made(self, handle: Handle, index: int) -> Value | None:
         """The value of a tensor made of numbers or an array that come from read values; None if they do not."""

@@ -43,12 +43,12 @@ def record(
     In every case the wrappers and the mode are removed afterwards, and tensors that existed before have their old
     values. ``autograd`` is for a model that enables gradients: without it such a model raises WantsGradientsError.
     ``hidden`` are the paths of modules that are not registered. ``watch`` is a context
-    manager around the run; its argument is the list of steps, which grows during the run.
+    manager around the run; its argument is the list of operations, which grows during the run.
     """
     postponed = Postponed(is_open=not (autograd or watch or has_ways(modules.values())))
     recorder = Recorder(modules, autograd, hidden, postponed)
     entered = [recorder.handles.entered(t) for t in tree_leaves([args, kwargs]) if isinstance(t, torch.Tensor)]
-    watching = watch(recorder.steps) if watch else nullcontext()
+    watching = watch(recorder.operations) if watch else nullcontext()
     try:
         border = watched(recorder, modules.values())
         with modes_kept(), naming(modules, recorder), border, marked() as seed, recorder.following(), watching:
@@ -64,7 +64,7 @@ def record(
     if recorder.wants_gradients:
         raise WantsGradientsError
     return Run(
-        steps=recorder.steps,
+        operations=recorder.operations,
         inputs=entered,
         outputs=left,
         output=tuple(found.tensors[0].shape) if found.tensors else (),

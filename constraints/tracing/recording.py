@@ -76,7 +76,7 @@ class Recorder(TorchDispatchMode):
     ) -> None:
         """Begin a run; ``hidden`` are the paths of modules that are not registered."""
         super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        self.steps: list[RecordedOperation] = []
+        self.operations: list[RecordedOperation] = []
         self._copies = _Copies(self)
         self.is_over = False
         self.has_autograd = has_autograd
@@ -169,7 +169,7 @@ class Recorder(TorchDispatchMode):
         targets: Sequence[Handle] = (),
     ) -> None:
         frame = self.here.stack[-1] if self.here.stack else Frame("", False)
-        self.steps.append(RecordedOperation(operator, inputs, _NO_KWARGS, inputs, outputs, shapes, frame, targets))
+        self.operations.append(RecordedOperation(operator, inputs, _NO_KWARGS, inputs, outputs, shapes, frame, targets))
 
     def left(self, tensor: torch.Tensor) -> Handle:
         """The handle of an output."""
@@ -224,7 +224,7 @@ class Recorder(TorchDispatchMode):
         limits = (
             may_mask(operator.op) and len(shapes[0]) > _TWO_CHANNEL_AXES and self._notes.limits(operator, args, kwargs)
         )
-        self.steps.append(
+        self.operations.append(
             RecordedOperation(operator, held, named, inputs, outputs, shapes, frame, targets, again, limits)
         )
         self._note_numbers(func, args, result, writes=bool(writes))

@@ -22,11 +22,11 @@ class Frame:
         """Record a call of the module at ``path``."""
         self.path, self.is_leaf = path, is_leaf
         self.calls: dict[str, int] = {}
-        """How often each operation was called so far, for code that reads the steps in order."""
+        """How often each operation was called so far, for code that reads the operations in order."""
 
 
 Returned = Literal["", "read", "maybe"]
-"""Whether a number was read from a tensor before this step."""
+"""Whether a number was read from a tensor before this operation."""
 
 
 class RecordedOperation(NamedTuple):
@@ -52,7 +52,7 @@ class RecordedOperation(NamedTuple):
 class Run:
     """The record of one run of a model."""
 
-    steps: Sequence[RecordedOperation]
+    operations: Sequence[RecordedOperation]
     inputs: Sequence[Handle]
     outputs: Sequence[Handle]
     output: Shape

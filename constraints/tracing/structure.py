@@ -8,7 +8,10 @@ from dataclasses import replace
 
 from constraints.stages import Place
 from constraints.tracing.assembling import of_rows
+from constraints.tracing.axes import View
 from constraints.tracing.values import Call, Head, Key, Path, Value
+
+_FLAT_AXES = 2
 
 
 def distinct(calls: Iterable[Call]) -> list[Call]:
@@ -95,3 +98,18 @@ def _latest(outputs: Sequence[Value]) -> Value | None:
 def is_unknown(value: Value) -> bool:
     """Whether what it sees is unknown along some axis."""
     return any(v is not None and bool(v.unknown or v.blurred) for v in of_rows(value))
+
+
+def spatial_views(value: Value | None, spans: Sequence[range]) -> list[View]:
+    """The map's views along the axes of the first input that it depends on (one where it is still a map, if any)."""
+    if value is None:
+        return []
+    found = [[v for i in span if (v := value.views[i]) is not None] for span in spans]
+    dependent = [_along_the_map(views) for views in found if views]
+    return next((views for views in dependent if any(v.digits for v in views)), dependent[0] if dependent else [])
+
+
+def _along_the_map(views: list[View]) -> list[View]:
+    """Without axes that were pooled or mixed before (frames merged into channels, say), if two or more are left."""
+    left = [v for v in views if v.digits or v.is_unit or v.is_lost or v.blurred]
+    return left if len(left) >= _FLAT_AXES else views

@@ -1,16 +1,16 @@
-"""Turn the recorded calls into Metrics and Layers."""
+"""Summarise a finished run: its metrics, and the layers that are responsible for each."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from constraints.metrics import Layer, Metrics
 from constraints.stages import Place, split
 from constraints.tracing import ending
 from constraints.tracing.axes import View
+from constraints.tracing.layer_list import layers_of
 from constraints.tracing.memory_sums import (
     FLOAT16_BYTES,
     FLOAT32_BYTES,
@@ -20,7 +20,6 @@ from constraints.tracing.memory_sums import (
     weight_bytes_int8,
 )
 from constraints.tracing.propagation import Propagation
-from constraints.tracing.remarks import remarks, uncounted
 from constraints.tracing.structure import (
     distinct,
     global_pools,
@@ -29,35 +28,10 @@ from constraints.tracing.structure import (
     linear_heads,
     main_path,
     separable_pairs,
+    spatial_views,
 )
+from constraints.tracing.unknown_metrics import unknown_metrics, warnings
 from constraints.tracing.values import Call, Value
-
-_OF_PARAMS = (
-    "params", "trainable_params", "weight_bytes", "weight_bytes_float16", "weight_bytes_int8", "flash_bytes",
-)  # fmt: skip
-_OF_THE_FIELD = ("receptive_field", "receptive_field_hw", "downsampled_by")
-_OF_THE_MAP = (*_OF_THE_FIELD, "global_context", "global_average_pools", "fully_connected")
-_OF_THE_CALLS = (
-    "macs",
-    "convs",
-    "dilated_convs",
-    "depthwise_convs",
-    "depthwise_separable_convs",
-    "max_pools",
-    "stages",
-    "convs_per_stage",
-)
-_HIDDEN = {
-    "products": ("macs",),
-    "linear": ("macs", "fully_connected"),
-    "layers": (*_OF_THE_CALLS, "fully_connected"),
-    "maxima": ("max_pools",),
-    "averages": ("global_average_pools",),
-}
-"""What an unknown operation may contain -> the metrics that it makes unknown."""
-_FLAT_AXES = 2
-_NO_MAP = "no map with spatial axes leads from the input to the output"
-_NO_TENSOR = "the forward method returns no tensor: return the output"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,9 +73,9 @@ def summarise(known: Propagation) -> Summary:
     maxima = distinct([c for c in calls if "max_pool" in c.tags])
     linear = linear_heads(values)
     judged = judged_map(values)
-    spatial = _spatial(known, judged)
+    spatial = spatial_views(judged, known.spans)
     field = _field(spatial)
-    unknown = _unknown(known, judged, field)
+    unknown = unknown_metrics(known, judged, field)
     depthwise = [c for c in convs if c.is_depthwise]
     dilated = distinct([c for c in all_convs if c.is_dilated])  # a layer counts if any of its calls is dilated
     sizes = [(p.numel(), p.requires_grad) for p in parameters]
@@ -149,12 +123,12 @@ def summarise(known: Propagation) -> Summary:
     }
     return Summary(
         metrics=Metrics(**metrics),
-        layers=_layers(known, calls),
+        layers=layers_of(calls, known.spans),
         output=known.run.output[1:],
         rows=ending.rows(known.run.output),
         path=path,
         with_pool=_with_pool(spatial) if field and judged_by_pool(values) else (),
-        warnings=(*_warnings(known, judged, unknown), *ending.warnings(known.run.output, calls)),
+        warnings=(*warnings(known, judged, unknown), *ending.warnings(known.run.output, calls)),
         unknown=unknown,
         responsible=responsible,
     )
@@ -162,21 +136,6 @@ def summarise(known: Propagation) -> Summary:
 
 def _names(calls: Iterable[Call]) -> tuple[str, ...]:
     return tuple(c.name_or_label for c in calls)
-
-
-def _spatial(known: Propagation, value: Value | None) -> list[View]:
-    """The map's views along the axes of the first input that it depends on (one where it is still a map, if any)."""
-    if value is None:
-        return []
-    found = [[v for i in span if (v := value.views[i]) is not None] for span in known.spans]
-    dependent = [_along_the_map(views) for views in found if views]
-    return next((views for views in dependent if any(v.digits for v in views)), dependent[0] if dependent else [])
-
-
-def _along_the_map(views: list[View]) -> list[View]:
-    """Without axes that were pooled or mixed before (frames merged into channels, say), if two or more are left."""
-    left = [v for v in views if v.digits or v.is_unit or v.is_lost or v.blurred]
-    return left if len(left) >= _FLAT_AXES else views
 
 
 def _field(spatial: Sequence[View]) -> tuple[int, ...] | None:
@@ -195,98 +154,6 @@ def _downsampled(spatial: Sequence[View]) -> tuple[float, ...]:
     return tuple(int(r) if r == int(r) else r for r in ratios)
 
 
-def _unknown(known: Propagation, judged: Value | None, field: tuple[int, ...] | None) -> dict[str, str]:
-    """Metric -> why it cannot be known."""
-    reasons: dict[str, str] = {}
-    lost = [v for v in judged.views if v is not None and (v.unknown or v.blurred)] if judged else []
-    if field is None:
-        of_map = _OF_THE_MAP if any(v.is_lost or v.blurred for v in lost) else _OF_THE_FIELD
-        is_empty = not (known.run.outputs or known.run.closed or known.run.numbers)
-        no_map = _NO_TENSOR if is_empty else _NO_MAP
-        reasons.update(dict.fromkeys(of_map, "; ".join(sorted({v.unknown or v.blurred for v in lost})) or no_map))
-    for reason, hidden in known.outcomes.hidden.items():
-        for name in _HIDDEN[hidden]:
-            reasons.setdefault(name, reason)
-    if known.run.uncounted:
-        reasons.update(dict.fromkeys(_OF_PARAMS, "; ".join(uncounted(known.run))))
-    return reasons
-
-
 def _layers_of(calls: Sequence[Call], judged: Value | None) -> tuple[str, ...]:
     made = [c for c in calls if judged is not None and c.index <= judged.index]
     return (made[-1].name_or_label,) if made else ()
-
-
-class _Place(NamedTuple):
-    """What the units of one map see, per spatial axis."""
-
-    receptive_field: tuple[int, ...] | None = None
-    jump: tuple[float, ...] | None = None
-    offset: tuple[int | None, ...] | None = None
-
-
-def _layers(known: Propagation, calls: Sequence[Call]) -> tuple[Layer, ...]:
-    layers: list[Layer] = []
-    seen: object = None
-    place = _Place()
-    for call in calls:
-        views = call.out.views if call.out else ()
-        if views is not seen:  # norms and activations share their input's views
-            seen, place = views, _place(_with_one_field(_spatial(known, call.out)))
-        layers.append(_layer(call, place))
-    return tuple(layers)
-
-
-def _with_one_field(spatial: Sequence[View]) -> Sequence[View]:
-    """The views of a map if all units have the same field along every axis; else empty."""
-    maps = [v for v in spatial if v.is_live and not v.blurred and v.other is None]
-    return spatial if maps and all(v in maps or v.is_unit for v in spatial) else ()
-
-
-def _place(spatial: Sequence[View]) -> _Place:
-    if not spatial:
-        return _Place()
-    starts = [v.start for v in spatial]
-    offset = tuple([int(s) if math.isfinite(s) else None for s in starts])
-    return _Place(tuple([v.size for v in spatial]), tuple([v.jump for v in spatial]), offset)
-
-
-def _layer(call: Call, place: _Place) -> Layer:
-    layer = object.__new__(Layer)  # avoids the slow constructor of a frozen dataclass
-    vars(layer).update(
-        name=call.name_or_label,
-        op=call.label,
-        output=call.shape[1:],
-        params=call.params,
-        macs=call.macs,
-        receptive_field=place.receptive_field,
-        jump=place.jump,
-        offset=place.offset,
-        kernel=call.kernel,
-        stride=call.stride,
-        dilation=call.dilation,
-        groups=call.groups,
-    )
-    return layer
-
-
-def _warnings(known: Propagation, judged: Value | None, unknown: Mapping[str, str]) -> tuple[str, ...]:
-    return (
-        *_reasons(known, unknown),
-        *sorted({v.blurred for v in judged.views if v is not None and v.blurred} if judged else ()),
-        *(_decision(path) for path in known.read.decided[:1]),
-        *remarks(known.run),
-    )
-
-
-def _reasons(known: Propagation, unknown: Mapping[str, str]) -> list[str]:
-    """The reasons that operations left something unknown, and those that only reached an output; one for each place."""
-    named = {reason.split(": ")[0] for reason in known.outcomes.reasons}
-    of_calls = (reason for name, reason in unknown.items() if name not in _OF_PARAMS)  # the remarks report those
-    handed_on = (reason for reason in of_calls if reason.split(": ")[0] not in named)
-    return list(dict.fromkeys([*known.outcomes.reasons, *handed_on]))
-
-
-def _decision(path: str) -> str:
-    place = f"{path or 'the forward pass'} reads a value that depends on the input, and may decide by it what runs"
-    return f"{place}: the metrics are those of what ran on this sample"

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from constraints.tracing.axes import Shape
-from constraints.tracing.boundary import kept_by, known_to
 from constraints.tracing.handles import FROM_NOWHERE, Handle, Recorder
+from constraints.tracing.older_tensors import kept_by, known_to
 from constraints.tracing.overloads import Operator
 from constraints.tracing.overwritten import Overwritten, tensors_among
 from constraints.tracing.postponed import Postponed
@@ -154,5 +154,5 @@ class TensorHandles:
 
 
 def handle_of(tensor: torch.Tensor) -> Handle | None:
-    """The handle that a tensor carries; None where no step of the run made it."""
+    """The handle that a tensor carries; None where no operation of the run made it."""
     return vars(tensor).get(HANDLE)

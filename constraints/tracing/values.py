@@ -132,7 +132,7 @@ class Storage:
 
 @dataclass(slots=True, eq=False)
 class Value:
-    """What is known of one tensor at one step."""
+    """What is known of one tensor at one operation."""
 
     shape: Shape
     views: Views

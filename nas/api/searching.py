@@ -25,8 +25,8 @@ from nas.search.confirmation import Confirmation
 from nas.search.confirmed_end import is_any_complete, is_reached, to_confirm
 from nas.search.driver import Driver
 from nas.search.presence import has_launch
-from nas.search.study import open_study, quiet
 from nas.search.study_data import load_study_data
+from nas.search.study_opening import open_study, quiet
 from nas.training import datasets, decoded
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from nas.config import read_config
 from nas.defaults import STORAGE
 from nas.results.rows import Row
 from nas.search import given_launch, launch
-from nas.search.study import quiet
+from nas.search.study_opening import quiet
 from nas.search.wanted import Wanted
 from nas.training import datasets
 

@@ -16,7 +16,7 @@ from nas.results.displayed import Board, TrialCard
 from nas.results.selection import find
 from nas.results.summary_cache import read_summary
 from nas.search.presence import has_launch
-from nas.search.study import open_study, quiet
+from nas.search.study_opening import open_study, quiet
 
 
 @public

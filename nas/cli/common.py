@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from constraints.errors import ConstraintError, ExitCode, UnusableInputError
 from constraints.output.plain import say
-from nas.search.study import NewestStudyWarning
+from nas.search.study_opening import NewestStudyWarning
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-from rich import progress
 from rich.console import Console
 
 from constraints.cli.options import check_format
@@ -18,6 +16,7 @@ from constraints.output.json_text import json_text
 from constraints.output.plain import say
 from constraints.output.working import working
 from nas.cli.common import TABLE_OR_JSON, interruptible
+from nas.cli.introducing import decoding, introduce, introduce_settings, introduce_training, print_line
 from nas.defaults import STORAGE
 from nas.project_settings import settings
 from nas.results.board_table import FORMATS, print_board
@@ -27,19 +26,18 @@ from nas.results.rows import Row
 from nas.results.selection import best, find
 from nas.search.confirmation import Confirmation, confirmations
 from nas.search.presence import has_launch
-from nas.search.study import TARGET, open_study, quiet
+from nas.search.study import TARGET
 from nas.search.study_data import load_study_data
+from nas.search.study_opening import open_study, quiet
 from nas.words import counted
 
 if TYPE_CHECKING:
     import optuna
 
     from nas.config import LaunchConfig
-    from nas.project_settings import Settings
     from nas.search.budget import Summary
     from nas.search.launch import Prepared
     from nas.training.decoded import Dataset
-    from nas.training.images import Progress
 
 
 @interruptible("everything finished is kept: launch again to continue")
@@ -215,41 +213,3 @@ def _confirm(
     trials = [row.trial for row in rows]
     with ConfirmView(console) as view:
         return confirm_trials(study, trials, config, dataset, seeds=seeds, epochs=epochs, progress=view.show)
-
-
-@contextmanager
-def decoding(console: Console) -> Iterator[Progress]:
-    """A bar of decoded images on a terminal, as long as there is something to decode."""
-    with progress.Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
-        task = bars.add_task("decoding images", total=None, visible=False)
-        yield lambda done, total: bars.update(task, completed=done, total=total, visible=True)
-
-
-def introduce_settings(project: Settings | None, fields: Collection[str], console: Console) -> None:
-    """Say which of ``fields`` come from the project's settings."""
-    if project is not None and (found := project.only(fields)).table:
-        print_line(found.sentence, console)
-
-
-def introduce(dataset: Dataset, console: Console) -> None:
-    """Print which data is used, and its warnings."""
-    for warning in dataset.warnings:
-        print_line(f"warning: {warning}", console)
-    print_line(
-        f"data: {dataset.name}, {len(dataset.train_labels):,} training and {len(dataset.test_labels):,} test images, "
-        f"{len(dataset.classes)} classes",
-        console,
-    )
-
-
-def introduce_training(prepared: Prepared, console: Console) -> None:
-    """Print a launch's warnings, its starting networks, and how its networks train."""
-    doubts = [f"warning: {text}" for text in prepared.advice]
-    lines = (prepared.sizing, prepared.training.description(), prepared.driver.feed.description)
-    for line in (*doubts, *prepared.beginning, *filter(None, lines)):
-        print_line(line, console)
-
-
-def print_line(line: str, console: Console) -> None:
-    """Print a line literally (no rich markup or emoji codes); a terminal wraps it between words."""
-    console.print(line, highlight=False, soft_wrap=not console.is_terminal, markup=False, emoji=False)

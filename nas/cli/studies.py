@@ -17,7 +17,7 @@ from nas.cli.common import TABLE_OR_JSON, interruptible, wide_console
 from nas.results.rows import STATES
 from nas.results.studies import StudyEntry
 from nas.results.studies import studies as listed
-from nas.search.study import quiet
+from nas.search.study_opening import quiet
 
 
 @interruptible("the studies are as they were")

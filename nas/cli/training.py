@@ -14,11 +14,12 @@ from constraints.output.json_text import json_text
 from constraints.output.plain import say
 from constraints.output.working import working
 from nas.cli.common import TABLE_OR_JSON, interruptible
-from nas.cli.search import decoding, introduce, introduce_settings, introduce_training, next_place
+from nas.cli.introducing import decoding, introduce, introduce_settings, introduce_training
+from nas.cli.search import next_place
 from nas.objective_text import MEASURES
 from nas.results.leaderboard import leaderboard
 from nas.results.rows import Row
-from nas.search.study import quiet
+from nas.search.study_opening import quiet
 from nas.words import counted
 
 if TYPE_CHECKING:

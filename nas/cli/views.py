@@ -28,7 +28,7 @@ from nas.results.leaderboard import Leaderboard
 from nas.results.leaderboard import leaderboard as ranked
 from nas.results.summary_cache import read_summary
 from nas.search.presence import has_launch
-from nas.search.study import open_study, quiet
+from nas.search.study_opening import open_study, quiet
 
 if TYPE_CHECKING:
     from nas.results.trial_card import Card
@@ -169,7 +169,7 @@ def compare(left: str, right: str, name: str | None, storage: str, output_format
     """Print two trials, champions or networks side by side."""
     check_format(output_format, TABLE_OR_JSON)
     with working("reading both networks"):
-        from nas.results.card_table import comparison, print_comparison
+        from nas.results.comparison_table import comparison, print_comparison
 
         sides = (("left", left), ("right", right))
         cards = [_card_or_network(trial, label, name, storage) for label, trial in sides]

@@ -16,8 +16,8 @@ from nas.results.export_given import GivenSubject
 from nas.results.export_subject import Subject
 from nas.results.selection import find
 from nas.search.presence import has_launch
-from nas.search.study import open_study, quiet
 from nas.search.study_folder import study_folder
+from nas.search.study_opening import open_study, quiet
 
 
 @interruptible("a file that was not finished is not there")

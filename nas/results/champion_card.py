@@ -5,8 +5,9 @@ from __future__ import annotations
 from constraints.rules import ASSIGNMENT, parse_all
 from nas.architecture.spec import parse
 from nas.champions.registry import Champion
+from nas.results.network_description import described
 from nas.results.rows import Row
-from nas.results.trial_card import Card, described
+from nas.results.trial_card import Card
 
 
 def champion_card(champion: Champion) -> Card:

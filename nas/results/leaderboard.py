@@ -5,25 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
-from math import isfinite, isnan
-from typing import Any, Protocol
+from math import isnan
+from typing import Any
 
 from constraints.errors import UnusableInputError
-from constraints.metrics import LATENCY, Metrics
 from constraints.output.json_text import json_text
 from constraints.rules import Constraint, parse_all
 from constraints.suggestions import nearest
 from nas.objective_text import ACCURACY, MEASURES
 from nas.pareto import front as front_of
-from nas.results.rows import METRICS, SORT_KEYS, STATES, Row, Source, row_of
+from nas.results.board_reading import Study, costs, images_of, left, maximised_of, rejected_of, rows_of, target_of
+from nas.results.rows import METRICS, SORT_KEYS, STATES, Row
 from nas.search.best_trials import order
 from nas.search.expectation import Expectation, expectation
-from nas.search.measure import measure_of, objective_of
-from nas.search.stored import Seen, TrialState
-from nas.search.study import CURVE, DATA, MALFORMED, REJECTED, TARGET, VALIDATION_IMAGES, Described, foreign, shared
-from nas.space.attributes import ARCHITECTURE, SEED
+from nas.search.measure import measure_of
+from nas.search.study import DATA
 
-MOST_IMAGES = 10**12
 _DESCENDING = frozenset(
     {
         "val_accuracy", "test_accuracy", "val_balanced_accuracy", "test_balanced_accuracy", "receptive_field", "epochs",
@@ -88,13 +85,6 @@ class Leaderboard:
         }
 
 
-class Study(Described, Protocol):
-    """What a leaderboard reads: a study of Optuna, or its summary."""
-
-    def get_trials(self, deepcopy: bool = ...) -> Sequence[Seen]:
-        """All its trials."""
-
-
 def leaderboard(
     study: Study,
     *,
@@ -118,8 +108,8 @@ def leaderboard(
     """
     if top is not None and top < 0:
         raise UnusableInputError(f"top is out of range: {top}: give how many rows, 0 or more")
-    measure, maximised, weighed = measure_of(study), _maximised(study), costs(study)
-    rows = [_left(row, is_live) for row in _rows(study, storage, measure)]
+    measure, maximised, weighed = measure_of(study), maximised_of(study), costs(study)
+    rows = [left(row, is_live) for row in rows_of(study, storage, measure)]
     measured = tuple(dict.fromkeys(name for row in rows for name in row.measured))
     wanted = ([states] if isinstance(states, str) else list(states)) or STATES
     if "running" in wanted:
@@ -133,12 +123,12 @@ def leaderboard(
     chosen = [row for row in shown if row.trial in best] if pareto else shown
     ranked = sorted(chosen, key=lambda row: _order(row, sort or MEASURES[measure], maximised))[:top]
     counts = Counter(row.state for row in rows)
-    rejected = _rejected(study)
+    rejected = rejected_of(study)
     placed = tuple(replace(row, rank=i, pareto=row.trial in best) for i, row in enumerate(ranked, start=1))
     return Leaderboard(
         study=study.study_name,
         data=str(study.user_attrs.get(DATA, "")),
-        target=_target(study),
+        target=target_of(study),
         counts={"proposed": len(rows) + sum(rejected.values()), **{s: counts[s] for s in STATES}},
         rejected=rejected,
         rows=placed,
@@ -147,59 +137,8 @@ def leaderboard(
         costs=weighed,
         measure=measure,
         measured=measured,
-        images=_images(study),
+        images=images_of(study),
     )
-
-
-def _rows(study: Study, storage: str | None, measure: str) -> list[Row]:
-    """The rows of all trials that have a network, in the order of trials."""
-    source = Source(storage, study.study_name) if storage is not None else None
-    trials, rows = study.get_trials(deepcopy=False), []
-    for trial in trials:
-        if ARCHITECTURE in trial.user_attrs or SEED in trial.user_attrs:
-            try:
-                rows.append(row_of(trial, study.user_attrs, source, measure))
-            except MALFORMED:
-                raise foreign(study, f"trial {trial.number} does not hold what a candidate's does") from None
-        if _has_lost(trial) and shared(study):
-            raise UnusableInputError(
-                f"study {study.study_name!r} has lost lines: trial {trial.number} has an end or epochs without what is "
-                "written before them: restore the storage from a copy"
-            )
-    if not rows and any(trial.state == TrialState.COMPLETE for trial in trials) and not shared(study):
-        raise foreign(study, "none of its trials is a network")
-    return rows
-
-
-def _left(row: Row, is_live: bool | None) -> Row:
-    """A row that has not ended is running only while a launch is running, or where that is unknown."""
-    return replace(row, state="unfinished") if row.state == "running" and is_live is False else row
-
-
-def _has_lost(trial: Seen) -> bool:
-    """Whether an epoch is stored without its curve, or an end without the network, which are written before them."""
-    attrs, curve = trial.user_attrs, trial.user_attrs.get(CURVE)
-    is_short = curve is not None and len(curve) < max(trial.intermediate_values, default=0)
-    has_network = ARCHITECTURE in attrs or SEED in attrs
-    return is_short or (trial.state == TrialState.COMPLETE and not (has_network and curve))
-
-
-def _target(study: Study) -> float | None:
-    try:
-        target = study.user_attrs.get(TARGET)
-        found = None if target is None else float(target)
-    except MALFORMED:
-        raise foreign(study, f"its {TARGET} is of another kind") from None
-    if found is not None and not isfinite(found):
-        raise foreign(study, f"its {TARGET} is no number: {found}")
-    return found
-
-
-def _rejected(study: Study) -> dict[str, int]:
-    try:
-        return {str(rule): int(number) for rule, number in study.user_attrs.get(REJECTED, {}).items()}
-    except MALFORMED:
-        raise foreign(study, f"its {REJECTED} is of another kind") from None
 
 
 def _best_complete(shown: Iterable[Row], rows: Iterable[Row]) -> Row | None:
@@ -212,35 +151,12 @@ def _best_complete(shown: Iterable[Row], rows: Iterable[Row]) -> Row | None:
 def _expected(study: Study, rows: Sequence[Row]) -> Expectation | None:
     kept = [row for row in rows if not row.broken and not row.finished]
     measured = {r.trial: r.score for r in kept if r.state == "complete" and r.score is not None}
-    images = _images(study)
+    images = images_of(study)
     if not images or not measured:
         return None
     best = max(measured, key=lambda trial: (measured[trial], -trial))
     others = [accuracy for trial, accuracy in measured.items() if trial != best]
-    return expectation(best, measured[best], others, images=images, target=_target(study), measure=measure_of(study))
-
-
-def _images(study: Study) -> int:
-    try:
-        images = int(study.user_attrs.get(VALIDATION_IMAGES, 0))
-    except MALFORMED:
-        raise foreign(study, f"its {VALIDATION_IMAGES} is of another kind") from None
-    if not 0 <= images <= MOST_IMAGES:
-        raise foreign(study, f"its {VALIDATION_IMAGES} are out of range")
-    return images
-
-
-def _maximised(study: Study) -> frozenset[str]:
-    return frozenset(aim.name for aim in objective_of(study)[1] if aim.is_maximised)
-
-
-def costs(study: Study) -> tuple[str, ...]:
-    """The metrics of the Pareto front: the study's other objectives, or parameters where it has none."""
-    found = tuple(aim.name for aim in objective_of(study)[1]) or ("params",)
-    known = {*METRICS, *Metrics.definitions(), LATENCY}
-    if not set(found) <= known and not shared(study).get("metrics"):
-        raise foreign(study, f"its objective weighs accuracy against {', '.join(found)}")
-    return found
+    return expectation(best, measured[best], others, images=images, target=target_of(study), measure=measure_of(study))
 
 
 def _holds(rule: Constraint, row: Row) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from constraints.rules import ASSIGNMENT, parse_all
 from nas.architecture import named
+from nas.results.network_description import described
 from nas.results.rows import Row
-from nas.results.trial_card import Card, described
+from nas.results.trial_card import Card
 
 
 def network_card(text: str, label: str) -> Card:

@@ -11,7 +11,7 @@ from pathlib import Path
 from nas.results import database_summary, journal_summary
 from nas.results.trial_summary import StudySummary
 from nas.search.stored import is_database
-from nas.search.study import choose
+from nas.search.study_opening import choose
 
 
 def read_summary(place: str, name: str | None) -> StudySummary:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from constraints.errors import UnusableInputError
 from nas.search.holding import hold, one_line_errors
 from nas.search.storage import close_storage, open_storage
-from nas.search.study import identity, open_study
+from nas.search.study import identity
 from nas.search.study_folder import contradicts, study_folder
+from nas.search.study_opening import open_study
 
 if TYPE_CHECKING:
     import optuna

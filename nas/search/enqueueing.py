@@ -19,7 +19,8 @@ from nas.search.measures import counted
 from nas.search.queue import Waiting, add, queued
 from nas.search.starts import near_ones
 from nas.search.storage import close_storage, open_storage
-from nas.search.study import IMAGES, identity, load, open_study, quiet
+from nas.search.study import IMAGES, identity
+from nas.search.study_opening import load, open_study, quiet
 from nas.space import space as spaces
 from nas.space.analytic import metrics
 from nas.space.attributes import ARCHITECTURE

@@ -32,7 +32,8 @@ from nas.search.worker import WEIGHTS, Confirmed, Task, agreed, confirmed, train
 from nas.training import recipes
 from nas.training.errors import SharedFaultError
 from nas.training.evaluate import normaliser
-from nas.training.given_model import GivenModel, Prepared, prepare
+from nas.training.given_model import GivenModel
+from nas.training.given_preparation import Prepared, prepare
 from nas.training.precision import resolve
 from nas.training.train import Result
 

@@ -1,18 +1,11 @@
-"""The study: the names of its attributes, what it was made with, and how it is opened."""
+"""The study: the names of its attributes, and what it was made with."""
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from constraints.errors import UnusableInputError
-from constraints.suggestions import nearest
-from nas.arguments import checked
-from nas.defaults import STORAGE
 
 if TYPE_CHECKING:
     import optuna
@@ -67,10 +60,6 @@ OPTIONAL = {
     "metrics": "use the file of metrics that the study was made with, or another --study",
     "latency": "launch where the study was made, by the same calibration, or use another --study",
 }
-
-
-class NewestStudyWarning(UserWarning):
-    """No study was named, and the storage contains several."""
 
 
 Direction = Literal["maximize", "minimize"]
@@ -156,37 +145,6 @@ def _is_fresh(study: optuna.Study) -> bool:
     return IDENTITY not in study.user_attrs and not study.get_trials(deepcopy=False)
 
 
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Silence Optuna's log of studies and trials on stderr in the block, unless logs were asked for."""
-    import optuna
-
-    level = optuna.logging.get_verbosity()
-    is_wanted = logging.getLogger().isEnabledFor(logging.INFO)
-    optuna.logging.set_verbosity(optuna.logging.INFO if is_wanted else optuna.logging.ERROR)
-    try:
-        yield
-    finally:
-        optuna.logging.set_verbosity(level)
-
-
-@checked
-@contextmanager
-def open_study(storage: str | Path = STORAGE, study: str | None = None) -> Iterator[optuna.Study]:
-    """An existing study; its storage's connections are closed after the block.
-
-    ``study`` None means the newest. Raises UnusableInputError where the storage cannot be opened or has no such study.
-    """
-    from nas.search.storage import close_storage, one_line_damage, open_storage
-
-    opened = open_storage(str(storage))
-    try:
-        with one_line_damage(str(storage)):
-            yield load(opened, study)
-    finally:
-        close_storage(opened)
-
-
 def identity(study: Described, *needed: str) -> Mapping[str, Any]:
     """The identity of a launched study, with the constraints as a list.
 
@@ -237,31 +195,6 @@ _READ: Mapping[str, Callable[[Any], Any]] = {
 }  # fmt: skip
 MALFORMED = (LookupError, TypeError, ValueError, OverflowError, AttributeError)
 """Errors that reading a value of an unexpected shape raises."""
-
-
-def load(storage: BaseStorage, name: str | None) -> optuna.Study:
-    """An existing study; without a name, the newest."""
-    import optuna
-
-    names = sorted((study.study_name for study in storage.get_all_studies()), key=storage.get_study_id_from_name)
-    return optuna.load_study(storage=storage, study_name=choose(names, name))
-
-
-def choose(names: Sequence[str], name: str | None) -> str:
-    """``name``, or the last of ``names``, the newest, with a NewestStudyWarning where there are several.
-
-    Raises UnusableInputError where there is no study, or none of that name.
-    """
-    if not names:
-        raise UnusableInputError("no study in this storage: nothing was launched here: launch one, or give --storage")
-    if name is None and len(names) > 1:
-        message = f"{len(names)} studies in this storage, the newest is taken: {names[-1]}: --study chooses another"
-        warnings.warn(message, NewestStudyWarning, stacklevel=2)
-    if name is not None and name not in names:
-        raise UnusableInputError(
-            f"no such study: {name!r}: {nearest(name, names, 'this storage holds ' + ', '.join(names))}"
-        )
-    return name or names[-1]
 
 
 def accuracy(trial: _Measured) -> float | None:

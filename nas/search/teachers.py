@@ -22,8 +22,9 @@ from nas.search import weights_file
 from nas.search.best_trials import best_trials
 from nas.search.confirmation import confirmations
 from nas.search.given_proposals import key_of
-from nas.search.study import CURVE, identity, open_study
+from nas.search.study import CURVE, identity
 from nas.search.study_folder import study_folder
+from nas.search.study_opening import open_study
 from nas.search.taught import Taught
 from nas.search.teacher_exports import EXPORTS, check_export, of_export, scales
 from nas.search.trained_weights import trained_weights

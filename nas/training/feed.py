@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
@@ -14,14 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from filelock import FileLock, Timeout
-from numpy.lib.format import open_memmap
 
 from constraints.errors import UnusableInputError
 from nas.training import splits
 from nas.training.augmentation import PIPELINES, make
 from nas.training.decoded import Dataset
-from nas.training.disk import reserve
+from nas.training.epoch_files import MadeTogether, drop_oldest
 from nas.training.errors import AugmentationFailedError
 from nas.training.serialised import acting_transform, names
 from nas.training.splits import Split
@@ -33,10 +30,6 @@ if TYPE_CHECKING:
 
 PIECE = 1000
 """Images per random stream: the unit of work when several processes make an epoch together."""
-LOCKS = 64
-DAY = 24 * 3600
-FEWEST = 2
-"""Epochs that are always kept, whatever their size: the one just made and the one being read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,27 +150,10 @@ class Feed:
                 place.unlink(missing_ok=True)
 
     def _make(self, number: int, place: Path) -> None:
-        """Make an epoch together with all other processes that need it, then rename it into place.
-
-        Pieces are claimed by file locks, which the system releases when their holder dies. A piece always has the same
-        bytes, so that making one twice does no harm.
-        """
+        """Make an epoch together with all other processes that need it."""
         shape = (len(self.indices), *self.dataset.train_images.shape[1:])
-        started = _start(place, shape, -(-len(self.indices) // PIECE))
-        if started is None:
-            return
-        images, done = started
-        for wait in (False, True):  # first the free pieces, then those of other processes, which may have died
-            for piece in np.flatnonzero(done == 0):
-                lock = place.parent / f"piece-{(number + piece) % LOCKS:02d}.lock"
-                with suppress(Timeout), FileLock(lock, timeout=-1 if wait else 0):
-                    if not done[piece]:
-                        images[piece * PIECE : (piece + 1) * PIECE] = self._augmented(number, int(piece))
-                        done[piece] = 1
-        with FileLock(f"{place}.lock"):
-            if not place.exists():
-                _finish(place)
-                self._drop_oldest()
+        made = MadeTogether(place=place, shape=shape, piece=PIECE, first_lock=number)
+        made.make(lambda piece: self._augmented(number, piece), lambda: drop_oldest(self.folder, self.keep_bytes))
 
     def _in_memory(self, number: int) -> np.ndarray:
         """The epoch, made in memory for this process only."""
@@ -223,46 +199,6 @@ class Feed:
         mean = [float(value) for value in self.mean]
         return make(self.augmentation, self.probabilities, self.transform, mean, (height, width))
 
-    def _drop_oldest(self) -> None:
-        """Delete the least recently read epochs beyond ``keep_bytes``; existing memory maps of them stay valid."""
-        found = []
-        for path in self.folder.glob("*/epoch-*.npy*"):  # a teacher's logits are beside them
-            with suppress(FileNotFoundError):
-                status = path.stat()
-                found.append((status.st_mtime, status.st_size, path))
-        room = self.keep_bytes
-        for rank, (_, size, path) in enumerate(sorted((e for e in found if e[2].suffix == ".npy"), reverse=True)):
-            room -= size
-            if room < 0 and rank >= FEWEST:
-                path.unlink(missing_ok=True)
-        for touched, _, path in found:
-            if path.suffix == ".part" and touched < time.time() - DAY:
-                path.unlink(missing_ok=True)  # the processes that were making it died
-
     def __getstate__(self) -> dict[str, Any]:
         """Pickle only the fields, not the cached values computed from them."""
         return {item.name: getattr(self, item.name) for item in fields(self)}
-
-
-def _start(place: Path, shape: tuple[int, ...], pieces: int) -> tuple[np.ndarray, np.ndarray] | None:
-    """Open the unfinished epoch and its marks of finished pieces as shared memory maps; None if it is finished."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    part, marks = Path(f"{place}.part"), Path(f"{place}.done")
-    with FileLock(f"{place}.lock"):
-        if place.exists():
-            return None
-        if not (part.exists() and marks.exists() and marks.stat().st_size == pieces):
-            open_memmap(part, mode="w+", dtype=np.uint8, shape=shape)
-            reserve(part)
-            marks.write_bytes(bytes(pieces))
-        images = np.load(part, mmap_mode="r+", allow_pickle=False)
-        return images, np.memmap(marks, dtype=np.uint8, mode="r+")
-
-
-def _finish(place: Path) -> None:
-    """Rename a finished epoch to where readers look, after fsync, so that a crash leaves no incomplete file."""
-    part = Path(f"{place}.part")
-    with part.open("rb") as file:
-        os.fsync(file.fileno())
-    Path(f"{place}.done").unlink()
-    part.replace(place)

@@ -1,29 +1,15 @@
-"""Adapts the user's own model for training: it must return one row of logits per image.
-
-``prepare`` tries a model on a few images before training, to find the memory layout and precision in which it runs,
-whether its outputs are logits, and which convolution reads the images directly.
-"""
+"""Adapts the user's own model for training: it must return one row of logits per image."""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from itertools import chain
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional as F
-from torch.nn.parameter import is_lazy
 
 from constraints.errors import UnusableInputError
 from constraints.faults import calls_user_code
-from nas.training.optimisers import Optimisers
-from nas.training.precision import Precision, autocast
-from nas.training.recipes import Recipe
-
-_SUM_TOLERANCE = 1e-2
 
 
 class GivenModel(nn.Module):
@@ -84,180 +70,8 @@ def _rows(found: Any, images: int, classes: int) -> torch.Tensor:
     return found.flatten(1)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Prepared:
-    """A model to train, the precision of its training, and messages for the user, a line each."""
-
-    model: GivenModel
-    precision: Precision
-    notes: tuple[str, ...]
-
-
-def prepare(
-    model: GivenModel, images: torch.Tensor, recipe: Recipe, precision: Precision, *, is_finished: bool = False
-) -> Prepared:
-    """Try a model on ``images`` (standardised, N x C x H x W, on its device) without changing it.
-
-    ``precision`` is the candidates' precision here; ``is_finished`` means that the model came with weights. Raises
-    UnusableInputError for a model that cannot be trained; errors of its own code are passed on unchanged.
-    """
-    _materialise(model, images)
-    notes = [*_in_float32(model)]
-    if not any(p.requires_grad for p in model.parameters()):
-        raise UnusableInputError("the model has nothing to train: no parameter requires a gradient: unfreeze some")
-    chosen = _working(model, images, precision)
-    if chosen != precision:
-        notes.append(f"the model is trained in {chosen}, since it does not run in {precision}")
-    _check_optimisers(model, recipe)
-    if model.gives_probabilities:
-        notes.append("the model ends in a softmax: its logarithm is trained, which is the same as training its logits")
-    if recipe.whitening:
-        why = _whitening(model, images, chosen, is_finished=is_finished)
-        notes += [f"the recipe's whitening is left out: {why}"] if why else []
-    if recipe.dirac:
-        notes.append("the recipe's dirac initialisation is left out: it knows the blocks of architectures alone")
-    return Prepared(model=model, precision=chosen, notes=tuple(notes))
-
-
-def _tensors(model: nn.Module) -> Iterator[torch.Tensor]:
-    return chain(model.parameters(), model.buffers())
-
-
-def _materialise(model: GivenModel, images: torch.Tensor) -> None:
-    """Run the model once, so that lazy modules create their parameters."""
-    if any(is_lazy(tensor) for tensor in _tensors(model)):
-        was_training = model.training
-        with torch.no_grad():
-            model.eval()(images)
-        model.train(was_training)
-    if any(is_lazy(tensor) for tensor in _tensors(model)):
-        raise UnusableInputError("a lazy module is never called: its parameters have no shape: call it, or take it out")
-
-
-def _in_float32(model: GivenModel) -> Iterator[str]:
-    """Convert weights to float32, as candidates' weights are; torch cannot multiply mixed precisions."""
-    others = {str(t.dtype) for t in _tensors(model) if t.is_floating_point() and t.dtype != torch.float32}
-    if others:
-        model.float()
-        yield f"the model's weights are trained in float32, not {', '.join(sorted(others))}"
-
-
-def _working(model: GivenModel, images: torch.Tensor, precision: Precision) -> Precision:
-    """The first precision in which a training step works, preferably ``precision``; sets layout and kind of outputs.
-
-    A step may fail because of the layout (``x.view(n, -1)`` of a channels-last map) or the precision (a float32
-    constant in a product).
-    """
-    precisions: tuple[Precision, ...] = (precision, "float32") if precision != "float32" else ("float32",)
-    first: Exception | None = None
-    for chosen in precisions:
-        for layout in (torch.channels_last, torch.contiguous_format):
-            try:
-                model.gives_probabilities = _step(model, images, layout, chosen)
-            except (RuntimeError, TypeError, ValueError) as error:
-                first = error
-            else:
-                model.layout = layout
-                return chosen
-    assert first is not None
-    raise first
-
-
-def _step(model: GivenModel, images: torch.Tensor, layout: torch.memory_format, precision: Precision) -> bool:
-    """Run forward, backward and eval mode on a copy; returns whether the outputs are probabilities."""
-    with torch.random.fork_rng([images.device] if images.is_cuda else []):
-        tried = _copied(model)
-        tried.layout, tried.gives_probabilities = layout, False
-        tried = placed(tried, images.device, layout).train()
-        with autocast(precision, images.device):
-            outputs = tried(images)
-        if not outputs.requires_grad:
-            raise UnusableInputError(
-                "the model's outputs depend on no weight that is trained: is its forward detached?"
-            )
-        rows = outputs.detach().float()
-        loss = F.cross_entropy(outputs.float(), torch.arange(len(rows), device=rows.device) % model.classes)
-        _differentiated(loss)
-        tried.eval()
-        with torch.inference_mode(), autocast(precision, images.device):
-            tried(images)
-    sums = rows.sum(1)
-    return bool((rows >= 0).all() and ((sums - 1).abs() < _SUM_TOLERANCE).all()) and model.classes > 1
-
-
-def _check_optimisers(model: GivenModel, recipe: Recipe) -> None:
-    """Raise UnusableInputError where the optimiser of a phase does not accept the weights."""
-    for number, phase in enumerate(recipe.phases):
-        try:
-            Optimisers(model, recipe, number)
-        except (RuntimeError, TypeError, ValueError) as error:
-            kinds = ", ".join(sorted({str(weight.dtype) for weight in model.parameters()}))
-            raise UnusableInputError(
-                f"the recipe's {phase.optimiser} cannot train weights of {kinds}: {str(error).partition(chr(10))[0]}: "
-                "keep them as dense float32 tensors, or give another --recipe"
-            ) from error
-
-
-@calls_user_code
-def _differentiated(loss: torch.Tensor) -> None:
-    loss.backward()  # type: ignore[no-untyped-call]
-
-
-def _copied(model: GivenModel) -> GivenModel:
-    try:
-        return copy.deepcopy(model)
-    except Exception as error:
-        raise UnusableInputError(
-            f"the model cannot be copied: {type(error).__name__}: {str(error).partition(chr(10))[0]}: the average of "
-            "its weights needs a copy: keep in it what copy.deepcopy takes"
-        ) from error
-
-
 def placed(model: nn.Module, device: torch.device, layout: torch.memory_format) -> Any:
     """The model moved to a device, with its filters in a memory format."""
     if layout == torch.contiguous_format:
         return model.to(device)
     return model.to(device, memory_format=layout)  # type: ignore[call-overload]
-
-
-def _whitening(model: GivenModel, images: torch.Tensor, precision: Precision, *, is_finished: bool) -> str:
-    """Find the convolution to whiten; returns why there is none, or an empty text."""
-    if is_finished:
-        return "the model came with its weights, which it would not fit: name its class to train it from the start"
-    found: list[tuple[nn.Conv2d, bool]] = []
-
-    def note(conv: nn.Conv2d, arguments: tuple[Any, ...], _: Any) -> None:
-        found.append((conv, bool(arguments) and isinstance(arguments[0], torch.Tensor) and _same(arguments[0], shown)))
-
-    shown = images.contiguous(memory_format=model.layout)
-    tried = _copied(model)
-    names = {module: name for name, module in tried.named_modules()}
-    for module in tried.modules():
-        if isinstance(module, nn.Conv2d):
-            module.register_forward_hook(note)
-    with torch.no_grad(), torch.random.fork_rng([]), autocast(precision, images.device):
-        tried.eval()(shown)
-    takers = {conv for conv, is_taker in found if is_taker}
-    if len(takers) != 1 or sum(conv in takers for conv, _ in found) != 1:
-        return "no convolution alone takes the images as they are"
-    conv = next(iter(takers))
-    if why := _unfit(conv, tried):
-        return f"{names[conv].removeprefix('model.')} {why}"
-    model.first = names[conv]
-    return ""
-
-
-def _unfit(conv: nn.Conv2d, model: nn.Module) -> str:
-    """Why the convolution that reads the images cannot be whitened; empty if it can."""
-    if conv.groups > 1 or max(conv.dilation) > 1:
-        return "is grouped or dilated"
-    owners = sum(p is conv.weight for module in model.modules() for p in module.parameters(recurse=False))
-    if owners != 1 or not conv.weight.requires_grad:
-        return "has a weight that is frozen, shared or computed"
-    if conv.out_channels < conv.weight[0].numel():
-        return f"has fewer filters ({conv.out_channels}) than a patch has values ({conv.weight[0].numel()})"
-    return ""
-
-
-def _same(tensor: torch.Tensor, other: torch.Tensor) -> bool:
-    return tensor.data_ptr() == other.data_ptr() and tensor.shape == other.shape

@@ -1,4 +1,4 @@
-"""How a champion is written down: weights in half precision, the recipe in words, the table read back."""
+"""How a champion is stored: weights in half precision, the recipe in words, the table read back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Damage of a permission, which must bind whoever runs the benchmark."""
+"""A removed permission is effective for every user that runs the benchmark, root included."""
 
 from __future__ import annotations
 

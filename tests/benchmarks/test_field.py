@@ -1,4 +1,4 @@
-"""The benchmark of people's files: a row a model, and sums that are those of the rows."""
+"""The benchmark of other people's files: one row for each model, and totals that equal the sums of the rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The picture: what is on the front, where a point is, and that the one in the pages is what is drawn now."""
+"""The picture: which networks are on the front, where a point is, and that the picture in the pages is up to date."""
 
 from __future__ import annotations
 

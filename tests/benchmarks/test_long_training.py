@@ -1,4 +1,4 @@
-"""Curves of long trainings: tables that are read back, and the picture of those that there are."""
+"""Curves of long trainings: tables are read back, and the picture shows all of them."""
 
 from __future__ import annotations
 

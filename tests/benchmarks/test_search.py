@@ -1,4 +1,4 @@
-"""A search that is replayed over a table trains what the table holds, and nothing else."""
+"""A search that is replayed over a table trains only networks of the table."""
 
 from __future__ import annotations
 

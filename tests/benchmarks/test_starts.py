@@ -1,4 +1,4 @@
-"""The table of what searches from given networks came to."""
+"""The table of results of searches from given networks."""
 
 from __future__ import annotations
 

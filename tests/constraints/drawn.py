@@ -41,7 +41,7 @@ class Shared(nn.Module):
 
 
 class Bare(nn.Module):
-    """A convolution written as a function of parameters of one's own."""
+    """A convolution written as a function with parameters of the module."""
 
     def __init__(self, kernel: tuple[int, ...], stride: int, padding: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Whole stages put into networks that are too short: by arithmetic, and when they are made."""
+"""Whole stages added to networks that are too short: by arithmetic, and when they are built."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_strided_stage_that_is_short_is_filled_as_well() -> None:
 
 
 class Own(nn.Conv2d):
-    """A convolution of a class of one's own."""
+    """A convolution of a user's class."""
 
 
 class Functional(nn.Module):

@@ -1,4 +1,4 @@
-"""The public door: figures of the example models, verdicts, metrics of one's own, the probe, pytest's display."""
+"""``check``: metrics of the example models, verdicts, user-defined metrics, the probe, pytest's display."""
 
 import json
 import multiprocessing
@@ -23,17 +23,6 @@ SCHEMA = json.loads((Path(constraints.__file__).parent / "report.schema.json").r
 def conv(i: int, o: int, k: int = 3, *, s: int = 1, d: int = 1, g: int = 1) -> nn.Sequential:
     padding = d * (k // 2)
     return nn.Sequential(nn.Conv2d(i, o, k, s, padding, d, g, bias=False), nn.BatchNorm2d(o), nn.ReLU())
-
-
-class View(nn.Module):
-    """``x.view(...)`` as a module."""
-
-    def __init__(self, *shape: int) -> None:
-        super().__init__()
-        self.shape = shape
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x.view(self.shape)
 
 
 def chain() -> nn.Sequential:
@@ -107,29 +96,6 @@ def test_the_schema_refuses_a_missing_metric() -> None:
     assert not Draft202012Validator(SCHEMA).is_valid(document)
 
 
-@pytest.mark.parametrize(("classes", "ok"), [(9, False), (10, True), (11, False)])
-def test_the_number_of_outputs(classes: int, ok: bool) -> None:
-    report = check(chain(), require=[], classes=classes)
-    assert report.ok is ok
-    assert "10 values for one sample (10)" in report.constraints[0].why
-
-
-@pytest.mark.parametrize(
-    ("tail", "why"),
-    [
-        ([nn.AvgPool2d(2), View(-1, 10)], "one sample gives 4 rows of 10 (10), 1 row of 10 is expected"),
-        ([nn.AdaptiveAvgPool2d(1), View(10)], "one sample gives 10 rows of 1 (a single number), 1 row"),
-        ([nn.AdaptiveAvgPool2d(1)], "10 values for one sample (10x1x1), 10 are expected without further axes: flatten"),
-        ([nn.AdaptiveAvgPool2d(1), nn.Flatten()], ""),
-    ],
-)
-def test_classes_are_one_row_of_logits(tail: list[nn.Module], why: str) -> None:
-    report = check(nn.Sequential(nn.Conv2d(3, 10, 1), *tail), (3, 4, 4), [], classes=10, fixes=False)
-    assert report.ok is not bool(why)
-    assert why in report.constraints[0].why
-    assert any("rows" in warning for warning in report.warnings) is ("rows" in why)
-
-
 @pytest.mark.parametrize(("end", "name"), [(nn.Softmax(1), "softmax"), (nn.LogSoftmax(1), "log_softmax")])
 def test_a_softmax_at_the_end_is_named(end: nn.Module, name: str) -> None:
     head = [nn.AdaptiveAvgPool2d(1), nn.Flatten()]
@@ -139,10 +105,6 @@ def test_a_softmax_at_the_end_is_named(end: nn.Module, name: str) -> None:
     assert report.warnings == (f"the network ends in {name} (3): a loss such as cross_entropy expects logits",)
     inner = nn.Sequential(nn.Conv2d(3, 10, 1), end, *head)
     assert check(inner, (3, 4, 4), []).warnings == ()
-
-
-def test_a_map_as_output_counts_all_its_values() -> None:
-    assert check(nn.Conv2d(3, 10, 1), (3, 2, 2), [], classes=10).constraints[0].value == 40
 
 
 def test_a_metric_of_ones_own() -> None:

@@ -1,4 +1,4 @@
-"""Expressions that are put into a file are laid out as its author would, and come to the same."""
+"""Expressions inserted into a file follow its layout and have the same value."""
 
 from __future__ import annotations
 

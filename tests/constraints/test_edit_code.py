@@ -107,7 +107,7 @@ def test_a_class_of_ones_own_is_refused() -> None:
 
 
 def test_where_layers_are_put_in_the_lines_make_every_edit() -> None:
-    """The sentence promises them together: whoever runs the lines gets what it says."""
+    """The sentence names several edits: running its lines makes all of them."""
     model = Net()
     dilated, inserted = of_layer("a")
     assert inserted_lines(model, (dilated,)) == ()  # its sentence says it all

@@ -1,4 +1,4 @@
-"""Edits are made in order and taken back, under every name of a layer, and said in one phrase where they are alike."""
+"""Edits are made in order and undone, under every name of a layer; equal ones are one phrase."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Texts that are cut for one line."""
+"""Texts that are shortened to one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The names of the package: each is what it says, whatever was imported before."""
+"""The public names of the package, in any order of imports."""
 
 from __future__ import annotations
 

@@ -51,6 +51,24 @@ def test_a_line_of_the_models_own_is_named() -> None:
     assert "recorder" not in str(error)
 
 
+@pytest.mark.parametrize(
+    ("forward", "hint"),
+    [
+        (
+            lambda m, x: x.mean((2, 3)).squeeze().log_softmax(1),
+            "in a batch of 1, which squeeze() without an axis takes away too: use flatten(1)",
+        ),
+        (
+            lambda m, x: x.mean((2, 3)).view(128, 3),
+            "so that a fixed batch size does not fit: use x.view(x.size(0), -1)",
+        ),
+    ],
+)
+def test_code_that_needs_a_larger_batch_gets_a_hint(forward: Any, hint: str) -> None:
+    error = failed("forward", caught(lambda: trace(Written(forward))))
+    assert str(error).partition(": one sample is traced, ")[2] == hint
+
+
 def test_what_the_tools_own_code_raises_is_the_tools(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(Call, "arg")  # so that the rule of a convolution raises
     error = caught(lambda: check(nn.Conv2d(3, 4, 3), require=[]))

@@ -1,13 +1,14 @@
-"""Each rule gets its turn; sets of edits that fix every rule at once."""
+"""Every rule is tried in turn; sets of edits that fix every rule at once."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
 from constraints import Trace, check, metric
-from constraints.checker import Question, examined
+from constraints.checker import examined
 from constraints.edits import apply
 from constraints.errors import UnusableInputError
+from constraints.question import Question
 from tests.constraints.fixable import LAYERS, conv, fixes, layer, net, pooled
 
 

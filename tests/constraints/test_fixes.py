@@ -307,7 +307,7 @@ def test_calls_are_edited_together_and_each_by_itself() -> None:
 
 
 class _Own(nn.Conv2d):
-    """A layer whose class is one's own."""
+    """A layer of a user's class."""
 
 
 class _Padding(nn.Conv2d):

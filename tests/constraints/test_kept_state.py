@@ -1,4 +1,4 @@
-"""A model is after a run what it was before, whatever the forward pass did to it."""
+"""After a run a model is what it was before, even if the forward pass changed it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Networks whose figures are published or follow from a few lines of arithmetic, each against its whole trace."""
+"""Networks whose metrics are published or follow from a few lines of arithmetic, each against its whole trace."""
 
 from collections.abc import Callable
 from typing import Any

@@ -80,7 +80,7 @@ def test_nothing_is_measured_where_no_constraint_asks(monkeypatch: pytest.Monkey
 
 
 def exported(monkeypatch: pytest.MonkeyPatch, *nodes: onnx.NodeProto, **weights: torch.Tensor) -> None:
-    """Have torch write these nodes, from ``x`` to ``y``, whatever the model: its own exporter takes seconds."""
+    """Make torch export these nodes, from ``x`` to ``y``, for any model: its own exporter takes seconds."""
     signature = inspect.signature(torch.onnx.export)
     places = [onnx.helper.make_tensor_value_info(*of) for of in (("x", 1, [1, 3, 8, 8]), ("y", 1, [1, 4]))]
     known = [onnx.numpy_helper.from_array(t.detach().numpy(), name) for name, t in weights.items()]

@@ -1,4 +1,4 @@
-"""Operators of one's own: unknown by themselves, and known by what stands in for them."""
+"""User-defined operators: unknown without a registered function, and known with one."""
 
 from typing import Any
 

@@ -65,7 +65,7 @@ SETTINGS: dict[str, tuple[Read, Callable[[], object]]] = {
 
 @pytest.fixture(autouse=True)
 def restored() -> Any:
-    """Whatever fails here, other tests find the settings that they expect."""
+    """Restore the settings for other tests, even if a test here fails."""
     with process_kept():
         yield
     torch.set_default_device(None)

@@ -101,7 +101,7 @@ def test_what_refuses_it_leaves_everything_as_it_was() -> None:
 
 @pytest.mark.parametrize("registered", [True, False])
 def test_fixes_of_layers_in_a_plain_list(registered: bool) -> None:
-    """Another dilation is seen although the list alone is run; what is not registered is said to be no parameter."""
+    """Another dilation is seen although only the list is run; unregistered parameters are reported."""
     report = check(Keeps(lambda a, b: [a, b], registered=registered), require=["dilated_convs >= 1"])
     assert report.fix_all is not None
     assert "dilated_convs 1" in report.fix_all.text

@@ -1,4 +1,4 @@
-"""Expressions parse exactly, round-trip, and judge figures just under, at and just over each limit."""
+"""Expressions parse exactly, round-trip, and judge values just under, at and just over each limit."""
 
 import operator
 import subprocess

@@ -1,4 +1,4 @@
-"""The convolutions that can be changed: layers, and calls of functions in a forward method, told apart by number."""
+"""The convolutions that can be changed: layers, and calls of functions in a forward method, distinguished by number."""
 
 import torch
 import torch.nn.functional as F
@@ -23,7 +23,7 @@ class Called(nn.Module):
 
 
 class Part(nn.Module):
-    """A layer of one's own."""
+    """A layer of a user's class."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Metrics of one's own: what they are called, and how they fail."""
+"""User-defined metrics: their names, and how they fail."""
 
 import re
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""The probe's verdict on a traced field: it agrees, contradicts, or says why it cannot tell."""
+"""The probe's verdict on a traced field: it agrees, contradicts, or is unknown with a reason."""
 
 from dataclasses import replace
 from types import MappingProxyType

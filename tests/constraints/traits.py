@@ -450,7 +450,7 @@ class Answer:
 
 
 class Opaque:
-    """An output of a class of one's own."""
+    """An output of a user's class."""
 
     def __init__(self, scores: torch.Tensor) -> None:
         self.scores = scores

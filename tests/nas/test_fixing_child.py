@@ -44,7 +44,7 @@ GATED = CHAIN.replace("nn.Linear", "nn.Softplus(), nn.Linear")
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> object:
-    """Validate the network of a text with ``--fix``; the exit code, and what was said."""
+    """Validate the network of a text with ``--fix``; returns the exit code and the output."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     validate_in_this_process(monkeypatch)

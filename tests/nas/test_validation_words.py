@@ -1,4 +1,4 @@
-"""Whatever pydantic refuses, none of its own words reach a person."""
+"""A user never sees pydantic's own messages."""
 
 from __future__ import annotations
 

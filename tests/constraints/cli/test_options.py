@@ -1,4 +1,4 @@
-"""Values of command line options: what is read, and one line for what cannot be."""
+"""Values of command line options: what is read, and one-line errors."""
 
 from __future__ import annotations
 

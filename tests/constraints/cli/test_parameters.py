@@ -1,4 +1,4 @@
-"""What a call takes by its source is what Python itself says of it once the file has run."""
+"""The parameters of a call, read from its source, are those that Python has after the file has run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables of constraints in TOML: expressions, tables, profiles, and one line for what is none of them."""
+"""Tables of constraints in TOML: expressions, tables, profiles, and one-line errors."""
 
 from __future__ import annotations
 

@@ -55,9 +55,16 @@ def test_a_folder_or_pattern_without_a_source_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("code", "may"),
-    [("class Net: pass", True), ("net = make()", True), ("net = [make()]", True), ("def f(): pass\nx = 3", False)],
+    [
+        ("class Net: pass", True),
+        ("net = make()", True),
+        ("net = [make()]", True),
+        ("import torch.nn as nn\ndef make():\n    return nn.Linear(2, 2)", True),
+        ("from torch import nn\ndef make():\n    return nn.Linear(2, 2)", True),
+        ("import torchvision\ndef f(): pass\nx = 3", False),
+    ],
 )
-def test_a_file_of_functions_alone_is_not_run(tmp_path: Path, code: str, may: bool) -> None:
+def test_a_file_of_functions_alone_is_run_only_if_it_imports_torch(tmp_path: Path, code: str, may: bool) -> None:
     (tmp_path / "net.py").write_text(code)
     assert may_hold_model(parse_target(f"{tmp_path}/net.py")) is may
 

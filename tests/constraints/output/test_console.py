@@ -1,4 +1,4 @@
-"""Texts with escape sequences in whatever a command prints."""
+"""Texts with escape sequences in the output of commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nothing is said where the program that reads the output has ended, and nothing else passes for that."""
+"""A command ends silently if the program that reads its output has ended; other errors are still reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the table shows beside figures: stages as sections, and wrapped lines below their beginning."""
+"""What the table shows besides numbers: stages as sections, and wrapped lines indented below their beginning."""
 
 from __future__ import annotations
 

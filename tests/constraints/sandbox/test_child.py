@@ -144,13 +144,17 @@ def test_modules_are_imported_by_name_and_what_they_lack_is_distinguished(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "fine_module.py").write_text(NET)
-    (tmp_path / "lacking_module.py").write_text("import module_that_is_not_there\n")
+    (tmp_path / "lacking_module.py").write_text("import nowhere_x\n")
     (tmp_path / "broken_module.py").write_text("x = (\n")
     assert answer(request("fine_module:made"), sent.append).ok
     for target, error, message in (
         ("no_such_module:x", UnusableInputError, "no such module: 'no_such_module'"),
         ("fine_module.inner:x", UnusableInputError, "no such module: 'fine_module.inner'"),
-        ("lacking_module:x", UnusableInputError, r"no such name .*module_that_is_not_there is not installed: run uv"),
+        (
+            "lacking_module:x",
+            UnusableInputError,
+            r"no such name .*nowhere_x is neither in .* nor installed: put nowhere_x\.py into .* run uv",
+        ),
         ("broken_module:x", UnusableInputError, r"syntax error: .*broken_module\.py:1"),
     ):
         with pytest.raises(error, match=message):

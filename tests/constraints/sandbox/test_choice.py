@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from constraints.errors import NoModelError, UnusableInputError
 from constraints.sandbox.choice import only_model
-from constraints.sandbox.standins import StandIns
+from constraints.sandbox.standins import NotInstalledError, StandIns
 
 HEAD = "import torch\nfrom torch import nn\n"
 NET = """class {}(nn.Module):
@@ -62,6 +65,9 @@ def chosen(code: str, *, is_given: bool = False) -> str:
         (MAKERS, "make"),
         ("def make():\n    return Base(3, 3)\nBase = nn.Linear\n", "make"),
         ("def loss():\n    return nn.CrossEntropyLoss()\n" + MAKERS, "make"),
+        ("features = nn.Sequential(nn.Linear(2, 2))\nmodel = nn.Sequential(features, nn.Linear(2, 2))\n", "model"),
+        ("net = nn.Sequential(nn.Linear(2, 2))\nmany = nn.DataParallel(net)\n", "net"),
+        ("many = nn.DataParallel(nn.Linear(2, 2))\n", "many"),
         ("class Abstract(nn.Module):\n    pass\n" + network("Net").replace("nn.Module", "Abstract"), "Net"),
     ],
 )  # fmt: skip
@@ -108,6 +114,42 @@ def test_a_class_of_a_package_that_is_not_installed_is_named_with_its_package() 
     with pytest.raises(UnusableInputError, match=r"Net extends hub_x\.models\.Base, .* uv run --with hub-x") as error:
         only_model(module, "given.py")
     assert not isinstance(error.value, NoModelError)
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("m = Net()\n", r"m is made by model\.Net, which is not there: put model\.py into /here$"),
+        (
+            "model = resnet18().to(0)\n",
+            r"model is made by mod\.nets\.resnet18, .* there: put mod/nets\.py into /here or, if it is ",
+        ),
+        (
+            "net = EfficientNet()\n",
+            r"by efficientnet_pytorch\.EfficientNet, .* installed: run uv run --with efficientnet-pytorch ",
+        ),
+        ("model = Sequential()\n", r"by keras\.Sequential, .* torch\.nn: networks of keras are not checked$"),
+        ("class Net2(Net):\n    pass\n", r"Net2 extends model\.Net, which is not there: put model\.py into /here$"),
+    ],
+)
+def test_a_model_made_by_a_module_that_is_missing_names_the_file(code: str, reason: str) -> None:
+    absent = StandIns()
+    names = ("model.Net", "mod.nets.resnet18", "efficientnet_pytorch.EfficientNet", "keras.Sequential", "plot.show")
+    sys.meta_path.append(absent)
+    for name in names:
+        absent.allow(name.partition(".")[0], Path("/here"))
+    module = ModuleType("given")
+    for name in names:
+        place, _, last = name.rpartition(".")
+        vars(module)[last] = getattr(importlib.import_module(place), last)
+    sys.meta_path.remove(absent)
+    exec("figure = show()\n" + code, vars(module))
+    try:
+        with pytest.raises(NotInstalledError, match=f"no model in given.py: .*{reason}") as error:
+            only_model(module, "given.py")
+        assert not isinstance(error.value, NoModelError)
+    finally:
+        absent.forget()
 
 
 SHOWN = network("Net", ", classes") + "def demo():\n    print(Net(10))\n"

@@ -34,6 +34,16 @@ def test_tensors_stay_on_the_processor(make: Callable[[], torch.Tensor]) -> None
         assert make().device.type == "cpu"
 
 
+def test_a_default_of_the_code_before_is_undone() -> None:
+    torch.set_default_device("cuda")
+    try:
+        with CpuOnly():
+            assert torch.zeros(2).device.type == "cpu"
+            assert nn.Linear(2, 2).weight.device.type == "cpu"
+    finally:
+        torch.set_default_device(None)
+
+
 def test_the_precision_is_still_changed_and_meta_stays_meta() -> None:
     with CpuOnly():
         assert torch.ones(2).to("cuda", torch.float64).dtype == torch.float64

@@ -1,4 +1,4 @@
-"""A guard starts with the program where it asks for a check, and serves the first who asks."""
+"""A guard starts together with a program that will check a model, and serves its first request."""
 
 from __future__ import annotations
 

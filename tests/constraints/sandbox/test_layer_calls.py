@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from constraints.checker import Question, check
+from constraints.checker import check
 from constraints.edits import Edit
 from constraints.errors import UnusableInputError
+from constraints.question import Question
 from constraints.sandbox.child import Checked
 from constraints.sandbox.constructions import Constructions
 from constraints.sandbox.layer_calls import LayerCalls

@@ -147,7 +147,7 @@ def test_a_part_of_a_package_that_distributions_share_is_stood_in_for(
 
 def test_files_that_cells_write_are_imported(loader: Loader, tmp_path: Path) -> None:
     book = tmp_path / "writing.ipynb"
-    cells = ["%%writefile written_w.py\nx = 3\n", "%%writefile -a ./written_w.py\ny = x\n"]
+    cells = ["%%writefile written_w.py\nx = 3", "%%writefile -a ./written_w.py\ny = x"]
     cells += [
         "%%file pkg_w/inner.py\nz = 5\n",
         "import written_w\nfrom pkg_w.inner import z\nfrom written_w import y\n",
@@ -237,3 +237,34 @@ def test_a_missing_module_of_its_own_package_is_stood_in_for_and_named_with_its_
     )
     with pytest.raises(NotInstalledError, match=r"a module that is not there: .*: put helpers\.py into .*proj/models$"):
         module.use()
+
+
+def test_a_missing_module_that_a_package_should_contain_is_stood_in_for(loader: Loader, tmp_path: Path) -> None:
+    write(tmp_path, pkg_m____init__="", pkg_m__layers="")
+    code = """
+    from . import tools, layers
+    from .tools.misc import seed
+    def use():
+        return tools.width + 1
+    """
+    module = load(loader, tmp_path / "pkg_m/net.py", code)
+    assert [w.partition(": ")[0] for w in loader.warnings()] == [f"tools is not in {tmp_path}/pkg_m"]
+    with pytest.raises(NotInstalledError, match=r"'pkg_m\.tools\.width': put tools\.py into .*/pkg_m$"):
+        module.use()
+    with pytest.raises(ImportError, match="cannot import name 'Missing' from 'pkg_m'"):
+        load(loader, tmp_path / "pkg_m/other.py", "from . import Missing\n")
+    with pytest.raises(ImportError, match=r"cannot import name 'missing' from 'pkg_m\.layers'"):
+        load(loader, tmp_path / "pkg_m/third.py", "from .layers import missing\n")
+
+
+def test_a_module_of_a_projects_own_kind_is_named_with_the_files_folder(loader: Loader, tmp_path: Path) -> None:
+    module = load(loader, tmp_path / "net_n.py", "from my_utils.blocks import Block\ndef use(): return Block + 1\n")
+    assert loader.warnings()[0].startswith(f"my_utils is not in {tmp_path}: it was replaced by a stand-in")
+    with pytest.raises(NotInstalledError, match=r"put my_utils/blocks\.py into .*"):
+        module.use()
+
+
+def test_an_error_in_a_file_that_a_cell_writes_names_that_file(loader: Loader, tmp_path: Path) -> None:
+    (tmp_path / "wrong.ipynb").write_text(notebook("%%writefile wrong_w.py\nx = 3\ny = (\n", "import wrong_w\n"))
+    with pytest.raises(SyntaxError, match=r"never closed \(wrong_w\.py, line 2\)"):
+        load(loader, tmp_path / "wrong.ipynb")

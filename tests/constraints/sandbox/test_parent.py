@@ -1,4 +1,4 @@
-"""Whatever the user's code does, the check ends soon, says why in one line, and leaves no process behind."""
+"""The check ends soon for any user code, says why in one line, and leaves no process behind."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def test_a_memory_limit_below_torch_itself_is_unusable(checked: Check) -> None:
 
 @LINUX
 def test_what_is_known_when_the_time_is_over_is_reported(tmp_path: Path, sandbox: Sandbox) -> None:
-    """The forward pass hangs from its second call on, the first that tries a fix."""
+    """The forward pass never ends from its second call on, which is the first that tries a fix."""
     hanging = "CALLS.append(1)\n        import time; time.sleep(99 * (len(CALLS) > 1))\n        return self"
     file = tmp_path / "net.py"
     file.write_text(NET.replace("return self", hanging) + "CALLS = []\n")

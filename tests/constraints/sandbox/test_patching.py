@@ -37,7 +37,7 @@ def added(diff: str) -> str:
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> object:
-    """Validate a network of these lines with ``--patch``; the diff, and what was said."""
+    """Validate a network of these lines with ``--patch``; returns the diff and the output."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     validate_in_this_process(monkeypatch)

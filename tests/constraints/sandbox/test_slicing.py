@@ -58,3 +58,10 @@ def test_a_finished_model_is_built_and_not_trained() -> None:
 def test_a_guarded_import_is_an_import() -> None:
     guarded = "try:\n    import apex\nexcept ImportError:\n    apex = None"
     assert guarded in kept(guarded)
+
+
+@pytest.mark.parametrize("change", ["Net.forward = forward", "setattr(Net, 'forward', forward)"])
+def test_a_method_that_is_given_to_a_class_later_is_kept(change: str) -> None:
+    code = f"DROP = 0\nwidths = [1]\n{NET}def forward(self, x):\n    return x\n{change}\nprint(Net)\n"
+    assert change in kept(code, "")
+    assert "print(Net)" not in kept(code, "")

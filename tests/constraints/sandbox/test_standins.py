@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from torch import nn
 
-from constraints.faults import is_ours, missing, remedy
+from constraints.faults import is_ours, missing
+from constraints.missing_modules import remedy
 from constraints.sandbox.standins import NotInstalledError, StandIns
 
 
@@ -20,7 +21,7 @@ from constraints.sandbox.standins import NotInstalledError, StandIns
 def absent() -> Iterator[StandIns]:
     finder = StandIns()
     sys.meta_path.append(finder)
-    for package in ("plots_x", "pytorch_lightning"):
+    for package in ("drawing_x", "pytorch_lightning"):
         finder.allow(package)
     yield finder
     sys.meta_path.remove(finder)
@@ -28,7 +29,7 @@ def absent() -> Iterator[StandIns]:
 
 
 def test_a_missing_module_is_named_called_and_subclassed_before_the_model_runs(absent: StandIns) -> None:
-    module: Any = importlib.import_module("plots_x.inner.deep")
+    module: Any = importlib.import_module("drawing_x.inner.deep")
     module.style.use("dark")
 
     class Own(module.Base):  # type: ignore[misc]
@@ -46,14 +47,14 @@ def test_a_missing_module_is_named_called_and_subclassed_before_the_model_runs(a
         return 2 * x
 
     annotated: Any = module.Float[int, "b c"] | None
-    assert repr(annotated).startswith("<plots_x.inner.deep.Float")
+    assert repr(annotated).startswith("<drawing_x.inner.deep.Float")
     assert isinstance(Own(3, key=4), Own)
     assert isinstance(Net(), nn.Module)
     assert Registered.__name__ == "Registered"
     assert twice(4) == 8
     absent.is_sealed = True
     with pytest.raises(
-        NotInstalledError, match=r"'plots_x\.inner\.deep\.cached': run uv run --with plots-x search\.py"
+        NotInstalledError, match=r"'drawing_x\.inner\.deep\.cached': run uv run --with drawing-x search\.py"
     ):
         twice(4)
     with pytest.raises(NotInstalledError, match="the network uses what is not installed"):
@@ -64,13 +65,13 @@ def test_a_missing_module_is_named_called_and_subclassed_before_the_model_runs(a
     "use", [bool, int, len, list, float, lambda x: x + 1, lambda x: x == 1, lambda x: x > 1, lambda x: isinstance(1, x)]
 )
 def test_no_value_of_a_missing_module_is_made_up(absent: StandIns, use: Any) -> None:
-    module: Any = importlib.import_module("plots_x")
-    with pytest.raises(NotInstalledError, match=r"plots_x\.width"):
+    module: Any = importlib.import_module("drawing_x")
+    with pytest.raises(NotInstalledError, match=r"drawing_x\.width"):
         use(module.width)
 
 
 def test_a_model_that_holds_one_can_be_copied(absent: StandIns) -> None:
-    module: Any = importlib.import_module("plots_x")
+    module: Any = importlib.import_module("drawing_x")
     net = nn.Linear(2, 2)
     net.accuracy = module.Accuracy()
     absent.is_sealed = True
@@ -154,5 +155,5 @@ def test_what_checks_types_lets_a_forward_method_run(absent: StandIns) -> None:
 
 
 def test_torch_names_what_stands_in_for_a_layer(absent: StandIns) -> None:
-    with pytest.raises(TypeError, match=r"plots_x\.Layer\(\), which is not installed, is not a Module"):
-        nn.Sequential(absent.part("plots_x.Layer")())
+    with pytest.raises(TypeError, match=r"drawing_x\.Layer\(\), which is not installed, is not a Module"):
+        nn.Sequential(absent.part("drawing_x.Layer")())

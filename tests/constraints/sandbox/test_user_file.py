@@ -25,7 +25,7 @@ def test_lists_that_are_written_out() -> None:
     rows = file.literal(expression("enumerate(ROWS)"))
     assert [ast.unparse(row) for row in rows or []] == ["(1, 2)", "(3, 4)"]
     assert file.literal(expression("range(2)")) is None
-    assert UserFile("net.py", "R = [1]\nR = [2]\n").literal(expression("R")) is None  # which of them, nobody knows
+    assert UserFile("net.py", "R = [1]\nR = [2]\n").literal(expression("R")) is None  # it is not known which of them
 
 
 def test_a_loop_counts_its_turns() -> None:

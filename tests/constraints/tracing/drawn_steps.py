@@ -256,7 +256,7 @@ def im2col(draw: st.DrawFn, t: Tensor) -> Tensor | None:
 
 
 def col2im(draw: st.DrawFn, t: Tensor) -> Tensor | None:
-    """Columns added up where their windows lie, whatever they hold."""
+    """Columns added up at the places of their windows."""
     if len(t.shape) < 2:
         return None
     n, (taps, places) = len(t.shape), t.shape[-2:]

@@ -1,4 +1,4 @@
-"""What tensors see that were put together of parts: later ones lie over earlier ones."""
+"""The fields of tensors that are assembled from parts, where later parts cover earlier ones."""
 
 from __future__ import annotations
 

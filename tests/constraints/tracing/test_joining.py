@@ -1,4 +1,4 @@
-"""Views where elements are brought together: hulls, tables of pairs, places that are not known."""
+"""Views of joined elements: hulls, tables of pairs, places that are not known."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Operations that bring tensors or elements together: what the result sees, and what is a gate."""
+"""Operations that combine tensors or elements: what the result sees, and what is a gate."""
 
 from collections.abc import Callable
 from typing import Any
@@ -102,42 +102,6 @@ def test_a_spatial_maximum_is_over_places(run: Callable[[torch.Tensor], torch.Te
     assert figures(lambda m, x: run(x)).max_pools == count
 
 
-def test_products_cost_their_rows_times_their_columns_times_what_is_summed() -> None:
-    found = traced(lambda m, x: m.l(x.mean((2, 3))), l=nn.Linear(4, 7)).layers[-1]
-    assert (found.op, found.macs, found.params) == ("linear", 4 * 7, 4 * 7 + 7)
-    gram = traced(lambda m, x: x.flatten(2) @ x.flatten(2).transpose(1, 2)).layers[-1]
-    assert (gram.op, gram.output, gram.macs) == ("matmul", (4, 4), 4 * 4 * 64)
-
-
-def test_a_linear_layer_is_a_product_with_what_was_there_before_the_run() -> None:
-    def count(weight: Callable[[Any], torch.Tensor]) -> int | None:
-        held: Any = [torch.ones(3, 4)]  # registered nowhere, as the weights of a frozen script
-        return figures(lambda m, x: F.linear(x.mean((2, 3)), weight(m)), held=held).fully_connected
-
-    assert count(lambda m: m.held[0]) == 1
-    assert count(lambda m: 2 * m.held[0]) == 1
-    assert count(lambda m: torch.ones(3, 4)) == 0
-    assert figures(lambda m, x: x.mean((2, 3)).mT @ x.mean((2, 3))).fully_connected == 0
-
-
-def test_attention_costs_two_products() -> None:
-    def run(m: Any, x: torch.Tensor) -> torch.Tensor:
-        q = x.flatten(2).transpose(1, 2)[:, None]  # 64 places of 4 channels
-        return F.scaled_dot_product_attention(q, q, q)
-
-    found = traced(run)
-    assert found.metrics.macs == 64 * 64 * 4 + 64 * 64 * 4
-    assert found.metrics.global_context is True
-
-
-def test_a_linear_layer_over_channels_sees_its_place_and_one_over_the_map_all() -> None:
-    places = traced(lambda m, x: m.l(m.a(x).permute(0, 2, 3, 1)), a=conv(3), l=nn.Linear(4, 6))
-    assert places.layers[-1].receptive_field == (3, 3)
-    flat = traced(lambda m, x: m.l(m.a(x).flatten(1)), a=conv(3), l=nn.Linear(4 * 64, 6))
-    assert flat.layers[-1].receptive_field is None
-    assert flat.metrics.fully_connected == 0  # no global pool comes before it
-
-
 @pytest.mark.parametrize("size", [3, 4, 5])
 def test_pieces_along_space_count_as_border_below_half_the_map(size: int) -> None:
     """The border of another field leaves the map's field as it is; a part as large as half of it does not."""
@@ -206,7 +170,7 @@ def test_differences_of_all_pairs_of_places_are_a_table_that_is_no_map() -> None
 
 
 def pyramid(m: Any, x: torch.Tensor) -> torch.Tensor:
-    """A map, and what all of it comes to, as channels beside each other."""
+    """A map, and its average as further channels."""
     y = m.a(x)
     whole = F.interpolate(m.p(F.adaptive_avg_pool2d(y, 1)), size=8, mode="bilinear")
     return torch.cat([y, m.b(y), whole], 1)
@@ -238,13 +202,6 @@ def test_a_slice_of_pooled_channels_is_pooled() -> None:
     assert (found.receptive_field, found.global_average_pools) == (3, 1)
 
 
-def test_a_pool_beside_a_linear_layer_over_the_other_axis_leaves_the_field_unknown() -> None:
-    found = traced(lambda m, x: m.mix(m.a(x)).mean((2, 3)), a=conv(3), mix=nn.Linear(8, 8))
-    assert found.metrics.receptive_field is None
-    assert found.metrics.global_average_pools == 1
-    assert "with its own weights" in found.unknown["receptive_field"]
-
-
 def test_the_larger_of_neighbours_by_a_condition_may_be_a_maximum() -> None:
     def run(m: Any, x: torch.Tensor) -> torch.Tensor:
         left, right = m.a(x)[..., ::2], m.a(x)[..., 1::2]
@@ -261,21 +218,6 @@ def test_the_larger_of_neighbours_by_a_condition_may_be_a_maximum() -> None:
 )
 def test_a_reduction_of_one_number_changes_nothing(run: Run) -> None:
     assert figures(run, a=nn.Linear(4 * 8 * 8, 10), b=conv(3)).receptive_field == 3
-
-
-@pytest.mark.parametrize(
-    "run",
-    [
-        lambda m, x: m.a(x) + m.rows(m.a(x)),  # as mixers do
-        lambda m, x: m.b(m.a(x) * m.rows(m.a(x))),
-        lambda m, x: m.b((m.a(x).flatten(2) + m.places(m.a(x).flatten(2))).view(1, 4, 8, 8)),
-        lambda m, x: m.b(torch.cat([m.a(x)[:, :2], m.rows(m.a(x))[:, 2:]], 1)),
-    ],
-)
-def test_what_a_linear_layer_makes_of_all_places_has_no_field_that_a_map_could_have_with_it(run: Run) -> None:
-    found = traced(run, a=conv(3), b=conv(3), rows=nn.Linear(8, 8), places=nn.Linear(64, 64))
-    assert found.metrics.receptive_field is None
-    assert "each place sees all others" in found.unknown["receptive_field"]
 
 
 @pytest.mark.parametrize(

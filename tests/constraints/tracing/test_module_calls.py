@@ -49,7 +49,7 @@ def test_the_innermost_module_is_last_and_the_wrappers_go() -> None:
 
 
 def twice_as_wide(model: nn.Module, copied: Callable[[nn.Module], Any]) -> nn.Module:
-    """A copy of the layer of ``model``, whose taps lie twice as far apart."""
+    """A copy of the layer of ``model``, with twice the dilation."""
     wide = copied(model.get_submodule("a"))
     wide.dilation, wide.padding = (2, 2), (2, 2)
     return wide  # type: ignore[no-any-return]

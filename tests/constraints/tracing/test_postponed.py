@@ -1,4 +1,4 @@
-"""Values that were put off are those of a run that puts nothing off, whoever reads them and however."""
+"""Postponed values equal those of a run that postpones nothing, for every reader."""
 
 from __future__ import annotations
 

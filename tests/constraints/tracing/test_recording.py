@@ -29,7 +29,7 @@ def recorder(net: nn.Module) -> Iterator[Recorder]:
 
 
 def operations(recorder: Recorder) -> list[str]:
-    return [step.operator.op for step in recorder.steps]
+    return [recorded.operator.op for recorded in recorder.operations]
 
 
 def test_operations_are_recorded_with_their_tensors_and_shapes(net: nn.Module, recorder: Recorder) -> None:
@@ -37,7 +37,7 @@ def test_operations_are_recorded_with_their_tensors_and_shapes(net: nn.Module, r
     with recorder.following():
         y = net[0](x)  # type: ignore[index]
         z = y * 2
-    conv, product = recorder.steps
+    conv, product = recorder.operations
     assert (conv.operator.op, product.operator.op) == ("conv2d", "mul")
     assert [h.name for h in conv.inputs] == [None, "0.weight", "0.bias"]
     assert product.inputs[0] is conv.outputs[0] is handle_of(y)
@@ -60,7 +60,7 @@ def test_an_operation_is_that_of_the_module_that_runs(recorder: Recorder) -> Non
         torch.zeros(2)
         recorder.here.stack.append(Frame("0", True))
         torch.zeros(2)
-    assert [step.frame.path for step in recorder.steps] == ["", "0"]
+    assert [recorded.frame.path for recorded in recorder.operations] == ["", "0"]
 
 
 def test_composite_operations_are_recorded_as_their_parts(recorder: Recorder) -> None:
@@ -75,8 +75,8 @@ def test_what_is_written_in_place_is_a_target_and_is_put_back(net: nn.Module, re
     before = weight.detach().clone()
     with recorder.following():
         weight.mul_(3)
-    (step,) = recorder.steps
-    assert [h.name for h in step.targets] == ["0.weight"]
+    (recorded,) = recorder.operations
+    assert [h.name for h in recorded.targets] == ["0.weight"]
     assert not torch.equal(weight, before)
     recorder.undo()
     assert torch.equal(weight, before)
@@ -124,7 +124,7 @@ def test_a_value_that_leaves_is_a_step_without_a_result(recorder: Recorder) -> N
             recorder.read(y)  # as in copying
     assert operations(recorder)[-1] == "read"
     assert operations(recorder).count("read") == 1
-    assert recorder.steps[-1].outputs == ()
+    assert recorder.operations[-1].outputs == ()
 
 
 def test_gradients_that_the_code_enables_are_noticed(recorder: Recorder) -> None:

@@ -52,7 +52,7 @@ def test_what_is_seen_behind_a_move(
 
 @pytest.mark.parametrize(("kernel", "field"), [(1, 1), (2, 2), (3, 2), (4, 3), (5, 3)])
 def test_a_pixel_shuffle_makes_a_finer_map(kernel: int, field: int) -> None:
-    """Two neighbours are of one pixel: k of them lie on at most k // 2 + 1 pixels."""
+    """Two neighbours show one pixel: k of them show at most k // 2 + 1 pixels."""
     assert behind(lambda x: F.pixel_shuffle(x, 2), kernel).receptive_field == (field, field)
 
 

@@ -1,4 +1,4 @@
-"""Parts that lie side by side along a spatial axis, by hand."""
+"""Parts side by side along a spatial axis, by hand."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def test_without_constraints_strides_alone_end_stages() -> None:
 def test_a_pair_is_one_convolution_in_the_stage_of_its_depthwise_part() -> None:
     ends: dict[Key, set[Key]] = {("pw",): {("dw",)}}
     assert counted(call("a"), call("dw", 2), call("pw", kernel=1), ends=ends) == [2]
-    assert counted(call("a"), call("pw", kernel=1), ends=ends) == [2]  # its depthwise part lies on another path
+    assert counted(call("a"), call("pw", kernel=1), ends=ends) == [2]  # its depthwise part is on another path
 
 
 def test_a_layer_called_twice_is_one() -> None:

@@ -93,7 +93,7 @@ def test_adaptive_pooling(size: int, field: int | None) -> None:
 def test_padding_moves_the_first_unit_and_a_negative_one_crops(pad: tuple[int, ...], offset: tuple[int, int]) -> None:
     conv = nn.Conv2d(2, 2, 1)
     found = trace(Written(lambda m, x: m.c(F.pad(x, pad)), c=conv), (2, 8, 8)).layers[-1]
-    # A 1x1 over the border itself sees no pixel; the first unit stands where its column of pixels would be.
+    # A 1x1 over the border itself sees no pixel; the first unit is at the place of its column of pixels.
     assert (found.receptive_field, found.offset) == ((1, 1), offset)
 
 

@@ -1,4 +1,4 @@
-"""A network of one's own from Python, in this process; code of a person's in the limited one."""
+"""A user's network from Python, in this process; a user's code in the limited one."""
 
 from __future__ import annotations
 

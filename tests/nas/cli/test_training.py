@@ -1,4 +1,4 @@
-"""``train``: an architecture in this process, a person's own file in the limited one."""
+"""``train``: an architecture in this process, a user's own file in the limited one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ import search
 from constraints.sandbox.parent import Sandbox
 from nas.latency.predictor import Predictor
 from nas.search import given_network
-from nas.search.study import IDENTITY, TARGET, open_study
+from nas.search.study import IDENTITY, TARGET
+from nas.search.study_opening import open_study
 from tests.engines import few_digits, search_in_this_process
 from tests.forked_guard import EXPORT, fork_guards
 

@@ -1,4 +1,4 @@
-"""Where MLflow's store is, as a person reads it; tests/nas/search/test_tracked_store.py reads what it holds."""
+"""Where MLflow's store is, as a user sees it; tests/nas/search/test_tracked_store.py reads its content."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
 import io
-import json
 from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
-from nas.results.card_table import comparison, print_card, print_comparison
+from nas.results.card_table import print_card
+from nas.results.comparison_table import print_comparison
 from nas.results.leaderboard import leaderboard
 from nas.results.trial_card import Card, card
 from tests.nas.results.known import network_study
@@ -50,25 +50,6 @@ def test_a_trial_before_its_first_epoch_says_so(cards: list[Card]) -> None:
     screen = console(80)
     print_card(cards[2], screen)
     assert "no epoch was trained yet" in printed(screen)
-
-
-@pytest.mark.parametrize("width", [80, 120])
-def test_two_trials_are_shown_side_by_side(cards: list[Card], width: int) -> None:
-    screen = console(width)
-    print_comparison(cards[0], cards[1], screen)
-    lines = printed(screen).splitlines()
-    assert max(len(line.rstrip()) for line in lines) <= width
-    accuracy = next(line.split() for line in lines if line.startswith("val_accuracy"))
-    assert accuracy == ["val_accuracy", "87.50%", "62.50%", "-25.00", "points"]
-    assert any("+c16 → +dw.pw16" in line and "c16 → c16 → c16s2" in line for line in lines)
-
-
-def test_differences_are_right_minus_left(cards: list[Card]) -> None:
-    found = json.loads(json.dumps(comparison(cards[0], cards[1])))
-    assert found["differences"]["val_accuracy"] == -0.25
-    metrics = [found[side]["report"]["metrics"]["params"] for side in ("left", "right")]
-    assert found["differences"]["params"] == metrics[1] - metrics[0]
-    assert "test_accuracy" not in found["differences"]
 
 
 def test_parameters_of_a_layer_are_those_with_its_norm_as_in_show(cards: list[Card]) -> None:

@@ -1,4 +1,4 @@
-"""A trial -> files to take away."""
+"""A trial exported to files."""
 
 from __future__ import annotations
 

@@ -11,7 +11,8 @@ from constraints.errors import UnusableInputError
 from nas.results.leaderboard import leaderboard
 from nas.results.summary_cache import read_summary
 from nas.search.storage import open_storage
-from nas.search.study import CONFIRMED, CURVE, REJECTED, TARGET, NewestStudyWarning, load
+from nas.search.study import CONFIRMED, CURVE, REJECTED, TARGET
+from nas.search.study_opening import NewestStudyWarning, load
 from tests.nas.results.known import add, known_study
 
 STATES = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)

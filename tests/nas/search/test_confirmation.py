@@ -1,4 +1,4 @@
-"""What confirmations come to: by arithmetic, and never less than they were."""
+"""Results of confirmations: by arithmetic, and never lower than before."""
 
 from __future__ import annotations
 

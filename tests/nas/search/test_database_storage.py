@@ -14,7 +14,7 @@ import pytest
 from constraints.errors import UnusableInputError
 from nas.results.summary_cache import read_summary
 from nas.search.storage import close_storage, open_storage
-from nas.search.study import open_study
+from nas.search.study_opening import open_study
 
 
 @pytest.fixture(scope="module")

@@ -285,7 +285,7 @@ def test_a_trial_killed_before_its_network_was_stored_keeps_its_number(engine: A
 
 
 def refused(*_: Any) -> Future[Any]:
-    """What comes of a task for whose files the disk has no room."""
+    """The result of a task whose files do not fit on the disk."""
     future: Future[Any] = Future()
     future.set_exception(OSError(errno.ENOSPC, "No space left on device"))
     return future

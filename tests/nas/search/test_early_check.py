@@ -161,7 +161,7 @@ def test_rules_that_no_network_keeps_are_refused_before_the_data(tmp_path: Path)
 
 
 def test_data_of_unknown_images_decide_nothing_yet_but_what_no_image_changes(tmp_path: Path) -> None:
-    """No network of the space pools by a maximum, whatever the images; parameters follow from the classes too."""
+    """No network of the space has a max-pool, for any images; parameters depend on the classes too."""
     place = str(tmp_path / "journal.log")
     check(read_config(None, {"data": "gone", "storage": place, "device": "cpu", "constraints": ["params < 10"]}))
     why = refused(place, constraints=["params < 10", "max_pools >= 1"])

@@ -1,4 +1,4 @@
-"""Candidates added from outside: what becomes of each, what is refused, and that the driver's proposals take them."""
+"""Candidates added from outside: their states, what is refused, and that the driver proposes them."""
 
 from __future__ import annotations
 

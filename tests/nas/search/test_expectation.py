@@ -1,4 +1,4 @@
-"""Against simulations: the winner's curse is taken off, and intervals hold what they say."""
+"""Against simulations: the winner's curse is subtracted, and intervals have their stated coverage."""
 
 from __future__ import annotations
 

@@ -269,7 +269,7 @@ def _interrupt(now: bool) -> None:
 def test_a_kill_between_two_writes_costs_no_second_look_at_the_test_set(
     study: optuna.Study, whole: Feed, tmp_path: Path, method: str
 ) -> None:
-    """The accuracy is stored first; whatever is not stored after it, the next launch adds."""
+    """The accuracy is stored first; the next launch adds what is missing after it."""
     engine = ScriptedEngine(first=[GOOD, *[POOR] * 7], tests=[0.86])
     driver = driver_of(study, engine, whole, tmp_path)
     before = getattr(driver.store, method)

@@ -52,7 +52,7 @@ def test_a_network_is_measured_once_and_judged(own: UserMetrics) -> None:
     rules = parse_all(["norms < 3"], own.names)
     measures = Measures(own=own, objectives=("ram_bytes", "params"), rules=rules)
     assert measures.broken(NETWORK) == "norms < 3"
-    own.path.unlink()  # from here on only what is known can be told
+    own.path.unlink()  # from here on only stored values can be read
     assert measures.of(NETWORK) == {"norms": 3, "depth": 4, "ram_bytes": metrics(NETWORK).ram_bytes}
 
 

@@ -1,4 +1,4 @@
-"""A pool of candidates of eight epochs, with rungs at 2, 4 and 8; the study keeps what became of them."""
+"""A pool of candidates of eight epochs, with rungs at 2, 4 and 8; the study stores their ends."""
 
 from __future__ import annotations
 

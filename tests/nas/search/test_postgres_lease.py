@@ -231,7 +231,7 @@ def test_a_restarted_server_costs_the_lease_for_a_moment(postgresql: Any, databa
 def test_our_own_session_that_only_we_hold_for_lost_is_ended(database: str) -> None:
     with Lease(database, "s") as lease:
         before = lease._connection
-        lease._connection = None  # the network said so; the server has not heard of it
+        lease._connection = None  # the error came from the network; the server does not know of it
         lease.check()
         assert before is not None
         with pytest.raises(psycopg.OperationalError):

@@ -1,4 +1,4 @@
-"""Whether a launch works on a study: by the lock that it holds, which the system lets go of when it is killed."""
+"""Whether a launch is running on a study: by the lock that it holds, which the system releases when it is killed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What another study teaches: made-up accuracies that a feature decides, and what is refused."""
+"""A prior from another study: invented accuracies that depend on one feature, and what is refused."""
 
 from __future__ import annotations
 

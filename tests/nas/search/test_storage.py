@@ -10,7 +10,7 @@ from optuna.storages import RDBStorage
 
 from constraints.errors import UnusableInputError
 from nas.search.storage import close_storage, open_storage
-from nas.search.study import open_study
+from nas.search.study_opening import open_study
 
 
 def test_reading_makes_no_storage(tmp_path: Path) -> None:

@@ -9,19 +9,7 @@ from optuna.storages import InMemoryStorage
 
 from constraints.errors import UnusableInputError
 from nas.search.storage import open_storage
-from nas.search.study import (
-    IDENTITY,
-    OPTIONAL,
-    REMEDIES,
-    NewestStudyWarning,
-    accuracy,
-    create_or_resume,
-    identity,
-    load,
-    open_study,
-    quiet,
-    shared,
-)
+from nas.search.study import IDENTITY, OPTIONAL, REMEDIES, accuracy, create_or_resume, identity, shared
 
 SAMPLER = optuna.samplers.RandomSampler(seed=0)
 MADE_WITH = {
@@ -89,20 +77,6 @@ def test_every_part_of_an_identity_has_a_remedy() -> None:
     assert not set(OPTIONAL) & set(REMEDIES)
 
 
-def test_without_a_name_the_newest_study_is_taken() -> None:
-    storage = InMemoryStorage()
-    with pytest.raises(UnusableInputError, match="no study in this storage"):
-        load(storage, None)
-    optuna.create_study(storage=storage, study_name="a")
-    assert load(storage, None).study_name == "a"
-    with pytest.raises(UnusableInputError, match="no such study: 'b': this storage holds a"):
-        load(storage, "b")
-    optuna.create_study(storage=storage, study_name="b")
-    assert load(storage, "b").study_name == "b"
-    with pytest.warns(NewestStudyWarning, match="2 studies in this storage, the newest is taken: b: --study chooses"):
-        assert load(storage, None).study_name == "b"
-
-
 def test_a_trial_s_accuracy_is_that_of_its_last_epoch() -> None:
     study = optuna.create_study()
     trial = study.ask()
@@ -110,15 +84,6 @@ def test_a_trial_s_accuracy_is_that_of_its_last_epoch() -> None:
     trial.report(0.9, 1)
     trial.report(0.4, 2)
     assert accuracy(study.trials[0]) == 0.4
-
-
-def test_a_study_is_open_as_long_as_its_block(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/s.db"
-    optuna.create_study(storage=url, study_name="only")
-    with open_study(url) as study:
-        assert study.study_name == "only"
-    with pytest.raises(UnusableInputError, match=r"^no such study: 'other'"), open_study(url, "other"):
-        pass
 
 
 def test_what_no_launch_made_has_no_identity() -> None:
@@ -159,12 +124,3 @@ def test_what_is_refused_adds_no_line_to_a_journal(tmp_path: Path) -> None:
     with pytest.raises(UnusableInputError, match=r"^study 's' was made by no launch"):
         create_or_resume(storage, "s", MADE_WITH, SAMPLER)
     assert (tmp_path / "journal.log").read_bytes() == before
-
-
-def test_optuna_is_quiet_for_a_while(capfd: pytest.CaptureFixture[str]) -> None:
-    before = optuna.logging.get_verbosity()
-    with quiet():
-        optuna.create_study()
-        assert optuna.logging.get_verbosity() == optuna.logging.ERROR
-    assert optuna.logging.get_verbosity() == before
-    assert capfd.readouterr().err == ""

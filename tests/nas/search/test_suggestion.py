@@ -1,4 +1,4 @@
-"""An objective of one's own under Optuna's ``study.optimize``."""
+"""A user's objective under Optuna's ``study.optimize``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Teachers by what a person names: trials and exports, and what is refused."""
+"""Teachers that a user names: trials and exports, and what is refused."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ URL = "postgresql://me:secret@host/db"
 
 @pytest.fixture
 def trained(monkeypatch: pytest.MonkeyPatch, digits: Dataset, tmp_path: Path) -> optuna.Study:
-    """A study, wherever it is said to be, of which the weights of every trial are those of TEXT."""
+    """A study at any place, whose trials all have the weights of TEXT."""
     study = optuna.create_study(direction="maximize")
     study.set_user_attr(IDENTITY, {"data": {"name": "digits", "hash": digits.content_hash}})
     place = tmp_path / "weights.safetensors"

@@ -1,4 +1,4 @@
-"""Which weights of a trial are the ones to take away."""
+"""Which weights of a trial are exported."""
 
 from __future__ import annotations
 

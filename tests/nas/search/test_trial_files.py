@@ -91,7 +91,7 @@ def test_what_a_curve_is(change: dict[str, Any], is_curve: bool) -> None:
 @pytest.mark.parametrize("name", [CHECKPOINT, PROGRESS])
 def test_a_file_that_cannot_be_read_is_not_damaged(folder: Path, name: str) -> None:
     (folder / name).unlink()
-    (folder / name).mkdir()  # a read fails whoever runs this, as one without permission does for other users
+    (folder / name).mkdir()  # a read fails for root too, as one without permission does for other users
     with pytest.raises(IsADirectoryError) as caught:
         take_up(folder, curve(3))
     assert caught.value.filename == str(folder / name)

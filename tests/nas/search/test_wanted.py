@@ -1,4 +1,4 @@
-"""What is wrong with a network that a person asks for, found without running anything of it."""
+"""Errors in a network that a user asks for, found without running it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures by arithmetic: against hand arithmetic, and against a trace of the built network."""
+"""Metrics by arithmetic: against hand arithmetic, and against a trace of the built network."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""Arrays of candidates: the same figures and verdicts as one by one."""
+"""Arrays of candidates: the same metrics and verdicts as one by one."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""The figures of a space."""
+"""The description of a space: its size, its ranges, its feasible share."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Edits by hand: networks written one change apart, and what several changes come to at least."""
+"""Edits by hand: networks that differ in one change, and the least number of edits for several."""
 
 import random
 import re

@@ -66,7 +66,7 @@ def test_a_large_space_names_the_smallest_relaxation_too() -> None:
     with pytest.raises(EmptySpaceError, match=message):
         feasible.sample(random.Random(0))
     assert part(f"params < {least}", "receptive_field > 44").listed is not None
-    assert not len(part(f"params < {least}", "receptive_field > 44").listed)  # type: ignore[arg-type]  # as just said
+    assert not len(part(f"params < {least}", "receptive_field > 44").listed)  # type: ignore[arg-type]  # as above
     assert len(part(f"params <= {least}", "receptive_field > 44").sample_rows(3, np.random.default_rng(0))) == 3
 
 
@@ -137,7 +137,7 @@ def every_choice(space: Space) -> list[dict[str, Any]]:
 
 
 def by_hand(choices: dict[str, Any]) -> dict[str, int]:
-    """Figures of a network of ``small``: maps of 32 pixels a side in the first layer, of 16 after it."""
+    """Metrics of a network of ``small``: maps of 32 pixels a side in the first layer, of 16 after it."""
     first, second, last = (choices[name] for name in ("c1.width", "c2.width", "last.width"))
     stem = 3 * first * int(choices["c1.layer1"][1]) ** 2
     body = 9 * second + second**2 if choices["c2.layer1"] == "sep3d2" else 9 * second**2

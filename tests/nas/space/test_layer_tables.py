@@ -1,4 +1,4 @@
-"""The figures of every layer, by hand."""
+"""The metrics of every layer, by hand."""
 
 from constraints.rules import parse_all
 from nas.space.bulk_metrics import Vector

@@ -1,4 +1,4 @@
-"""Layers that do not fit their stage, whatever form makes them so."""
+"""Layers that do not fit their stage, in any form."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def test_results_are_as_if_all_were_trained_as_long() -> None:
         (NETWORK, {1: 0.5, 2: 0.6}, {}),
         (LARGER, {1: 0.4}, {}),
         (LARGER, {}, {}),
-        (NETWORK, {1: 0.5, 9: 0.9}, {SEED: 0}),  # a person's training
+        (NETWORK, {1: 0.5, 9: 0.9}, {SEED: 0}),  # a user's training
         (NETWORK, {1: math.nan}, {}),
     )
     found = results(study)

@@ -109,7 +109,7 @@ def test_where_nothing_can_be_kept_a_process_measures_once(cache: Path) -> None:
 
 
 def test_a_cpu_whose_bfloat16_is_emulated_trains_in_float32(tmp_path: Path) -> None:
-    """On x86 without AVX-512, oneDNN emulates bfloat16, which takes several times as long whatever else runs."""
+    """On x86 without AVX-512, oneDNN emulates bfloat16, which takes several times as long under any load."""
     if not cpu_class().startswith("AVX"):
         pytest.skip("no x86 CPU with AVX2")
     code = "import torch; from nas.training.precision import resolve; print(resolve('auto', torch.device('cpu')))"

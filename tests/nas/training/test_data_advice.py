@@ -1,4 +1,4 @@
-"""What is said of a data set before anything trains, just under, at and over each limit."""
+"""Advice on a data set before training, just under, at and over each limit."""
 
 from __future__ import annotations
 

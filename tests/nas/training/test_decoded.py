@@ -97,7 +97,7 @@ class TestCache:
 
 
 class TestWithoutACache:
-    """Where the cache cannot be written, data is opened all the same, and that is said."""
+    """Where the cache cannot be written, data is still opened, with a warning."""
 
     def check(self, folder: Path, cache: Path, reason: str) -> None:
         """Loading works, in a folder elsewhere, with a warning of one line."""

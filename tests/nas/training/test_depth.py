@@ -37,7 +37,7 @@ def tiff(data: bytes, *, width: int, bits: int, order: str = "<", sample: int = 
 
 
 def decoded(tmp_path: Path, *pictures: bytes) -> tuple[list[int], tuple[str, ...]]:
-    """The values of all training images in a row, and what is said of them."""
+    """The values of all training images in a row, and the messages about them."""
     files = tuple(
         ImageFile(part="train", class_name="a", name=f"{i}.tif", source=one) for i, one in enumerate(pictures)
     )

@@ -1,4 +1,4 @@
-"""What is said of images that are repeated, pixel by pixel."""
+"""Warnings of repeated images, compared pixel by pixel."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def test_a_step_repeats_bit_for_bit() -> None:
 
 @pytest.mark.parametrize("first", [0, 5])
 def test_an_error_in_either_half_is_raised_and_the_next_step_is_whole(first: int) -> None:
-    """The half that waits is let go, and neither stays behind."""
+    """The half that waits is released, and both threads end."""
     network, (images, labels) = _network(), _batch()
     halves = Halves(network, 2)
 

@@ -1,4 +1,4 @@
-"""One training under way: what an epoch tells, when it gives up, and that it can be gone back to."""
+"""One training in progress: what an epoch returns, when it fails, and that its state can be restored."""
 
 import math
 from copy import deepcopy

@@ -133,7 +133,7 @@ def test_limits_are_those_of_the_studys_constraints(tmp_path: Path, kept: list[s
         {"metric": "mine", "limit": 3, "text": "mine > 3"},
         {"metric": "params", "limit": 5, "text": "params >= 5"},
     ]
-    # known.add: a trial has as many thousand multiply-accumulates as parameters; nobody measured "mine"
+    # known.add: a trial has as many thousand multiply-accumulates as parameters; "mine" was not measured
     assert [row["rules"] for row in document["rows"]] == [
         [[1_000 * n, True], [n, True], [None, None], [n, False]] for n in (1, 2, 3)
     ]

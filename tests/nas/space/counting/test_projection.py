@@ -22,7 +22,7 @@ def projection(*expressions: str, form: int = 0, **changes: Any) -> Projection:
 
 
 def networks(one: Projection) -> int:
-    """Paths from the start to the end, each counted once for every network that its words stand for."""
+    """Paths from the start to the end, each counted once for every network that its words represent."""
     edges = [edge for several in one.edges.values() for edge in several]
     found = over_paths(edges, one.start, 1, lambda n, edge: n * sum(word.times for word in edge.words), add)
     return found[one.end]

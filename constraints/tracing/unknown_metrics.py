@@ -1,0 +1,75 @@
+"""Which metrics of a finished run are unknown, and why; the warnings about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from constraints.tracing.propagation import Propagation
+from constraints.tracing.remarks import remarks, uncounted
+from constraints.tracing.values import Value
+
+_OF_PARAMS = (
+    "params", "trainable_params", "weight_bytes", "weight_bytes_float16", "weight_bytes_int8", "flash_bytes",
+)  # fmt: skip
+_OF_THE_FIELD = ("receptive_field", "receptive_field_hw", "downsampled_by")
+_OF_THE_MAP = (*_OF_THE_FIELD, "global_context", "global_average_pools", "fully_connected")
+_OF_THE_CALLS = (
+    "macs",
+    "convs",
+    "dilated_convs",
+    "depthwise_convs",
+    "depthwise_separable_convs",
+    "max_pools",
+    "stages",
+    "convs_per_stage",
+)
+_HIDDEN = {
+    "products": ("macs",),
+    "linear": ("macs", "fully_connected"),
+    "layers": (*_OF_THE_CALLS, "fully_connected"),
+    "maxima": ("max_pools",),
+    "averages": ("global_average_pools",),
+}
+"""What an unknown operation may contain -> the metrics that it makes unknown."""
+_NO_MAP = "no map with spatial axes leads from the input to the output"
+_NO_TENSOR = "the forward method returns no tensor: return the output"
+
+
+def unknown_metrics(known: Propagation, judged: Value | None, field: tuple[int, ...] | None) -> dict[str, str]:
+    """Metric -> why it cannot be known; ``judged`` is the map whose receptive field is reported, ``field`` that."""
+    reasons: dict[str, str] = {}
+    lost = [v for v in judged.views if v is not None and (v.unknown or v.blurred)] if judged else []
+    if field is None:
+        of_map = _OF_THE_MAP if any(v.is_lost or v.blurred for v in lost) else _OF_THE_FIELD
+        is_empty = not (known.run.outputs or known.run.closed or known.run.numbers)
+        no_map = _NO_TENSOR if is_empty else _NO_MAP
+        reasons.update(dict.fromkeys(of_map, "; ".join(sorted({v.unknown or v.blurred for v in lost})) or no_map))
+    for reason, hidden in known.outcomes.hidden.items():
+        for name in _HIDDEN[hidden]:
+            reasons.setdefault(name, reason)
+    if known.run.uncounted:
+        reasons.update(dict.fromkeys(_OF_PARAMS, "; ".join(uncounted(known.run))))
+    return reasons
+
+
+def warnings(known: Propagation, judged: Value | None, unknown: Mapping[str, str]) -> tuple[str, ...]:
+    """What is unknown and why, decisions of the code by values, and remarks on parameters."""
+    return (
+        *_reasons(known, unknown),
+        *sorted({v.blurred for v in judged.views if v is not None and v.blurred} if judged else ()),
+        *(_decision(path) for path in known.read.decided[:1]),
+        *remarks(known.run),
+    )
+
+
+def _reasons(known: Propagation, unknown: Mapping[str, str]) -> list[str]:
+    """The reasons that operations left something unknown, and those that only reached an output; one for each place."""
+    named = {reason.split(": ")[0] for reason in known.outcomes.reasons}
+    of_calls = (reason for name, reason in unknown.items() if name not in _OF_PARAMS)  # the remarks report those
+    handed_on = (reason for reason in of_calls if reason.split(": ")[0] not in named)
+    return list(dict.fromkeys([*known.outcomes.reasons, *handed_on]))
+
+
+def _decision(path: str) -> str:
+    place = f"{path or 'the forward pass'} reads a value that depends on the input, and may decide by it what runs"
+    return f"{place}: the metrics are those of what ran on this sample"

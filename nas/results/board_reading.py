@@ -1,0 +1,103 @@
+"""What a leaderboard reads of a study: its rows and attributes, refused where this tool did not write them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import isfinite
+from typing import Protocol
+
+from constraints.errors import UnusableInputError
+from constraints.metrics import LATENCY, Metrics
+from nas.results.rows import METRICS, Row, Source, row_of
+from nas.search.measure import objective_of
+from nas.search.stored import Seen, TrialState
+from nas.search.study import CURVE, MALFORMED, REJECTED, TARGET, VALIDATION_IMAGES, Described, foreign, shared
+from nas.space.attributes import ARCHITECTURE, SEED
+
+MOST_IMAGES = 10**12
+
+
+class Study(Described, Protocol):
+    """What a leaderboard reads: a study of Optuna, or its summary."""
+
+    def get_trials(self, deepcopy: bool = ...) -> Sequence[Seen]:
+        """All its trials."""
+
+
+def rows_of(study: Study, storage: str | None, measure: str) -> list[Row]:
+    """The rows of all trials that have a network, in the order of trials."""
+    source = Source(storage, study.study_name) if storage is not None else None
+    trials, rows = study.get_trials(deepcopy=False), []
+    for trial in trials:
+        if ARCHITECTURE in trial.user_attrs or SEED in trial.user_attrs:
+            try:
+                rows.append(row_of(trial, study.user_attrs, source, measure))
+            except MALFORMED:
+                raise foreign(study, f"trial {trial.number} does not hold what a candidate's does") from None
+        if _has_lost(trial) and shared(study):
+            raise UnusableInputError(
+                f"study {study.study_name!r} has lost lines: trial {trial.number} has an end or epochs without what is "
+                "written before them: restore the storage from a copy"
+            )
+    if not rows and any(trial.state == TrialState.COMPLETE for trial in trials) and not shared(study):
+        raise foreign(study, "none of its trials is a network")
+    return rows
+
+
+def left(row: Row, is_live: bool | None) -> Row:
+    """A row that has not ended is running only while a launch is running, or where that is unknown."""
+    return replace(row, state="unfinished") if row.state == "running" and is_live is False else row
+
+
+def _has_lost(trial: Seen) -> bool:
+    """Whether an epoch is stored without its curve, or an end without the network, which are written before them."""
+    attrs, curve = trial.user_attrs, trial.user_attrs.get(CURVE)
+    is_short = curve is not None and len(curve) < max(trial.intermediate_values, default=0)
+    has_network = ARCHITECTURE in attrs or SEED in attrs
+    return is_short or (trial.state == TrialState.COMPLETE and not (has_network and curve))
+
+
+def target_of(study: Study) -> float | None:
+    """The accuracy that a network must exceed; None where the study has no target."""
+    try:
+        target = study.user_attrs.get(TARGET)
+        found = None if target is None else float(target)
+    except MALFORMED:
+        raise foreign(study, f"its {TARGET} is of another kind") from None
+    if found is not None and not isfinite(found):
+        raise foreign(study, f"its {TARGET} is no number: {found}")
+    return found
+
+
+def rejected_of(study: Study) -> dict[str, int]:
+    """Rule -> the number of proposals that it rejected."""
+    try:
+        return {str(rule): int(number) for rule, number in study.user_attrs.get(REJECTED, {}).items()}
+    except MALFORMED:
+        raise foreign(study, f"its {REJECTED} is of another kind") from None
+
+
+def images_of(study: Study) -> int:
+    """Number of images of each validation accuracy; 0 where unknown."""
+    try:
+        images = int(study.user_attrs.get(VALIDATION_IMAGES, 0))
+    except MALFORMED:
+        raise foreign(study, f"its {VALIDATION_IMAGES} is of another kind") from None
+    if not 0 <= images <= MOST_IMAGES:
+        raise foreign(study, f"its {VALIDATION_IMAGES} are out of range")
+    return images
+
+
+def maximised_of(study: Study) -> frozenset[str]:
+    """The objectives besides accuracy that are better when greater."""
+    return frozenset(aim.name for aim in objective_of(study)[1] if aim.is_maximised)
+
+
+def costs(study: Study) -> tuple[str, ...]:
+    """The metrics of the Pareto front: the study's other objectives, or parameters where it has none."""
+    found = tuple(aim.name for aim in objective_of(study)[1]) or ("params",)
+    known = {*METRICS, *Metrics.definitions(), LATENCY}
+    if not set(found) <= known and not shared(study).get("metrics"):
+        raise foreign(study, f"its objective weighs accuracy against {', '.join(found)}")
+    return found

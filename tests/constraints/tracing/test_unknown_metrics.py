@@ -1,0 +1,30 @@
+"""What a finished run leaves unknown, and the warnings about it."""
+
+import torch
+from torch import nn
+
+from constraints.tracer import trace
+from tests.constraints.written import Written
+
+
+def test_a_model_without_a_map_says_so() -> None:
+    found = trace(nn.Sequential(nn.Flatten(), nn.Linear(12, 2)), (3, 2, 2))
+    assert found.metrics.convs == 0
+    plain = trace(nn.Linear(5, 2), (5,))
+    assert plain.unknown["receptive_field"] == "no map with spatial axes leads from the input to the output"
+    assert (plain.metrics.receptive_field, plain.metrics.downsampled_by) == (None, None)
+
+
+def test_an_unknown_operation_before_the_end_leaves_the_field_unknown_and_the_counts_known() -> None:
+    model = Written(lambda m, x: m.c(torch.cumsum(x, 2)), c=nn.Conv2d(3, 4, 3))
+    found = trace(model, (3, 8, 8))
+    assert {"receptive_field", "receptive_field_hw", "downsampled_by"} <= set(found.unknown)
+    assert (found.metrics.convs, found.metrics.macs) == (1, 4 * 36 * 27)
+    assert all(getattr(found.metrics, name) is None for name in found.unknown)
+
+
+def test_parameters_that_nothing_uses_are_warned_of_and_counted() -> None:
+    model = Written(lambda m, x: m.a(x), a=nn.Conv2d(3, 4, 1), spare=nn.Linear(2, 3))
+    found = trace(model, (3, 8, 8))
+    assert found.warnings == tuple(f"spare.{n}: never used by the forward pass" for n in ("weight", "bias"))
+    assert found.metrics.params == (12 + 4) + (6 + 3)

@@ -1,0 +1,225 @@
+"""A user's own model is tried before it is trained: what it is trained with, and why it is refused."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from constraints.errors import UnusableInputError
+from nas.training.averaging import Average
+from nas.training.given_model import GivenModel
+from nas.training.given_preparation import Prepared, prepare
+from nas.training.optimisers import Optimisers, hidden_filters
+from nas.training.recipes import Recipe, default, sgd
+
+IMAGES = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+Forward = Callable[["Net", torch.Tensor], object]
+
+
+class Net(nn.Module):
+    """A convolution and a linear layer, whose forward pass a test may replace."""
+
+    def __init__(self, forward: Forward | None = None, classes: int = 10, width: int = 32) -> None:
+        super().__init__()
+        self.conv, self.last, self.way = nn.Conv2d(3, width, 3), nn.Linear(width, classes), forward
+
+    def logits(self, images: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.last(self.conv(images).mean((2, 3)))
+        return found
+
+    def forward(self, images: torch.Tensor) -> object:
+        return self.way(self, images) if self.way else self.logits(images)
+
+
+def prepared(model: nn.Module, recipe: Recipe | None = None, *, is_finished: bool = False) -> Prepared:
+    torch.manual_seed(0)
+    return prepare(GivenModel(model, 10), IMAGES, recipe or default(2), "float32", is_finished=is_finished)
+
+
+@pytest.mark.parametrize(
+    ("forward", "message"),
+    [
+        (lambda net, x: (net.logits(x), x), "the model gives no tensor: tuple of 2: "),
+        (lambda net, x: net.logits(x) + 1j, "the model gives complex numbers: torch.complex64: "),
+        (
+            lambda net, x: net.logits(x)[:, :7],
+            "the model gives 7 outputs an image (4x7 for 4), the data has 10 ",
+        ),
+        (lambda net, x: net.logits(x).sum(0), "the model does not give a row an image: 10 for 4 images: "),
+        (lambda net, x: net.logits(x).sum(), "the model does not give a row an image: a single number for 4 images: "),
+        (lambda net, x: net.logits(x).detach(), "the model's outputs depend on no weight that is trained: "),
+    ],
+)
+def test_outputs_that_are_no_logits_are_refused(forward: Forward, message: str) -> None:
+    with pytest.raises(UnusableInputError) as refused:
+        prepared(Net(forward))
+    assert str(refused.value).startswith(message)
+
+
+def test_nothing_to_train_is_refused() -> None:
+    with pytest.raises(UnusableInputError, match="nothing to train: no parameter requires a gradient"):
+        prepared(Net().requires_grad_(False))
+
+
+def test_a_softmax_is_trained_as_its_logits_are() -> None:
+    ends = prepared(Net(lambda net, x: net.logits(x).softmax(1)))
+    plain = prepared(copy.deepcopy(ends.model.model))
+    assert any(note.startswith("the model ends in a softmax") for note in ends.notes)
+    inner: Any = ends.model.model
+    wanted = F.cross_entropy(inner.logits(IMAGES), torch.arange(4))
+    assert torch.allclose(F.cross_entropy(ends.model(IMAGES), torch.arange(4)), wanted, atol=1e-6)
+    assert plain.model.gives_probabilities  # the same forward pass
+
+
+@pytest.mark.parametrize("end", [lambda x: x, lambda x: x.log_softmax(1), lambda x: x[:, :, None, None]])
+def test_logits_of_any_form_are_taken_as_they_are(end: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    found = prepared(Net(lambda net, x: end(net.logits(x))))
+    assert not found.model.gives_probabilities
+    assert found.model(IMAGES).shape == (4, 10)
+
+
+def test_trying_changes_nothing() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 32, 3), nn.BatchNorm2d(32), nn.Dropout(), nn.Flatten(), nn.Linear(32 * 36, 10))
+    before = copy.deepcopy(model.state_dict())
+    state = torch.random.get_rng_state()
+    prepare(GivenModel(model, 10), IMAGES, default(2), "float32")
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+    assert torch.equal(state, torch.random.get_rng_state())
+
+
+def test_a_model_that_reads_its_maps_in_memory_order_has_the_channels_first() -> None:
+    class Viewing(Net):
+        def __init__(self) -> None:
+            super().__init__()
+            self.last = nn.Linear(32 * 36, 10)
+
+        def logits(self, images: torch.Tensor) -> torch.Tensor:
+            found: torch.Tensor = self.last(self.conv(images).view(len(images), -1))
+            return found
+
+    assert prepared(Viewing()).model.layout == torch.contiguous_format
+    assert prepared(Net()).model.layout == torch.channels_last
+
+
+def test_lazy_modules_find_their_shapes_and_uncalled_ones_are_refused() -> None:
+    model = nn.Sequential(nn.LazyConv2d(4, 3), nn.Flatten(), nn.LazyLinear(10))
+    prepared(model)
+    assert [tuple(p.shape) for p in model.parameters()] == [(4, 3, 3, 3), (4,), (10, 4 * 36), (10,)]
+    net = Net()
+    net.spare = nn.LazyLinear(3)
+    with pytest.raises(UnusableInputError, match="a lazy module is never called"):
+        prepared(net)
+
+
+def test_weights_of_another_precision_are_trained_in_float32() -> None:
+    found = prepared(Net().double())
+    assert found.notes[0] == "the model's weights are trained in float32, not torch.float64"
+    assert {p.dtype for p in found.model.parameters()} == {torch.float32}
+
+
+def test_a_model_that_cannot_be_copied_is_refused() -> None:
+    net = Net()
+    net.kept = net.conv.weight * 2  # no leaf, which torch does not copy
+    with pytest.raises(UnusableInputError, match="the model cannot be copied: RuntimeError: "):
+        prepared(net)
+
+
+def test_whitening_takes_the_convolution_that_takes_the_images() -> None:
+    class Late(Net):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = nn.Conv2d(3, 3, 1)
+            self.conv, self.other = nn.Conv2d(32, 32, 3), nn.Conv2d(3, 32, 3)
+
+        def logits(self, images: torch.Tensor) -> torch.Tensor:
+            found: torch.Tensor = self.last(self.conv(self.other(images)).mean((2, 3)))
+            return found
+
+    found = prepared(Late())
+    model: Any = found.model.model
+    before = copy.deepcopy(model.state_dict())
+    default(2).initialise(found.model, lambda: IMAGES)
+    changed = {name for name, tensor in model.state_dict().items() if not torch.equal(before[name], tensor)}
+    assert (found.model.first, changed) == ("model.other", {"other.weight"})
+    assert not model.other.weight.requires_grad
+    assert "first" not in {name.split(".")[0] for name in found.model.state_dict()}
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        (Net(lambda net, x: net.logits(x / 2)), "no convolution alone takes the images as they are"),
+        (Net(lambda net, x: net.logits(x) + net.conv(x).mean()), "no convolution alone takes the images as they are"),
+        (Net(width=8), "conv has fewer filters (8) than a patch has values (27)"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(192, 10)), "no convolution alone takes the images as they are"),
+    ],
+)
+def test_whitening_is_left_out_with_its_reason(model: nn.Module, reason: str) -> None:
+    found = prepared(model)
+    assert found.notes == (f"the recipe's whitening is left out: {reason}",)
+    before = copy.deepcopy(model.state_dict())
+    default(2).initialise(found.model, lambda: IMAGES)
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+
+
+def test_a_finished_module_keeps_its_weights() -> None:
+    (note,) = prepared(Net(), is_finished=True).notes
+    assert note.startswith("the recipe's whitening is left out: the model came with its weights")
+
+
+def test_a_shared_weight_is_averaged_and_updated_once() -> None:
+    model: Any = nn.Sequential(*(nn.Conv2d(4, 4, 1, bias=False) for _ in range(4)))
+    weight = model[2].weight = model[1].weight
+    assert len(hidden_filters(model)) == 1
+    average = Average(model, decay=0.5)
+    averaged: Any = average.model
+    averaged[1].weight.zero_()
+    average.advance()
+    average.advance()  # 2 of 11 are kept: after one update 9 / 11 of the weight, after two 117 / 121
+    average.update()
+    assert torch.allclose(averaged[1].weight, weight * 9 / 11)
+
+
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+def test_muon_takes_the_same_step_in_either_layout(layout: torch.memory_format) -> None:
+    def stepped(layout: torch.memory_format) -> torch.Tensor:
+        torch.manual_seed(0)
+        model: Any = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3), nn.Conv2d(4, 4, 3))
+        model = model.to(memory_format=layout)
+        optimisers = Optimisers(model, default(2))
+        model(IMAGES).square().mean().backward()
+        optimisers.set_rate(0.1)
+        optimisers.step()
+        weight: torch.Tensor = model[1].weight.detach()
+        return weight
+
+    assert torch.allclose(stepped(layout), stepped(torch.channels_last), atol=1e-2)  # Muon's own matrices are bfloat16
+
+
+def test_complex_weights_take_the_step_of_their_gradient() -> None:
+    model, recipe = nn.ParameterList([nn.Parameter(torch.tensor([3 + 4j, -2j]))]), sgd(2)
+    before = model[0].detach().clone()
+    (phase,) = recipe.phases
+    optimisers = Optimisers(model, recipe)
+    model[0].abs().square().sum().backward()  # by torch's convention the gradient of |w|^2 is 2 w
+    optimisers.set_rate(0.1)
+    optimisers.step()
+    rate = 0.1 * recipe.norm_bias_lr * (1 + phase.momentum if phase.nesterov else 1)
+    assert torch.allclose(model[0], before * (1 - 2 * rate))
+
+
+def test_weights_that_no_optimiser_takes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise RuntimeError("no such type\nand more")
+
+    monkeypatch.setattr("nas.training.given_preparation.Optimisers", refuse)
+    with pytest.raises(
+        UnusableInputError, match=r"muon cannot train weights of torch\.float32: no such type: keep them"
+    ):
+        prepared(Net(), default(2))
