@@ -53,11 +53,14 @@ from nas.cli.flags import (
     Study,
     TableOrJson,
     Teachers,
+    Trackers,
     duration,
     flag,
     formats,
+    formats_of,
     least,
 )
+from nas.cli.listed import listed
 from nas.cli.program import (
     CHECK,
     DEBUG,
@@ -150,7 +153,7 @@ def validate(  # noqa: PLR0917 (one parameter for each flag)
     ] = "10s",
     timeout: Annotated[str, duration("--timeout", help="limit of the model's code: 60s, 5m")] = "60s",
     memory: Memory = "4GiB",
-    format_: Annotated[str, formats("table", "json", "jsonl", "markdown", "junit", "sarif", "html")] = "table",
+    format_: Annotated[str, formats_of("constraints.output.formats:NAMES")] = "table",
 ) -> int:
     """Check PyTorch models, each in a child process with limits."""
     from constraints.cli.validate import Options, validate_targets
@@ -276,15 +279,7 @@ def launch(  # noqa: PLR0917 (one parameter for each flag)
     write_config: Annotated[
         Path | None, flag(help="write the configuration of this launch", value="FILE.toml", group=OUTPUT)
     ] = None,
-    log: Annotated[
-        list[str] | None,
-        flag(
-            help="write curves to tensorboard[:DIR], mlflow[:URI] or wandb[:PROJECT] too",
-            value="TRACKER",
-            group=OUTPUT,
-            complete=completion.of("tensorboard", "mlflow", "wandb"),
-        ),
-    ] = None,
+    log: Trackers = None,
     format_: BoardFormat = "table",
 ) -> int:
     """Run or resume a search over the space, and print its leaderboard."""
@@ -341,15 +336,7 @@ def train(  # noqa: PLR0917
     anew: Annotated[
         bool, flag("--anew", help="end unfinished trials of earlier versions of the files", group=PLACE)
     ] = False,
-    log: Annotated[
-        list[str] | None,
-        flag(
-            help="write curves to tensorboard[:DIR], mlflow[:URI] or wandb[:PROJECT] too",
-            value="TRACKER",
-            group=OUTPUT,
-            complete=completion.of("tensorboard", "mlflow", "wandb"),
-        ),
-    ] = None,
+    log: Trackers = None,
     format_: TableOrJson = "table",
 ) -> int:
     """Train your own network in the same way as candidates, as a trial of a study."""
@@ -555,7 +542,9 @@ def export(  # noqa: PLR0917
     trial: Annotated[str, flags.trial()],
     to: Annotated[
         Path,
-        flag(help="a file name that ends with .py, .onnx, .pt2 or .safetensors", value="FILE", group=OUTPUT),
+        flag(
+            help=f"a file name that ends with {listed('nas.architecture.formats:FORMATS')}", value="FILE", group=OUTPUT
+        ),
     ],
     untrained: Annotated[
         bool, flag("--untrained", help="without weights; TRIAL may be any network's text", group=OUTPUT)

@@ -140,11 +140,12 @@ def _of_version_1(step: Transform, scale: Scale, mean: tuple[float, ...], image:
     breaches = [what for what, _ in _holes(old, scale, mean, image)]
     is_fill_alone = [b for b in breaches if b.startswith("its fill")] == breaches and _is_mean_somewhere(old, mean)
     does = "holds" if not breaches or is_fill_alone else f"does not hold ({'; '.join(breaches)})"
-    link = "nor" if does != "holds" else "not"
+    link = "not" if does == "holds" else "nor"
     ending = f"which rejects the call: {written.refused}" if written.refused else (
         f"which ignores {', '.join(step.ignored)}: {runs}")  # fmt: skip
-    aside = f"; under both {breaches[0]}" if breaches and is_fill_alone else ""
-    return f"CoarseDropout {does} under albumentations 1, {link} under the installed {written.version}, {ending}{aside}"
+    but, aside = (", but for the scale of its fill", f"; {breaches[0]}") if breaches and is_fill_alone else ("", "")
+    now = f"{link} under the installed {written.version}, {ending}"
+    return f"CoarseDropout {does} under albumentations 1{but}, {now}{aside}"
 
 
 def _is_mean_somewhere(step: Transform, mean: tuple[float, ...]) -> bool:

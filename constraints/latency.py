@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import statistics
 import time
 import warnings
@@ -196,7 +197,10 @@ def _median(given: Callable[[], Any], run: Callable[[Any], Any], seconds: float)
 
 @contextmanager
 def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
+    """Let torch use ``count`` threads; UnusableInputError for more than there are processors, which may crash torch."""
+    before, most = torch.get_num_threads(), os.cpu_count() or 1
+    if not 1 <= count <= most:
+        raise UnusableInputError(f"threads: {count}: this machine has {most} processors: give 1 to {most}")
     torch.set_num_threads(count)
     try:
         yield

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, Literal
 
 LATENCY, ONNX_LATENCY = "latency_ms", "latency_ms_onnxruntime"
 LATENCIES = (LATENCY, ONNX_LATENCY)
 """Metrics that depend on the machine; they are measured only if a constraint names them."""
 
 
-def _metric(definition: str, *details: str, unit: str = "") -> Any:
-    return field(metadata={"definition": definition, "details": ". ".join(details), "unit": unit})
+Need = Literal["parameters", "field", "map", "layers", "products", "linear", "maxima", "averages"]
+"""What must be known of a run: the number of its parameters; the judged map's field; which map that is; and that no
+operation without a rule contains layers, products, linear layers after the pool, maxima, averages over the map."""
+
+
+def _metric(definition: str, *details: str, unit: str = "", needs: tuple[Need, ...] = ("layers",)) -> Any:
+    """A metric that is unknown where one of its ``needs`` is."""
+    return field(metadata={"definition": definition, "details": ". ".join(details), "unit": unit, "needs": needs})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,13 +32,15 @@ class Metrics:
         "every registered parameter once, called or not",
         "A shared module counts once",
         "A parameter that the forward pass never uses is named in `warnings`",
+        needs=("parameters",),
     )
-    trainable_params: int = _metric("the parameters that require a gradient")
+    trainable_params: int = _metric("the parameters that require a gradient", needs=("parameters",))
     macs: int = _metric(
         "multiply-accumulates of one sample in convolutions and matrix products, bias not counted",
         "Products of weights alone, which no sample enters, are not counted",
+        needs=("layers", "products", "linear"),
     )
-    receptive_field: int | None = _metric("the smaller side of receptive_field_hw", unit="px")
+    receptive_field: int | None = _metric("the smaller side of receptive_field_hw", unit="px", needs=("field",))
     receptive_field_hw: tuple[int, ...] | None = _metric(
         "the theoretical receptive field of a unit of the last feature map before global pooling, per spatial axis",
         "Where nothing is pooled globally, it is of the last map with two spatial axes",
@@ -40,11 +48,13 @@ class Metrics:
         "Branches that meet take the hull of what they see",
         "It is not clipped at the image's border",
         unit="px",
+        needs=("field",),
     )
     global_context: bool | None = _metric(
         "some unit also sees the whole map through a gate or an attention",
         "A gate (a globally pooled value that only scales or shifts a map) neither enlarges the receptive field, nor "
         "ends it, nor counts as a global average pool",
+        needs=("map",),
     )
     convs: int = _metric("convolution layers that were called, each once")
     dilated_convs: int = _metric("convolutions whose dilation exceeds 1 on an axis where the kernel exceeds 1")
@@ -57,9 +67,10 @@ class Metrics:
     global_average_pools: int = _metric(
         "averages over the whole map, in any form",
         "A module, a functional call, a mean over both spatial axes, an average pool as large as the map",
+        needs=("map", "averages"),
     )
-    max_pools: int = _metric("spatial maxima, in any form", "Global ones count too")
-    fully_connected: int = _metric("linear layers after the global pool")
+    max_pools: int = _metric("spatial maxima, in any form", "Global ones count too", needs=("layers", "maxima"))
+    fully_connected: int = _metric("linear layers after the global pool", needs=("map", "layers", "linear"))
     stages: int = _metric(
         "parts of the main path, each ended by a strided (or, where constraints need it, a dilated) convolution",
         "Spatial (larger than 1x1) convolutions after the last one make one more",
@@ -68,23 +79,30 @@ class Metrics:
         "convolutions of each stage, a depthwise-separable pair as one",
         "The pair is in the stage of its depthwise part",
     )
-    downsampled_by: tuple[float, ...] | None = _metric("input size over the size of the map of receptive_field")
+    downsampled_by: tuple[float, ...] | None = _metric(
+        "input size over the size of the map of receptive_field", needs=("field",)
+    )
     peak_activation_bytes: int = _metric(
         "largest sum of tensors alive at once in a float32 forward pass",
         "Input and output are included, weights are not",
         unit="B",
+        needs=(),
     )
     peak_activation_bytes_int8: int = _metric(
         "peak_activation_bytes where each real number takes one byte",
         "Whole numbers and truth values of the forward pass keep their own size",
         unit="B",
+        needs=(),
     )
-    weight_bytes: int = _metric("four bytes for every parameter, as float32 takes", unit="B")
-    weight_bytes_float16: int = _metric("two bytes for every parameter, as float16 and bfloat16 take", unit="B")
+    weight_bytes: int = _metric("four bytes for every parameter, as float32 takes", unit="B", needs=("parameters",))
+    weight_bytes_float16: int = _metric(
+        "two bytes for every parameter, as float16 and bfloat16 take", unit="B", needs=("parameters",)
+    )
     weight_bytes_int8: int = _metric(
         "one byte for an element of a parameter of two axes or more, four for one of a parameter of fewer",
         "Kernels and matrices are int8; biases, and the scale and shift of norms, are int32",
         unit="B",
+        needs=("parameters",),
     )
     flash_bytes: int = _metric(
         "what a microcontroller stores of the network: weight_bytes_int8",
@@ -92,6 +110,7 @@ class Metrics:
         "program out, with biases at four bytes. Batch norms are not folded: their two values stay, as the multiplier "
         "and the bias by which each channel of an int8 convolution is scaled",
         unit="B",
+        needs=("parameters",),
     )
     ram_bytes: int = _metric(
         "largest sum of int8 tensors alive at once, with elementwise operations in place",
@@ -100,6 +119,7 @@ class Metrics:
         "later. Unlike there the input is included. Convolutions are not in place, as depthwise ones are in MCUNet's "
         "TinyEngine; buffers of the kernels are not counted",
         unit="B",
+        needs=(),
     )
 
     def as_dict(self) -> dict[str, Any]:
@@ -110,6 +130,11 @@ class Metrics:
     def definitions(cls) -> Mapping[str, tuple[str, str]]:
         """Name of each metric -> (definition, unit)."""
         return {f.name: (f.metadata["definition"], f.metadata["unit"]) for f in fields(cls)}
+
+    @classmethod
+    def needing(cls, *what: Need) -> tuple[str, ...]:
+        """The metrics that are unknown where one of these is."""
+        return tuple(f.name for f in fields(cls) if not set(what).isdisjoint(f.metadata["needs"]))
 
 
 @dataclass(frozen=True, kw_only=True)

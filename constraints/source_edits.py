@@ -144,6 +144,10 @@ class Bytes:
         assert node.end_col_offset is not None
         return self.starts[node.lineno - 1] + node.col_offset, self.starts[node.end_lineno - 1] + node.end_col_offset
 
+    def start(self, node: ast.arg) -> int:
+        """The first byte of a parameter's name."""
+        return self.starts[node.lineno - 1] + node.col_offset
+
     def pieces(self, node: ast.Call, edit: CallEdit) -> list[Piece]:
         """The replacements for an edit of a call, as small as possible, so that calls inside it can change too."""
         start, stop = self.span(node)

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nas.api.queueing import enqueue, open_study
     from nas.api.searching import Search, confirm, launch
     from nas.api.training import train
     from nas.api.viewing import export, leaderboard, report, show
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
     from nas.results.displayed import Board, TrialCard
     from nas.results.rows import Row
     from nas.search.confirmation import Confirmation
-    from nas.search.enqueueing import Queue, enqueue
-    from nas.search.study_opening import open_study
+    from nas.search.enqueueing import Queue
     from nas.search.suggestion import suggest
     from nas.space.sampler import FeasibleSampler, SpaceExhaustedError
 
@@ -66,11 +66,11 @@ _HOMES = {
     "TrialCard": ("results.displayed", "TrialCard"),
     "build": ("architecture.model", "build"),
     "confirm": ("api.searching", "confirm"),
-    "enqueue": ("search.enqueueing", "enqueue"),
+    "enqueue": ("api.queueing", "enqueue"),
     "export": ("api.viewing", "export"),
     "launch": ("api.searching", "launch"),
     "leaderboard": ("api.viewing", "leaderboard"),
-    "open_study": ("search.study_opening", "open_study"),
+    "open_study": ("api.queueing", "open_study"),
     "parse": ("architecture.named", "architecture"),
     "report": ("api.viewing", "report"),
     "show": ("api.viewing", "show"),

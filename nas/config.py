@@ -61,7 +61,9 @@ def _path(text: str) -> str:
 
 
 def _folder_name(text: str) -> str:
-    if not text.strip() or "/" in text or text in {".", ".."}:
+    if not text.strip():
+        raise ValueError("give a name")
+    if "/" in text or text in {".", ".."}:
         raise ValueError("give a name without slashes")
     if text != one_line(text):
         raise ValueError("give a name without line breaks and control characters")

@@ -52,7 +52,9 @@ def validated(model: type[Model], table: dict[str, Any], source: str) -> Model:
         if first["type"] == "extra_forbidden":
             known = _keys_beside(model, first["loc"])
             message = f"unknown key: {nearest(str(first['loc'][-1]), known, 'known are ' + ', '.join(known))}"
-        value = "" if isinstance(first["input"], dict) else f" {first['input']!r}:"
+        value = f" {first['input']!r}:"
+        if isinstance(first["input"], dict) or value in f" {message}":  # which may name it itself
+            value = ""
         place = first["input"].by if isinstance(first["input"], Given) else _place(first["loc"], source)
         raise UnusableInputError(f"{place}:{value} {message}") from None
 

@@ -31,7 +31,7 @@ def parse_target(text: str, *, needs_name: bool = False) -> Target:
         raise UnusableInputError(f"no NAME in target: {text!r}: write file.py:NAME or package.module:NAME")
     if place.endswith(SUFFIXES) or "/" in place or "\\" in place:
         return Target(text=text, file=Path(place), module="", name=name or "")
-    if not _MODULE.fullmatch(place):
+    if not _MODULE.fullmatch(place) or ("." in place and Path(place).is_file()):
         raise UnusableInputError(
             f"neither a .py file nor a module: {place!r}: write file.py:NAME or package.module:NAME"
         )

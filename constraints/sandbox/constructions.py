@@ -18,8 +18,7 @@ from constraints.sandbox.loops import Loop, Loops
 from constraints.source_edits import Position
 
 _NOT_THE_USERS = (f"{Path(torch.__file__).parent}{os.sep}", f"{Path(__file__).parent}{os.sep}")
-
-
+_COMPREHENSIONS = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"})
 Cells = Mapping[str, tuple[str, int]]
 """Name of a notebook's cell -> the notebook, and how many lines of the joined text precede the cell."""
 
@@ -44,6 +43,16 @@ class Level(NamedTuple):
     frame: FrameType
     turns: Mapping[Loop, int]
     """The current iteration of each loop of the function."""
+
+
+class Running(NamedTuple):
+    """A call on the stack."""
+
+    call: Call
+    frame: FrameType
+    """That of the function around it."""
+    inner: tuple[FrameType, ...]
+    """Those of the comprehensions around it."""
 
 
 class Constructions:
@@ -76,32 +85,47 @@ class Constructions:
     def _noting(self, original: Callable[..., None]) -> Callable[..., None]:
         @wraps(original)
         def init(module: nn.Module, *args: Any, **kwargs: Any) -> None:
-            levels = tuple(self._level(*found) for found in frames_at(sys._getframe(1), self.cells))
+            levels = tuple(self._level(found) for found in frames_at(sys._getframe(1), self.cells))
             self._made[id(module)] = (module, levels)  # kept alive, so that its id is not reused
             original(module, *args, **kwargs)
 
         return init
 
-    def _level(self, call: Call, frame: FrameType) -> Level:
-        return Level(call, frame, self.loops.turns(frame) if self.loops else {})
+    def _level(self, found: Running) -> Level:
+        turns = [self.loops.turns(frame) for frame in (found.frame, *found.inner)] if self.loops else []
+        return Level(found.call, found.frame, {loop: turn for of_frame in turns for loop, turn in of_frame.items()})
 
 
 def calls_at(frame: FrameType | None, cells: Cells = MappingProxyType({})) -> tuple[Call, ...]:
     """The calls of the user's code on the stack of a frame, the innermost first."""
-    return tuple(call for call, _ in frames_at(frame, cells))
+    return tuple(found.call for found in frames_at(frame, cells))
 
 
-def frames_at(frame: FrameType | None, cells: Cells = MappingProxyType({})) -> list[tuple[Call, FrameType]]:
-    """As ``calls_at``, with their frames."""
+def frames_at(frame: FrameType | None, cells: Cells = MappingProxyType({})) -> list[Running]:
+    """As ``calls_at``, with their frames; a call in a comprehension is one of the function that contains it."""
     found = []
     while frame is not None:
         code = frame.f_code
         if not code.co_filename.startswith((*_NOT_THE_USERS, "<")):
             place = next(islice(code.co_positions(), frame.f_lasti // 2, None), (None,) * 4)
+            inner = [frame]
+            while (around := _around_comprehension(inner[-1])) is not None:
+                inner.append(around)
+            frame = inner.pop()
             if None not in place:
                 file, start = cells.get(code.co_filename, (code.co_filename, 0))
                 line, end_line, column, end_column = map(int, place)  # type: ignore[arg-type]
                 position = Position(line + start, end_line + start, column, end_column)
-                found.append((Call(file, position, code), frame))
+                found.append(Running(Call(file, position, frame.f_code), frame, tuple(inner)))
         frame = frame.f_back
     return found
+
+
+def _around_comprehension(frame: FrameType) -> FrameType | None:
+    """The frame of the function that contains a comprehension, which is a function of its own before Python 3.12."""
+    if frame.f_code.co_name not in _COMPREHENSIONS:
+        return None
+    around = frame.f_back
+    while around is not None and frame.f_code not in around.f_code.co_consts:
+        around = around.f_back
+    return around

@@ -69,7 +69,8 @@ def _of_edit(checked: Checked, edit: ForwardEdit, file: str, tree: Callable[[str
     for call in _calls(checked, others, is_strict=False) if others else ():
         if call in changed:
             where = f"{Path(call.file).name}:{call.position.line}"
-            raise UnusableInputError(f"the call at {where} runs several times, and would not change each time")
+            what = "write one call for each, or layers such as nn.Conv2d"
+            raise UnusableInputError(f"the call at {where} runs several times, and not all of them change: {what}")
     return {call: _edited(call, name, edit, file, tree) for call, name in changed.items()}
 
 

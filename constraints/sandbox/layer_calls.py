@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import count
@@ -18,10 +18,11 @@ from constraints.edits import Change, Edit
 from constraints.errors import UnusableInputError
 from constraints.model_state import parts
 from constraints.sandbox.child import Checked
-from constraints.sandbox.constructions import Call
+from constraints.sandbox.constructions import Call, Level
 from constraints.sandbox.forward_calls import calls_in_forward
+from constraints.sandbox.passed_on import also_set
 from constraints.sandbox.passing import Passing
-from constraints.sandbox.source_calls import SELF, SourceCalls, called_by
+from constraints.sandbox.source_calls import SourceCalls, called_by
 from constraints.sandbox.user_file import UserFile
 from constraints.sites import CONVS, one
 from constraints.source_edits import CallEdit, Piece, Written, imported_as, written
@@ -47,6 +48,12 @@ class LayerCalls:
     def source(self) -> SourceCalls:
         """The calls as syntax."""
         return SourceCalls(checked=self.checked)
+
+    @cached_property
+    def _levels(self) -> dict[str, Sequence[Level]]:
+        """The layers whose construction was recorded, with the calls on the stack."""
+        modules = parts(self.checked.model).modules
+        return {name: levels for name, module in modules.items() if (levels := self.checked.made.levels(module))}
 
     def edits(self) -> list[CallEdit]:
         """One edit for each call that changes."""
@@ -91,8 +98,7 @@ class LayerCalls:
 
     def _passed_on(self, layers: Sequence[str]) -> Passing:
         """New values passed on to these layers only; a rewritten layer is rewritten where a condition holds."""
-        modules = parts(self.checked.model).modules
-        seen = {name: levels for name, module in modules.items() if (levels := self.checked.made.levels(module))}
+        modules, seen = parts(self.checked.model).modules, self._levels
         passing = Passing(source=UserFile(self.file, self.text), layers=seen, parameters_of=self._all_parameters)
         values: dict[str, dict[str, str]] = {}
         rewritten: dict[Call, list[str]] = {}
@@ -183,14 +189,24 @@ class LayerCalls:
                     return outermost
             try:
                 wanted, depends = self.source.handed_on(call, parameters, wanted, depends, layer)
+                self._check_shared(layer, level, wanted, alike)
             except UnusableInputError as error:
                 if outermost:
                     return outermost
                 raise UnusableInputError(f"layer {layer}: {reason}" if reason else str(error)) from error
-            parameters = tuple(name for name in call.parameters if name not in SELF)
+            parameters = self.source.passed_on(call, parameters)
         raise UnusableInputError(
             f"layer {layer}: {reason}" if reason else f"no call in {self.file} makes layer {layer} alone"
         )
+
+    def _check_shared(self, layer: str, level: int, names: Iterable[str], alike: Container[str]) -> None:
+        """Raise UnusableInputError where a variable of the function around a call sets layers that do not change."""
+        levels = self._levels
+        for name in names:
+            for other in also_set(levels, layer, level, name, self.source.node):
+                if other not in alike:
+                    where = f"{Path(self.file).name}:{levels[layer][level].call.position.line}"
+                    raise UnusableInputError(f"layer {layer}: {name} sets layer {other} too: {where}")
 
     def _check_here(self, layer: str, call: Call) -> None:
         """Raise UnusableInputError for a call in another file than the target's."""

@@ -42,6 +42,8 @@ _MOST_PACKAGES = 50
 _IMPORTS = (ast.Import, ast.ImportFrom)
 _DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 _STATEMENT_SECONDS = 20.0
+_LEAST_SHARE = 0.1
+"""Part of a file's time that a statement has even if those before it took all of that."""
 _LONGEST = 200
 _NO_NAME = re.compile(r"cannot import name '(?P<name>[a-z]\w*)' from '(?P<package>[\w.]+)' ")
 """Error of an import from a package that is not circular, of what by its name may be a module."""
@@ -55,6 +57,7 @@ class Loader:
     ) -> None:
         """``seconds`` limits the total time of a file's statements that are neither imports nor definitions.
 
+        Once it is used up, each further statement has a tenth of it: one that hangs does not cost those after it.
         ``source`` is text that is run in place of the file's; ``loops`` count the iterations of the file's loops.
         """
         self.loops = loops
@@ -215,7 +218,8 @@ class Loader:
                 if chosen is not None and not next(chosen):
                     idle += not isinstance(statement, ast.Pass)  # a line of shell was replaced by it
                     continue
-                left -= self._statement(module, part, statement, flags, left)
+                allowed = max(left, _LEAST_SHARE * self.seconds)
+                left -= self._statement(module, part, statement, flags, allowed)
         if idle:
             what = "training, data, plots"
             self.found.append(f"{module.__file__}: statements not run, since the model needs none ({what}): {idle}")

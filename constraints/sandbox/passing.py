@@ -16,6 +16,7 @@ from pathlib import Path
 from constraints.errors import UnusableInputError
 from constraints.sandbox.constructions import Call, Level
 from constraints.sandbox.loops import Loop
+from constraints.sandbox.passed_on import also_set, given, parameters_of
 from constraints.sandbox.user_file import (
     FUNCTIONS,
     UserFile,
@@ -28,7 +29,6 @@ from constraints.sandbox.user_file import (
 )
 from constraints.source_edits import CallEdit, Piece, argument, last_parameter
 
-_SELF = frozenset({"self", "cls"})
 _NONE = str(None)
 _TRUE, _FALSE = "True", "False"
 Layers = Mapping[str, Sequence[Level]]
@@ -75,10 +75,10 @@ class Passing:
         for call in dict.fromkeys(self.layers[layer][0].call for layer in values):
             here = {layer: value for layer, value in values.items() if self.layers[layer][0].call == call}
             parameters, node = self.parameters_of(next(iter(here))), self.source.node(call)
-            given = argument(node, parameters, name)
-            of_others = [a for other in others if isinstance(a := argument(node, parameters, other), ast.Name)]
-            is_plain = given is None or is_constant(given) or isinstance(given, ast.Name)
-            if is_plain or not variables(given) & variables(*of_others):
+            old = given(call, node, parameters, name)
+            of_others = [a for other in others if isinstance(a := given(call, node, parameters, other), ast.Name)]
+            is_plain = old is None or is_constant(old) or isinstance(old, ast.Name)
+            if is_plain or not variables(old) & variables(*of_others):
                 self._give((call,), name, parameters, here, before)
 
     def condition(self, layers: Iterable[str], name: str) -> str:
@@ -91,10 +91,22 @@ class Passing:
     def check_settled(self, layer: str, names: Iterable[str]) -> None:
         """Raise UnusableInputError where an argument of a layer may have another value in another run."""
         for name in names:
-            given = argument(self.source.node(self.layers[layer][0].call), self.parameters_of(layer), name)
-            if given is not None and not self._is_settled(layer, 0, given):
-                where = f"{Path(self.source.file).name}:{given.lineno}"
-                raise UnusableInputError(f"layer {layer}: {name} is {ast.unparse(given)}, not a constant: {where}")
+            value = self._given(layer, 0, name)
+            if value is not None and not self._is_settled(layer, 0, value):
+                where = f"{Path(self.source.file).name}:{value.lineno}"
+                raise UnusableInputError(f"layer {layer}: {name} is {ast.unparse(value)}, not a constant: {where}")
+
+    def _given(self, layer: str, level: int, name: str) -> ast.expr | None:
+        """An argument of the call at a level of a layer's construction."""
+        call = self.layers[layer][level].call
+        return given(call, self.source.node(call), self._parameters(layer, level), name)
+
+    def _parameters(self, layer: str, level: int) -> Sequence[str]:
+        """The parameters of the function that the call at a level calls, with those that it passes on by stars."""
+        parameters = self.parameters_of(layer)
+        for passed in self.layers[layer][:level]:
+            parameters = parameters_of(passed.call, self.source.node(passed.call), parameters)
+        return parameters
 
     def _is_settled(self, layer: str, level: int, given: ast.expr) -> bool:
         """Whether an expression depends only on constants in the file: in calls, defaults and lists."""
@@ -107,12 +119,12 @@ class Passing:
         of_loop = [node for node in bound if name in variables(node.target)]
         if of_loop:
             return self.source.literal(of_loop[0].iter) is not None
-        if name not in call.parameters or level + 1 == len(levels):
+        if level + 1 == len(levels) or name not in self._parameters(layer, level + 1):
             return False
-        function = self.source.function(call)
-        names = [a.arg for a in (*function.args.posonlyargs, *function.args.args)]
-        given = argument(self.source.node(levels[level + 1].call), names[names[0] in _SELF :], name)
-        return bool(default_of(function, name)) if given is None else self._is_settled(layer, level + 1, given)
+        value = self._given(layer, level + 1, name)
+        if value is not None:
+            return self._is_settled(layer, level + 1, value)
+        return name not in call.parameters or bool(default_of(self.source.function(call), name))
 
     def pieces(self) -> Iterator[Piece]:
         """Changes other than arguments of calls: parameters, loop headers, elements of lists."""
@@ -125,13 +137,18 @@ class Passing:
     def _give(self, calls: tuple[Call, ...], name: str, parameters: Sequence[str], values: Values, before: str) -> None:
         """Write an argument of the outermost of ``calls``, which are common to the layers, the innermost first."""
         node = self.source.node(calls[-1])
-        given = argument(node, parameters, name)
-        old = before if given is None else ast.get_source_segment(self.source.text, given) or ""
-        if isinstance(given, ast.Name) and self._of_list(calls, given.id, values):
+        value = given(calls[-1], node, parameters, name)
+        passed = parameters_of(calls[-1], node, parameters)
+        is_starred = isinstance(value, ast.Name) and value.id in passed and value.id not in calls[-1].parameters
+        old = before if value is None or is_starred else ast.get_source_segment(self.source.text, value) or ""
+        if isinstance(value, ast.Name) and not is_starred and self._of_list(calls, value.id, values):
             return
-        if isinstance(given, ast.Name) and given.id in calls[-1].parameters and self._is_uniform(calls, values):
-            self._outwards(calls, given.id, values, "")
+        is_passed = isinstance(value, ast.Name) and value.id in passed and self._is_uniform(calls, values)
+        if isinstance(value, ast.Name) and is_passed and not self._sets_others(calls, value.id, values):
+            self._outwards(calls, value.id, values, before if is_starred else "")
             return
+        if is_starred:
+            argument(node, parameters, name)  # raises, with the star
         new = {name: Expression(self._expression(calls, name, values, old))}
         known = self.calls.get(calls[-1])
         self.calls[calls[-1]] = CallEdit(
@@ -177,9 +194,16 @@ class Passing:
             groups.setdefault(levels[len(calls)].call, {})[layer] = value
         for call, here in groups.items():
             function = self.source.function(calls[-1])
-            names = [a.arg for a in (*function.args.posonlyargs, *function.args.args)]
-            names = names[bool(names) and names[0] in _SELF :]
+            names = self._parameters(next(iter(here)), len(calls))
             self._give((*calls, call), parameter, names, here, old or default_of(function, parameter))
+
+    def _sets_others(self, calls: tuple[Call, ...], name: str, values: Values) -> bool:
+        """Whether a variable sets layers too that other calls make and that do not change in the same way."""
+        return any(
+            values.get(other) != value
+            for layer, value in values.items()
+            for other in also_set(self.layers, layer, len(calls) - 1, name, self.source.node)
+        )
 
     def _is_uniform(self, calls: tuple[Call, ...], values: Values) -> bool:
         """Whether all layers made in one run of the function that contains the call have the same value."""
@@ -259,8 +283,11 @@ class Passing:
         """The new parameters, after the existing ones."""
         function = next(n for n in ast.walk(self.source.tree) if isinstance(n, FUNCTIONS) and n.lineno == line)
         arguments = function.args
-        if arguments.kwarg or not (arguments.args or arguments.posonlyargs):
+        if not (arguments.args or arguments.posonlyargs or arguments.vararg):
             raise UnusableInputError(f"no parameter can be added to {function.name} at line {line}")
+        if arguments.kwarg:
+            end = self.source.bytes.data.rindex(b"**", 0, self.source.bytes.start(arguments.kwarg))
+            return Piece(end, end, "".join(f"{name}={default}, " for name, default in parameters.items()))
         start, stop = self.source.bytes.span(function)[0], self.source.bytes.span(function.body[0])[0]
         end = start + last_parameter(self.source.bytes.data[start:stop].decode())
         return Piece(end, end, "".join(f", {name}={default}" for name, default in parameters.items()))

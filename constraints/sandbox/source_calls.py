@@ -18,12 +18,10 @@ from constraints.model_state import parts
 from constraints.sandbox.child import Checked
 from constraints.sandbox.constructions import Call
 from constraints.sandbox.notebooks import tree_of
+from constraints.sandbox.passed_on import SELF, given, parameters_of
 from constraints.sandbox.user_file import is_constant, partials
 from constraints.sites import CONVS, one
-from constraints.source_edits import argument, call_at
-
-SELF = ("self", "cls")
-"""The first parameter of a method, which calls do not give."""
+from constraints.source_edits import call_at
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +37,7 @@ class SourceCalls:
         is_lazy = ast.unparse(node.func).endswith(f"Lazy{type(module).__name__}")  # lazy layers have no in_channels
         parameters = tuple(name for name in signature if name not in SELF)[1 if is_lazy else 0 :]
         for name in sorted(used & set(signature)) if isinstance(module, CONVS) else ():
-            if argument(node, parameters, name) is None and one(getattr(module, name)) != signature[name].default:
+            if given(call, node, parameters, name) is None and one(getattr(module, name)) != signature[name].default:
                 raise UnusableInputError(f"{name} is also set outside of {ast.unparse(node)} at line {node.lineno}")
         return parameters
 
@@ -59,9 +57,9 @@ class SourceCalls:
         """Why new values may hold for this run only: an argument that they depend on is not a constant."""
         node = self.node(call)
         for name in sorted(set().union(*depends.values())):
-            given = argument(node, parameters, name)
-            if given is not None and not is_constant(given):
-                return f"{name} is {ast.unparse(given)}, not a constant: {Path(call.file).name}:{node.lineno}"
+            value = given(call, node, parameters, name)
+            if value is not None and not is_constant(value):
+                return f"{name} is {ast.unparse(value)}, not a constant: {Path(call.file).name}:{node.lineno}"
         return ""
 
     def made_by(self, calls: Sequence[Call]) -> set[str]:
@@ -88,37 +86,42 @@ class SourceCalls:
         An argument computed from several others, such as a padding, is left as it is, since it follows them.
         """
         node, found, others = self.node(call), dict[str, Any](), dict[str, set[str]]()
+        known = self.passed_on(call, parameters)
         where = f"{Path(call.file).name}:{call.position.line}"
         for name, value in wanted.items():
-            given = argument(node, parameters, name)
-            if isinstance(given, ast.Name) and given.id in call.parameters:
-                if found.setdefault(given.id, value) != value:
+            argument = given(call, node, parameters, name)
+            if isinstance(argument, ast.Name) and argument.id in known:
+                if found.setdefault(argument.id, value) != value:
                     raise UnusableInputError(
-                        f"layer {layer}: {given.id} would be {found[given.id]} and {value}: {where}"
+                        f"layer {layer}: {argument.id} would be {found[argument.id]} and {value}: {where}"
                     )
-                others.setdefault(given.id, set()).update(_names(node, parameters, depends[name], call, where))
-            elif given is None or isinstance(given, ast.Constant):
+                others.setdefault(argument.id, set()).update(self._names(call, parameters, depends[name], where))
+            elif argument is None or isinstance(argument, ast.Constant):
                 reason = f"the call that makes it makes others too, and none of its parameters sets {name}"
                 raise UnusableInputError(f"layer {layer}: {reason}: {where}")
         if not found:
             raise UnusableInputError(f"layer {layer} is made by a call that makes others too: {where}")
         return found, others
 
+    def passed_on(self, call: Call, parameters: Sequence[str]) -> tuple[str, ...]:
+        """The parameters of the function that contains a call, with those that its ``*args`` and ``**kwargs`` hold."""
+        return parameters_of(call, self.node(call), parameters)
+
+    def _names(self, call: Call, parameters: Sequence[str], names: set[str], where: str) -> Iterator[str]:
+        """The parameters of the function that contains a call which set these arguments of it, without constants."""
+        node, known = self.node(call), self.passed_on(call, parameters)
+        for name in names:
+            value = given(call, node, parameters, name)
+            if isinstance(value, ast.Name) and value.id in known:
+                yield value.id
+            elif value is not None and not is_constant(value):
+                raise UnusableInputError(f"{name} is {ast.unparse(value)}, not a constant: {where}")
+
     def tree(self, file: str) -> ast.Module:
         """The syntax of a file."""
         if file not in self.trees:
             self.trees[file] = tree_of(Path(file))
         return self.trees[file]
-
-
-def _names(node: ast.Call, parameters: Sequence[str], names: set[str], call: Call, where: str) -> Iterator[str]:
-    """The parameters of the function that contains a call which set these arguments of the call, constants left out."""
-    for name in names:
-        given = argument(node, parameters, name)
-        if isinstance(given, ast.Name) and given.id in call.parameters:
-            yield given.id
-        elif given is not None and not is_constant(given):
-            raise UnusableInputError(f"{name} is {ast.unparse(given)}, not a constant: {where}")
 
 
 def called_by(module: nn.Module, call: Call) -> Any:

@@ -27,11 +27,10 @@ def at_most(seconds: float | None) -> Iterator[Callable[[], float]]:
 
     @calls_user_code
     def stop(_: int, __: FrameType | None) -> NoReturn:
-        ran = f"it ran for {seconds:.0f} s" if seconds > 0 else "no time was left for it"
-        raise TooLongError(f"{ran} at import: put it under if __name__ == '__main__'")
+        raise TooLongError(f"it ran for {round(seconds, 2):g} s at import: put it under if __name__ == '__main__'")
 
     before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.01))
+    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield lambda: time.monotonic() - started
     finally:

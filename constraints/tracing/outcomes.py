@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from constraints.metrics import Need
 from constraints.tracing.axes import View, unknown
 from constraints.tracing.calls import Operation
 from constraints.tracing.cutting import cuts
@@ -32,9 +33,8 @@ class Outcomes:
         """Begin with nothing unknown; ``axes`` is the number of spatial axes of all inputs together."""
         self.reasons: dict[str, str] = {}
         """Reason why the effect of an operation is unknown -> the operation."""
-        self.hidden: dict[str, str] = {}
-        """Reason -> what an unknown operation may contain: "products", "linear" (linear layers after a pool too),
-        "layers", "maxima" or "averages"."""
+        self.hidden: dict[str, Need] = {}
+        """Reason -> what an unknown operation may contain."""
         self._axes = axes
 
     def of(self, call: Call, operation: Operation | None) -> Any:

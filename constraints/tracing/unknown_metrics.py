@@ -4,33 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from constraints.metrics import Metrics
 from constraints.tracing.propagation import Propagation
 from constraints.tracing.remarks import remarks, uncounted
 from constraints.tracing.values import Value
 
-_OF_PARAMS = (
-    "params", "trainable_params", "weight_bytes", "weight_bytes_float16", "weight_bytes_int8", "flash_bytes",
-)  # fmt: skip
-_OF_THE_FIELD = ("receptive_field", "receptive_field_hw", "downsampled_by")
-_OF_THE_MAP = (*_OF_THE_FIELD, "global_context", "global_average_pools", "fully_connected")
-_OF_THE_CALLS = (
-    "macs",
-    "convs",
-    "dilated_convs",
-    "depthwise_convs",
-    "depthwise_separable_convs",
-    "max_pools",
-    "stages",
-    "convs_per_stage",
-)
-_HIDDEN = {
-    "products": ("macs",),
-    "linear": ("macs", "fully_connected"),
-    "layers": (*_OF_THE_CALLS, "fully_connected"),
-    "maxima": ("max_pools",),
-    "averages": ("global_average_pools",),
-}
-"""What an unknown operation may contain -> the metrics that it makes unknown."""
 _NO_MAP = "no map with spatial axes leads from the input to the output"
 _NO_TENSOR = "the forward method returns no tensor: return the output"
 
@@ -40,15 +18,16 @@ def unknown_metrics(known: Propagation, judged: Value | None, field: tuple[int, 
     reasons: dict[str, str] = {}
     lost = [v for v in judged.views if v is not None and (v.unknown or v.blurred)] if judged else []
     if field is None:
-        of_map = _OF_THE_MAP if any(v.is_lost or v.blurred for v in lost) else _OF_THE_FIELD
+        is_another = any(v.is_lost or v.blurred for v in lost)
+        of_map = Metrics.needing("field", "map") if is_another else Metrics.needing("field")
         is_empty = not (known.run.outputs or known.run.closed or known.run.numbers)
         no_map = _NO_TENSOR if is_empty else _NO_MAP
         reasons.update(dict.fromkeys(of_map, "; ".join(sorted({v.unknown or v.blurred for v in lost})) or no_map))
     for reason, hidden in known.outcomes.hidden.items():
-        for name in _HIDDEN[hidden]:
+        for name in Metrics.needing(hidden):
             reasons.setdefault(name, reason)
     if known.run.uncounted:
-        reasons.update(dict.fromkeys(_OF_PARAMS, "; ".join(uncounted(known.run))))
+        reasons.update(dict.fromkeys(Metrics.needing("parameters"), "; ".join(uncounted(known.run))))
     return reasons
 
 
@@ -65,7 +44,8 @@ def warnings(known: Propagation, judged: Value | None, unknown: Mapping[str, str
 def _reasons(known: Propagation, unknown: Mapping[str, str]) -> list[str]:
     """The reasons that operations left something unknown, and those that only reached an output; one for each place."""
     named = {reason.split(": ")[0] for reason in known.outcomes.reasons}
-    of_calls = (reason for name, reason in unknown.items() if name not in _OF_PARAMS)  # the remarks report those
+    of_params = Metrics.needing("parameters")  # the remarks report those
+    of_calls = (reason for name, reason in unknown.items() if name not in of_params)
     handed_on = (reason for reason in of_calls if reason.split(": ")[0] not in named)
     return list(dict.fromkeys([*known.outcomes.reasons, *handed_on]))
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import typer
 
-from nas.cli import place, zsh
+from nas.cli import listed, place, zsh
 from nas.defaults import STORAGE
 from nas.words import counted
 
@@ -153,6 +153,11 @@ def objectives(ctx: typer.Context) -> Names:
 def of(*names: str) -> Callable[[], list[str]]:
     """A fixed list."""
     return lambda: list(names)
+
+
+def of_table(home: str) -> Callable[[], list[str]]:
+    """The names of a table, ``MODULE:TABLE``, whose module loads only then."""
+    return lambda: listed.names(home)
 
 
 def _storage(ctx: typer.Context) -> str:

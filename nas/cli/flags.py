@@ -13,6 +13,8 @@ from constraints.cli.options import read_bytes, read_seconds
 from constraints.errors import UnusableInputError
 from constraints.output.plain import say
 from nas.cli import completion, place
+from nas.cli.listed import alternatives, listed
+from nas.loggers import choice as tracker_choice
 from nas.passwords import masked
 from nas.search import engine_choice
 
@@ -91,8 +93,13 @@ def duration(*names: str, help: str, default: str = "", group: str | None = BUDG
 
 def formats(*known: str) -> Any:
     """The flag ``--format``."""
-    words = f"{', '.join(known[:-1])} or {known[-1]}"
-    return flag("--format", help=words, value="FORMAT", group=OUTPUT, complete=completion.of(*known))
+    words, complete = alternatives(known), completion.of(*known)
+    return flag("--format", help=words, value="FORMAT", group=OUTPUT, complete=complete)
+
+
+def formats_of(home: str) -> Any:
+    """The flag ``--format`` that takes the names of a table, ``MODULE:TABLE``."""
+    return flag("--format", help=listed(home), value="FORMAT", group=OUTPUT, complete=completion.of_table(home))
 
 
 def study(
@@ -201,4 +208,11 @@ Memory = Annotated[
     ),
 ]  # fmt: skip
 TableOrJson = Annotated[str, formats("table", "json")]
-BoardFormat = Annotated[str, formats("table", "json", "csv", "markdown")]
+BoardFormat = Annotated[str, formats_of("nas.results.board_table:FORMATS")]
+Trackers = Annotated[
+    list[str] | None,
+    flag(
+        "--log", help=f"write curves to {tracker_choice.forms()} too", value="TRACKER", group=OUTPUT,
+        complete=completion.of(*tracker_choice.KINDS),
+    ),
+]  # fmt: skip

@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from nas.cli import zsh
+from nas.cli.listed import filled
 
 CHECK, SEARCH, STUDIES, TAKE, MACHINE = "Check", "Search", "Studies", "Take away", "This machine"
 """Groups of commands, in the order of the help."""
@@ -120,6 +121,8 @@ def command(app: typer.Typer, group: str, example: str) -> Callable[[Callable[..
 
 def _complete(found: list[Any]) -> list[Any]:
     """Completions as the shell that asks can show them."""
+    for item in found:
+        item.help = filled(item.help or "")
     return zsh.items(found) if zsh.is_zsh() else found
 
 
@@ -137,7 +140,7 @@ def _write_flags(command: Any, ctx: Any, formatter: Any) -> None:
     own = groups.pop(_GENERAL, [])
     for title, members in groups.items():
         with formatter.section(title):
-            formatter.write_dl([p.get_help_record(ctx) for p in members])
+            formatter.write_dl([(names, filled(text)) for p in members for names, text in [p.get_help_record(ctx)]])
     general = [(", ".join(names), text) for names, text in GENERAL.items()]
     with formatter.section(_GENERAL):
         formatter.write_dl([*(p.get_help_record(ctx) for p in own), *general, ("-h, --help", "show this help and end")])

@@ -14,7 +14,7 @@ from constraints.errors import ExitCode, UnusableInputError
 from constraints.output.console import SafeConsole
 from constraints.output.json_text import json_text
 from constraints.output.plain import say
-from constraints.output.working import working
+from constraints.output.working import CHECKING, working
 from nas.cli.common import TABLE_OR_JSON, interruptible
 from nas.cli.introducing import decoding, introduce, introduce_settings, introduce_training, print_line
 from nas.defaults import STORAGE
@@ -50,7 +50,7 @@ def launch(config_file: Path | None, flags: Mapping[str, Any], write_config: Pat
     project, console = settings(Path()), SafeConsole(stderr=True)
     config = read_config(config_file, flags, project)
     introduce_settings(project, LaunchConfig.model_fields, console)
-    with working("checking what is asked for"):
+    with working(CHECKING, told_after=0.5):
         from nas.search import launch as launches
         from nas.search.confirmed_end import is_reached
         from nas.training import datasets

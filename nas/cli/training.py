@@ -12,7 +12,7 @@ from constraints.errors import ExitCode
 from constraints.output.console import SafeConsole
 from constraints.output.json_text import json_text
 from constraints.output.plain import say
-from constraints.output.working import working
+from constraints.output.working import CHECKING, working
 from nas.cli.common import TABLE_OR_JSON, interruptible
 from nas.cli.introducing import decoding, introduce, introduce_settings, introduce_training
 from nas.cli.search import next_place
@@ -48,7 +48,7 @@ def train(
     asked = read_config(None, flags, project, TRAINING)
     config = given_launch.settled(asked, flags)
     introduce_settings(project, [n for n in TRAINING if getattr(config, n) == getattr(asked, n)], console)
-    with working("checking what is asked for"):
+    with working(CHECKING, told_after=0.5):
         given_launch.check(config, wanted)
     with quiet():
         with decoding(console) as decoded:

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from constraints.suggestions import nearest
+from nas.cli.listed import filled
 from nas.cli.program import GENERAL, ExtraArgumentError
 from nas.validation_words import what_to_do
 
@@ -74,7 +75,10 @@ class Line:
         for flag, value in self._given():
             last = value.rstrip("/").rpartition("/")[2]  # a folder's data has its last name
             is_part = any(
-                part in {value, last} or (part.endswith(f" {value}") and not value.isdecimal()) or _at_line(part, value)
+                part in {value, last}
+                or (part.endswith(f" {value}") and not value.isdecimal())
+                or part.startswith(f"{value} is ")
+                or _at_line(part, value)
                 for part in parts[:2]
             )
             if value in quoted or (value and (is_part or any(_holds(value, text) for text in quoted))):
@@ -105,7 +109,7 @@ class Line:
         if hasattr(error, "option_name"):
             return self._no_value(error.option_name)
         if hasattr(error, "param_type") and error.param is not None:
-            return f"{_name(error.param)} is missing: give {error.param.help or 'it'}".split("  [")[0]
+            return f"{_name(error.param)} is missing: give {filled(error.param.help or 'it')}".split("  [")[0]
         if self.command is self.program:
             return _no_command(getattr(error, "command", None), self.program.commands)
         return _lower(error.format_message())

@@ -35,12 +35,17 @@ KINDS: Mapping[str, Choice] = MappingProxyType(
 )
 
 
+def forms() -> str:
+    """All that may be given: ``tensorboard[:FOLDER], mlflow[:URI] or wandb[:PROJECT]``."""
+    known = [f"{name}[:{choice.takes.split()[-1].upper()}]" for name, choice in KINDS.items()]
+    return f"{', '.join(known[:-1])} or {known[-1]}"
+
+
 def split(text: str) -> tuple[str, str]:
     """``KIND[:PLACE]`` split into its two parts; ValueError for an unknown kind."""
     kind, colon, place = text.partition(":")
     if kind not in KINDS or (colon and not place.strip()) or "\0" in place:
-        forms = ", ".join(f"{name}[:{choice.takes.split()[-1].upper()}]" for name, choice in KINDS.items())
-        raise ValueError(f"give one of {forms}")
+        raise ValueError(f"give {forms()}")
     return kind, place
 
 

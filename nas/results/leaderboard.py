@@ -116,12 +116,12 @@ def leaderboard(
         wanted = [*wanted, "unfinished"]
     rules = parse_all(where, (*METRICS, *measured))
     _known("state", wanted, STATES)
-    _known("sort key", [sort or MEASURES[measure]], (*SORT_KEYS, *measured))
+    _known("sort key", [by := MEASURES[measure] if sort is None else sort], (*SORT_KEYS, *measured))
     _known("metric", [rule.metric for rule in rules], (*METRICS, *measured))
     shown = [row for row in rows if row.state in wanted and all(_holds(rule, row) for rule in rules)]
     best = {row.trial for row in front(shown, weighed, maximised)}
     chosen = [row for row in shown if row.trial in best] if pareto else shown
-    ranked = sorted(chosen, key=lambda row: _order(row, sort or MEASURES[measure], maximised))[:top]
+    ranked = sorted(chosen, key=lambda row: _order(row, by, maximised))[:top]
     counts = Counter(row.state for row in rows)
     rejected = rejected_of(study)
     placed = tuple(replace(row, rank=i, pareto=row.trial in best) for i, row in enumerate(ranked, start=1))

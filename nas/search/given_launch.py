@@ -39,6 +39,7 @@ from nas.search.training_way import Training
 from nas.search.trial_store import TrialStore, is_given
 from nas.search.wanted import Wanted
 from nas.space.attributes import ORIGIN, SEED
+from nas.training import datasets
 from nas.training.decoded import Dataset
 from nas.training.sizing import Sizing
 
@@ -89,6 +90,7 @@ def settled(config: LaunchConfig, given: Mapping[str, Any]) -> LaunchConfig:
 def check(config: LaunchConfig, wanted: Wanted) -> None:
     """Raise UnusableInputError for what can be found to be wrong before any data is decoded."""
     wanted.check()
+    datasets.check(config.data)
     config = _asked(config, wanted)
     check_means(config)
     check_study(config)

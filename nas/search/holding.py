@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -9,7 +10,6 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, RDBStorage
-from sqlalchemy.exc import SQLAlchemyError
 
 from constraints.errors import UnusableInputError
 from nas.search.database_storage import reason
@@ -94,8 +94,14 @@ def one_line_errors() -> Iterator[None]:
         raise UnusableInputError(
             f"the storage cannot be read: {reason(error)}: restore it from a copy, or give another --storage"
         ) from error
-    except (SQLAlchemyError, StorageInternalError) as error:
+    except _storage_errors() as error:
         raise UnusableInputError(
             f"the storage became unavailable: {reason(error.__cause__ or error)}: "
             "fix that and launch again, which resumes the study"
         ) from error
+
+
+def _storage_errors() -> tuple[type[Exception], ...]:
+    """Errors of a storage; SQLAlchemy's only where it is loaded, which takes a quarter of a second."""
+    module = sys.modules.get("sqlalchemy.exc")
+    return (StorageInternalError,) if module is None else (StorageInternalError, module.SQLAlchemyError)

@@ -39,6 +39,7 @@ from nas.space import space as spaces
 from nas.space.feasible import FeasiblePart
 from nas.space.proxy import FITTED
 from nas.space.sampler import FeasibleSampler
+from nas.training import datasets
 from nas.training.decoded import Dataset
 
 FLAGS = ("recipe", "augmentation", "tune", "teacher")
@@ -67,6 +68,7 @@ class Prepared:
 def check(config: LaunchConfig) -> None:
     """Raise UnusableInputError for what can be found to be wrong with a configuration before any data is decoded."""
     spaces.load(config.space)
+    datasets.check(config.data)
     check_means(config)
     check_study(config)
     check_feasible(config)

@@ -23,14 +23,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
-import sqlalchemy
-from sqlalchemy import event
-
 from constraints.errors import UnusableInputError
 from nas.search.database_storage import NETWORK, reason
 from nas.search.outage import StorageLostError
 
 if TYPE_CHECKING:
+    import sqlalchemy
     from psycopg import Connection
 
 LAPSE_SECONDS = 60.0
@@ -107,6 +105,8 @@ class Lease:
 
     def guard(self, engine: sqlalchemy.Engine) -> None:
         """Make every commit through ``engine`` fail with LeaseLostError, and roll back, unless this lease is held."""
+        from sqlalchemy import event
+
         self._guarded = engine
         engine.dispose()  # connections opened before have no time limit
         event.listen(engine, "connect", self._bound)
@@ -116,6 +116,8 @@ class Lease:
         """Release the study; commits are not checked any more."""
         self._released.set()
         if self._guarded is not None:
+            from sqlalchemy import event
+
             event.remove(self._guarded, "connect", self._bound)
             event.remove(self._guarded, "commit", self._fence)
             self._guarded = None
@@ -143,6 +145,7 @@ class Lease:
     def _connect(self) -> Connection:
         """A session that the server ends after ``lapse`` seconds of silence (PostgreSQL 14 and later)."""
         import psycopg
+        import sqlalchemy
 
         url = sqlalchemy.make_url(self._place).set(drivername="postgresql+psycopg")
         _, options = url.get_dialect()().create_connect_args(url)
@@ -209,6 +212,8 @@ class Lease:
 
 def is_leased(place: str, study: str, job: str = "driver") -> bool | None:
     """Whether a driver holds the lease of ``study`` in the database at ``place``; None if the server is unreachable."""
+    import sqlalchemy
+
     url = sqlalchemy.make_url(place).set(drivername="postgresql+psycopg")
     engine = sqlalchemy.create_engine(url, connect_args=dict(NETWORK))
     try:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from constraints.errors import UnusableInputError
 from constraints.suggestions import nearest
+from nas import command_line
 from nas.arguments import checked
 from nas.defaults import STORAGE
 
@@ -70,7 +71,8 @@ def choose(names: Sequence[str], name: str | None) -> str:
     if not names:
         raise UnusableInputError("no study in this storage: nothing was launched here: launch one, or give --storage")
     if name is None and len(names) > 1:
-        message = f"{len(names)} studies in this storage, the newest is taken: {names[-1]}: --study chooses another"
+        flag = "--study" if command_line.present() else "study="
+        message = f"{len(names)} studies in this storage, the newest is taken: {names[-1]}: {flag} chooses another"
         warnings.warn(message, NewestStudyWarning, stacklevel=2)
     if name is not None and name not in names:
         raise UnusableInputError(

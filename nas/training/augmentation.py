@@ -117,7 +117,7 @@ def shipped(name: str, options: Mapping[str, Any] = MappingProxyType({})) -> Aug
             known = f"it has {', '.join(usual)}" if usual else "it has none"
             raise UnusableInputError(f"augmentation {name}: no such option: {option!r}: {known}")
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-            raise UnusableInputError(f"augmentation {name}: {option}: {value!r}: give a probability, 0 to 1")
+            raise UnusableInputError(f"augmentation {name}: no probability: '{option}={value}': give 0 to 1")
     return Augmentation(name=name, probabilities={**usual, **{key: float(value) for key, value in options.items()}})
 
 

@@ -21,6 +21,9 @@ from nas.training.images import Progress
 from nas.training.splits import parts_of, split
 from nas.user_cache import expanded, user_cache
 
+NAMES = ("auto", "cifar10", "digits")
+"""Data sets that are known by name."""
+
 
 def load(source: str = "auto", *, cache: Path | None = None, progress: Progress | None = None) -> Dataset:
     """Open a data set, decoding it once into ``cache`` (by default the user's cache folder).
@@ -38,12 +41,18 @@ def load(source: str = "auto", *, cache: Path | None = None, progress: Progress 
     return _open_path(expanded(source), cache, progress)
 
 
+def check(source: str) -> None:
+    """Raise UnusableInputError where ``source`` is no known name and no path of anything; nothing is read."""
+    path = str(expanded(source)) if source.strip() else ""
+    if source in NAMES or os.path.exists(path):  # noqa: PTH110 (a text that can be no path does not exist either)
+        return
+    what = nearest(path, NAMES, f"give a folder, a tar, or one of {', '.join(NAMES)}")
+    raise UnusableInputError(f"no such data: {path or repr(source)}: {what}")
+
+
 def _open_path(path: Path, cache: Path, progress: Progress | None) -> Dataset:
     listing: Callable[[Path], image_files.Listing]
-    if not os.path.exists(path):  # noqa: PTH110 (a text that can be no path does not exist either)
-        known = ("auto", "cifar10", "digits")
-        what = nearest(str(path), known, f"give a folder, a tar, or one of {', '.join(known)}")
-        raise UnusableInputError(f"no such data: {path}: {what}")
+    check(str(path))
     if path.is_dir():
         listing, key = image_files.list_folder, image_tree.folder_key(path)
     elif path.is_file() and path.name.lower().endswith(archives.ARCHIVE_SUFFIXES):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import sys
 import time
 from types import SimpleNamespace
@@ -135,3 +136,14 @@ def test_a_model_that_does_not_run_has_no_latency() -> None:
     assert not report.ok
     assert report.metrics[LATENCY] is None
     assert report.constraints[0].why == "latency_ms is unknown: the model does not run"
+
+
+def test_no_more_threads_than_processors() -> None:
+    before, most = torch.get_num_threads(), os.cpu_count() or 1
+    assert milliseconds(Net(), (3, 4, 5), threads=most, seconds=0.0) > 0
+    for count in (0, most + 1, 100_000):
+        with pytest.raises(
+            UnusableInputError, match=rf"^threads: {count}: this machine has {most} processors: give 1 to {most}$"
+        ):
+            milliseconds(Net(), (3, 4, 5), threads=count, seconds=0.0)
+    assert torch.get_num_threads() == before

@@ -51,8 +51,9 @@ def test_a_path_in_a_file_may_begin_at_home(monkeypatch: pytest.MonkeyPatch) -> 
     ("flags", "message"),
     [
         ({"trials": 0}, "--trials: 0: give 1 or more"),
-        ({"timeout": "0"}, "--timeout: '0': not a duration"),
-        ({"timeout": "soon"}, "--timeout: 'soon': not a duration"),
+        ({"timeout": "0"}, "--timeout: not a duration: '0'"),
+        ({"study": " "}, "--study: ' ': give a name"),
+        ({"timeout": "soon"}, "--timeout: not a duration: 'soon'"),
         ({"target": 1.0}, "--target: 1.0: give less than 1"),
         ({"target": 0.0}, "--target: 0.0: give more than 0"),
         ({"device": "tpu"}, "--device: 'tpu': give auto, cpu or cuda"),
@@ -81,7 +82,7 @@ def test_a_flag_out_of_range_is_named_with_its_value(flags: dict[str, Any], mess
     [
         ("trails = 3", "{file}: trails: 3: unknown key: did you mean trials"),
         ("trials = 'many'", "{file}: trials: 'many': write a whole number"),
-        ("constraints = ['params < 200k', 'params <']", "{file}: constraints.2: 'params <': "),
+        ("constraints = ['params < 200k', 'params <']", "{file}: constraints.2: not a constraint: 'params <': "),
         ("constraints = []", "{file}: constraints: []: give 1 or more"),
         ("trials = ", "{file} is not TOML: "),
     ],

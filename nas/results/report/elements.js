@@ -25,7 +25,7 @@
   const accuracy = (row) => row.values[0];
 
   const number = (given) => given.toLocaleString("en", { maximumSignificantDigits: Number.isInteger(given) ? 21 : 6 });
-  const percent = (share) => (share === null ? "unknown" : `${(100 * share).toFixed(2)} %`);
+  const percent = (share) => (share === null ? "unknown" : `${(100 * share).toFixed(2)}%`);
   const isShare = (name) => name.endsWith("accuracy");
   const shown = (name, given) => (given === null ? "–" : isShare(name) ? percent(given) : number(given));
   const TITLES = new Map([["params", "parameters"], ["macs", "multiply-accumulates"], ["seconds", "seconds of training"]]);

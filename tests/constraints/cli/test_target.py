@@ -221,3 +221,11 @@ def test_a_name_that_no_word_of_a_file_is_is_refused_before_it_runs(text: str, m
             read_source(target)
     else:
         assert read_source(target) is not None
+
+
+def test_a_file_of_another_kind_is_no_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert parse_target("net.log").module == "net.log"
+    (tmp_path / "net.log").touch()
+    with pytest.raises(UnusableInputError, match=r"^neither a \.py file nor a module: 'net\.log': write file\.py:NAME"):
+        parse_target("net.log")

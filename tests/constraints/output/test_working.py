@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
+import threading
 import time
 
 import pytest
@@ -14,7 +16,8 @@ def test_what_is_done_is_logged_with_its_time_and_said_on_a_terminal_alone(
 ) -> None:
     with caplog.at_level("INFO", "nas"), working("counting the space"):
         pass
-    assert caplog.messages == ["counting the space: 0.00 s"]
+    (message,) = caplog.messages
+    assert re.fullmatch(r"counting the space: \d+\.\d\d s", message)
     assert capsys.readouterr().err == ""
 
 
@@ -30,3 +33,27 @@ def test_a_terminal_says_what_is_done_and_is_left_empty(monkeypatch: pytest.Monk
         while "counting the space" not in terminal.getvalue():
             time.sleep(0.01)  # it is drawn by a thread
     assert terminal.getvalue().endswith("\x1b[2K")  # the line is erased
+
+
+def test_what_lasts_is_told_elsewhere_than_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", file := io.StringIO())
+    with working("checking", told_after=0.0):
+        while not file.getvalue():
+            time.sleep(0.01)  # it is printed by a thread
+    assert file.getvalue() == "checking\n"
+
+
+def test_nothing_is_told_afterwards_however_late_the_thread_runs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    timers: list[threading.Timer] = []
+
+    def start(timer: threading.Timer) -> None:
+        timers.append(timer)
+
+    monkeypatch.setattr(threading.Timer, "start", start)
+    with working("checking", told_after=0.0):
+        pass
+    (timer,) = timers
+    timer.function()
+    assert capsys.readouterr().err == ""

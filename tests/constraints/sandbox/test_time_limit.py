@@ -16,15 +16,10 @@ def _turn_forever() -> None:
 
 def test_a_loop_is_ended_and_the_handler_of_before_is_back() -> None:
     before = signal.getsignal(signal.SIGALRM)
-    with pytest.raises(TooLongError, match="it ran for 0 s at import: put it under if __name__"), at_most(0.05):
+    with pytest.raises(TooLongError, match=r"it ran for 0\.05 s at import: put it under if __name__"), at_most(0.05):
         _turn_forever()
     assert signal.getsignal(signal.SIGALRM) == before
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
-
-
-def test_no_time_is_left() -> None:
-    with pytest.raises(TooLongError, match="no time was left for it at import"), at_most(0):
-        _turn_forever()
 
 
 def test_without_a_limit_the_seconds_are_told() -> None:

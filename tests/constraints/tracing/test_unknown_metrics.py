@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from constraints.metrics import Metrics
 from constraints.tracer import trace
 from tests.constraints.written import Written
 
@@ -28,3 +29,21 @@ def test_parameters_that_nothing_uses_are_warned_of_and_counted() -> None:
     found = trace(model, (3, 8, 8))
     assert found.warnings == tuple(f"spare.{n}: never used by the forward pass" for n in ("weight", "bias"))
     assert found.metrics.params == (12 + 4) + (6 + 3)
+
+
+MEMORY = {"peak_activation_bytes", "peak_activation_bytes_int8", "ram_bytes"}
+PARAMETERS = {"params", "trainable_params", "weight_bytes", "weight_bytes_float16", "weight_bytes_int8", "flash_bytes"}
+
+
+@torch.library.custom_op("unknown_metrics::twice", mutates_args=())
+def twice(x: torch.Tensor) -> torch.Tensor:
+    """An operation that the trace does not know."""
+    return 2 * x
+
+
+def test_an_operation_that_may_contain_layers_leaves_only_memory_and_parameters_known() -> None:
+    """So a metric that is added is unknown there too, unless it says what else it needs."""
+    model = Written(lambda m, x: twice(m.c(x)).mean((2, 3)), c=nn.Conv2d(3, 4, 3))
+    found = trace(model, (3, 8, 8))
+    assert {name for name, value in found.metrics.as_dict().items() if value is not None} == MEMORY | PARAMETERS
+    assert found.unknown.keys() == Metrics.definitions().keys() - MEMORY - PARAMETERS

@@ -111,7 +111,7 @@ def test_where_nothing_is_complete_the_best_says_what_there_is() -> None:
     [
         ({"recipe": "defualt"}, "no such recipe: 'defualt': did you mean default?"),
         ({"tune": ["lrr"]}, "tune: 'lrr': no option of a recipe"),
-        ({"augmentation": "seed,flip=2"}, "augmentation seed: flip: 2: give a probability"),
+        ({"augmentation": "seed,flip=2"}, "augmentation seed: no probability: 'flip=2': give 0 to 1"),
     ],
 )
 def test_how_it_trains_is_refused_as_on_the_command_line(fields: Any, message: str) -> None:

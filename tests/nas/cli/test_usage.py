@@ -71,6 +71,14 @@ COMMANDS = f"{', '.join(_NAMES)}"
             "--memory: memory limit too small: 4 bytes: torch alone takes more than 134,217,728: "
             "raise it, to 4GiB perhaps",
         ),
+        (
+            "launch --data= --space tiny",
+            "--data: no such data: '': give a folder, a tar, or one of auto, cifar10, digits",
+        ),
+        (
+            "launch --augmentation seed,flip=2",
+            "--augmentation: augmentation seed: no probability: 'flip=2': give 0 to 1",
+        ),
         ("recipes --format toml", "--format: 'toml': it is of one recipe: give its name too"),
         (
             "export seed --untrained --to none/net.py",

@@ -24,7 +24,7 @@ def test_what_follows_the_first_colon_is_the_place(text: str, parts: tuple[str, 
 
 @pytest.mark.parametrize("text", ["", "tensorbord", "mlflow:", "tensorboard: ", "TensorBoard", "wandb:\0"])
 def test_anything_else_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"^give one of tensorboard\[:FOLDER\], mlflow\[:URI\], wandb\[:PROJECT\]$"):
+    with pytest.raises(ValueError, match=r"^give tensorboard\[:FOLDER\], mlflow\[:URI\] or wandb\[:PROJECT\]$"):
         split(text)
 
 

@@ -137,6 +137,7 @@ def test_the_front_holds_what_no_other_beats(study: optuna.Study) -> None:
 @pytest.mark.parametrize(
     ("view", "message"),
     [
+        ({"sort": ""}, "unknown sort key: ''"),
         ({"sort": "accuracy"}, "unknown sort key: 'accuracy': did you mean val_accuracy, test_accuracy?"),
         ({"states": ["done"]}, "unknown state: 'done': use complete, pruned, running, unfinished, failed"),
     ],

@@ -294,7 +294,7 @@ def test_the_rule_of_the_augmentation_is_asked_for_like_a_constraint(digits: dec
         ({"recipe": "gone.toml"}, "cannot read gone.toml"),
         ({"tune": "lrr"}, "--tune: 'lrr': no option of a recipe"),
         ({"tune": "lr,"}, "--tune: '': no option of a recipe"),
-        ({"augmentation": "seed,flip=7"}, "augmentation seed: flip: 7: give a probability"),
+        ({"augmentation": "seed,flip=7"}, "augmentation seed: no probability: 'flip=7': give 0 to 1"),
         ({"augmentation": "gone.py:x"}, "cannot read the file: 'gone.py'"),
     ],
 )

@@ -22,7 +22,7 @@ def test_without_a_name_the_newest_study_is_taken() -> None:
         load(storage, "b")
     optuna.create_study(storage=storage, study_name="b")
     assert load(storage, "b").study_name == "b"
-    with pytest.warns(NewestStudyWarning, match="2 studies in this storage, the newest is taken: b: --study chooses"):
+    with pytest.warns(NewestStudyWarning, match="2 studies in this storage, the newest is taken: b: study= chooses"):
         assert load(storage, None).study_name == "b"
 
 

@@ -74,9 +74,9 @@ def test_options_go_over_the_usual_probabilities() -> None:
         ("x", {}, "no such augmentation: 'x': give assignment, seed, none or FILE.py:NAME"),
         ("assignment", {"flp": 0}, "augmentation assignment: no such option: 'flp': it has flip, shift_scale_rotate, "),
         ("none", {"flip": 0}, "augmentation none: no such option: 'flip': it has none"),
-        ("seed", {"flip": 1.5}, "augmentation seed: flip: 1.5: give a probability, 0 to 1"),
-        ("seed", {"flip": True}, "augmentation seed: flip: True: give a probability, 0 to 1"),
-        ("seed", {"flip": "a"}, "augmentation seed: flip: 'a': give a probability, 0 to 1"),
+        ("seed", {"flip": 1.5}, "augmentation seed: no probability: 'flip=1.5': give 0 to 1"),
+        ("seed", {"flip": True}, "augmentation seed: no probability: 'flip=True': give 0 to 1"),
+        ("seed", {"flip": "a"}, "augmentation seed: no probability: 'flip=a': give 0 to 1"),
     ],
 )
 def test_options_that_there_are_not(name: str, options: dict[str, object], message: str) -> None:

@@ -19,6 +19,7 @@ from nas.results.leaderboard import leaderboard
 from nas.results.report import page
 from nas.results.report.columns import cells
 from nas.results.report.page import MOST_BYTES, render
+from nas.results.rows import STATES
 from nas.search.storage import open_storage
 from nas.search.study import CURVE, DATA, IDENTITY, LAUNCHES, MEASURED, REASON, TARGET
 from nas.space.attributes import FINISHED
@@ -87,6 +88,13 @@ def test_what_a_cell_shows(study: optuna.Study) -> None:
     assert cells(row)["val_accuracy"] == "85.00"
     assert cells(row)["test_accuracy"] == "-"
     assert cells(row)["seconds"] == "2s"  # twice 1.25 s, to the even
+
+
+def test_each_state_has_a_colour_in_every_theme() -> None:
+    style = (Path(page.__file__).parent / "report.css").read_text(encoding="utf-8")
+    themes = style.count("--page:")
+    assert themes > 1
+    assert {state: style.count(f"--{state}:") for state in STATES} == dict.fromkeys(STATES, themes)
 
 
 def test_nothing_is_loaded_from_elsewhere(study: optuna.Study) -> None:
