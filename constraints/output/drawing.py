@@ -17,6 +17,8 @@ from constraints.output.plain import html_text
 
 CAPTION = "What the middle unit after each stage sees, over the {image} image; thin: after each layer."
 _TIMES = "\N{MULTIPLICATION SIGN}"
+_WIDTH = 480
+"""Pixels on a screen where no style sheet says otherwise, as in a notebook."""
 _MARGIN = 0.04
 """Margin around the squares, as a share of the larger side of the visible area."""
 _LABEL = 1 / 24
@@ -71,7 +73,7 @@ def drawing(report: Findings) -> str:
     thin, box = extent / 500, " ".join(f"{n:g}" for n in sight)
     label = f"receptive field of the last map: {_size(squares[-1])} pixels over a {width}{_TIMES}{height} image"
     parts = [
-        f'<figure><svg class="field" viewBox="{box}" role="img" aria-label="{html_text(label)}">',
+        f'<figure><svg class="field" width="{_WIDTH}" viewBox="{box}" role="img" aria-label="{html_text(label)}">',
         f'<rect width="{width}" height="{height}" fill="none" stroke="gray" stroke-width="{3 * thin:g}"/>',
         *(_rectangle(square, thin) for square in squares),
         *_names([square for square in squares if square.is_last], extent),

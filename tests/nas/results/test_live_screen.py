@@ -44,11 +44,11 @@ def test_80_columns_show_best_running_and_rejected(driver: Driver) -> None:
     assert "rejected  1,207" in text or "rejected  0" in text
 
 
-def test_what_is_better_than_the_best_complete_trial_is_named_before_it(driver: Driver) -> None:
+def test_a_trial_that_leads_but_is_not_complete_is_named_before_the_best_one(driver: Driver) -> None:
     driver.running[0].trial.report(0.875, 1)
     lines = shown(driver, 80)
-    assert lines[1] == "best      87.50%, trial 4 after 1 of 3 epochs, 90,000 params"
-    assert lines[2] == "complete  86.00%, trial 1, complete, 150,000 params"
+    assert lines[1] == "leading   87.50%, trial 4 after 1 of 3 epochs, 90,000 params"
+    assert lines[2] == "best      86.00%, trial 1, complete, 150,000 params"
 
 
 def test_the_last_events_are_shown_the_newest_first_as_far_as_there_is_room(driver: Driver) -> None:
