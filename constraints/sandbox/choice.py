@@ -14,6 +14,7 @@ from torch import nn
 
 from constraints.errors import MissingChoiceError, NoModelError
 from constraints.sandbox.standins import ABSENT, NotInstalledError, absent_path, absent_reason
+from constraints.unknown_names import near_method
 
 FIXED = "fixed_model"
 """Name of the function that ``validate --fix`` writes at the end of a file, numbered if the file uses that name."""
@@ -67,7 +68,8 @@ def _why_none(module: ModuleType, place: str) -> str:
     space = vars(module)
     unfinished = [n for t, n in _own(module).items() if t.forward is nn.Module.forward]
     if unfinished:
-        return f"{unfinished[0]} has no forward method: write one"
+        near = near_method(space[unfinished[0]], "forward")
+        return f"{unfinished[0]} has no forward method: {f'rename {near}' if near else 'write one'}"
     makers = [n for n, t in space.items() if inspect.isfunction(t) and t.__module__ == module.__name__]
     made = [n for n in makers if any(is_module_class(r) for r in _reached(space[n], space))]
     named = f"{place}:{made[0]}" if made else "file:NAME"
