@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 if __name__ == "__main__":
+    from constraints.output.pipe import open_closed
     from constraints.sandbox.early import begin
 
+    open_closed()
     begin(sys.argv[1:])
 
 import typer
@@ -530,11 +532,12 @@ def delete(
     ],
     storage: Storage = STORAGE,
     yes: Annotated[bool, flag("--yes", help="do not ask")] = False,
+    format_: TableOrJson = "table",
 ) -> int:
     """Delete a study with its files, after asking."""
     from nas.cli import studies
 
-    return studies.delete(study, storage, yes=yes)
+    return studies.delete(study, storage, format_, yes=yes)
 
 
 @command(app, TAKE, "export best --to net.py")
@@ -733,7 +736,8 @@ def main() -> NoReturn:
     if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     code = run(sys.argv[1:], Path(sys.argv[0]).name)
-    gc.freeze()  # otherwise Python searches all loaded objects for cycles at exit, which takes a tenth of a second
+    if "triton" not in sys.modules:  # which writes lines on leaks unless its objects are collected at exit
+        gc.freeze()  # otherwise Python searches all loaded objects for cycles at exit, which takes a tenth of a second
     sys.exit(code)
 
 

@@ -35,6 +35,8 @@ SEARCH = ("launch", "--data", "digits")
 _SESSION = "nas-pictures"
 _LIVE = "Ctrl-C ends the search"
 """A text that only the live view contains."""
+_IDLE = "idle "
+"""A text that it contains only while some worker trains nothing, which is not the usual picture."""
 _MOST_SECONDS = 3600
 _FONT = re.compile(r"@font-face \{[^}]*\}\s*")
 """The fonts that the reader's browser would load from another server."""
@@ -60,13 +62,13 @@ def _screen(*, with_history: bool = False) -> str:
 
 
 def _fullest() -> str:
-    """The live view with the most lines that the terminal shows until the search has ended; the last of several."""
+    """The live view with the most lines while all workers train, until the search has ended; the last of several."""
     end, fullest = time.monotonic() + _MOST_SECONDS, ""
     while "search ended" not in _screen(with_history=True):
         screen = _screen()
         if time.monotonic() > end:
             raise TimeoutError(f"the search has not ended within {_MOST_SECONDS} s")
-        if _LIVE in screen and _lines(screen) >= _lines(fullest):
+        if _LIVE in screen and _IDLE not in screen and _lines(screen) >= _lines(fullest):
             fullest = screen
         time.sleep(2)
     return fullest

@@ -49,6 +49,10 @@ class UnusableInputError(ConstraintError):
     """The caller's input cannot be used: a missing file, an unknown metric, a misspelt option (exit 2)."""
 
 
+class MissingChoiceError(UnusableInputError):
+    """The command leaves open which model to check or which arguments to give it; its message says all there is to."""
+
+
 class NoModelError(UnusableInputError):
     """A file defines no model; if a folder was named, such files are skipped."""
 

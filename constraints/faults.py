@@ -13,6 +13,7 @@ from typing import ParamSpec, TypeVar
 
 from constraints.errors import ModelFailedError, ToolFailedError, shortened
 from constraints.missing_modules import remedy
+from constraints.unknown_names import hint_of_name
 
 _ROOT = Path(__file__).resolve().parents[1]
 _OURS = tuple(f"{_ROOT / name}{sep}" for name in ("constraints", "nas") for sep in ("/", "\\"))
@@ -24,6 +25,9 @@ _callers_of_user_code: dict[int, CodeType] = {}
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_OTHER_INPUT = (
+    "if the model is made for another input, give its shape: --input 3,224,224, in Python input_size=(3, 224, 224)"
+)
 _HINTS = {
     "'Cutout'": "CoarseDropout took the place of Cutout in albumentations: CoarseDropout(num_holes_range=(1, 1), "
     "hole_height_range=(16, 16), hole_width_range=(16, 16), fill=MEAN, fill_mask=None)",
@@ -37,8 +41,10 @@ _HINTS = {
     "keep running statistics (track_running_stats=True), or use a GroupNorm",
     "argument #1 'indices' to have one of the following scalar types": "this input is token numbers: give it as "
     "--input int64:16, in Python as input_data=",
-    "shapes cannot be multiplied": "if the model is made for another input, give its shape: --input 3,224,224, in "
-    "Python input_size=(3, 224, 224)",
+    "shapes cannot be multiplied": _OTHER_INPUT,
+    "must match the size of tensor b": _OTHER_INPUT,
+    "forward() takes 1 positional argument but 2 were given": "its first parameter is the module: def forward(self, x)",
+    "found element of type float": "sizes of layers are whole numbers: divide them with //",
 }
 """Part of a message -> what to do, for errors that occur only when a model is traced."""
 _SQUEEZED = "one sample is traced, in a batch of 1, which squeeze() without an axis takes away too: use flatten(1)"
@@ -101,7 +107,8 @@ def _reason(stage: str, error: BaseException) -> str:
     what = _first_line(error) or _line(error)
     text = f"the model's code raised at {stage}: {type(error).__name__}: {what}{_place(error)}"
     of_one = (hint for found, hint in _OF_ONE_SAMPLE.items() if stage == "forward" and found.search(str(error)))
-    return f"{text}: {hint}" if (hint := next(of_one, "") or hint_of(str(error))) else text
+    hint = next(of_one, "") or hint_of(str(error)) or hint_of_name(error)
+    return f"{text}: {hint}" if hint else text
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -25,6 +25,7 @@ _DEEPEST, _MOST = 4, 10_000
 _MOST_BYTES = 1 << 26
 """Most bytes of arrays that are copied for one module."""
 _OF_ANY_MODULE = frozenset(vars(nn.Module()))
+_FILLED = frozenset([dict, OrderedDict, set])
 _kind: Callable[[object], Any] = type  # mypy does not accept it as hashable
 _registries = operator.itemgetter(*_REGISTRIES)
 Restore = Callable[[], object]
@@ -40,8 +41,9 @@ def modules_kept(modules: Sequence[nn.Module], tensors: Sequence[torch.Tensor]) 
     kinds = [*map(_kind, modules)]
     classes = [(k, dict(vars(k))) for k in set(kinds) if not is_torchs(k)]
     settled = [a for a, kind in zip(attributes, kinds, strict=True) if not issubclass(kind, LazyModuleMixin)]
-    registries = [r for held in settled for r in _of_module(held) if r]
-    held = [(r, r.copy()) for r in registries]
+    registries = [r for held in settled for r in _of_module(held)]
+    held = [(r, r.copy()) for r in registries if r]
+    empty = [r for r in registries if not r]
     inside = [restore for m, kind in zip(modules, kinds, strict=True) if not is_torchs(kind) for restore in _of(m)]
     of_tensors = _of_tensors(tensors)
     try:
@@ -52,9 +54,9 @@ def modules_kept(modules: Sequence[nn.Module], tensors: Sequence[torch.Tensor]) 
                 object.__setattr__(module, "__class__", kind)
             module.__dict__.clear()
             module.__dict__.update(before)
-        known = {id(r) for r in registries}
-        for registry in [r for before in settled for r in _of_module(before) if r and id(r) not in known]:
-            registry.clear()
+        for registry in empty:
+            if registry:
+                registry.clear()
         for container, was in held:
             _refill(container, was)
         for kind, was in classes:
@@ -77,7 +79,7 @@ def _of_module(attributes: Mapping[str, Any]) -> Iterable[Any]:
         found: Iterable[Any] = _registries(attributes)
     except KeyError:  # a module made without ``__init__``, or a traced program
         found = [attributes.get(name) for name in _REGISTRIES]
-    return [r for r in found if isinstance(r, (dict, set))]
+    return found if _FILLED.issuperset(map(_kind, found)) else [r for r in found if isinstance(r, (dict, set))]
 
 
 def _put_back_class(kind: type, before: Mapping[str, Any]) -> None:

@@ -200,7 +200,9 @@ def _threads(count: int) -> Iterator[None]:
     """Let torch use ``count`` threads; UnusableInputError for more than there are processors, which may crash torch."""
     before, most = torch.get_num_threads(), os.cpu_count() or 1
     if not 1 <= count <= most:
-        raise UnusableInputError(f"threads: {count}: this machine has {most} processors: give 1 to {most}")
+        raise UnusableInputError(
+            f"no usable number of threads: {count}: this machine has {most} processors: give 1 to {most}"
+        )
     torch.set_num_threads(count)
     try:
         yield

@@ -66,7 +66,8 @@ class Metrics:
     )
     global_average_pools: int = _metric(
         "averages over the whole map, in any form",
-        "A module, a functional call, a mean over both spatial axes, an average pool as large as the map",
+        "A module, a functional call, a mean over both spatial axes, an average pool as large as the map. Not one of a "
+        "slice that leaves out places of the map, which a warning names",
         needs=("map", "averages"),
     )
     max_pools: int = _metric("spatial maxima, in any form", "Global ones count too", needs=("layers", "maxima"))

@@ -55,7 +55,7 @@ def parts(model: nn.Module) -> Parts:
     registered = dict(model.named_modules())
     found = {id(m): path for path, m in registered.items()}
     hidden: dict[str, nn.Module] = {}
-    waiting = list(registered.items())
+    waiting = [(path, m) for path, m in registered.items() if not is_torchs(_kind(m))]  # those keep none aside
     while waiting:
         path, module = waiting.pop()
         for place, kept in kept_aside(module):

@@ -328,7 +328,7 @@ def test_looks_of_the_live_view() -> None:
                 last.number = number + 1
                 known[number:] = [trial, last]
                 seen.look(known)
-            assert (seen.finished, seen.best) == (n, trials[0])
+            assert (seen.finished, seen.leader) == (n, trials[0])
 
         return look
 

@@ -1,9 +1,10 @@
-"""Handle output pipes whose reader has ended, as ``head`` does after its lines."""
+"""Handle output pipes whose reader has ended, as ``head`` does after its lines, and streams that were never open."""
 
 from __future__ import annotations
 
 import os
 import select
+import sys
 from contextlib import suppress
 from typing import IO
 
@@ -27,6 +28,16 @@ def let_go(*streams: IO[str]) -> bool:
     for stream in closed:
         discard(stream)
     return bool(closed)
+
+
+def open_closed() -> None:
+    """Open those of stdin, stdout and stderr that the caller closed (``>&-``) on the null device.
+
+    To be called before any file is opened, which would get their numbers and what others write there.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.open(os.devnull, os.O_RDWR), mode))  # noqa: PTH123, SIM115 (a number; stays open)
 
 
 def discard(stream: IO[str]) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Collection, Sequence
 from inspect import Parameter, isclass
 from typing import Any
 
-from constraints.errors import UnusableInputError
+from constraints.errors import MissingChoiceError, UnusableInputError
+from constraints.sandbox.standins import absent_path
 
 
 def check_arguments(
@@ -18,18 +19,21 @@ def check_arguments(
     needed += [p.name for p in parameters if p.kind is p.POSITIONAL_ONLY and p.default is p.empty]
     if needed:
         hint = " ".join(f"{flag} {n}=..." for n in needed)
-        if classes := {p.name: p.annotation for p in parameters if p.name in needed and _is_own_class(p.annotation)}:
-            given = ", ".join(f"{n}={classes[n].__name__}(...)" if n in classes else f"{n}=..." for n in needed)
-            hint = f"no flag can give a {' or a '.join(k.__name__ for k in classes.values())}: write in the file "
+        if classes := {p.name: kind for p in parameters if p.name in needed and (kind := _own_class(p.annotation))}:
+            given = ", ".join(f"{n}={classes[n]}(...)" if n in classes else f"{n}=..." for n in needed)
+            hint = f"no flag can give a {' or a '.join(classes.values())}: write in the file "
             hint += f"net = {name}({given}), and name net"
-            raise UnusableInputError(f"{name!r} needs arguments: {', '.join(needed)}: {hint}")
-        raise UnusableInputError(f"{name!r} needs arguments: {', '.join(needed)}: give {hint}")
+            raise MissingChoiceError(f"{name!r} needs arguments: {', '.join(needed)}: {hint}")
+        raise MissingChoiceError(f"{name!r} needs arguments: {', '.join(needed)}: give {hint}")
     strange = [a for a in arguments if a not in {p.name for p in named}]
     if strange and not any(p.kind is p.VAR_KEYWORD for p in parameters):
         known = ", ".join(p.name for p in named) or "none"
         raise UnusableInputError(f"{name!r} takes no argument {strange[0]!r}: {flag} {strange[0]}: it takes {known}")
 
 
-def _is_own_class(annotation: Any) -> bool:
-    """Whether a parameter wants an object of a class that is not one of Python's own, whose values TOML has none of."""
-    return isclass(annotation) and annotation is not Parameter.empty and annotation.__module__ != "builtins"
+def _own_class(annotation: Any) -> str:
+    """The name of the class of which a parameter wants an object; empty for Python's own, whose values TOML has."""
+    if path := absent_path(annotation):
+        return path.rpartition(".")[2]
+    is_own = isclass(annotation) and annotation is not Parameter.empty and annotation.__module__ != "builtins"
+    return str(annotation.__name__) if is_own else ""

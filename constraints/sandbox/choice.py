@@ -12,8 +12,9 @@ from typing import Any
 
 from torch import nn
 
-from constraints.errors import NoModelError, UnusableInputError
+from constraints.errors import MissingChoiceError, NoModelError
 from constraints.sandbox.standins import ABSENT, NotInstalledError, absent_path, absent_reason
+from constraints.unknown_names import near_method
 
 FIXED = "fixed_model"
 """Name of the function that ``validate --fix`` writes at the end of a file, numbered if the file uses that name."""
@@ -35,7 +36,7 @@ def only_model(module: ModuleType, place: str, *, is_given: bool = False) -> str
     method takes more than one input (a loss, say), is passed over for one that can. Where all of them need arguments
     and ``is_given`` is false, or where there are no classes, the function that returns a network is chosen. In a
     file that ``validate --fix`` wrote it is the fixed one. Raises NoModelError where the file defines
-    none, NotInstalledError where it is made of what is missing, and UnusableInputError, with all of their names,
+    none, NotInstalledError where it is made of what is missing, and MissingChoiceError, with all of their names,
     where it defines several.
     """
     if not is_given and (fixed := _fixed(module)):
@@ -50,7 +51,7 @@ def only_model(module: ModuleType, place: str, *, is_given: bool = False) -> str
         raise NoModelError(f"no model in {place}: {_why_none(module, place)}")
     if len(names) > 1:
         listed = ", ".join(names)
-        raise UnusableInputError(f"several models in {place}: {listed}: name one: {place}:{names[0]}")
+        raise MissingChoiceError(f"several models in {place}: {listed}: name one: {place}:{names[0]}")
     return _instance_of(module, names[0])
 
 
@@ -67,7 +68,8 @@ def _why_none(module: ModuleType, place: str) -> str:
     space = vars(module)
     unfinished = [n for t, n in _own(module).items() if t.forward is nn.Module.forward]
     if unfinished:
-        return f"{unfinished[0]} has no forward method: write one"
+        near = near_method(space[unfinished[0]], "forward")
+        return f"{unfinished[0]} has no forward method: {f'rename {near}' if near else 'write one'}"
     makers = [n for n, t in space.items() if inspect.isfunction(t) and t.__module__ == module.__name__]
     made = [n for n in makers if any(is_module_class(r) for r in _reached(space[n], space))]
     named = f"{place}:{made[0]}" if made else "file:NAME"
@@ -77,7 +79,7 @@ def _why_none(module: ModuleType, place: str) -> str:
 
 
 def _check_bases(module: ModuleType, place: str) -> None:
-    """Raise UnusableInputError where a class of the file extends a class of a package that is not installed."""
+    """Raise NotInstalledError where a class of the file extends a class of a package that is not installed."""
     own = {n: k for n, k in vars(module).items() if inspect.isclass(k) and k.__module__ == module.__name__}
     for name, kind in sorted(own.items(), key=lambda item: "forward" not in vars(item[1])):
         for base in inspect.getmro(kind):

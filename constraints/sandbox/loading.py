@@ -9,9 +9,11 @@ from __future__ import annotations
 import __future__
 
 import ast
+import asyncio
 import copy
 import importlib
 import importlib.util
+import inspect
 import linecache
 import re
 import sys
@@ -31,7 +33,7 @@ from constraints.sandbox.notebooks import starts
 from constraints.sandbox.packages import home_of, package_of
 from constraints.sandbox.request import Target
 from constraints.sandbox.slicing import needed
-from constraints.sandbox.source import Part, Source, read
+from constraints.sandbox.source import AWAITING, Part, Source, read
 from constraints.sandbox.standins import StandIns
 from constraints.sandbox.time_limit import TooLongError, at_most
 from constraints.sandbox.uncompiled import uncompiled
@@ -159,14 +161,20 @@ class Loader:
             return (str(error.name), folder) if (folder := self._own_folder(error)) else ("", None)
         found = _NO_NAME.match(str(error))
         paths = list(getattr(sys.modules.get(found["package"]), "__path__", [])) if found else []
-        if not found or not paths or not is_users(paths[0]):
+        if not found or not paths or not is_users(f"{paths[0]}/"):
             return "", None
         return f"{found['package']}.{found['name']}", Path(paths[0])
 
     def _own_folder(self, error: ModuleNotFoundError) -> Path | None:
-        """The folder that lacks a module of the file's own package; None where another module is missing."""
+        """The folder that lacks a module of a package of the user's; None where another module is missing."""
         first, *inner = str(error.name).split(".")
-        return self._home.joinpath(first, *inner[:-1]) if self._home and inner and first == self._package else None
+        if not inner:
+            return None
+        if self._home and first == self._package:
+            return self._home.joinpath(first, *inner[:-1])
+        spec = None if first in sys.stdlib_module_names else importlib.util.find_spec(first)
+        folders = [*(spec.submodule_search_locations or [])] if spec else []
+        return Path(folders[0]).joinpath(*inner[:-1]) if folders and is_users(f"{folders[0]}/") else None
 
     def _file(self, file: Path, name: str) -> ModuleType:
         source = read(file, self.source)
@@ -208,7 +216,7 @@ class Loader:
     def _run(self, module: ModuleType, source: Source, name: str) -> None:
         """Run the statements of a file; in a notebook, only those that the model needs."""
         chosen = iter(needed(source.tree.body, name)) if source.is_notebook else None
-        flags, idle, left = 0, 0, self.seconds
+        flags, idle, left = AWAITING * source.is_notebook, 0, self.seconds
         for part in source.parts:
             if part.text:
                 lines = part.text.splitlines(keepends=True)
@@ -252,7 +260,9 @@ class Loader:
 
 @calls_user_code
 def _run(code: CodeType, module: ModuleType) -> None:
-    exec(code, vars(module))
+    result = eval(code, vars(module))
+    if inspect.iscoroutine(result):  # of a notebook's cell that awaits something
+        asyncio.run(result)
 
 
 @calls_user_code

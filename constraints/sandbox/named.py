@@ -14,7 +14,14 @@ from typing import Any
 from torch import nn
 
 from constraints.augmentation_steps import is_pipeline
-from constraints.errors import ConstraintError, ModelFailedError, NoModelError, ToolFailedError, UnusableInputError
+from constraints.errors import (
+    ConstraintError,
+    MissingChoiceError,
+    ModelFailedError,
+    NoModelError,
+    ToolFailedError,
+    UnusableInputError,
+)
 from constraints.faults import calls_user_code, failed
 from constraints.missing_modules import remedy
 from constraints.sandbox.arguments import check_arguments
@@ -47,7 +54,7 @@ def stage(name: str, send: Send) -> Iterator[None]:
 
 def explained(error: ConstraintError, loader: Loader) -> ConstraintError:
     """The error, with the stand-ins and left-out statements that may be its cause."""
-    if isinstance(error, NotInstalledError):
+    if isinstance(error, (NotInstalledError, MissingChoiceError)):
         return UnusableInputError(str(error))
     said = [text for failed in loader.left_out if (text := str(failed)[:_SAME]) and text in str(error)]
     found = [warning for warning in loader.found if not any(text in warning for text in said)]

@@ -7,6 +7,8 @@ import dis
 from collections.abc import Iterator, Sequence
 from types import CodeType
 
+from constraints.sandbox.source import AWAITING
+
 _DEFINITIONS = (ast.Import, ast.ImportFrom, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 _TRAINING = frozenset({"backward", "step", "fit"})
 
@@ -38,7 +40,7 @@ class _Facts:
 
     def __init__(self, node: ast.stmt) -> None:
         self.node = node
-        code = compile(ast.Module(body=[node], type_ignores=[]), "cell", "exec", dont_inherit=True)
+        code = compile(ast.Module(body=[node], type_ignores=[]), "cell", "exec", AWAITING, dont_inherit=True)
         self.loads = {n for c in _codes(code) for n in _names(c, "LOAD_NAME", "LOAD_GLOBAL")}
         self.binds = set(_names(code, "STORE_NAME")) | {n for c in _codes(code) for n in _names(c, "STORE_GLOBAL")}
         self.changes = set(_changed(node))

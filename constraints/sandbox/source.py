@@ -7,7 +7,9 @@ import io
 import json
 import re
 import tokenize
+import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,8 @@ from constraints.errors import UnusableInputError
 from constraints.sandbox.syntax_errors import remedy_of
 
 NOTEBOOK = ".ipynb"
+AWAITING = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+"""The compiler's flag for cells of notebooks, which may await outside of functions."""
 BOM = "\ufeff"
 _LONE_CR = re.compile(r"\r(?!\n)")
 _MAGIC = re.compile(r"(?P<indent>\s*)(?:[!%?]|[\w., ]+=\s*[!%]|[\w.]+\?{1,2}\s*$)")
@@ -112,7 +116,7 @@ def _script(file: Path, data: bytes | str) -> Source:
     except UnusableInputError:
         try:
             python, left_out = _python(data if isinstance(data, str) else decoded(file)[0])
-            tree = ast.parse(python, filename=str(file))
+            tree = _parsed(python, str(file))
         except (UnusableInputError, SyntaxError, ValueError):
             left_out = 0
         if not left_out:
@@ -127,13 +131,21 @@ def _of_shell(file: Path, lines: int) -> str:
 
 def _file(file: Path, data: bytes | str) -> Part:
     try:
-        tree = ast.parse(data, filename=str(file))
+        tree = _parsed(data, str(file))
     except SyntaxError as error:
         where = f"{file}:{error.lineno or 1}"
         raise UnusableInputError(f"syntax error: {where}: {error.msg}: {remedy_of(error)}") from error
     except ValueError as error:
         raise UnusableInputError(f"not Python source: {str(file)!r}: {error}") from error
     return Part(name=str(file), text="", statements=tuple(tree.body))
+
+
+def _parsed(data: bytes | str, name: str, flags: int = 0) -> ast.Module:
+    """The syntax of Python code; raises SyntaxError also for what only the compiler finds, as a stray ``return``."""
+    tree = ast.parse(data, filename=name)
+    with warnings.catch_warnings(action="ignore"), suppress(RecursionError):  # it is raised again where the code runs
+        compile(tree, name, "exec", flags, dont_inherit=True)
+    return tree
 
 
 def _check_encoding(file: Path, data: bytes) -> None:
@@ -169,7 +181,7 @@ def _notebook(file: Path, data: bytes | str) -> Source:
         python, left_out = _python(text)
         shell += left_out
         try:
-            statements = tuple(ast.parse(python, filename=name).body)
+            statements = tuple(_parsed(python, name, AWAITING).body)
         except (SyntaxError, ValueError) as error:
             line = getattr(error, "lineno", None) or 1
             warnings.append(f"{name}: left out, because it is not Python: line {line}: {getattr(error, 'msg', error)}")

@@ -118,9 +118,13 @@ class SourceCalls:
                 raise UnusableInputError(f"{name} is {ast.unparse(value)}, not a constant: {where}")
 
     def tree(self, file: str) -> ast.Module:
-        """The syntax of a file."""
+        """The syntax of a file; raises UnusableInputError for one that only a cell of a notebook contains."""
         if file not in self.trees:
-            self.trees[file] = tree_of(Path(file))
+            try:
+                self.trees[file] = tree_of(Path(file))
+            except FileNotFoundError as error:
+                what = "run the cell that writes it, and name that file"
+                raise UnusableInputError(f"a file that is not there makes the layers: {file}: {what}") from error
         return self.trees[file]
 
 

@@ -12,7 +12,9 @@ _LATER = re.compile(
 _LATEST = (3, 14)
 _REMEDIES = {
     r"\n(<{7}|={7}|>{7})": "git left a conflict there: keep one side of it",
-    r"\n(>>>|\.\.\.) ": "it is copied from a session of Python: take the prompts out",
+    r"^invalid character '[\u2018\u2019\u201c\u201d]'": 'write straight quotes, as in "x"',
+    r"^invalid non-printable character": "write a space in its place",
+    r"\n(>>>|\.\.\.|In \[\d+\]:) ": "it is copied from a session of Python: take the prompts out",
     r"^inconsistent use of tabs": "indent with spaces alone",
     r"^Missing parentheses in call to 'print'": "the file is for Python 2: write it for Python 3",
     r"^\(unicode error\) 'unicodeescape'": "write that path with /, or as r'...'",

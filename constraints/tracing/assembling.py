@@ -13,6 +13,7 @@ import numpy.typing as npt
 from constraints.receptive_field import explicit
 from constraints.tracing.axes import Digit, Shape, View, unknown
 from constraints.tracing.flows import merge_flows
+from constraints.tracing.left_out import together
 from constraints.tracing.side_by_side import Interval, Places, Row, are_nested, bordered, heap, hull, listed
 from constraints.tracing.values import Flow, Part, Value, Views, join_views
 
@@ -147,7 +148,7 @@ def _along(which: int, shown: Sequence[tuple[int, Part]], table: _Table) -> View
         indices = part.region.get(axis, range(shape[axis]))
         rows.append(Row(view, indices, table.shows(k, part, axis)))
     crossed = len({axis for _, p in shown for v in p.views if v for axis in v.axes} & set(touched)) > 1
-    return listed(rows, digit, crossed)
+    return together([v for _, _, v in having], listed(rows, digit, crossed))
 
 
 def _everywhere(
@@ -200,5 +201,6 @@ def _stacked(having: Sequence[tuple[int, Part, View]], shape: Shape, touched: Se
                 seen.setdefault(index, set()).add(view.field.at(0))
         if all(are_nested(list(found)) for found in seen.values()) and len(set(map(frozenset, seen.values()))) > 1:
             units = [hull(list(seen.get(i, ()))) for i in range(shape[axis])]
-            return View(explicit(units), (Digit(axis, 1, shape[axis], 1),), extent=views[0].extent)
+            laid = View(explicit(units), (Digit(axis, 1, shape[axis], 1),), extent=views[0].extent)
+            return together(views, laid)
     return unknown("places of a map that are rearranged")

@@ -96,6 +96,8 @@ class View(NamedTuple):
     is_part: bool = False
     """Of a view without digits: whether its field is not that of the whole map, since one place was selected, or only
     some elements see the whole map."""
+    left_out: int = 0
+    """Places of the map, as its last layer made it, that slices left out; negative where a border was added."""
 
     @property
     def is_live(self) -> bool:
@@ -115,6 +117,8 @@ class View(NamedTuple):
     @property
     def is_whole(self) -> bool:
         """Whether each element sees the whole map, with equal weights or with weights computed from the input."""
+        if self.left_out > 0:
+            return False
         return self.swept or (not (self.digits or self.unknown) and self.pooled not in ("", "mixed"))
 
     @property
@@ -130,8 +134,9 @@ class View(NamedTuple):
     @property
     def jump(self) -> float:
         """Input pixels between neighbouring units."""
-        step = min((abs(d.stride) for d in self.digits), default=1)
-        return step * self.field.jump / self.field.period
+        digits = self.digits
+        step = abs(digits[0].stride) if len(digits) == 1 else min((abs(d.stride) for d in digits), default=1)
+        return step * self.field.jump / len(self.field.lo)
 
     @property
     def start(self) -> float:
@@ -179,7 +184,9 @@ def _positions(digit: Digit) -> range:
 
 def unknown(why: str, view: View | None = None) -> View:
     """An unknown view, with the digits of ``view`` where they are known."""
-    return View(Field(), view.digits if view else (), view.pooled if view else "", why, view.extent if view else 0)
+    if view is None:
+        return View(Field(), (), unknown=why)
+    return View(Field(), view.digits, view.pooled, why, view.extent, left_out=view.left_out)
 
 
 def normal(view: View) -> View:

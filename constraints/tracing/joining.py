@@ -10,6 +10,7 @@ from typing import Concatenate, ParamSpec
 
 from constraints.receptive_field import Field, explicit
 from constraints.tracing.axes import Digit, View, are_aligned, covers, normal, unknown
+from constraints.tracing.left_out import in_join
 
 _Arguments = ParamSpec("_Arguments")
 MIXED = "along an axis each place sees all others, with its own weights"
@@ -71,9 +72,11 @@ def reduced(view: View | None, axes: Collection[int], how: str = "other") -> Vie
     for d in view.digits:
         if d.axis in gone:
             field = field.window(d.size, d.stride)
+    how = "other" if view.left_out > 0 and how != "mixed" else how  # a part of the map is no global pooling
     pooled = "" if kept else how if view.pooled in ("", how) else "other"
     swept = bool(kept) and (view.swept or (how != "mixed" and covers(set(view.digits) - set(kept), kept)))
-    return normal(view._replace(field=field, digits=kept, pooled=pooled, swept=swept))
+    left_out = view.left_out if swept or not kept else 0  # patches that are pooled are the places of a new map
+    return normal(view._replace(field=field, digits=kept, pooled=pooled, swept=swept, left_out=left_out))
 
 
 def joined(a: View | None, b: View | None) -> View | None:
@@ -93,7 +96,8 @@ def joined(a: View | None, b: View | None) -> View | None:
         field = a.field.hull(b.field)
         if field is not None:
             swept, is_part = a.swept and b.swept, not a.digits and _are_part(a, b)
-            return View(field, a.digits, pooled, extent=a.extent, swept=swept, is_part=is_part)
+            left_out = in_join(a, b) if a.left_out or b.left_out else 0
+            return View(field, a.digits, pooled, "", a.extent, swept, "", None, is_part, left_out)
     return _joined_unit_by_unit(a, b, pooled)
 
 
@@ -148,6 +152,8 @@ def _joined_unit_by_unit(a: View, b: View, pooled: str) -> View:
         return View(hull, (), pooled, extent=a.extent, is_part=_are_part(a, b))
     if not (a.digits and b.digits) and not (a.pooled or b.pooled) and max(a.units, b.units) > 1:
         return unknown("one place of a map joined with all places of it", a if a.digits else b)
+    if any(v.pooled and not v.digits and v.left_out > 0 for v in (a, b)) and (a.digits or b.digits):
+        return unknown("a pool of a part of a map joined with all places of it", a if a.digits else b)
     digits = _common(a.digits, b.digits) if not (a.digits and b.digits) or are_aligned(a, b) else None
     if digits is None:
         return unknown("a join of maps whose spatial axes are laid out differently")
@@ -157,7 +163,8 @@ def _joined_unit_by_unit(a: View, b: View, pooled: str) -> View:
         intervals.append((min(low_a, low_b), max(high_a, high_b)))
     strides = [math.prod(d.size for d in digits[i + 1 :]) for i in range(len(digits))]
     laid = tuple(d._replace(stride=s) for d, s in zip(digits, strides, strict=True))
-    return normal(View(explicit(intervals), laid, extent=a.extent))
+    left_out = in_join(a, b) if a.left_out or b.left_out else 0
+    return normal(View(explicit(intervals), laid, extent=a.extent, left_out=left_out))
 
 
 def _common(a: Sequence[Digit], b: Sequence[Digit]) -> list[Digit] | None:

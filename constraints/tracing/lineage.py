@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from itertools import combinations, pairwise
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
+from constraints.tracing.handles import Handle
+from constraints.tracing.neighbours import are_neighbours
 from constraints.tracing.values import CONVOLUTIONS, Call, Lineage, Value
 
 _PRODUCTS = frozenset(["mm", "addmm", "bmm", "baddbmm", "addmv", "mv", "dot", "addbmm", "_addmm_activation"])
@@ -21,7 +24,17 @@ _MIXING = frozenset(_COMBINING.split())
 _OF_WINDOWS = ("pool", "upsample", "scaled_dot_product", "lstm", "gru", "rnn_")
 """Parts of the names of further operations that combine elements of several places."""
 _ANYTHING = -1
+_MOST_PAIRED = 32
+"""Most tensors of which each is compared with each; of more, those next to each other are."""
 Relation = Literal["same", "different", "unclear"]
+
+
+@runtime_checkable
+class Kernel(Protocol):
+    """The elements of a kernel that is not trained."""
+
+    def pattern(self) -> int | None:
+        """A number that is the same for equal kernels; None for one that shifted may be another one of its size."""
 
 
 class _Pending(NamedTuple):
@@ -41,6 +54,11 @@ def relation(a: Value, b: Value) -> Relation:
 def may_be_shifted(a: Value, b: Value) -> bool:
     """Whether one of two tensors may be the other one, shifted by a kernel that is not trained."""
     return any(lineage(v).may_be_shifted for v in (a, b)) and relation(a, b) == "unclear"
+
+
+def is_of_neighbours(value: Value) -> bool:
+    """Whether a tensor may have neighbouring places of one map side by side along an axis that is not spatial."""
+    return lineage(value).of_neighbours
 
 
 def lineage(value: Value) -> Lineage:
@@ -76,17 +94,40 @@ def _after(call: Call, sources: Sequence[Value], before: Sequence[Lineage]) -> L
     if len(before) == 1 and weights and call.op in _LAYERS:  # what is trained makes a map of its own
         name = hash((call.op, weights, call.stride, call.dilation, before[0].name))
         return Lineage(name, frozenset([name]))
+    if len(before) == 1 and (pattern := _pattern(call)) is not None:  # of which no shifted copy has this size
+        name = hash((call.op, pattern, call.stride, call.dilation, before[0].name))
+        of_neighbours = before[0].of_neighbours and call.groups > 1
+        return before[0]._replace(name=name, layers=layers | {name}, of_neighbours=of_neighbours)
     if len(before) == 1 and not _mixes(call):  # elementwise, or elements that are moved
         is_cut = call.op in _CUTS and bool(sources[0].parts)  # of which part is not distinguished
         return before[0]._replace(is_whole=False) if is_cut else before[0]
     name = hash((call.op, str(_numbers(call)), tuple(b.name for b in before)))
     shifts = call.op in _LAYERS and max(call.kernel, default=1) > 1
+    puts_together = call.op in ("cat", "stack") and _have_neighbours(sources)
     return Lineage(
         name,
         layers,
         is_whole=all(b.is_whole for b in before),
         may_be_shifted=shifts or any(b.may_be_shifted for b in before),
+        of_neighbours=puts_together
+        or (shifts and call.inputs[1].shape[0] > call.groups)  # its output channels may be shifted differently
+        or any(b.of_neighbours for b in before),
     )
+
+
+def _have_neighbours(sources: Sequence[Value]) -> bool:
+    """Whether some tensors hold neighbouring places of what may be one map."""
+    several = combinations(sources, 2) if len(sources) <= _MOST_PAIRED else pairwise(sources)
+    return any(are_neighbours(a.views, b.views) and relation(a, b) != "different" for a, b in several)
+
+
+def _pattern(call: Call) -> int | None:
+    """What tells the kernel of a convolution from others, if it is not trained and cannot be one of them, shifted."""
+    kernel = call.arg("weight") if call.op in CONVOLUTIONS and not call.is_transposed else None
+    if not isinstance(kernel, Handle) or not isinstance(kernel.number, Kernel) or max(call.kernel) == 1:
+        return None
+    was_written = kernel.value is None or kernel.value.index > 0
+    return None if was_written else kernel.number.pattern()
 
 
 def _mixes(call: Call) -> bool:

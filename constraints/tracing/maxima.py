@@ -10,9 +10,9 @@ import math
 from collections.abc import Collection, Sequence
 from itertools import combinations, pairwise, permutations
 
-from constraints.tracing.axes import Digit, View
 from constraints.tracing.handles import Handle
-from constraints.tracing.lineage import Relation, may_be_shifted, relation
+from constraints.tracing.lineage import Relation, is_of_neighbours, may_be_shifted, relation
+from constraints.tracing.neighbours import are_neighbours
 from constraints.tracing.values import Call, Flow, Value, Views
 
 _MAXIMA = frozenset(["maximum", "max", "fmax", "clamp_min", "clamp", "clip"])
@@ -55,17 +55,25 @@ def note_pointwise(call: Call, data: Sequence[Value], rows: Sequence[Views]) -> 
     if call.op in _MAXIMA or call.op in _CHOICES or call.op in _CHOICES_OF_TRUTHS:
         chosen, rows = (data[-2:], rows[-2:]) if call.op == "where" else (data, rows)
         found = _relations(chosen, rows)
-        if found or any(may_be_shifted(a, b) for a, b in combinations(chosen, 2)):
+        if found or any(may_be_shifted(a, b) or _may_be_apart(a, b) for a, b in combinations(chosen, 2)):
             is_maximum = call.op in _MAXIMA and (not call.op.startswith("cl") or _has_lower_bound(call))
             call.tags.add("max_pool" if is_maximum and "same" in found else "picks")
     elif call.op in _SUMS and any(_is_bent_sum_of(a, data[j], rows[j]) for a, j in _pairs(data)):
         call.tags.add("picks")
 
 
+def _may_be_apart(a: Value, b: Value) -> bool:
+    """Whether two parts of one tensor may hold neighbouring places of a map: it has such side by side, or it may."""
+    if a.flow.origin is b.flow.origin or relation(a, b) == "different":
+        return False
+    is_unclear = any(v is not None and (v.blurred or v.unknown) for v in (*a.views, *b.views))
+    return is_unclear or is_of_neighbours(a) or is_of_neighbours(b)
+
+
 def _relations(data: Sequence[Value], rows: Sequence[Views]) -> set[Relation]:
     """How tensors of neighbouring places are related, unless they are results of different layers."""
     several = combinations(zip(data, rows, strict=True), 2)
-    found = {relation(a, b) for (a, row), (b, other) in several if _are_neighbours(row, other)}
+    found = {relation(a, b) for (a, row), (b, other) in several if are_neighbours(row, other)}
     return found - {"different"}
 
 
@@ -124,8 +132,10 @@ def _counts_places(data: Value, axes: Collection[int]) -> bool:
 def _side_by_side(data: Value, axes: Collection[int]) -> Relation:
     """How the parts are related that neighbouring indices of some axes hold, if they see neighbouring places."""
     parts = [p for p in data.parts if any(axis in p.region for axis in axes)]
-    pairs = [i for i, (a, b) in enumerate(pairwise(parts)) if _are_neighbours(a.views, b.views)]
+    pairs = [i for i, (a, b) in enumerate(pairwise(parts)) if are_neighbours(a.views, b.views)]
     joined = _put_together(data)
+    if not parts and is_of_neighbours(data):  # moved since they were put together
+        return "unclear"
     if len(joined) != len(parts):
         return "unclear" if pairs else "different"
     if not pairs:
@@ -142,23 +152,3 @@ def _put_together(data: Value) -> Sequence[Value]:
             return ()
         data = sources[0]
     return [v for v in data.made_by.inputs if v.shape != (0,)] if data.made_by else ()
-
-
-def _are_neighbours(first: Views, second: Views) -> bool:
-    """Whether two tensors have fields of the same size one jump apart: units of one map, sliced, rolled or mirrored."""
-    pairs = [(a, b) for a, b in zip(first, second, strict=True) if a is not None and b is not None]
-    if any(_places(a) != _places(b) or a.field.size != b.field.size or a.jump != b.jump for a, b in pairs):
-        return False
-    return any(
-        (a.is_live or _are_picked(a, b)) and (a.field.lo != b.field.lo or a.digits != b.digits) for a, b in pairs
-    )
-
-
-def _places(view: View) -> list[Digit]:
-    """The digits of a view, in whichever direction they count."""
-    return [d if d.stride > 0 else d._replace(stride=-d.stride) for d in view.digits]
-
-
-def _are_picked(a: View, b: View) -> bool:
-    """Whether both are single places of a map."""
-    return not any(v.digits or v.pooled or v.unknown or v.blurred for v in (a, b))

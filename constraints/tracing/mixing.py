@@ -182,8 +182,8 @@ def _reduced(call: Call, data: Value, axes: Collection[int], how: str) -> Result
 
 def pool(call: Call, data: Value, axes: Iterable[int], how: str) -> Result:
     """Reduce some axes; where that removes the last spatial axis, it is a global pooling."""
-    axes = set(axes)
-    views = tuple(reduced(v, axes, how) for v in data.views)
+    axes, rows = _with_single_units(data, set(axes))
+    views = tuple(reduced(v, axes, how) for v in rows)
     if views == data.views:
         return as_of_a_map(views, data, axes), data.flow._replace(depthwise=frozenset())
     whole = data.flow.whole or data
@@ -207,6 +207,20 @@ def pool(call: Call, data: Value, axes: Iterable[int], how: str) -> Result:
         return views, flow
     total = averages.units_summed(whole, [v is not None and v.pooled == "sum" for v in views])
     return views, averages.averaged(call, flow._replace(total=total, scale=data.flow.scale))
+
+
+def _with_single_units(data: Value, axes: set[int]) -> tuple[set[int], Views]:
+    """The axes of a reduction, also those that poolings left one unit of, if it reduces all others; and the views.
+
+    A layer on what a pooling left makes a map of its own, however the axis was pooled before.
+    """
+    if data.flow.whole is None:
+        marked = any(v is not None and v.pooled and v.is_live for v in data.views)
+        return axes, tuple(
+            v._replace(pooled="") if v and v.is_live else v for v in data.views
+        ) if marked else data.views
+    left = {d.axis: d.size for v in data.views if v is not None for d in v.digits if d.axis not in axes}
+    return (axes | left.keys() if set(left.values()) <= {1} else axes), data.views
 
 
 def pool_by_weights(call: Call, data: Value, axes: Sequence[int], weight: float) -> Result:

@@ -12,6 +12,7 @@ from constraints.tracing.flows import fresh
 from constraints.tracing.handles import Handle
 from constraints.tracing.joining import reduced
 from constraints.tracing.layouts import moved, without
+from constraints.tracing.left_out import remade
 from constraints.tracing.mixing import broadcast, combined, pointwise, pool_by_weights
 from constraints.tracing.values import Call, Head, Value, Views
 
@@ -88,11 +89,11 @@ def _weighted(call: Call, weight: Value, value: Value, axis: int, axes: Sequence
         return tuple(moved(v, axes) for v in views), flow
     if number:
         call.tags.add("averages")
-    views = tuple(moved(reduced(v, [axis], "mixed"), axes) for v in value.views)
+    views = tuple(remade(moved(reduced(v, [axis], "mixed"), axes)) for v in value.views)
     flow = value.flow
     if value.is_live and not over_space and flow.depthwise:
         call.pairs = flow.depthwise
     heads = flow.heads
-    if heads and call.label == "linear":
+    if call.label == "linear" and any(not h.left_out for h in heads):
         heads = heads | {Head("linear", call)}
     return views, fresh(flow, heads=heads)

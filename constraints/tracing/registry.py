@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from functools import cache, cached_property, partial
+from functools import cache, cached_property
 from typing import Any
 
 import torch
@@ -39,6 +39,32 @@ def uniform(tensor: torch.Tensor) -> float | None:
         return math.nan
     first = tensor.detach()[(0,) * tensor.dim()]
     return float(first) if bool((tensor == first).all()) else None
+
+
+class Fixed:
+    """The elements of a tensor that is not trained, which are read only where a rule asks for them."""
+
+    __slots__ = ("_tensor",)
+
+    def __init__(self, tensor: torch.Tensor) -> None:
+        """Read nothing yet."""
+        self._tensor = tensor
+
+    def __call__(self) -> float | None:
+        """The number that all elements are, as ``uniform`` finds it."""
+        return uniform(self._tensor)
+
+    def pattern(self) -> int | None:
+        """A number that is the same for equal kernels; None for one that shifted may be another one of its size.
+
+        That is one that has only zeros at an end, for some output channel.
+        """
+        kernel = self._tensor.detach()
+        if kernel.layout is not torch.strided or kernel.is_quantized or kernel.is_meta or kernel.is_complex():
+            return None
+        used = (kernel != 0).any(1)  # output channels, then the spatial axes
+        ends = [used.select(a, at).flatten(1).any(1).all() for a in range(1, used.dim()) for at in (0, -1)]
+        return hash((kernel.shape, kernel.double().numpy().tobytes())) if all(ends) else None
 
 
 class Registry:
@@ -78,7 +104,7 @@ class Registry:
                 self.parameters[full] = parameter
                 handle = self.handles[id(parameter)] = new_handle(self._run, parameter, tuple(parameter.shape), full)
                 if not parameter.requires_grad:
-                    handle.number = partial(uniform, parameter)
+                    handle.number = Fixed(parameter)
 
     def _add_buffers(self, buffers: Iterable[torch.Tensor | None]) -> None:
         for buffer in buffers:
@@ -87,7 +113,7 @@ class Registry:
             if buffer.__class__ is torch.Tensor or not is_lazy(buffer):
                 self._buffers.append(buffer)
                 handle = self.handles[id(buffer)] = new_handle(self._run, buffer, tuple(buffer.shape), "")
-                handle.number = partial(uniform, buffer)
+                handle.number = Fixed(buffer)
 
     @cached_property
     def memories(self) -> Mapping[int, Sequence[torch.Tensor]]:

@@ -34,7 +34,7 @@ def interpolation(call: Call) -> Result:
 def _resized(view: View | None, axis: int, call: Call, resize: Callable[[Field], Field]) -> View | None:
     if view is None or not any(d.axis == axis for d in view.digits):
         return view
-    return view._replace(field=resize(view.field), digits=(Digit(axis, 1, call.shape[axis], 1),))
+    return view._replace(field=resize(view.field), digits=(Digit(axis, 1, call.shape[axis], 1),), left_out=0)
 
 
 def _mode(op: str) -> str:

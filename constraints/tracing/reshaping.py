@@ -139,12 +139,16 @@ def windows(call: Call) -> Result:
     data, n = call.inputs[0], len(call.inputs[0].shape)
     axis, size, step = call.arg("dimension") % n, call.arg("size"), call.arg("step")
     count = call.shape[axis]
-    views = tuple(_unfolded(plain(v, axis, data.shape), axis, Digit(n, 1, size, step), count) for v in data.views)
+    rows = [plain(v, axis, data.shape) for v in data.views]
+    views = tuple(_unfolded(v, axis, Digit(n, 1, size, step), count, data.shape[axis]) for v in rows)
     return views, moved_flow(data.flow)
 
 
-def _unfolded(view: View | None, axis: int, within: Digit, count: int) -> View | None:
-    """The view after ``unfold``; ``within`` counts inside a window; its stride here is the distance of windows."""
+def _unfolded(view: View | None, axis: int, within: Digit, count: int, size: int) -> View | None:
+    """The view after ``unfold`` of an axis of ``size``, with ``count`` windows.
+
+    ``within`` counts inside a window; its stride here is the distance of windows.
+    """
     if view is None:
         return view
     digits: list[Digit] = []
@@ -154,7 +158,9 @@ def _unfolded(view: View | None, axis: int, within: Digit, count: int) -> View |
         else:
             windows = Digit(axis, 1, count, d.stride * within.stride)
             digits += [windows, within._replace(stride=d.stride)]
-    return normal(view._replace(digits=tuple(digits)))
+    seen = (count - 1) * min(within.stride, within.size) + within.size
+    left_out = view.left_out + (size - seen if view.axes & {axis} else 0)
+    return normal(view._replace(digits=tuple(digits), left_out=left_out))
 
 
 def shuffled(call: Call) -> Result:

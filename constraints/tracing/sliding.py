@@ -7,6 +7,7 @@ import math
 from constraints.receptive_field import adaptive
 from constraints.tracing.axes import Cut, Digit, Shape, View, Window, is_plain, normal, unknown, without_idle
 from constraints.tracing.joining import blurred, of_each_place, reduced
+from constraints.tracing.left_out import cut as left_out_by
 
 
 @of_each_place
@@ -31,7 +32,7 @@ def windowed(view: View | None, axis: int, shape: Shape, window: Window) -> View
     step = digits[at].stride
     digits[at] = digits[at]._replace(stride=step * window.stride, size=window.size)
     field = view.field.window(window.kernel, window.dilation * step, -window.padding * step)
-    return normal(view._replace(field=field, digits=tuple(digits)))
+    return normal(view._replace(field=field, digits=tuple(digits), left_out=0))
 
 
 def _is_in_patches(view: View, at: int) -> bool:
@@ -58,20 +59,28 @@ def _windowed_in_patches(view: View, at: int, window: Window) -> View:
 
     digits = [o._replace(stride=o.stride // apart * block) if o in outer else o for o in digits]
     field = view.field.resample(taps, outputs=block, inputs=apart)
-    return normal(view._replace(field=field, digits=tuple(digits)))
+    return normal(view._replace(field=field, digits=tuple(digits), left_out=0))
 
 
 @of_each_place
 def shifted(view: View | None, axis: int, shape: Shape, by: int, size: int) -> View | None:
     """The view after an axis was padded by ``by`` indices in front (cropped if negative) to a total of ``size``."""
     on = [d for d in view.digits if d.axis == axis] if view else []
-    if view is None or not on or (len(on) == 1 and is_plain(on[0], shape)):
-        return windowed(view, axis, shape, Window(padding=by, size=size))
+    if view is None or not on:
+        return view
+    if len(on) == 1 and is_plain(on[0], shape):
+        return _slid(view, axis, shape, Window(padding=by, size=size))
     if by >= 0 and size >= by + shape[axis]:  # a border around places that several digits count
         return view._replace(digits=tuple(d._replace(offset=d.offset + by) if d in on else d for d in view.digits))
     if by <= 0 and size - by <= shape[axis]:
         return sliced(view, shape, Cut(axis, -by, 1, size))
-    return windowed(view, axis, shape, Window(padding=by, size=size))
+    return _slid(view, axis, shape, Window(padding=by, size=size))
+
+
+def _slid(view: View, axis: int, shape: Shape, window: Window) -> View | None:
+    """The view after a window of one element, which leaves out places or adds a border."""
+    found = windowed(view, axis, shape, window)
+    return left_out_by(view, found) if found is not None else None
 
 
 @of_each_place
@@ -84,7 +93,7 @@ def sliced(view: View | None, shape: Shape, cut: Cut) -> View | None:
     if not digits:
         return view
     if len(digits) == 1 and is_plain(digits[0], shape):
-        part = windowed(view, axis, shape, Window(stride=step, padding=-start, size=size))
+        part = _slid(view, axis, shape, Window(stride=step, padding=-start, size=size))
         return part and without_idle(part)
     if step == 1 and all(_on_block(d, shape[axis], start, size) for d in digits):
         return view._replace(digits=tuple(_reoffset(d, start) if d.axis == axis else d for d in view.digits))
@@ -108,7 +117,8 @@ def selected(view: View | None, axis: int, index: int) -> View | None:
         else:  # in the border, such as a class token
             field, pooled = field.window(d.size, d.stride), "other"
     is_part = is_part and not kept
-    return normal(view._replace(field=field, digits=tuple(kept), pooled="" if kept else pooled, is_part=is_part))
+    found = view._replace(field=field, digits=tuple(kept), pooled="" if kept else pooled, is_part=is_part)
+    return normal(left_out_by(view, found))
 
 
 @of_each_place
@@ -144,7 +154,8 @@ def adaptive_pooled(view: View | None, axis: int, shape: Shape, output: int) -> 
     view = resampled_axis(view, axis, shape)
     if view is None or not any(d.axis == axis for d in view.digits):
         return view
-    return view._replace(field=adaptive(view.field, shape[axis], output), digits=(Digit(axis, 1, output, 1),))
+    field = adaptive(view.field, shape[axis], output)
+    return view._replace(field=field, digits=(Digit(axis, 1, output, 1),), left_out=0)
 
 
 def _on_block(digit: Digit, axis_size: int, start: int, size: int) -> bool:

@@ -60,6 +60,19 @@ def global_pools(outputs: Iterable[Value]) -> list[Head]:
     return sorted(heads, key=lambda h: h.call.index)
 
 
+def partial_pools(outputs: Iterable[Value]) -> list[str]:
+    """A sentence for each pooling that reaches an output but leaves out places of its map."""
+    found = []
+    for head in global_pools(outputs):
+        if cut := head.left_out:
+            parts, where = " and ".join(map(str, cut)), "one axis" if len(cut) == 1 else "its axes"
+            found.append(
+                f"{head.call.name_and_label}: it leaves out a part of the map ({parts} places along {where}), "
+                "so it is no global pool"
+            )
+    return found
+
+
 def linear_heads(outputs: Iterable[Value]) -> list[Call]:
     """The linear layers between a global pooling and an output."""
     return distinct(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -15,7 +15,7 @@ from constraints.tracing.older_tensors import kept_by, known_to
 from constraints.tracing.overloads import Operator
 from constraints.tracing.overwritten import Overwritten, tensors_among
 from constraints.tracing.postponed import Postponed
-from constraints.tracing.registry import Registry, memory_of, new_handle, uniform
+from constraints.tracing.registry import Fixed, Registry, memory_of, new_handle
 
 HANDLE = "_traced_handle"
 """The attribute of a tensor that contains its handle; registered tensors have none."""
@@ -135,7 +135,7 @@ class TensorHandles:
         else:
             is_fixed = not tensor.requires_grad
         if is_fixed:
-            handle.number = partial(uniform, tensor)
+            handle.number = Fixed(tensor)
 
     @cached_property
     def _in_code(self) -> list[torch.Tensor]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from constraints.metrics import Metrics
 from constraints.tracing.propagation import Propagation
 from constraints.tracing.remarks import remarks, uncounted
+from constraints.tracing.structure import partial_pools
 from constraints.tracing.values import Value
 
 _NO_MAP = "no map with spatial axes leads from the input to the output"
@@ -32,11 +33,12 @@ def unknown_metrics(known: Propagation, judged: Value | None, field: tuple[int, 
 
 
 def warnings(known: Propagation, judged: Value | None, unknown: Mapping[str, str]) -> tuple[str, ...]:
-    """What is unknown and why, decisions of the code by values, and remarks on parameters."""
+    """What is unknown and why, decisions of the code by values, pools that are not global, remarks on parameters."""
     return (
         *_reasons(known, unknown),
         *sorted({v.blurred for v in judged.views if v is not None and v.blurred} if judged else ()),
         *(_decision(path) for path in known.read.decided[:1]),
+        *partial_pools(known.outputs),
         *remarks(known.run),
     )
 

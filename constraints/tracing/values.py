@@ -73,6 +73,12 @@ class Head:
     is_last: bool = True
     """Whether no map continues in parallel (one does if a pooled branch is concatenated with it)."""
 
+    @property
+    def left_out(self) -> list[int]:
+        """The number of places that slices of the map left out, for each axis along which they did."""
+        views = self.map.views if self.map else ()
+        return [v.left_out for v in views if v is not None and v.left_out > 0]
+
     def inside(self) -> Head:
         """The same pooling, marked as that of a branch inside the network."""
         return replace(self, is_last=False) if self.is_last else self
@@ -114,6 +120,8 @@ class Lineage(NamedTuple):
     """Whether it is not cut out of several maps that were put together, of which it may hold any."""
     may_be_shifted: bool = False
     """Whether a kernel that is not trained was applied, which may do nothing but shift a map."""
+    of_neighbours: bool = False
+    """Whether it may have neighbouring places of one map side by side along an axis that is not spatial."""
 
 
 @dataclass(slots=True, eq=False)

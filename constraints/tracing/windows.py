@@ -11,6 +11,8 @@ from constraints.tracing.calls import Result
 from constraints.tracing.flows import fresh
 from constraints.tracing.handles import Handle
 from constraints.tracing.joining import reduced
+from constraints.tracing.left_out import remade
+from constraints.tracing.maxima import are_places
 from constraints.tracing.mixing import as_of_a_map, pool, pool_by_weights
 from constraints.tracing.sliding import adaptive_pooled, resampled_axis, shifted, windowed
 from constraints.tracing.values import Call, Flow, Key, Path, Value
@@ -102,7 +104,7 @@ def _convolved(view: View | None, call: Call, shape: Shape, channel_axis: int, p
         else:
             window = Window(call.kernel[i], call.stride[i], call.dilation[i], padding[i], call.shape[axis])
             view = windowed(view, axis, shape, window)
-    return view
+    return remade(view)
 
 
 def _transposed(view: View | None, axis: int, call: Call, i: int, padding: int) -> View | None:
@@ -140,14 +142,17 @@ def _pooled(call: Call, how: str) -> Result:
     call.stride = each(call.arg("stride", None) or call.kernel, n)
     call.dilation = each(call.arg("dilation", 1), n) if how == "max" else (1,) * n
     padding, first = each(call.arg("padding", 0), n), len(data.shape) - n
-    if how == "max" and _slides_over_space(call, data, first):
-        call.tags.add("max_pool")
+    if how == "max":
+        _note_maximum(call, data, first)
     covered = _covered(call, data.shape[first:], padding)
-    if all(covered):
-        axes = range(first, first + n)
+    if (axes := _if_global(call, data, first, covered)) is not None:
         divisor = call.arg("divisor_override", None) if how == "mean" else None
         return pool_by_weights(call, data, axes, 1 / divisor) if divisor else pool(call, data, axes, how)
-    views = tuple(_windowed_each(v, call, data.shape, first, padding) for v in data.views)
+    windows = [
+        Window(kernel, call.stride[i], call.dilation[i], padding[i], call.shape[first + i])
+        for i, kernel in enumerate(call.kernel)
+    ]
+    views = tuple(_windowed_each(v, data.shape, windows, covered, how) for v in data.views)
     views = as_of_a_map(views, data, range(first, first + n))
     slides = any(
         (k, s) != (1, 1) for k, s, is_whole in zip(call.kernel, call.stride, covered, strict=True) if not is_whole
@@ -155,9 +160,14 @@ def _pooled(call: Call, how: str) -> Result:
     return views, fresh(data.flow, whole=None if slides else _step_of_a_global_pool(call, first))
 
 
-def _slides_over_space(call: Call, data: Value, first: int) -> bool:
+def _note_maximum(call: Call, data: Value, first: int) -> None:
+    """Tag a pooling that takes, or may take, the maximum over places of a map."""
     axes = {first + i for i, k in enumerate(call.kernel) if k > 1}
-    return any(v is not None and (v.unknown or v.blurred or any(d.axis in axes for d in v.digits)) for v in data.views)
+    views = [v for v in data.views if v is not None]
+    if any(v.unknown or v.blurred or any(d.axis in axes for d in v.digits) for v in views):
+        call.tags.add("max_pool")
+    elif axes and are_places(data, axes):
+        call.tags.add("picks")
 
 
 def _covered(call: Call, sizes: Shape, padding: Sequence[int]) -> list[bool]:
@@ -169,11 +179,21 @@ def _covered(call: Call, sizes: Shape, padding: Sequence[int]) -> list[bool]:
     return [out == 1 and kernel - pad >= size and (size > 1 or not pad) for kernel, size, pad, out in rows]
 
 
-def _windowed_each(view: View | None, call: Call, shape: Shape, first: int, padding: Sequence[int]) -> View | None:
-    for i, kernel in enumerate(call.kernel):
-        at = first + i
-        window = Window(kernel, call.stride[i], call.dilation[i], padding[i], call.shape[at])
-        view = windowed(view, at, shape, window)
+def _if_global(call: Call, data: Value, first: int, covered: Sequence[bool]) -> Sequence[int] | None:
+    """The axes that a pooling reduces to one unit, if no other axis changes or is an axis of the map; else None."""
+    gone = [first + i for i, is_whole in enumerate(covered) if is_whole]
+    kept = [first + i for i, is_whole in enumerate(covered) if not is_whole]
+    of_map = {axis for v in data.views if v is not None for axis in v.axes}
+    is_global = gone and of_map.isdisjoint(kept) and all(call.shape[a] == data.shape[a] for a in kept)
+    return gone if is_global and all(call.kernel[a - first] == 1 for a in kept) else None
+
+
+def _windowed_each(
+    view: View | None, shape: Shape, windows: Sequence[Window], covered: Sequence[bool], how: str
+) -> View | None:
+    """The view after windows along the last axes, some of which cover their axis."""
+    for axis, (window, is_whole) in enumerate(zip(windows, covered, strict=True), len(shape) - len(windows)):
+        view = _marked(windowed(view, axis, shape, window), view, axis, how if is_whole and shape[axis] > 1 else "")
     return view
 
 
@@ -183,24 +203,24 @@ def adaptive_pool(call: Call) -> Result:
     n, how = len(sizes), "max" if "max" in call.op else "mean"
     first = len(data.shape) - n
     call.kernel = tuple(-(-size // out) for size, out in zip(data.shape[first:], call.shape[first:], strict=True))
-    if how == "max" and _slides_over_space(call, data, first):
-        call.tags.add("max_pool")
-    if all(s == 1 for s in call.shape[first:]):
-        return pool(call, data, range(first, first + n), how)
+    if how == "max":
+        _note_maximum(call, data, first)
+    if (axes := _if_global(call, data, first, [s == 1 for s in call.shape[first:]])) is not None:
+        return pool(call, data, axes, how)
     views = data.views
     for axis in range(first, first + n):
         whole = how if call.shape[axis] == 1 < data.shape[axis] else ""
-        views = tuple(_marked(adaptive_pooled(v, axis, data.shape, call.shape[axis]), axis, whole) for v in views)
+        views = tuple(_marked(adaptive_pooled(v, axis, data.shape, call.shape[axis]), v, axis, whole) for v in views)
     return as_of_a_map(views, data, range(first, first + n)), fresh(
         data.flow, whole=_step_of_a_global_pool(call, first)
     )
 
 
-def _marked(view: View | None, axis: int, whole: str) -> View | None:
+def _marked(view: View | None, before: View | None, axis: int, whole: str) -> View | None:
     """The view, marked as pooled over all units of an axis."""
-    if view is None or not whole or [d.axis for d in view.digits] != [axis]:
+    if view is None or before is None or not whole or [d.axis for d in view.digits] != [axis]:
         return view
-    return view._replace(pooled=whole)
+    return view._replace(pooled="other" if before.left_out > 0 else whole, left_out=before.left_out)
 
 
 def _step_of_a_global_pool(call: Call, first: int) -> Value | None:

@@ -55,19 +55,13 @@ def leaderboard(
 def show(trial: Trial = "best", *, study: str | None = None, storage: str | Path = STORAGE) -> TrialCard:
     """One trial in full: stages, layers, sizes, learning curve, constraints; ``str`` and a notebook show it.
 
-    ``trial`` is a row, a number, ``best``, an architecture's text, or a champion's name. Raises UnusableInputError for
-    a trial, study or champion that does not exist.
+    ``trial`` is a row, a number, ``best``, an architecture's text, or a known network's name; a network need not be in
+    a study. Raises UnusableInputError for a trial, study or champion that does not exist.
     """
-    from nas.results.trial_card import card
+    from nas.results.found_card import found_card
 
     name, place, of = located(trial, storage, study)
-    if is_champion(name):
-        from nas.champions.registry import find as champion
-        from nas.results.champion_card import champion_card
-
-        return TrialCard(**vars(champion_card(champion(name))))
-    with quiet(), open_study(place, of) as opened:
-        return TrialCard(**vars(card(opened, find(opened, name, is_live=has_launch(place, opened)))))
+    return TrialCard(**vars(found_card(name, name, of, place, is_of_study=True)))
 
 
 @public

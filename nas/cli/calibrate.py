@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from rich.progress import Progress
@@ -10,8 +11,12 @@ from constraints.cli.options import check_format
 from constraints.errors import ExitCode
 from constraints.output.console import SafeConsole
 from constraints.output.json_text import json_text
+from constraints.output.plain import say
 from nas.cli.common import TABLE_OR_JSON, interruptible
 from nas.latency.predictor import Predictor, keep
+
+ROUGH = 0.5
+"""A warning says so where a tenth of the networks is predicted with a larger relative error."""
 
 
 @interruptible("the calibration before, if any, is kept")
@@ -27,6 +32,12 @@ def calibrate(threads: int, output_format: str) -> int:
             threads=threads, progress=lambda done, total: bars.update(task, completed=done, total=total)
         )
     place = keep(found)
+    if found.error_90 > ROUGH:
+        say(
+            f"warning: a tenth of the networks is predicted {found.error_90:.0%} off or more: other programs may have "
+            "used the processor: calibrate again while none runs",
+            sys.stderr,
+        )
     if output_format == "json":
         print(json_text(_document(found)))
     else:

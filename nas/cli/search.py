@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
@@ -178,9 +179,11 @@ def confirm(
     check_format(output_format, TABLE_OR_JSON)
     if trial is not None and top is not None:
         raise UnusableInputError(f"both a trial and --top: {trial}, {top}: give one of them")
-    with quiet(), open_study(flags["storage"], name) as study:
-        live = has_launch(flags["storage"], study)
-        chosen = best(study, top or 1, is_live=live) if trial is None else [find(study, trial, is_live=live)]
+    with quiet(), ExitStack() as held:
+        with working("reading the study", told_after=0.5):
+            study = held.enter_context(open_study(flags["storage"], name))
+            live = has_launch(flags["storage"], study)
+            chosen = best(study, top or 1, is_live=live) if trial is None else [find(study, trial, is_live=live)]
         config = read_config(None, {**flags, "study": study.study_name}, settings(Path()), CONFIRMING)
         confirmations = _confirm(study, chosen, config, range(seeds), epochs)
         target = study.user_attrs.get(TARGET)

@@ -13,6 +13,7 @@ from constraints.errors import ExitCode, UnusableInputError
 from constraints.output.console import SafeConsole
 from constraints.output.json_text import json_text
 from constraints.output.plain import one_line, say
+from constraints.output.working import working
 from nas.cli.common import TABLE_OR_JSON, interruptible, wide_console
 from nas.results.rows import STATES
 from nas.results.studies import StudyEntry
@@ -24,7 +25,7 @@ from nas.search.study_opening import quiet
 def studies(storage: str, output_format: str) -> int:
     """Print the studies of a storage."""
     check_format(output_format, TABLE_OR_JSON)
-    with without_collection():
+    with working("reading the studies"), without_collection():
         found = listed(storage)
     if output_format == "json":
         print(json_text({"storage": storage, "studies": [entry.as_dict() for entry in found]}))
@@ -52,21 +53,25 @@ def _percent(share: float | None) -> str:
 
 
 @interruptible("what was deleted is gone, the rest is as it was")
-def delete(name: str, storage: str, *, yes: bool) -> int:
-    """Delete a study with its files, after asking."""
+def delete(name: str, storage: str, output_format: str, *, yes: bool) -> int:
+    """Delete a study with its files, after asking, and print what was deleted."""
     from nas.search.deletion import delete as delete_study
     from nas.search.deletion import planned
 
+    check_format(output_format, TABLE_OR_JSON)
     with quiet():
         plan = planned(storage, name)
         files = f"and its files in {plan.folder}" if plan.folder else "and no files: none are the study's alone"
         what = f"study {plan.study} with {plan.trials:,} trial{'s' * (plan.trials != 1)} {files}"
-        if not yes and not _agreed(what):
-            say(f"kept {plan.study}")
-            return ExitCode.FAILED
-        delete_study(storage, plan)
-    say(f"deleted {what}")
-    return ExitCode.DONE
+        is_agreed = yes or _agreed(what)
+        if is_agreed:
+            delete_study(storage, plan)
+    if output_format == "json":
+        folder = str(plan.folder) if plan.folder else None
+        print(json_text({"study": plan.study, "trials": plan.trials, "folder": folder, "deleted": is_agreed}))
+    else:
+        say(f"deleted {what}" if is_agreed else f"kept {plan.study}")
+    return ExitCode.DONE if is_agreed else ExitCode.FAILED
 
 
 def _agreed(what: str) -> bool:

@@ -20,7 +20,6 @@ from constraints.output.console import SafeConsole
 from constraints.output.json_text import json_text
 from constraints.output.plain import say
 from constraints.output.working import working
-from nas.champions.names import is_champion
 from nas.cli.common import TABLE_OR_JSON, ended_by_ctrl_c, interruptible, wide_console
 from nas.results.board_columns import check_columns, read_columns
 from nas.results.board_table import FORMATS, as_table, print_board
@@ -31,7 +30,7 @@ from nas.search.presence import has_launch
 from nas.search.study_opening import open_study, quiet
 
 if TYPE_CHECKING:
-    from nas.results.trial_card import Card
+    pass
 
 WATCH_SECONDS = 2.0
 
@@ -62,10 +61,12 @@ def leaderboard(
             return ranked(summary, **vars(view), is_live=has_launch(storage, summary))
 
     names = read_columns(columns)
+    with working("reading the study"):
+        first = board()
     if not watch:
-        print_board(board(), output_format, console, names)
+        print_board(first, output_format, console, names)
         return ExitCode.DONE
-    check_columns(names, board().measured)
+    check_columns(names, first.measured)
     with ended_by_ctrl_c():
         _watch(
             lambda: as_table(board(), console.width, names, is_coloured=not console.no_color),
@@ -104,7 +105,9 @@ def show(trial: str, name: str | None, storage: str, output_format: str, *, watc
         with ended_by_ctrl_c():
             trial = str(_follow(trial, name, storage))
     with working("reading the network"):
-        found = _card_or_network(trial, trial, name, storage)
+        from nas.results.found_card import found_card
+
+        found = found_card(trial, trial, name, storage, is_of_study=True)
     if output_format == "json":
         print(json_text(found.as_dict()))
     else:
@@ -112,35 +115,6 @@ def show(trial: str, name: str | None, storage: str, output_format: str, *, watc
 
         print_card(found, wide_console())
     return ExitCode.DONE
-
-
-def _card(trial: str, name: str | None, storage: str) -> Card:
-    """The card of a trial, or of a champion, for which no study is opened."""
-    from nas.results.selection import find
-    from nas.results.trial_card import card
-
-    if is_champion(trial):
-        from nas.champions.registry import find as champion
-        from nas.results.champion_card import champion_card
-
-        return champion_card(champion(trial))
-    with quiet(), open_study(storage, name) as study:
-        return card(study, find(study, trial, is_live=has_launch(storage, study)))
-
-
-def _card_or_network(trial: str, label: str, name: str | None, storage: str) -> Card:
-    """The card of a trial or champion; of a network where there is no storage or its study holds no such trial."""
-    from nas.architecture import named
-    from nas.results.network_card import network_card
-    from nas.results.selection import NoSuchTrialError
-    from nas.search.stored import NothingStoredError
-
-    try:
-        return _card(trial, name, storage)
-    except (NothingStoredError, NoSuchTrialError):
-        if name is not None or is_champion(trial) or not named.is_network(trial):
-            raise
-        return network_card(trial, label)
 
 
 def _follow(trial: str, name: str | None, storage: str) -> int:
@@ -170,9 +144,10 @@ def compare(left: str, right: str, name: str | None, storage: str, output_format
     check_format(output_format, TABLE_OR_JSON)
     with working("reading both networks"):
         from nas.results.comparison_table import comparison, print_comparison
+        from nas.results.found_card import found_card
 
         sides = (("left", left), ("right", right))
-        cards = [_card_or_network(trial, label, name, storage) for label, trial in sides]
+        cards = [found_card(trial, label, name, storage) for label, trial in sides]
     if output_format == "json":
         print(json_text(comparison(*cards)))
     else:

@@ -21,7 +21,6 @@ from nas.results.numbers import duration, number, percent
 from nas.results.sparklines import chart
 from nas.results.trial_card import Card
 from nas.search.expectation import standard_error
-from nas.words import counted
 
 _LABEL = 8
 """Characters that a chart takes beside its bars."""
@@ -48,14 +47,8 @@ def as_plain_text(card: Card, width: int = 100) -> str:
 
 def _head(card: Card) -> list[RenderableType]:
     row = card.row
-    known = [
-        f"study {card.study}, trial {row.trial}: {row.state}",
-        f"{counted(row.epochs, 'epoch')} in {duration(row.seconds)}",
-    ]
-    if card.champion:
-        known = [f"{card.champion}: {counted(row.epochs, 'epoch')}"]
-    elif not card.study:
-        known = [f"{card.label}: no study holds it"]
+    is_trial = not (card.champion or card.label)
+    known = [card.title + (f" in {duration(row.seconds)}" if is_trial else "")]
     known += _accuracies(card)
     known += [f"{name} {number(value)}" for name, value in row.measured.items()]
     lines = [*_way(card), *card.why, *([row.reason] if row.reason else [])]

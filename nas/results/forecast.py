@@ -78,22 +78,36 @@ class Forecast:
     to_rung: float | None
     """Seconds until the first candidate reaches its rung."""
     to_end: float | None
-    """Seconds until every trial of the budget has ended, if the expected share passes each rung."""
+    """Seconds until every trial of the budget has ended, if the expected share passes each rung.
+
+    No less than a candidate under training needs to its rung and, until a trial is complete, the one that is furthest
+    needs to the end: the best at a rung is promoted.
+    """
 
 
-def forecast(running: Sequence[Under], driver: Driver, epochs: int) -> Forecast:
-    """The forecast for a search that has trained ``epochs`` in total."""
+def forecast(running: Sequence[Under], driver: Driver, epochs: int, *, has_complete: bool) -> Forecast:
+    """The forecast for a search that has trained ``epochs`` in total; ``has_complete``: one trial to the end."""
     seconds = [one.epoch_seconds for one in running if one.epoch_seconds is not None]
     speeds = [one.images_per_second for one in running if one.images_per_second is not None]
     rungs = [one.to_rung for one in running if one.to_rung is not None]
     mean = statistics.fmean(seconds) if seconds else driver.pace.epoch_seconds if driver.pace else None
-    to_end = None if mean is None else _epochs_left(running, driver, epochs) * mean / max(driver.engine.slots, 1)
+    to_end = None
+    if mean is not None:
+        shared = _epochs_left(running, driver, epochs) * mean / max(driver.engine.slots, 1)
+        furthest = 0.0 if has_complete else _epochs_of_the_furthest(running, driver) * mean
+        to_end = max([shared, furthest, *rungs])
     return Forecast(
         epoch_seconds=mean,
         images_per_second=math.fsum(speeds) if speeds else None,
         to_rung=min(rungs, default=None),
         to_end=to_end,
     )
+
+
+def _epochs_of_the_furthest(running: Sequence[Under], driver: Driver) -> float:
+    """Epochs that the candidate with the most epochs has left to the end; they are trained one after another."""
+    paused = [float(len(candidate.curve)) for candidate in driver.paused.values()]
+    return driver.budget.epochs - max([one.trained for one in running] + paused, default=0.0)
 
 
 def _epochs_left(running: Sequence[Under], driver: Driver, epochs: int) -> float:

@@ -9,7 +9,6 @@ from constraints.output.plain import html_text
 from nas.results.board_lines import cells, footer, headings, title
 from nas.results.leaderboard import Leaderboard
 from nas.results.sparklines import sparkline
-from nas.words import counted
 
 if TYPE_CHECKING:
     from nas.results.trial_card import Card
@@ -51,7 +50,7 @@ def card_html(card: Card) -> str:
         ]
         for stage in card.stages
     )
-    known = f"study {card.study}, trial {row.trial}: {row.state}, {counted(row.epochs, 'epoch')} {sparkline(row.curve)}"
+    known = f"{card.title} {sparkline(row.curve)}"
     return "\n".join(
         [
             "<div>",

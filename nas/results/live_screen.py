@@ -41,16 +41,17 @@ def screen(driver: Driver, trials: SearchTrials, width: int, height: int) -> Ren
     running = driver.running
     room = max(1, height - _OTHER_LINES)
     states = [under(candidate, driver) for candidate in running]
-    more = [f"and {len(running) - room} more" if len(running) > room else "", _waiting(driver)]
+    more = [f"and {len(running) - room} more" if len(running) > room else "", _idle(driver), _waiting(driver)]
     more += [line for _, line in confirming(driver)]
     shown = min(len(running), room)
     table = _table(running[:shown], states[:shown], driver, width)
     left = height - _OTHER_LINES - shown - sum(map(bool, more)) + 2
+    expected = forecast(states, driver, trials.epochs, has_complete=trials.best is not None)
     rejected = f"rejected  {sum(driver.rejected.values()):,}: {rejections(driver.rejected)}"
     return Group(
         _head(driver, trials),
         *_best(trials, driver),
-        _line(f"speed     {forecast_text(forecast(states, driver, trials.epochs), driver)}"),
+        _line(f"speed     {forecast_text(expected, driver)}"),
         table,
         *(_line(line, "dim") for line in more if line),
         _line(rejected, "dim"),
@@ -86,7 +87,15 @@ def seconds_text(seconds: float) -> str:
     return duration(seconds) if seconds >= 10 else f"{seconds:.2g}s"
 
 
-def best_text(trial: FrozenTrial, driver: Driver) -> str:
+def leader_text(trials: SearchTrials, driver: Driver) -> str:
+    """The trial that leads: the best complete one, or one ahead of it that is not trained to the end."""
+    if trials.leader is None:
+        return "no epoch yet"
+    name = "best" if trials.leader.state == TrialState.COMPLETE else "leading"
+    return f"{name} {trial_text(trials.leader, driver)}"
+
+
+def trial_text(trial: FrozenTrial, driver: Driver) -> str:
     """A trial's accuracy, and how far it is trained."""
     epochs = max(trial.intermediate_values)
     value = trial.intermediate_values[epochs]
@@ -117,16 +126,14 @@ def _head(driver: Driver, trials: SearchTrials) -> Text:
 
 
 def _best(trials: SearchTrials, driver: Driver) -> list[Text]:
-    """The best trial in any state, and the best complete one if that is another trial."""
-    best, complete = trials.best, trials.complete
-    if best is None:
+    """The trial that leads in any state, and the best one, which is complete, if that is another trial."""
+    leader, best = trials.leader, trials.best
+    lines = [_line(f"best      {trial_text(best, driver)}", "green")] if best is not None else []
+    if leader is None:
         return [_line("best      none yet", "dim")]
-    if complete is None or complete.number == best.number:
-        return [_line(f"best      {best_text(best, driver)}", "green" if complete else "cyan")]
-    return [
-        _line(f"best      {best_text(best, driver)}", "cyan"),
-        _line(f"complete  {best_text(complete, driver)}", "green"),
-    ]
+    if best is None or leader.number != best.number:
+        lines = [_line(f"leading   {trial_text(leader, driver)}", "cyan"), *lines]
+    return lines
 
 
 def _table(running: Sequence[Candidate], states: Sequence[Under], driver: Driver, width: int) -> Table:
@@ -170,6 +177,16 @@ def confirming(driver: Driver) -> list[tuple[int, str]]:
     if driver.finish is None or (job := driver.finish.job) is None:
         return []
     return [(job.trial, f"confirm trial {job.trial}: {job.done} of {job.task.epochs} epochs")]
+
+
+def _idle(driver: Driver) -> str:
+    """How many workers train nothing while others do, and why."""
+    busy = len(driver.running) + len(driver.finish.futures if driver.finish else ())
+    if not driver.running or busy >= driver.engine.slots:
+        return ""
+    started = "all trials are started, none can be promoted yet"
+    why = "the search waits for the others" if driver.next.may_propose else started
+    return f"idle      {driver.engine.slots - busy} of {driver.engine.slots} workers: {why}"
 
 
 def _waiting(driver: Driver) -> str:

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from nas.results.event_lines import plain_lines
 from nas.results.forecast import forecast, under
-from nas.results.live_screen import best_text, confirming, forecast_text, kind, screen, seconds_text, trials_text
+from nas.results.live_screen import confirming, forecast_text, kind, leader_text, screen, seconds_text, trials_text
 from nas.results.notebook import WIDTH, NotebookDisplay
 from nas.results.numbers import duration
 from nas.results.search_trials import SearchTrials
@@ -152,8 +152,8 @@ class _Waiting:
 def _status(driver: Driver, trials: SearchTrials) -> str:
     """The progress of a search, in one line."""
     states = [under(candidate, driver) for candidate in driver.running]
-    best = "no epoch yet" if trials.best is None else f"best {best_text(trials.best, driver)}"
-    expected = forecast_text(forecast(states, driver, trials.epochs), driver)
+    best = leader_text(trials, driver)
+    expected = forecast_text(forecast(states, driver, trials.epochs, has_complete=trials.best is not None), driver)
     waiting = f", {len(driver.paused)} paused" if driver.paused else ""
     return f"{trials_text(trials, driver)}, {len(states)} training{waiting}; {best}; {expected}"
 

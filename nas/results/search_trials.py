@@ -16,10 +16,10 @@ class SearchTrials:
     def __init__(self) -> None:
         """Read nothing yet."""
         self.finished = 0
-        self.complete: FrozenTrial | None = None
-        """The best complete trial."""
         self.best: FrozenTrial | None = None
-        """The best trial in any state except failed, by its last epoch."""
+        """The best complete trial."""
+        self.leader: FrozenTrial | None = None
+        """The trial in any state except failed that leads by its last epoch."""
         self.history: list[float] = []
         """The best accuracy of any epoch so far, one entry per look at which new epochs were found."""
         self._open: list[int] = []
@@ -48,11 +48,11 @@ class SearchTrials:
         self._epochs_ended += sum(map(_epochs, ended))
         self._epochs_open = sum(map(_epochs, unfinished))
         complete = [trial for trial in ended if trial.state == TrialState.COMPLETE]
-        self.complete = _best([self.complete, *complete])
+        self.best = _best([self.best, *complete])
         self._best_ended = _best([self._best_ended, *ended])
-        self.best = _best([self._best_ended, *unfinished])
-        if self.epochs > before and self.best is not None:
-            self.history.append(max([_worth(self.best), *self.history[-1:]]))
+        self.leader = _best([self._best_ended, *unfinished])
+        if self.epochs > before and self.leader is not None:
+            self.history.append(max([_worth(self.leader), *self.history[-1:]]))
         return looked
 
 

@@ -17,6 +17,7 @@ from nas.results.network_description import Sizes, Stage, described
 from nas.results.rows import Row
 from nas.search.study import CURVE, MALFORMED, VALIDATION_IMAGES, WHY, foreign, identity
 from nas.space.attributes import GIVEN
+from nas.words import counted
 
 if TYPE_CHECKING:
     import optuna
@@ -66,6 +67,15 @@ class Card:
     def name(self) -> str:
         """Its name in a comparison."""
         return self.champion or self.label or f"trial {self.row.trial}"
+
+    @property
+    def title(self) -> str:
+        """What it is, and how far it was trained."""
+        if self.label:
+            return f"{self.label}: no study holds it"
+        trained = counted(self.row.epochs, "epoch")
+        where = self.champion or f"study {self.study}, trial {self.row.trial}: {self.row.state}"
+        return f"{where}: {trained}" if self.champion else f"{where}, {trained}"
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON document of ``show --format json``."""

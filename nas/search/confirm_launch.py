@@ -21,6 +21,7 @@ from nas.search.precisions import precisions
 from nas.search.study import identity
 from nas.search.study_folder import claim
 from nas.search.training_way import Training
+from nas.search.writable import check_writable
 
 if TYPE_CHECKING:
     import optuna
@@ -46,12 +47,13 @@ def confirm_trials(
     ``epochs`` None means the epoch budget of a candidate. Of ``config``, only storage, study and workers are used.
     ``module`` is the model in memory that the trials were made from, if they were.
 
-    Raises UnusableInputError for no seed or no epoch, where another process confirms trials of the study, and as
-    ``confirm`` does.
+    Raises UnusableInputError for no seed or no epoch, where the storage cannot be written or another process confirms
+    trials of the study, and as ``confirm`` does.
     """
     for name, count in (("seeds", len(seeds)), ("epochs", epochs)):
         if count is not None and count < 1:
             raise UnusableInputError(f"--{name}: {count}: give 1 or more")
+    check_writable(config.storage)
     with ExitStack() as held, one_line_errors():
         check = held.enter_context(hold(config.storage, study.study_name, "confirm"))
         folder = claim(config.storage, study)

@@ -15,6 +15,7 @@ from nas.search.storage import close_storage, open_storage
 from nas.search.study import identity
 from nas.search.study_folder import contradicts, study_folder
 from nas.search.study_opening import open_study
+from nas.search.writable import check_writable
 
 if TYPE_CHECKING:
     import optuna
@@ -40,11 +41,12 @@ def planned(place: str, name: str) -> Deletion:
 def delete(place: str, plan: Deletion) -> None:
     """Delete the study and its folder, or neither where one of them cannot be.
 
-    Raises UnusableInputError where a launch or a confirmation holds the study, and where files cannot be removed; the
-    error then names what is left of them.
+    Raises UnusableInputError where the storage cannot be written, where a launch or a confirmation holds the study, and
+    where files cannot be removed; the error then names what is left of them.
     """
     import optuna
 
+    check_writable(place)
     with ExitStack() as held, one_line_errors():
         storage = open_storage(place, write=True)
         held.callback(close_storage, storage)

@@ -5,19 +5,14 @@ Nothing is written; user code runs only in the limited child process.
 
 from __future__ import annotations
 
-import errno
-import os
 import random
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from constraints.errors import UnusableInputError
 from nas.config import LaunchConfig
 from nas.latency.predictor import load as load_latency
 from nas.loggers import choice
 from nas.search import prior, starts, teachers
-from nas.search.database_storage import check_writable
 from nas.search.early_training import refuse_other_training
 from nas.search.engine_choice import starter
 from nas.search.fitting import follows_data
@@ -28,13 +23,11 @@ from nas.search.storage import opened_if_made
 from nas.search.stored import is_database, is_postgresql, run_folder
 from nas.search.study import known_of, refuse_other
 from nas.search.training_way import Training
+from nas.search.writable import check_writable, exists
 from nas.space.feasible import FeasiblePart
 from nas.space.space import load
 from nas.user_augmentation import check_source, is_file
 
-ADVICE = "give --storage a writable path"
-LOCK = ".lock"
-"""Suffix of the lock file beside a journal."""
 _THUMBNAILS = ("auto", "cifar10", "digits")
 """Data sets whose image shape and number of classes are a space's defaults."""
 _OF_NO_DATA = frozenset(
@@ -90,7 +83,7 @@ def check_study(config: LaunchConfig) -> None:
     constraints, seed, objective, epochs, recipe, augmentation or tuning.
     """
     if not is_database(config.storage):
-        _check_writable(Path(config.storage))
+        check_writable(config.storage)
     known = known_study(config)
     if is_database(config.storage):
         check_writable(config.storage)
@@ -101,7 +94,7 @@ def check_study(config: LaunchConfig) -> None:
             asked["objective"] = str(Objectives.parse(config.objective))
         refuse_other(config.study, known, asked, [key for key in asked if key not in left])
         refuse_other_training(config, known)
-        if not is_postgresql(config.storage) and _exists(run_folder(config.storage, config.study)):
+        if not is_postgresql(config.storage) and exists(run_folder(config.storage, config.study)):
             with hold(config.storage, config.study):
                 pass
 
@@ -110,29 +103,3 @@ def known_study(config: LaunchConfig) -> Mapping[str, Any]:
     """What the study was made with; empty where it does not exist yet."""
     with opened_if_made(config.storage) as storage:
         return {} if storage is None else known_of(storage, config.study)
-
-
-def _check_writable(journal: Path) -> None:
-    """Check the journal, or where it does not exist the nearest existing folder above it."""
-    there = next(path for path in (journal, *journal.absolute().parents) if _exists(path))
-    longest = os.pathconf(there, "PC_NAME_MAX")  # cannot be asked of a folder that does not exist yet
-    if any(len(os.fsencode(part)) > longest for part in (*journal.parts, f"{journal.name}{LOCK}")):
-        raise UnusableInputError(f"cannot write {journal}: {os.strerror(errno.ENAMETOOLONG)}: {ADVICE}")
-    if there != journal and not there.is_dir():
-        raise UnusableInputError(f"cannot write {journal}: {there} is no folder: {ADVICE}")
-    if not os.access(there, os.W_OK):
-        raise UnusableInputError(f"cannot write {there}: Permission denied: {ADVICE}")
-
-
-def _exists(path: Path) -> bool:
-    """Whether there is such a file or folder; UnusableInputError where that cannot be known.
-
-    Depending on the release of Python, ``Path.exists`` raises some of these errors or returns False.
-    """
-    try:
-        path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError as error:  # a name too long, a folder without permission
-        raise UnusableInputError(f"cannot write {path}: {error.strerror}: {ADVICE}") from None
-    return True

@@ -21,6 +21,7 @@ from nas.search.starts import near_ones
 from nas.search.storage import close_storage, open_storage
 from nas.search.study import IMAGES, identity
 from nas.search.study_opening import load, open_study, quiet
+from nas.search.writable import check_writable
 from nas.space import space as spaces
 from nas.space.analytic import metrics
 from nas.space.attributes import ARCHITECTURE
@@ -73,6 +74,7 @@ def enqueue(
             name = found.study_name
             read = [one if isinstance(one, Architecture) else named.architecture(one) for one in several]
             judged = _judge(found, list(dict.fromkeys(read)))
+        check_writable(place)
         with one_line_errors():
             opened = open_storage(place, write=True)
             try:

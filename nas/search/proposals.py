@@ -148,6 +148,7 @@ class Proposals:
             params = self.store.suggest(trial, sampler.feasible.space.distributions)
         except SpaceExhaustedError as error:
             self.store.fail(trial, str(error))
+            self.store.set_rejected(self.rejected(sampler))
             is_exhausted = not isinstance(error, NothingKeptError)
             self.exhausted = "the space is exhausted: " * is_exhausted + str(error)
             return None

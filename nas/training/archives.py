@@ -5,8 +5,10 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import os
 import posixpath
 import stat
+import sys
 import tarfile
 import zipfile
 import zlib
@@ -32,6 +34,10 @@ _UNREADABLE = (
 )  # fmt: skip
 
 
+class _RefusedError(Exception):
+    """A member of an undamaged archive is not read; the message says why."""
+
+
 def list_archive(archive: Path) -> Listing:
     """List the tree of class folders packed as a tar, compressed or not, or as a zip, at any depth inside it.
 
@@ -41,6 +47,10 @@ def list_archive(archive: Path) -> Listing:
         with archive.open("rb") as file:
             is_zip = file.read(4) in {b"PK\x03\x04", b"PK\x05\x06"}
         tree = _Packed(_members_of_zip(archive) if is_zip else _members_of_tar(archive)).tree
+    except _RefusedError as error:
+        raise UnusableInputError(
+            f"the archive is not read ({error}): {archive}: unpack it yourself, and give the folder"
+        ) from error
     except _UNREADABLE as error:
         raise UnusableInputError(
             f"the archive cannot be read ({error or type(error).__name__}): {archive}: copy or download it again"
@@ -58,7 +68,11 @@ class _Packed:
     def __init__(self, members: Iterator[_Member]) -> None:
         self.tree = Tree()
         self._links: dict[Place, Place | None] = {}
+        kept, most = 0, _most_bytes()
         for name, content in members:
+            kept += len(content) if isinstance(content, bytes) else 0
+            if kept > most:
+                raise _RefusedError(f"its images take more than half of this machine's memory: {2 * most} bytes")
             place = _place(name)
             self._links.pop(place, None)
             self.tree.files.pop(place, None)
@@ -87,8 +101,17 @@ class _Packed:
             self.tree.dangling.add(place)
 
 
+def _most_bytes() -> int:
+    """Bytes of images that are read from an archive: half of this machine's memory."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2 if hasattr(os, "sysconf") else sys.maxsize
+
+
 def _place(name: str) -> Place:
-    """As ``PurePosixPath(name).parts``, in a tenth of the time: an archive may hold a million names."""
+    """As ``PurePosixPath(name).parts``, in a tenth of the time, since an archive may hold a million names.
+
+    A name with ``..`` is the place that it leads to, which may be outside the folders of the data.
+    """
+    name = posixpath.normpath(name) if ".." in name else name
     parts = tuple(part for part in name.split("/") if part not in {"", "."})
     return ("/", *parts) if name.startswith("/") else parts
 
@@ -101,7 +124,7 @@ def _normal(path: str) -> Place | None:
 
 def _check_size(name: str, size: int) -> None:
     if size > LARGEST_MEMBER:
-        raise tarfile.TarError(f"{name} holds {size} bytes, more than any image here may")
+        raise _RefusedError(f"{name} holds {size} bytes, more than any image here may")
 
 
 class _Header(tarfile.TarInfo):
@@ -156,7 +179,7 @@ def _members_of_zip(archive: Path) -> Iterator[_Member]:
             name = _zip_name(member)
             _check_size(name, member.file_size)
             if member.flag_bits & _ENCRYPTED:
-                raise zipfile.BadZipFile(f"{name} is encrypted")
+                raise _RefusedError(f"{name} is encrypted")
             if name.endswith("/"):
                 yield name, None
             elif stat.S_ISLNK(member.external_attr >> 16):

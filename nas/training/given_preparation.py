@@ -27,6 +27,10 @@ from nas.training.recipes import Recipe
 _SUM_TOLERANCE = 1e-2
 
 
+class NotFiniteError(UnusableInputError):
+    """A model's outputs are infinite or not a number, before any training."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
     """A model to train, the precision of its training, and messages for the user, a line each."""
@@ -97,7 +101,7 @@ def _working(model: GivenModel, images: torch.Tensor, precision: Precision) -> P
         for layout in (torch.channels_last, torch.contiguous_format):
             try:
                 model.gives_probabilities = _step(model, images, layout, chosen)
-            except (RuntimeError, TypeError, ValueError) as error:
+            except (RuntimeError, TypeError, ValueError, NotFiniteError) as error:
                 first = error
             else:
                 model.layout = layout
@@ -119,6 +123,8 @@ def _step(model: GivenModel, images: torch.Tensor, layout: torch.memory_format, 
                 "the model's outputs depend on no weight that is trained: is its forward detached?"
             )
         rows = outputs.detach().float()
+        if not rows.isfinite().all():
+            raise NotFiniteError(_not_finite(model))
         loss = F.cross_entropy(outputs.float(), torch.arange(len(rows), device=rows.device) % model.classes)
         _differentiated(loss)
         tried.eval()
@@ -126,6 +132,14 @@ def _step(model: GivenModel, images: torch.Tensor, layout: torch.memory_format, 
             tried(images)
     sums = rows.sum(1)
     return bool((rows >= 0).all() and ((sums - 1).abs() < _SUM_TOLERANCE).all()) and model.classes > 1
+
+
+def _not_finite(model: GivenModel) -> str:
+    what = "the model's outputs are infinite or not a number before any training"
+    for name, weight in model.model.named_parameters():
+        if not weight.isfinite().all():
+            return f"{what}: so are values of {name}: load or initialise it again"
+    return f"{what}, though its weights are finite: look for a division, logarithm or overflow in its forward"
 
 
 def _check_optimisers(model: GivenModel, recipe: Recipe) -> None:

@@ -22,7 +22,7 @@ def test_the_pictures_of_the_documentation_are_small() -> None:
 
 def test_the_live_view_of_most_lines_is_drawn_and_of_several_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
     live = "Ctrl-C ends the search"
-    screens = ["", f"a\n{live}", f"a\nb\n{live}", f"c\nd\n{live}", f"e\n\n{live}"]
+    screens = ["", f"a\n{live}", f"a\nb\n{live}", f"c\nd\n{live}", f"e\n\n{live}", f"idle      1\nd\n{live}"]
 
     def screen(*, with_history: bool = False) -> str:
         """The next one, at the end of which the line that says so has left it at the top."""

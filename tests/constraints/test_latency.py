@@ -143,7 +143,8 @@ def test_no_more_threads_than_processors() -> None:
     assert milliseconds(Net(), (3, 4, 5), threads=most, seconds=0.0) > 0
     for count in (0, most + 1, 100_000):
         with pytest.raises(
-            UnusableInputError, match=rf"^threads: {count}: this machine has {most} processors: give 1 to {most}$"
+            UnusableInputError,
+            match=rf"^no usable number of threads: {count}: this machine has {most} processors: give 1 to {most}$",
         ):
             milliseconds(Net(), (3, 4, 5), threads=count, seconds=0.0)
     assert torch.get_num_threads() == before

@@ -13,6 +13,7 @@ import pytest
 import search
 from constraints.output.pipe import is_closed, let_go
 from nas.cli import machine
+from nas.version import version
 
 ROOT = Path(__file__).parents[3]
 
@@ -58,3 +59,13 @@ def test_a_pipe_to_something_else_is_a_fault(
     monkeypatch.setattr(machine, "doctor", doctor)
     assert search.run(["doctor"]) == 4
     assert capsys.readouterr().err.startswith("error: a fault of this tool: BrokenPipeError: [Errno 32] Broken pipe (")
+
+
+@pytest.mark.parametrize("redirection", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_stream_that_was_never_open_is_no_fault(redirection: str, tmp_path: Path) -> None:
+    command = f'"$0" "$1" recipes default --format toml {redirection} && exec "$0" "$1" --version'
+    words = ["sh", "-c", command, sys.executable, str(ROOT / "search.py")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith(f"{version()}\n")
+    assert ("phases" in done.stdout) == (redirection == "2>&-")

@@ -9,6 +9,7 @@ import pytest
 
 from constraints.errors import UnusableInputError
 from constraints.sandbox.arguments import check_arguments
+from constraints.sandbox.standins import StandIns
 
 
 class Config:
@@ -23,7 +24,12 @@ def of_config(cfg: Config, width: int, more: int = 3) -> None:
     """Takes an object."""
 
 
+def of_missing(cfg: object) -> None:
+    """Takes an object of a class that is not installed."""
+
+
 of_config.__annotations__["cfg"] = Config  # as without postponed annotations
+of_missing.__annotations__["cfg"] = StandIns().part("omegaconf_x.DictConfig")
 
 
 @pytest.mark.parametrize(
@@ -34,6 +40,11 @@ of_config.__annotations__["cfg"] = Config  # as without postponed annotations
             of_config,
             "'f' needs arguments: cfg, width: no flag can give a Config: write in the file "
             "net = f(cfg=Config(...), width=...), and name net",
+        ),
+        (
+            of_missing,
+            "'f' needs arguments: cfg: no flag can give a DictConfig: write in the file "
+            "net = f(cfg=DictConfig(...)), and name net",
         ),
     ],
 )

@@ -90,6 +90,7 @@ def test_a_file_without_a_model_says_so() -> None:
     ("code", "reason"),
     [
         ("class Net(nn.Module):\n    pass\n", "Net has no forward method: write one"),
+        (network("Net").replace("forward", "foward"), "Net has no forward method: rename foward"),
         (
             network("Net").replace("(nn.Module)", "") + "def other(): pass\n",
             "it defines no nn.Module: name a function that returns one: file:NAME",

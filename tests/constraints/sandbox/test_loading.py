@@ -269,3 +269,21 @@ def test_an_error_in_a_file_that_a_cell_writes_names_that_file(loader: Loader, t
     (tmp_path / "wrong.ipynb").write_text(notebook("%%writefile wrong_w.py\nx = 3\ny = (\n", "import wrong_w\n"))
     with pytest.raises(SyntaxError, match=r"never closed \(wrong_w\.py, line 2\)"):
         load(loader, tmp_path / "wrong.ipynb")
+
+
+def test_a_missing_module_of_another_package_of_the_users_is_stood_in_for(loader: Loader, tmp_path: Path) -> None:
+    write(tmp_path, nets_q____init__="from .small import WIDTH\nfrom .large import Net\n", nets_q__small="WIDTH = 8")
+    module = load(loader, tmp_path / "train_q.py", "from nets_q import WIDTH, Net\ndef use(): return Net + 1\n")
+    assert module.WIDTH == 8
+    assert [w.partition(": ")[0] for w in loader.warnings()] == [f"large is not in {tmp_path}/nets_q"]
+    with pytest.raises(NotInstalledError, match=r"'nets_q\.large\.Net': put large\.py into .*/nets_q$"):
+        module.use()
+
+
+def test_a_cell_may_await(loader: Loader, tmp_path: Path) -> None:
+    cells = (
+        "import asyncio\nawait asyncio.sleep(0)\nWIDTH = await asyncio.sleep(0, 3)",
+        "class Net:\n    width = WIDTH\n",
+    )
+    (tmp_path / "awaiting.ipynb").write_text(notebook(*cells))
+    assert load(loader, tmp_path / "awaiting.ipynb", name="Net").Net.width == 3

@@ -472,7 +472,7 @@ class Net(nn.Module):
         ("8", "F.conv2d(self.pool(x), self.fix, padding=1).mean((2, 3))", "downsampled_by >= 8", "g=1, stride=2)"),
         ("8", "F.conv2d(self.pool(x), self.fix, padding=self.p).mean((2, 3))", "dilated_convs >= 2", "is self.p, not"),
         ("8", "twice(self.pool(x), self.fix).mean((2, 3))", "dilated_convs >= 3", "d(x, w, padding=2, dilation=2)"),
-        ("8", "twice(self.pool(x), self.fix).mean((2, 3))", "dilated_convs == 2", "and not all of them change: write one"),
+        ("8", "twice(self.pool(x), self.fix).mean((2, 3))", "dilated_convs == 2", "not all of them change: write one"),
     ],
 )  # fmt: skip
 def test_calls_in_a_forward_method_change(
@@ -519,3 +519,18 @@ def test_layers_of_a_class_made_of_torchs_change_where_it_takes_what_changes(
     search.run(["validate", "net.py:net", "--require", "dilated_convs == 1", "--patch", "out.diff"])
     assert capsys.readouterr().err.startswith("wrote out.diff")
     assert added(Path("out.diff").read_text("utf-8")).endswith(net.replace("8)", "8, d=2)", 1).strip())
+
+
+def test_layers_of_a_file_that_a_cell_writes_are_said_to_be_there(
+    run: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    net = "from torch import nn\ndef make():\n    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.AdaptiveAvgPool2d(1))\n"
+    cells = [f"%%writefile written_p.py\n{net}", "from written_p import make\nnet = make()\n"]
+    found = [{"cell_type": "code", "metadata": {}, "outputs": [], "source": cell} for cell in cells]
+    Path("net.ipynb").write_text(
+        json.dumps({"cells": found, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}), "utf-8"
+    )
+    search.run(["validate", "net.ipynb:net", "--require", "dilated_convs >= 1", "--patch", "out.diff"])
+    said = capsys.readouterr().err
+    assert "out.diff is not written: " in said
+    assert "written_p.py: run the cell that writes it, and name that file" in said

@@ -174,3 +174,13 @@ def test_a_notebook_that_is_no_utf_8_is_to_be_saved_as_that(tmp_path: Path) -> N
 def test_a_text_in_place_of_the_file_has_no_coding(tmp_path: Path) -> None:
     (statement,) = read(tmp_path / "a.py", "\ufeff# coding: latin-1\nx = 'ü'\n").tree.body
     assert ast.unparse(statement) == "x = 'ü'"
+
+
+def test_what_only_the_compiler_finds_is_a_syntax_error_too(tmp_path: Path, book: Path) -> None:
+    file = tmp_path / "a.py"
+    file.write_text("x = 1\nreturn x\n")
+    with pytest.raises(UnusableInputError, match=r"syntax error: .*a\.py:2: 'return' outside function: fix that line"):
+        read(file)
+    found = source(book, "return 3", "await x", "y = 2")
+    assert lines(found) == ["await x", "y = 2"]
+    assert found.warnings == (f"{book}, cell 1: left out, because it is not Python: line 1: 'return' outside function",)

@@ -15,6 +15,9 @@ from tests.constraints.tracing.known import known
 
 Run = Callable[[Any, torch.Tensor], Any]
 FIXED = torch.zeros(3, 3, 1, 2)
+BLUR = torch.tensor([1.0, 2.0, 1.0]).expand(3, 1, 3, 3).contiguous()
+BLUR_BESIDE = F.pad(BLUR, (2, 0))
+"""The same, two columns later."""
 
 
 def related(run: Run) -> str:
@@ -46,6 +49,7 @@ def written(m: Any, x: torch.Tensor) -> Any:
         beside(lambda y: F.max_pool2d(y, 2)),
         beside(lambda y: y + y.sigmoid()),
         beside(lambda y: F.conv2d(y, FIXED)),
+        beside(lambda y: F.conv2d(y, BLUR, groups=3)),
         lambda m, x: (m.a(x), m.norm(m.a(x)).relu()),  # which of several functions was applied is left aside
         lambda m, x: (m.a(F.pad(x, (0, 1, 0, 0))), m.a(F.pad(x, (1, 0, 0, 0)))),  # one layer on both
         lambda m, x: (m.b(m.a(x)), m.b(m.a(x))[..., 1:]),
@@ -80,6 +84,7 @@ def test_results_of_different_layers(run: Run) -> None:
         lambda m, x: (m.a(x).mean(1), m.a(x).amax(1)),
         lambda m, x: (m.a(x), F.conv2d(m.a(x), FIXED)),  # which may be a shift
         lambda m, x: (F.conv2d(x, m.kept), F.conv2d(x, FIXED)),
+        lambda m, x: (F.conv2d(x, BLUR, groups=3), F.conv2d(x, BLUR_BESIDE, groups=3)),
         lambda m, x: (F.max_pool2d(m.a(x), 2), F.max_pool2d(m.a(x), 2, 1)),
         lambda m, x: torch.cat([m.a(x), m.b(x)], 1).chunk(2, 1),  # of which map each is, is not distinguished
         written,

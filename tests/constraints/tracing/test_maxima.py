@@ -190,3 +190,66 @@ def test_the_larger_of_columns_that_were_written_side_by_side_may_be_a_maximum()
         return both.amax(4)
 
     assert of_two(side_by_side)[0] is None
+
+
+def shifted(y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """All columns but the first, and all but the last."""
+    return y[..., 1:], y[..., :-1]
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda y: torch.cat(shifted(y), 1).view(1, 2, 4, 8, 7).amax(1),
+        lambda y: torch.stack(shifted(y), -1).movedim(-1, 0).relu().amax(0),
+        lambda y: torch.stack(shifted(y), 1).transpose(1, 2).max(2).values,
+        lambda y: F.max_pool3d(torch.stack(shifted(y), 2), (2, 1, 1)),
+        lambda y: torch.maximum(*torch.cat(shifted(y), 1).view(1, 2, 4, 8, 7).unbind(1)),
+        lambda y: torch.maximum(*torch.cat(shifted(y), 1).relu().chunk(2, 1)),
+        lambda y: F.pixel_unshuffle(y, 2)[:, ::4].maximum(F.pixel_unshuffle(y, 2)[:, 1::4]),
+        lambda y: F.conv2d(y, torch.eye(9).view(9, 1, 3, 3).repeat(4, 1, 1, 1), groups=4).view(1, 4, 9, 6, 6).amax(2),
+    ],
+)
+def test_a_maximum_of_neighbours_that_were_put_together_and_moved_is_unknown(run: Run) -> None:
+    assert max_pools(run) is None
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda y: torch.cat([y, y.sigmoid()], 1).view(1, 2, 4, 8, 8).amax(1),  # of one place
+        lambda y: torch.stack([y, y * 2], -1).movedim(-1, 0).amax(0),
+        lambda y: torch.cat([y, F.avg_pool2d(y, 3, 1, 1)], 1).view(1, 2, 4, 8, 8).amax(1),  # of different maps
+    ],
+)
+def test_a_maximum_of_other_tensors_that_were_put_together_is_none_of_places(run: Run) -> None:
+    assert max_pools(run) == 0
+
+
+def test_a_layer_on_neighbours_that_were_put_together_makes_a_map_of_its_own() -> None:
+    parts = {"conv": nn.Conv2d(3, 4, 3), "mix": nn.Conv2d(8, 4, 1)}
+    net = Written(lambda m, x: m.mix(torch.cat(shifted(m.conv(x)), 1)).unflatten(1, (2, 2)).amax(1), **parts)
+    assert trace(net, (3, 10, 10)).metrics.max_pools == 0
+
+
+def frozen(kernel: torch.Tensor) -> nn.Conv2d:
+    """A convolution whose kernel is not trained."""
+    conv = nn.Conv2d(3, 4, 3, padding=1, bias=False)
+    conv.weight = nn.Parameter(kernel, requires_grad=False)
+    return conv
+
+
+def of_two_frozen(larger: Callable[..., torch.Tensor], one: torch.Tensor, other: torch.Tensor) -> int | None:
+    parts = {"one": frozen(one), "other": frozen(other)}
+    return trace(Written(larger, **parts), (3, 10, 10)).metrics.max_pools
+
+
+def test_a_maximum_of_frozen_convolutions_is_one_of_places_only_if_one_kernel_may_be_the_other_moved() -> None:
+    torch.manual_seed(0)
+    one, other = torch.randn(4, 3, 3, 3), torch.randn(4, 3, 3, 3)
+    narrow = F.pad(one[..., 1:], (1, 0))  # zero in its first column
+    assert of_two_frozen(lambda m, x: torch.maximum(m.one(x), m.other(x)), one, other) == 0
+    assert of_two_frozen(lambda m, x: torch.maximum(m.one(x), m.one(x.roll(1, 3))), one, other) == 1
+    assert of_two_frozen(lambda m, x: torch.maximum(m.one(x), m.other(x.roll(1, 3))), one, one.clone()) == 1
+    assert of_two_frozen(lambda m, x: torch.maximum(m.one(x), m.other(x)), narrow, narrow.roll(-1, 3)) is None
+    assert of_two_frozen(lambda m, x: torch.maximum(m.one(x), m.other(x)), one, narrow) is None

@@ -50,6 +50,16 @@ def test_the_best_row_is_all_that_show_needs(capsys: Captured) -> None:
     assert nas.show(PLAIN, storage="networks.log", study="networks").row == card.row
 
 
+@pytest.mark.parametrize("storage", ["networks.log", "absent.log"])
+def test_a_network_that_no_study_holds_is_shown_as_by_the_command(storage: str, capsys: Captured) -> None:
+    card = nas.show("seed", storage=storage)
+    assert (card.name, card.row.architecture, card.row.val_accuracy) == ("seed", str(SEED), None)
+    assert search.run(["show", "seed", "--storage", storage, "--format", "json"]) == 0
+    assert json.loads(json.dumps(card.as_dict())) == json.loads(capsys.readouterr().out)
+    with pytest.raises(UnusableInputError, match=r"no such trial: 'seed'|no storage at absent"):
+        nas.show("seed", storage=storage, study="networks")
+
+
 def test_an_export_returns_what_it_wrote(here: Path, capsys: Captured) -> None:
     with nas.open_study("networks.log") as study:
         study.set_user_attr(IDENTITY, {**study.user_attrs[IDENTITY], "data": {"hash": "0" * 64}})

@@ -91,6 +91,14 @@ def test_files_that_are_not_the_study_s_alone_stay(study: optuna.Study, here: Pa
     assert stranger.is_dir()
 
 
+def test_a_deletion_as_json(study: optuna.Study, capsys: Captured) -> None:
+    folder = claim(JOURNAL, study)
+    assert search.run(["delete", "known", "--yes", "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found == {"study": "known", "trials": 7, "folder": str(folder), "deleted": True}
+    assert "unknown format: 'csv'" in refused(capsys, "delete", "known", "--yes", "--format", "csv")
+
+
 @pytest.mark.parametrize(("answer", "is_deleted"), [("y", True), ("yes", True), ("n", False), ("", False)])
 def test_it_asks_first(
     study: optuna.Study, capsys: Captured, monkeypatch: pytest.MonkeyPatch, answer: str, is_deleted: bool

@@ -148,6 +148,13 @@ def test_compare_has_both_sides(capsys: Captured) -> None:
 
 
 @pytest.mark.usefixtures("networks")
+def test_a_trial_of_a_named_study_is_compared_with_a_network_that_is_no_trial(capsys: Captured) -> None:
+    assert search.run(["compare", "0", "seed", *NETWORKS, "--study", "networks", "--format", "json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["left"]["trial"], document["right"]["trial"]) == (0, None)
+
+
+@pytest.mark.usefixtures("networks")
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -54,7 +54,7 @@ def test_batches_of_the_epoch_before_say_nothing(waited: Driver) -> None:
 def test_before_its_first_epoch_a_candidate_is_as_far_as_its_batches(waited: Driver) -> None:
     waited.running[0].curve = []
     assert under(waited.running[0], waited).to_rung is None
-    assert forecast([under(waited.running[0], waited)], waited, 0).to_end is None
+    assert forecast([under(waited.running[0], waited)], waited, 0, has_complete=False).to_end is None
     whole = steps(waited).epoch_seconds
     assert whole == 0.5 + 3.0 / 9 * 39
     found = under(waited.running[0], waited)
@@ -65,11 +65,22 @@ def test_before_its_first_epoch_a_candidate_is_as_far_as_its_batches(waited: Dri
 def test_the_end_follows_from_the_epochs_that_are_left(waited: Driver) -> None:
     steps(waited)
     state = under(waited.running[0], waited)
-    found = forecast([state, replace(state, epoch_seconds=30.0, images_per_second=10.0, trained=2.5)], waited, 9)
+    found = forecast(
+        [state, replace(state, epoch_seconds=30.0, images_per_second=10.0, trained=2.5)], waited, 9, has_complete=False
+    )
     assert found.epoch_seconds == 20.0
     assert found.images_per_second == 100.0
     assert found.to_rung == 15.0
     # nine trials of three epochs without a rung before, of which 9 and a quarter and a half of another are trained
     assert found.to_end == pytest.approx((27 - 9.75) * 20.0)
     # six of the nine have a network: three are to come, and the one under training has 1.75 epochs to its rung
-    assert forecast([state], waited, 25).to_end == pytest.approx((3 * 3 + 1.75) * 10.0)
+    assert forecast([state], waited, 25, has_complete=False).to_end == pytest.approx((3 * 3 + 1.75) * 10.0)
+
+
+def test_the_end_is_no_earlier_than_one_candidate_after_another(waited: Driver) -> None:
+    """The last trial of the budget, with 1.75 epochs of 10 s to its rung at the third, of eight."""
+    waited.budget = replace(waited.budget, trials=6, epochs=8, first_rung=3)
+    steps(waited)
+    state = replace(under(waited.running[0], waited), until=3)
+    assert forecast([state], waited, 100, has_complete=True).to_end == 1.75 * 10.0
+    assert forecast([state], waited, 100, has_complete=False).to_end == (8 - 1.25) * 10.0

@@ -10,6 +10,7 @@ from optuna.trial import TrialState
 
 from nas.results.html import board_html, card_html
 from nas.results.leaderboard import leaderboard
+from nas.results.network_card import network_card
 from nas.results.selection import find
 from nas.results.trial_card import card
 from nas.search.study import DATA, REASON
@@ -49,3 +50,9 @@ def test_a_card_has_its_stages_and_its_report(tmp_path: Path) -> None:
     assert stages is not None
     assert [row[0].text for row in stages] == ["stage", "C1", "C2", "C3", "C4"]
     assert "trial 0: all 3 constraints hold" in "".join(root.itertext())
+
+
+def test_a_network_that_no_study_holds_is_no_trial_in_its_html() -> None:
+    made = card_html(network_card("BR/c8-c8s2/c16-c16s2/c16-c16s2/c16-c16/fc", "<mine>"))
+    assert "<b>&lt;mine&gt;: no study holds it </b>" in made
+    assert "trial" not in made

@@ -44,11 +44,11 @@ def test_80_columns_show_best_running_and_rejected(driver: Driver) -> None:
     assert "rejected  1,207" in text or "rejected  0" in text
 
 
-def test_what_is_better_than_the_best_complete_trial_is_named_before_it(driver: Driver) -> None:
+def test_a_trial_that_leads_but_is_not_complete_is_named_before_the_best_one(driver: Driver) -> None:
     driver.running[0].trial.report(0.875, 1)
     lines = shown(driver, 80)
-    assert lines[1] == "best      87.50%, trial 4 after 1 of 3 epochs, 90,000 params"
-    assert lines[2] == "complete  86.00%, trial 1, complete, 150,000 params"
+    assert lines[1] == "leading   87.50%, trial 4 after 1 of 3 epochs, 90,000 params"
+    assert lines[2] == "best      86.00%, trial 1, complete, 150,000 params"
 
 
 def test_the_last_events_are_shown_the_newest_first_as_far_as_there_is_room(driver: Driver) -> None:
@@ -78,6 +78,19 @@ def test_wide_terminals_show_speed_rungs_and_how_the_best_grew(driver: Driver, w
     assert " 64  3 in 20s" in row
     assert any("95.00% " in line and "█" in line for line in lines)
     assert (str(driver.running[0].architecture)[:20] in row) == (width >= 130)
+
+
+def test_workers_that_train_nothing_are_counted_with_the_reason(driver: Driver) -> None:
+    def idle() -> list[str]:
+        return [line for line in shown(driver, 80) if line.startswith("idle")]
+
+    assert idle() == []
+    driver.engine.slots = 3  # type: ignore[misc]  # settable of this machine's engine
+    assert idle() == ["idle      2 of 3 workers: the search waits for the others"]
+    driver.next.trials = driver.proposals.count
+    assert idle() == ["idle      2 of 3 workers: all trials are started, none can be promoted yet"]
+    driver.pool.move(driver.running[0], State.PAUSED)
+    assert idle() == [], "between a result and what follows it"
 
 
 def test_more_trials_than_lines_are_counted(driver: Driver) -> None:

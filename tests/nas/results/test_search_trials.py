@@ -33,15 +33,15 @@ def test_the_best_is_that_of_any_state_but_failed_and_the_complete_one_is_known_
     study.tell(failed, state=TrialState.FAIL)
     study.tell(broken, 0.95)
     seen.look(study.trials)
+    assert seen.leader is not None
     assert seen.best is not None
-    assert seen.complete is not None
-    assert (seen.best.number, seen.complete.number) == (1, 0)
+    assert (seen.leader.number, seen.best.number) == (1, 0)
     running.report(0.8, 1)
     seen.look(study.trials)
-    assert seen.best.number == 2
+    assert seen.leader.number == 2
     running.report(0.65, 2)
     seen.look(study.trials)
-    assert seen.best.number == 1, "what the running one was worth an epoch ago counts no more"
+    assert seen.leader.number == 1, "what the running one was worth an epoch ago counts no more"
     assert seen.epochs == 2 + 1 + 1 + 1 + 2
     assert seen.history == [0.7, 0.8, 0.8], "the chart of the best so far never falls"
     seen.look(study.trials)

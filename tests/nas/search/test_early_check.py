@@ -43,7 +43,7 @@ def journal(tmp_path: Path) -> str:
 
 def refused(place: str, **flags: Any) -> str:
     with pytest.raises(UnusableInputError) as caught:
-        check(read_config(None, {"data": "gone", "storage": place, "device": "cpu", **flags}))
+        check(read_config(None, {"data": ".", "storage": place, "device": "cpu", **flags}))
     return str(caught.value)
 
 
@@ -163,7 +163,7 @@ def test_rules_that_no_network_keeps_are_refused_before_the_data(tmp_path: Path)
 def test_data_of_unknown_images_decide_nothing_yet_but_what_no_image_changes(tmp_path: Path) -> None:
     """No network of the space has a max-pool, for any images; parameters depend on the classes too."""
     place = str(tmp_path / "journal.log")
-    check(read_config(None, {"data": "gone", "storage": place, "device": "cpu", "constraints": ["params < 10"]}))
+    check(read_config(None, {"data": ".", "storage": place, "device": "cpu", "constraints": ["params < 10"]}))
     why = refused(place, constraints=["params < 10", "max_pools >= 1"])
     assert "relax max_pools >= 1 (to let max_pools be 0)" in why
 

@@ -93,8 +93,10 @@ def test_an_exhausted_space_fails_one_trial_and_is_not_asked_again(
         raise SpaceExhaustedError("none left")
 
     monkeypatch.setattr(sampler, "sample_relative", none_left)
+    sampler.rejected.update({"latency_ms < 1": 100})
     assert proposals.new(sampler) is None
     assert proposals.new(sampler) is None
+    assert proposals.store.study.user_attrs[REJECTED] == {"latency_ms < 1": 100}
     (trial,) = proposals.store.trials()
     assert (trial.state, trial.user_attrs[REASON]) == (TrialState.FAIL, "none left")
     assert proposals.exhausted == "the space is exhausted: none left"

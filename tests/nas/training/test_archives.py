@@ -7,6 +7,7 @@ import io
 import stat
 import tarfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -158,3 +159,36 @@ def test_a_member_of_a_zip_beyond_the_largest_is_refused(tmp_path: Path, monkeyp
     monkeypatch.setattr(archives, "LARGEST_MEMBER", len(png(7)) - 1)
     with pytest.raises(UnusableInputError, match=r"top/train/a/1\.png holds \d+ bytes, more than any image here may"):
         list_archive(zipped(tmp_path / "x.zip", TREE))
+
+
+def test_an_encrypted_zip_says_to_unpack_it(tmp_path: Path) -> None:
+    place = zipped(tmp_path / "x.zip", TREE)
+    content = bytearray(place.read_bytes())
+    content[content.index(b"PK\x01\x02") + 8] |= 1  # the flag of the first member in the directory
+    place.write_bytes(content)
+    with pytest.raises(
+        UnusableInputError, match=r"not read \(top/train/a/1\.png is encrypted\): .*x\.zip: unpack it yourself"
+    ):
+        list_archive(place)
+
+
+@pytest.mark.parametrize("pack", [tar, zipped])
+def test_more_images_than_the_memory_holds_are_refused(
+    pack: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = len(png(7)) * len(TREE)
+    monkeypatch.setattr(archives, "_most_bytes", lambda: size)
+    place = pack(tmp_path / "x", TREE)
+    assert len(list_archive(place).train) == 2
+    monkeypatch.setattr(archives, "_most_bytes", lambda: size - 1)
+    with pytest.raises(UnusableInputError, match=rf"memory: {2 * size - 2} bytes\): .*: unpack it yourself"):
+        list_archive(place)
+
+
+@pytest.mark.parametrize("pack", [tar, zipped])
+def test_a_name_with_two_dots_is_the_place_that_it_leads_to(pack: Callable[..., Path], tmp_path: Path) -> None:
+    names = ("top/train/a/../b/2.png", "top/train/a/../../../../3.png", "top/train/a/4..png")
+    listing = list_archive(pack(tmp_path / "x", TREE | {name: png(8) for name in names}))
+    assert [file.label for file in listing.train] == [
+        "train/a/1.png", "train/a/4..png", "train/b/1.png", "train/b/2.png"
+    ]  # fmt: skip

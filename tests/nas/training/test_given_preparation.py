@@ -62,6 +62,35 @@ def test_outputs_that_are_no_logits_are_refused(forward: Forward, message: str) 
     assert str(refused.value).startswith(message)
 
 
+def test_outputs_that_are_not_finite_are_refused_with_the_weights_that_are_not() -> None:
+    spoilt = Net()
+    with torch.no_grad():
+        spoilt.last.weight[3, 1] = torch.nan
+    with pytest.raises(UnusableInputError, match=r"not a number before any training: so are values of last\.weight: "):
+        prepared(spoilt)
+    with pytest.raises(UnusableInputError, match="before any training, though its weights are finite: look for"):
+        prepared(Net(lambda net, x: net.logits(x) / 0))
+
+
+def test_weights_that_are_not_finite_and_not_used_are_left() -> None:
+    spoilt = Net()
+    spoilt.spare = nn.Parameter(torch.full((2,), torch.nan))
+    assert prepared(spoilt).precision == "float32"
+
+
+def test_what_is_only_finite_in_float32_is_trained_in_it() -> None:
+    found = prepare(
+        GivenModel(Net(lambda net, x: net.logits(x) / (net.logits(x) * 0 + 1.001 - 1)), 10),
+        IMAGES,
+        default(2),
+        "bfloat16",
+        is_finished=True,
+    )
+    assert (found.precision, found.notes[0]) == (
+        "float32", "the model is trained in float32, since it does not run in bfloat16"
+    )  # fmt: skip
+
+
 def test_nothing_to_train_is_refused() -> None:
     with pytest.raises(UnusableInputError, match="nothing to train: no parameter requires a gradient"):
         prepared(Net().requires_grad_(False))

@@ -1,0 +1,77 @@
+"""What to do about a name or an attribute that the model's code does not find; no torch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from types import FrameType, ModuleType
+from typing import Any
+
+from constraints.suggestions import nearest
+
+_IMPORTS = {
+    "F": "import torch.nn.functional as F",
+    "math": "import math",
+    "nn": "from torch import nn",
+    "np": "import numpy as np",
+    "torch": "import torch",
+}
+"""Name that networks use -> the line that imports it."""
+_NEARLY_INIT = re.compile(r"_{0,3}(?:init|int|inti|init_)_{0,3}")
+_NO_ATTRIBUTE = re.compile(r"has no attribute '(?P<name>\w+)'$")
+_CUTOFF = 0.7
+
+
+def hint_of_name(error: BaseException) -> str:
+    """Which name was meant, or what defines it; empty where nothing is known."""
+    frame = _last_frame(error)
+    own = frame.f_locals.get("self") if frame else None
+    if isinstance(error, NameError) and error.name:
+        if error.name in _IMPORTS:
+            return f"add {_IMPORTS[error.name]}"
+        return f"did you mean self.{error.name}?" if error.name in _names(own) else ""
+    found = _NO_ATTRIBUTE.search(str(error)) if isinstance(error, AttributeError) else None
+    if not found:
+        return ""
+    obj = getattr(error, "obj", None)
+    owner = own if obj is None else obj
+    if not isinstance(owner, ModuleType) and (wrong := _nearly_init(type(owner))):
+        return f"{type(owner).__name__} defines {wrong}, which nothing calls: write __init__"
+    return nearest(found["name"], _names(owner), otherwise=" ", cutoff=_CUTOFF).strip()
+
+
+def near_method(kind: type, name: str) -> str:
+    """The method of a class whose name is nearly ``name``; empty where there is none."""
+    said = nearest(name, [n for n in vars(kind) if not n.startswith("_")], otherwise=" ", cutoff=_CUTOFF)
+    return said.removeprefix("did you mean ").rstrip("? ")
+
+
+def _last_frame(error: BaseException) -> FrameType | None:
+    at = error.__traceback__
+    while at is not None and at.tb_next is not None:
+        at = at.tb_next
+    return at.tb_frame if at else None
+
+
+def _names(owner: Any) -> list[str]:
+    """The attributes of an object, without running code of its own; those of an nn.Module include its parts."""
+    try:
+        own = dict(object.__getattribute__(owner, "__dict__"))
+    except (AttributeError, TypeError, ValueError):
+        return []
+    inner = [own.get(part) for part in ("_modules", "_parameters", "_buffers")]
+    return [
+        *(n for n in own if isinstance(n, str) and not n.startswith("_")),
+        *(n for part in inner if isinstance(part, dict) for n in part),
+    ]
+
+
+def _nearly_init(kind: type) -> str:
+    """A method of a class, or of its base classes, that was meant to be its constructor."""
+    return next(_misspelt(kind), "")
+
+
+def _misspelt(kind: type) -> Iterator[str]:
+    for base in kind.__mro__:
+        if not base.__module__.startswith("torch.") and "__init__" not in vars(base):
+            yield from (n for n in vars(base) if n != "__init__" and n[:1] == "_" and _NEARLY_INIT.fullmatch(n))

@@ -1,0 +1,59 @@
+"""Which name was meant by one that the model's code does not find."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from constraints.unknown_names import hint_of_name
+
+
+class Net(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 4, 3)
+        self.width = 4
+
+    def misspelt(self) -> Any:
+        return self.con1
+
+    def other(self) -> Any:
+        return self.something_else
+
+    def without_self(self) -> Any:
+        return conv1  # type: ignore[name-defined]  # noqa: F821
+
+    def not_imported(self) -> Any:
+        return F.relu(torch.ones(1))  # type: ignore[name-defined]  # noqa: F821
+
+
+class NoConstructor(nn.Module):
+    def _init_(self) -> None:
+        self.conv1 = nn.Conv2d(3, 4, 3)
+
+    def run(self) -> Any:
+        return self.conv1
+
+
+@pytest.mark.parametrize(
+    ("run", "hint"),
+    [
+        (lambda: Net().misspelt(), "did you mean conv1?"),
+        (lambda: Net().other(), ""),
+        (lambda: Net().without_self(), "did you mean self.conv1?"),
+        (lambda: Net().not_imported(), "add import torch.nn.functional as F"),
+        (lambda: NoConstructor().run(), "NoConstructor defines _init_, which nothing calls: write __init__"),
+        (lambda: nn.Conv2D, "did you mean Conv2d"),  # type: ignore[attr-defined]
+        (lambda: torch.ones(2).nothing, ""),  # type: ignore[attr-defined]
+        (lambda: int("x"), ""),
+    ],
+)
+def test_what_was_meant(run: Callable[[], Any], hint: str) -> None:
+    with pytest.raises((AttributeError, NameError, ValueError)) as error:
+        run()
+    assert hint_of_name(error.value).startswith(hint)
+    assert bool(hint_of_name(error.value)) == bool(hint)

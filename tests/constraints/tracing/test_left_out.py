@@ -1,0 +1,118 @@
+"""Poolings of a part of a map, which are no global poolings, and of all of it, however it was cut before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from constraints.tracer import Trace, trace
+from tests.constraints.written import Written
+
+Run = Callable[[Any, Any], Any]
+
+
+def traced(run: Run) -> Trace:
+    """Of a network whose last map has 8 by 8 units that see 3 by 3 pixels."""
+    parts = {"conv": nn.Conv2d(3, 4, 3, padding=1), "next": nn.Conv2d(4, 4, 1)}
+    return trace(Written(lambda m, x: run(m, m.conv(x)), **parts), (3, 8, 8))
+
+
+def rows(y: torch.Tensor) -> list[torch.Tensor]:
+    """Every row of a map."""
+    return [y[:, :, i] for i in range(8)]
+
+
+@pytest.mark.parametrize(
+    ("run", "left_out"),
+    [
+        (lambda m, y: y[:, :, 2:-2, 1:].mean((2, 3)), "4 and 1"),
+        (lambda m, y: F.adaptive_avg_pool2d(y[:, :, :5], 1), "3"),
+        (lambda m, y: F.avg_pool2d(y[..., 1:].relu(), (8, 7)), "1"),
+        (lambda m, y: y[:, :, ::2].mean((2, 3)), "4"),
+        (lambda m, y: F.pad(y, (0, 0, 0, -1)).mean((2, 3)), "1"),
+        (lambda m, y: y.narrow(2, 1, 6).flatten(2).mean(-1), "2"),
+        (lambda m, y: y.chunk(2, 3)[0].mean(3).mean(2), "4"),
+        (lambda m, y: F.adaptive_avg_pool2d(y[:, :, 1:], (1, None)).mean((2, 3)), "1"),
+        (lambda m, y: F.avg_pool2d(y[:, :, 1:], (7, 1)).mean((2, 3)), "1"),
+        (lambda m, y: y.index_select(2, torch.arange(6)).mean((2, 3)), "2"),
+        (lambda m, y: torch.cat([y[:, :, :3], y[:, :, 5:]], 2).mean((2, 3)), "2"),
+        (lambda m, y: torch.stack(rows(y)[2:5], 2).mean((2, 3)), "5"),
+        (lambda m, y: y.unfold(2, 2, 3).mean((2, 3, 4)), "2"),  # the windows leave out every third row
+        (lambda m, y: y.view(1, 4, 4, 2, 8)[:, :, 1:].mean((2, 3, 4)), "2"),
+        (lambda m, y: (y[:, :, 1:] + y[:, :, 1:].sigmoid()).mean((2, 3)), "1"),
+        (lambda m, y: (y[:, :, 1:7] + y[:, :, 2:]).mean((2, 3)), "1"),  # both together lack the first row
+    ],
+)
+def test_a_pooling_of_a_part_of_the_map_is_named_and_not_global(run: Run, left_out: str) -> None:
+    found = traced(run)
+    assert found.metrics.global_average_pools == 0
+    assert traced(lambda m, y: run(m, y).view(1, 4) @ torch.ones(4, 2)).metrics.fully_connected == 0
+    part = f"it leaves out a part of the map ({left_out} places along"
+    assert any(part in w and w.endswith("so it is no global pool") for w in found.warnings)
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda m, y: m.next(y[:, :, 2:]).mean((2, 3)),  # a layer makes a map of what is left
+        lambda m, y: F.avg_pool2d(y[:, :, 2:], 2).mean((2, 3)),
+        lambda m, y: F.interpolate(y[:, :, 2:], size=(8, 8)).mean((2, 3)),
+        lambda m, y: nn.functional.linear(y[:, :, 2:].movedim(1, 3), m.next.weight[:, :, 0, 0]).mean((1, 2)),
+        lambda m, y: F.pad(y, (0, 3, 0, 3))[:, :, :8, :8].mean((2, 3)),  # what is left out is the border
+        lambda m, y: m.next(F.pad(y, (0, 3, 0, 3)))[:, :, :8, :8].mean((2, 3)),
+        lambda m, y: torch.cat(y.chunk(2, 2), 2).mean((2, 3)),
+        lambda m, y: torch.cat(y.chunk(2, 2), 1).mean((2, 3)),
+        lambda m, y: torch.stack(rows(y), 2).mean((2, 3)),
+        lambda m, y: (y[:, :, ::2] + y[:, :, 1::2]).mean((2, 3)),
+        lambda m, y: torch.cat([y[:, :, ::2], y[:, :, 1::2]], 1).mean((2, 3)),
+        lambda m, y: (y + F.pad(y[:, :, 1:], (0, 0, 1, 0))).mean((2, 3)),
+        lambda m, y: torch.cat([y.new_zeros(1, 1, 4), y.flatten(2).mT], 1)[:, 1:].mean(1),  # without its class token
+        lambda m, y: y.unfold(2, 3, 3).mean((2, 3, 4)) + y.mean((2, 3)),
+    ],
+)
+def test_a_pooling_of_all_that_a_layer_made_is_global(run: Run) -> None:
+    assert traced(run).metrics.global_average_pools == 1
+
+
+@pytest.mark.parametrize("pool", [F.adaptive_avg_pool3d, lambda y, _: F.avg_pool3d(y, (1, 8, 8))])
+def test_a_pooling_that_takes_the_channels_for_an_axis_is_global(pool: Callable[..., torch.Tensor]) -> None:
+    found = traced(lambda m, y: pool(y, (4, 1, 1)).flatten(1))
+    assert found.metrics.global_average_pools == 1
+    assert found.metrics.receptive_field_hw == (3, 3)
+
+
+@pytest.mark.parametrize(
+    ("run", "is_average"),
+    [
+        (lambda y: F.avg_pool2d(y, (8, 1)).mean(3).squeeze(2), True),
+        (lambda y: F.adaptive_avg_pool2d(y, (1, None)).mean(3)[..., 0], True),
+        (lambda y: F.avg_pool2d(F.avg_pool2d(y, (1, 8)), (8, 1)).flatten(1), True),
+        (lambda y: F.conv2d(F.max_pool2d(y, (8, 1)), torch.ones(4, 4, 1, 1)).mean((2, 3)), True),  # of a map of one row
+        (lambda y: F.avg_pool2d(F.max_pool2d(y, (8, 1)), (1, 8)).flatten(1), False),
+        (lambda y: F.max_pool2d(y, (8, 1)).relu().mean((2, 3)), False),
+        (lambda y: F.adaptive_max_pool2d(y, (1, 8)).mean(3).flatten(1), False),
+        (lambda y: F.avg_pool2d(y[:, :, 1:], (7, 1)).mean(3).flatten(1), False),
+    ],
+)
+def test_a_map_that_is_pooled_one_axis_after_the_other(run: Callable[[Any], Any], is_average: bool) -> None:
+    assert traced(lambda m, y: run(y)).metrics.global_average_pools == is_average
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda y: y * y[:, :, 1:].mean((2, 3), keepdim=True).sigmoid(),
+        lambda y: y + y[:, :, ::2].amax((2, 3), keepdim=True),
+        lambda y: y - F.adaptive_avg_pool2d(y[..., :4], 1),
+    ],
+)
+def test_a_pool_of_a_part_of_the_map_is_no_gate_on_all_of_it(run: Callable[[Any], Any]) -> None:
+    found = traced(lambda m, y: run(y))
+    assert found.metrics.receptive_field_hw is None
+    assert "a pool of a part of a map joined with all places of it" in found.unknown["receptive_field_hw"]
+    assert traced(lambda m, y: y * y[:, :, 1:].sigmoid().mean()).metrics.receptive_field_hw is None
