@@ -19,14 +19,10 @@ import numpy as np
 import numpy.typing as npt
 import optuna
 import torch
-from scipy.stats import spearmanr
-from sklearn.linear_model import LinearRegression, Ridge
-from sklearn.model_selection import LeaveOneOut, cross_val_predict
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from benchmarks.curves import Curve, measure, read
+from benchmarks.rungs import rank_correlation
 from benchmarks.tasks import feed
 from constraints.rules import ASSIGNMENT, parse_all
 from nas.architecture.model import build
@@ -66,14 +62,20 @@ def _features(curves: Sequence[Curve]) -> ProxyFeatures:
 def accuracy_unseen(curves: Sequence[Curve]) -> Array:
     """The predicted accuracy of each candidate by a fit to all others."""
     _, values, accuracies = table(curves)
-    predicted: Array = cross_val_predict(_accuracy_model(), values, accuracies, cv=LeaveOneOut())
-    return predicted
+    return _unseen(_accuracy_model(), values, accuracies)
 
 
 def seconds_unseen(curves: Sequence[Curve]) -> Array:
     """The predicted time of each candidate by a fit to all others."""
     _, values, seconds = costs(curves)
-    predicted: Array = cross_val_predict(_time_model(), values, seconds, cv=LeaveOneOut())
+    return _unseen(_time_model(), values, seconds)
+
+
+def _unseen(model: Any, values: Array, figures: Array) -> Array:
+    """What ``model`` predicts for each row by a fit to all others."""
+    from sklearn.model_selection import LeaveOneOut, cross_val_predict  # which takes seconds to load
+
+    predicted: Array = cross_val_predict(model, values, figures, cv=LeaveOneOut())
     return predicted
 
 
@@ -96,10 +98,16 @@ def weights(curves: Sequence[Curve]) -> dict[str, dict[str, float]]:
 
 
 def _accuracy_model() -> Any:
+    from sklearn.linear_model import Ridge
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     return make_pipeline(StandardScaler(), Ridge(alpha=STRENGTH))
 
 
 def _time_model() -> Any:
+    from sklearn.linear_model import LinearRegression
+
     return LinearRegression(positive=True, fit_intercept=False)
 
 
@@ -194,13 +202,13 @@ def main() -> None:
     ranking = {"the proxy, unseen": accuracy_unseen(curves), **dict(zip(names, values.T, strict=True))}
     if options.proxies:
         ranking |= proxies(curves, options.data)
-    ranked = {name: float(spearmanr(scores, accuracies).statistic) for name, scores in ranking.items()}
+    ranked = {name: rank_correlation(scores, accuracies) for name, scores in ranking.items()}
     trained = [measure(text, options.data) for text in chosen(options.train)]
     climbs = searched()
     found = {
         "candidates": len(curves),
         "rank_correlation": ranked,
-        "rank_correlation_of_seconds": float(spearmanr(seconds_unseen(curves), [c.seconds for c in curves]).statistic),
+        "rank_correlation_of_seconds": rank_correlation(seconds_unseen(curves), [c.seconds for c in curves]),
         "accuracy": {"mean": float(accuracies.mean()), "most": float(accuracies.max())},
         "trained": [asdict(curve) for curve in trained],
         "best_drawn_and_searched": climbs,

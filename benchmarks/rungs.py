@@ -59,17 +59,23 @@ def measured(curves: Sequence[Sequence[float]]) -> list[Rung]:
 def _rung(there: npt.NDArray[np.float64], end: npt.NDArray[np.float64], epoch: int) -> Rung:
     generator = np.random.default_rng(0)
     draws = (generator.integers(len(end), size=len(end)) for _ in range(RESAMPLES))
-    found = [_correlation(there[draw], end[draw]) for draw in draws if len({*end[draw]}) > 1 < len({*there[draw]})]
+    found = [rank_correlation(there[draw], end[draw]) for draw in draws if len({*end[draw]}) > 1 < len({*there[draw]})]
     low, high = np.quantile(found, [0.025, 0.975]) if found else (-1.0, 1.0)
     best = np.argsort(-end, kind="stable")[: ceil(len(end) / 4)]
     promoted = np.argsort(-there, kind="stable")[: ceil(len(end) / 2)]
     kept = len({*best.tolist()} & {*promoted.tolist()})
     return Rung(
-        epoch=epoch, correlation=_correlation(there, end), low=float(low), high=float(high), best=len(best), kept=kept
+        epoch=epoch,
+        correlation=rank_correlation(there, end),
+        low=float(low),
+        high=float(high),
+        best=len(best),
+        kept=kept,
     )
 
 
-def _correlation(some: npt.NDArray[np.float64], others: npt.NDArray[np.float64]) -> float:
+def rank_correlation(some: npt.ArrayLike, others: npt.ArrayLike) -> float:
+    """Spearman's, of two lists of equal length."""
     from scipy.stats import spearmanr  # which takes a second to load
 
     return float(spearmanr(some, others).statistic)

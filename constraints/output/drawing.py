@@ -16,6 +16,7 @@ from constraints.output.numbers import sides
 from constraints.output.plain import html_text
 
 CAPTION = "What the middle unit after each stage sees, over the {image} image; thin: after each layer."
+_TIMES = "\N{MULTIPLICATION SIGN}"
 _WIDTH = 480
 """Pixels on a screen where no style sheet says otherwise, as in a notebook."""
 _MARGIN = 0.04
@@ -70,14 +71,13 @@ def drawing(report: Findings) -> str:
     sight = in_sight([(s.x, s.y, s.width, s.height) for s in squares], width, height)
     extent = max(sight[2:]) / (1 + 2 * _MARGIN)
     thin, box = extent / 500, " ".join(f"{n:g}" for n in sight)
-    seen = sides(squares[-1].layer.receptive_field)
-    label = f"receptive field of the last map: {seen} pixels over a {width}x{height} image"
+    label = f"receptive field of the last map: {_size(squares[-1])} pixels over a {width}{_TIMES}{height} image"
     parts = [
         f'<figure><svg class="field" width="{_WIDTH}" viewBox="{box}" role="img" aria-label="{html_text(label)}">',
         f'<rect width="{width}" height="{height}" fill="none" stroke="gray" stroke-width="{3 * thin:g}"/>',
         *(_rectangle(square, thin) for square in squares),
         *_names([square for square in squares if square.is_last], extent),
-        f"</svg><figcaption>{CAPTION.format(image=f'{width}x{height}')}</figcaption></figure>",
+        f"</svg><figcaption>{CAPTION.format(image=f'{width}{_TIMES}{height}')}</figcaption></figure>",
     ]
     return "\n".join(parts)
 
@@ -135,6 +135,11 @@ def _rectangle(square: Square, thin: float) -> str:
     )
 
 
+def _size(square: Square) -> str:
+    """Height and width, as in the report of a study."""
+    return f"{square.height:g}{_TIMES}{square.width:g}"
+
+
 def _names(squares: Sequence[Square], extent: float) -> list[str]:
     """Labels of one size, legible on the width of a phone; a label that would cover another is moved down."""
     font, free, texts = extent * _LABEL, -inf, {}
@@ -144,6 +149,6 @@ def _names(squares: Sequence[Square], extent: float) -> list[str]:
         texts[square.stage] = (
             f'<text x="{square.x + 0.3 * font:g}" y="{y:g}" font-size="{font:g}" '
             f'style="fill: {_colour(square.stage)}; stroke: var(--panel, none); stroke-width: {font / 4:g}; '
-            f'paint-order: stroke">C{square.stage + 1} {html_text(sides(square.layer.receptive_field))}</text>'
+            f'paint-order: stroke">C{square.stage + 1} {_size(square)}</text>'
         )
     return [texts[square.stage] for square in squares]

@@ -14,8 +14,8 @@ def cut(before: View, after: View) -> View:
 
 
 def remade(view: View | None) -> View | None:
-    """The view of a map that a layer made, of which nothing is left out yet."""
-    return view._replace(left_out=0) if view is not None and view.left_out else view
+    """The view of a map that a layer made, of which nothing is left out yet; a border stays one if the view has it."""
+    return view._replace(left_out=0) if view is not None and view.left_out > 0 else view
 
 
 def in_join(a: View, b: View) -> int:
