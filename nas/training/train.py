@@ -15,6 +15,7 @@ from constraints.errors import UnusableInputError
 from nas.training.checkpoint import load_checkpoint, save_checkpoint
 from nas.training.errors import OtherTrainingError
 from nas.training.feed import Feed
+from nas.training.freed_memory import keep_freed
 from nas.training.precision import Precision, resolve
 from nas.training.recipes import Recipe
 from nas.training.session import Epoch, Session, TrainingFailedError
@@ -71,6 +72,8 @@ def train(
     if epochs < 1:
         raise UnusableInputError(f"epochs is out of range: {epochs}: give 1 or more")
     place = torch.device(device)
+    if place.type == "cpu":
+        keep_freed()
     generators = torch.random.fork_rng([] if place.type == "cpu" else [place])
     with torch_threads(threads), _deterministic(deterministic), generators:
         session = Session(model, feed, recipe, epochs, seed, place, resolve(recipe.precision, place, auto))
