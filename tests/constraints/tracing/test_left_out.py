@@ -101,6 +101,7 @@ def test_a_pooling_of_a_part_of_the_map_is_named_and_not_global(run: Run, left_o
         lambda m, y: F.pad(y, (0, 0, 4, 4))[:, :, 2:][:, :, 2:].mean((2, 3)),
         lambda m, y: F.conv2d(y, m.next.weight, padding=(4, 0))[:, :, 4:-4].mean((2, 3)),
         lambda m, y: F.conv2d(y, m.corner.weight, padding=1)[:, :, :-1, :-1].relu().mean((2, 3)),
+        lambda m, y: F.avg_pool2d(y, 2, 1, 1)[:, :, 1:, :-1].mean((2, 3)),
         lambda m, y: F.conv2d(F.pad(y, (4, 4, 2, 2)), m.wide.weight, dilation=(1, 2)).mean((2, 3)),
         lambda m, y: F.conv2d(y, m.wide.weight, padding=(8, 2), dilation=(2, 1))[:, :, :-8].mean((2, 3)),  # causal
     ],
