@@ -141,14 +141,13 @@ def _along(which: int, shown: Sequence[tuple[int, Part]], table: _Table) -> View
     if len(spatial) > 1 or not all(_is_plain(v, p, axis, shape) for _, p, v in having):
         return bordered(having, spatial, shape)
     digit = Digit(axis, 1, shape[axis], 1)
-    if lost:
-        return unknown(lost, having[0][2]._replace(digits=(digit,)))
     rows = []
     for k, part, view in having:
         indices = part.region.get(axis, range(shape[axis]))
         rows.append(Row(view, indices, table.shows(k, part, axis)))
     crossed = len({axis for _, p in shown for v in p.views if v for axis in v.axes} & set(touched)) > 1
-    return together([(r.view, r.laid) for r in rows], listed(rows, digit, crossed))
+    whole = unknown(lost, having[0][2]._replace(digits=(digit,))) if lost else listed(rows, digit, crossed)
+    return together([(r.view, r.laid) for r in rows], whole)
 
 
 def _everywhere(

@@ -137,7 +137,9 @@ def _sees_as(view: View, exact: View) -> bool:
 
 def _lost(a: View, b: View) -> View:
     """The join with a view ``a`` of unknown field; its digits are known if both have the same, or one has none."""
-    if a.digits == b.digits or (a.digits and not b.digits and not b.is_lost):
+    if a.digits == b.digits:
+        return a._replace(taken=in_join(a, b)) if a.taken or b.taken else a
+    if a.digits and not b.digits and not b.is_lost:
         return a
     if b.digits and not a.is_lost and not a.digits:
         return unknown(a.unknown, b)
@@ -163,7 +165,7 @@ def _joined_unit_by_unit(a: View, b: View, pooled: str) -> View:
         intervals.append((min(low_a, low_b), max(high_a, high_b)))
     strides = [math.prod(d.size for d in digits[i + 1 :]) for i in range(len(digits))]
     laid = tuple(d._replace(stride=s) for d, s in zip(digits, strides, strict=True))
-    taken = in_join(a, b) if a.taken or b.taken else None
+    taken = in_join(a, b)
     return normal(View(explicit(intervals), laid, extent=a.extent, taken=taken))
 
 

@@ -58,6 +58,8 @@ def remade(view: View | None) -> View | None:
 def in_join(a: View, b: View) -> Taken | None:
     """The places that a join of two tensors holds; None for all, also if one of them is whole."""
     one, other = (a.taken, b.taken) if a.digits == b.digits else (_upright(a), _upright(b))
+    if (one or other) is None and _is_turned(a) != _is_turned(b):
+        return _taken(a).joined(_taken(b).turned())
     if one is None or other is None:
         found = one or other
         return found if found is not None and found.left_out <= 0 else None
@@ -72,6 +74,7 @@ def together(parts: Sequence[tuple[View, range]], whole: View) -> View:
     if all(v.taken is None for v, _ in parts):
         return whole
     taken = side_by_side([(_upright(v) or all_of(v.units), laid) for v, laid in parts], whole.units)
+    taken = taken.turned() if _is_turned(whole) else taken
     return whole._replace(taken=None if taken == all_of(whole.units) else taken)
 
 
@@ -80,6 +83,10 @@ def _taken(view: View) -> Taken:
     if view.taken is None:
         return all_of(view.units)
     return view.taken if view.taken.units == view.units else view.taken.without(0, view.units)
+
+
+def _is_turned(view: View) -> bool:
+    return len(view.digits) == 1 and view.digits[0].stride < 0
 
 
 def _upright(view: View) -> Taken | None:

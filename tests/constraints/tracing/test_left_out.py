@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
@@ -147,3 +149,34 @@ def test_a_pool_of_a_part_of_the_map_is_no_gate_on_all_of_it(run: Callable[[Any]
     assert found.metrics.receptive_field_hw is None
     assert "a pool of a part of a map joined with all places of it" in found.unknown["receptive_field_hw"]
     assert traced(lambda m, y: y * y[:, :, 1:].sigmoid().mean()).metrics.receptive_field_hw is None
+
+
+STEPS: dict[str, Callable[[torch.Tensor, int, int], torch.Tensor]] = {
+    "slice": lambda y, a, b: y[:, :, a : len(y[0, 0]) - b],
+    "stride": lambda y, a, _: y[:, :, a % 2 :: 2],
+    "flip": lambda y, *_: y.flip(2),
+    "roll": lambda y, a, b: y.roll(a - b, 2),
+    "pad": lambda y, a, b: F.pad(y, (0, 0, a - 1, b - 1)),
+    "border": lambda y, a, b: F.pad(y, (0, 0, a, b))[:, :, b:],
+    "turn": lambda y, *_: torch.cat([y[:, :, 1:], y[:, :, :1]], 2),
+    "halves": lambda y, *_: y[:, :, 1:] + 2 * y.flip(2)[:, :, :-1],
+    "neighbours": lambda y, *_: y[:, :, 1:] + 2 * y[:, :, :-1],
+    "mirror": lambda y, *_: y + 3 * y.flip(2),
+}
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(sorted(STEPS)), st.integers(0, 2), st.integers(0, 2)), max_size=5))
+def test_the_rows_left_out_are_those_without_a_gradient(steps: list[tuple[str, int, int]]) -> None:
+    def run(y: torch.Tensor) -> torch.Tensor:
+        for name, a, b in steps:
+            y = STEPS[name](y, a, b) if y.shape[2] > 5 else y  # rows, enough for each step
+        return y.mean((2, 3))
+
+    rows = torch.ones(1, 1, 8, 8, dtype=torch.float64, requires_grad=True)
+    run(rows).sum().backward()  # type: ignore[no-untyped-call]
+    assert rows.grad is not None
+    lost = int((rows.grad == 0).all(3).sum())
+    found = traced(lambda m, y: run(y))
+    assert found.metrics.global_average_pools in (None, lost == 0)  # unknown for some maps laid side by side
+    assert [w for w in found.warnings if "leaves out" in w] == [w for w in found.warnings if f"({lost} places" in w]
