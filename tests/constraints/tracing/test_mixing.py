@@ -63,29 +63,6 @@ def test_a_gate_over_the_map_is_global_context(run: Run, context: bool) -> None:
 @pytest.mark.parametrize(
     ("run", "count"),
     [
-        (lambda x: x.mean((2, 3)), 1),
-        (lambda x: x.mean(3).mean(2), 1),
-        (lambda x: x.sum((2, 3)) / 64, 1),
-        (lambda x: x.sum((2, 3)) * (1 / 64), 1),
-        (lambda x: x.sum((2, 3)) / torch.tensor(64.0), 1),
-        (lambda x: x.sum((2, 3)) / torch.tensor(32.0).mul(2), 1),
-        (lambda x: x.sum((2, 3)) / torch.tensor(63.0), 0),
-        (lambda x: x.sum((2, 3)) / 63, 0),
-        (lambda x: x.sum((2, 3)), 0),
-        (lambda x: x.mean((1, 2, 3)), 1),
-        (lambda x: x.mean(2), 0),
-        (lambda x: x.mean(1), 0),
-        (lambda x: x.amax((2, 3)), 0),
-        (lambda x: x.amax(3).mean(2), 0),
-    ],
-)
-def test_a_global_average_is_a_mean_over_both_sides(run: Callable[[torch.Tensor], torch.Tensor], count: int) -> None:
-    assert figures(lambda m, x: run(x)).global_average_pools == count
-
-
-@pytest.mark.parametrize(
-    ("run", "count"),
-    [
         (lambda x: torch.maximum(x[..., 1:], x[..., :-1]), 1),  # neighbours of one map
         (lambda x: torch.maximum(x, x.roll(1, 3)), 1),
         (lambda x: torch.maximum(x, x * 2), 0),
@@ -126,27 +103,6 @@ def test_a_concatenation_of_what_a_detector_did_not_find() -> None:
 
     found = traced(run, a=conv(3))
     assert found.metrics.receptive_field_hw == (3, 3)
-
-
-@pytest.mark.parametrize(
-    "head",
-    [
-        lambda y: F.pad(y, (1, 1, 1, 1)).unfold(2, 3, 1).unfold(3, 3, 1).mean((-1, -2)),
-        lambda y: F.pad(y, (0, 1, 0, 1)).unfold(2, 3, 1).unfold(3, 3, 1).mean(-1).mean(-1),
-    ],
-)
-def test_a_mean_of_windows_before_a_global_one_is_a_map_of_its_own(
-    head: Callable[[torch.Tensor], torch.Tensor],
-) -> None:
-    found = figures(lambda m, x: head(m.a(x)).mean((2, 3)), a=conv(3))
-    assert (found.receptive_field_hw, found.global_average_pools) == ((5, 5), 1)
-
-
-def test_a_mean_of_patches_before_a_global_one_is_a_map_and_one_over_patches_is_a_step_of_it() -> None:
-    patches = figures(lambda m, x: m.a(x).view(1, 4, 4, 2, 4, 2).mean((3, 5)).mean((2, 3)), a=conv(3))
-    assert patches.receptive_field_hw == (4, 4)
-    steps = figures(lambda m, x: m.a(x).view(1, 4, 4, 2, 4, 2).mean((2, 4)).mean((2, 3)), a=conv(3))
-    assert steps.receptive_field_hw == (3, 3)
 
 
 @pytest.mark.parametrize(
@@ -211,13 +167,6 @@ def test_the_larger_of_neighbours_by_a_condition_may_be_a_maximum() -> None:
     assert found.metrics.max_pools is None
     assert "it may pick the larger one of neighbouring units" in found.unknown["max_pools"]
     assert found.metrics.receptive_field_hw == (3, 4)
-
-
-@pytest.mark.parametrize(
-    "run", [lambda m, x: m.a(m.b(x).flatten(1)).sum().mean(), lambda m, x: m.a(m.b(x).flatten(1)).max().max()]
-)
-def test_a_reduction_of_one_number_changes_nothing(run: Run) -> None:
-    assert figures(run, a=nn.Linear(4 * 8 * 8, 10), b=conv(3)).receptive_field == 3
 
 
 @pytest.mark.parametrize(
