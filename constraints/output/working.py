@@ -1,4 +1,4 @@
-"""The message that a command shows while it works, on a terminal and elsewhere."""
+"""The message that a command shows on a terminal while it works."""
 
 from __future__ import annotations
 
