@@ -71,7 +71,11 @@ class Metrics:
         needs=("map", "averages"),
     )
     max_pools: int = _metric("spatial maxima, in any form", "Global ones count too", needs=("layers", "maxima"))
-    fully_connected: int = _metric("linear layers after the global pool", needs=("map", "layers", "linear"))
+    fully_connected: int = _metric(
+        "linear layers after the global pool",
+        "None after a pool of a slice that leaves out places of the map, which a warning names",
+        needs=("map", "layers", "linear"),
+    )
     stages: int = _metric(
         "parts of the main path, each ended by a strided (or, where constraints need it, a dilated) convolution",
         "Spatial (larger than 1x1) convolutions after the last one make one more",

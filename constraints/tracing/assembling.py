@@ -148,7 +148,7 @@ def _along(which: int, shown: Sequence[tuple[int, Part]], table: _Table) -> View
         indices = part.region.get(axis, range(shape[axis]))
         rows.append(Row(view, indices, table.shows(k, part, axis)))
     crossed = len({axis for _, p in shown for v in p.views if v for axis in v.axes} & set(touched)) > 1
-    return together([v for _, _, v in having], listed(rows, digit, crossed))
+    return together([(r.view, r.laid) for r in rows], listed(rows, digit, crossed))
 
 
 def _everywhere(
@@ -202,5 +202,6 @@ def _stacked(having: Sequence[tuple[int, Part, View]], shape: Shape, touched: Se
         if all(are_nested(list(found)) for found in seen.values()) and len(set(map(frozenset, seen.values()))) > 1:
             units = [hull(list(seen.get(i, ()))) for i in range(shape[axis])]
             laid = View(explicit(units), (Digit(axis, 1, shape[axis], 1),), extent=views[0].extent)
-            return together(views, laid)
+            places = [(v, p.region.get(axis, range(shape[axis]))) for _, p, v in having]
+            return together(places, laid)
     return unknown("places of a map that are rearranged")

@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from constraints.receptive_field import Field
+from constraints.tracing.taken import Taken
 
 Shape = tuple[int, ...]
 _MOST_UNITS = 4096
@@ -96,8 +97,13 @@ class View(NamedTuple):
     is_part: bool = False
     """Of a view without digits: whether its field is not that of the whole map, since one place was selected, or only
     some elements see the whole map."""
-    left_out: int = 0
-    """Places of the map, as its last layer made it, that slices left out; negative where a border was added."""
+    taken: Taken | None = None
+    """Which places of the map, as its last layer made it, the units hold; None where each unit is one of them."""
+
+    @property
+    def left_out(self) -> int:
+        """Places of the map, as its last layer made it, that slices left out."""
+        return self.taken.left_out if self.taken else 0
 
     @property
     def is_live(self) -> bool:
@@ -186,7 +192,7 @@ def unknown(why: str, view: View | None = None) -> View:
     """An unknown view, with the digits of ``view`` where they are known."""
     if view is None:
         return View(Field(), (), unknown=why)
-    return View(Field(), view.digits, view.pooled, why, view.extent, left_out=view.left_out)
+    return View(Field(), view.digits, view.pooled, why, view.extent, taken=view.taken)
 
 
 def normal(view: View) -> View:

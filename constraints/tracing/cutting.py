@@ -11,7 +11,7 @@ from constraints.tracing.flows import fresh, merge_flows
 from constraints.tracing.flows import moved as moved_flow
 from constraints.tracing.joining import blurred
 from constraints.tracing.layouts import moved
-from constraints.tracing.left_out import cut as left_out_by
+from constraints.tracing.left_out import lacking
 from constraints.tracing.mixing import pointwise
 from constraints.tracing.parts import cut_out, inserted, laid, overlaid
 from constraints.tracing.picked_places import started
@@ -128,7 +128,8 @@ def _picked(view: View | None, axes: Sequence[int], keeps: bool, old: Shape, new
     if not keeps or len(on) > 1 or view.other or view.swept or not on[0].fills(old):
         return blurred(view, axes, why)
     digits = tuple(Digit(d.axis, 1, new[d.axis], d.stride) if d in on else d for d in view.digits)
-    part = left_out_by(view, view._replace(digits=digits))
+    part = view._replace(digits=digits)
+    part = lacking(view, part, max(view.units - part.units, 0))
     return unknown(view.unknown or view.blurred or why, part)
 
 

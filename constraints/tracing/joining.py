@@ -75,8 +75,8 @@ def reduced(view: View | None, axes: Collection[int], how: str = "other") -> Vie
     how = "other" if view.left_out > 0 and how != "mixed" else how  # a part of the map is no global pooling
     pooled = "" if kept else how if view.pooled in ("", how) else "other"
     swept = bool(kept) and (view.swept or (how != "mixed" and covers(set(view.digits) - set(kept), kept)))
-    left_out = view.left_out if swept or not kept else 0  # patches that are pooled are the places of a new map
-    return normal(view._replace(field=field, digits=kept, pooled=pooled, swept=swept, left_out=left_out))
+    taken = view.taken if swept or not kept else None  # patches that are pooled are the places of a new map
+    return normal(view._replace(field=field, digits=kept, pooled=pooled, swept=swept, taken=taken))
 
 
 def joined(a: View | None, b: View | None) -> View | None:
@@ -96,8 +96,8 @@ def joined(a: View | None, b: View | None) -> View | None:
         field = a.field.hull(b.field)
         if field is not None:
             swept, is_part = a.swept and b.swept, not a.digits and _are_part(a, b)
-            left_out = in_join(a, b) if a.left_out or b.left_out else 0
-            return View(field, a.digits, pooled, "", a.extent, swept, "", None, is_part, left_out)
+            taken = in_join(a, b) if a.taken or b.taken else None
+            return View(field, a.digits, pooled, "", a.extent, swept, "", None, is_part, taken)
     return _joined_unit_by_unit(a, b, pooled)
 
 
@@ -163,8 +163,8 @@ def _joined_unit_by_unit(a: View, b: View, pooled: str) -> View:
         intervals.append((min(low_a, low_b), max(high_a, high_b)))
     strides = [math.prod(d.size for d in digits[i + 1 :]) for i in range(len(digits))]
     laid = tuple(d._replace(stride=s) for d, s in zip(digits, strides, strict=True))
-    left_out = in_join(a, b) if a.left_out or b.left_out else 0
-    return normal(View(explicit(intervals), laid, extent=a.extent, left_out=left_out))
+    taken = in_join(a, b) if a.taken or b.taken else None
+    return normal(View(explicit(intervals), laid, extent=a.extent, taken=taken))
 
 
 def _common(a: Sequence[Digit], b: Sequence[Digit]) -> list[Digit] | None:

@@ -2,34 +2,88 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 
-from constraints.tracing.axes import View
+from constraints.tracing.axes import View, Window
+from constraints.tracing.taken import Taken, all_of, side_by_side
 
 
-def cut(before: View, after: View) -> View:
-    """The view ``after`` of a slice, a selection or a padding, with the places that it leaves out of ``before``."""
-    left_out = before.left_out + before.units - after.units
-    return after if after.left_out == left_out else after._replace(left_out=left_out)
+def cut(before: View, after: View, start: int, step: int = 1) -> View:
+    """The view ``after`` of the units of ``before`` from ``start``, ``step`` apart, with the places that it holds."""
+    taken = _taken(before)
+    if len(before.digits) != 1:
+        return lacking(before, after, max(before.units - after.units, 0))
+    if before.digits[0].stride < 0:
+        taken = taken.turned().cut(start, step, after.units).turned()
+    else:
+        taken = taken.cut(start, step, after.units)
+    return after._replace(taken=None if taken == all_of(after.units) else taken)
+
+
+def lacking(before: View, after: View, lost: int) -> View:
+    """The view ``after`` that lacks ``lost`` more places than ``before``, it is unknown which."""
+    if not lost and before.taken is None:
+        return after
+    return after._replace(taken=_taken(before).without(lost, after.units))
+
+
+def rolled(before: View | None, after: View | None, by: int) -> View | None:
+    """The view ``after`` of the units of ``before`` moved by ``by`` places in a circle, which lacks no more."""
+    if before is None or after is None or after is before:
+        return after
+    if len(before.digits) != 1:
+        return lacking(before, after._replace(taken=None), 0)
+    taken, n = _taken(before), before.units
+    first = by if before.digits[0].stride > 0 else n - by
+    ends = [(taken.cut(n - first, 1, first), range(first)), (taken.cut(0, 1, n - first), range(first, n))]
+    return after._replace(taken=side_by_side(ends, n))
+
+
+def made_by(view: View | None, size: int, window: Window) -> View | None:
+    """The view of a layer's map, some of whose places its padding made if they are more than its input's ``size``."""
+    extra = window.size - size
+    if view is None or len(view.digits) != 1 or window.stride != 1 or window.padding <= 0 or extra <= 0:
+        return view
+    return view._replace(taken=all_of(window.size, window.padding, extra))
 
 
 def remade(view: View | None) -> View | None:
     """The view of a map that a layer made, of which nothing is left out yet; a border stays one if the view has it."""
-    return view._replace(left_out=0) if view is not None and view.left_out > 0 else view
+    taken = view.taken if view is not None else None
+    if view is None or taken is None or (taken.left_out <= 0 and taken.has_border):
+        return view
+    return view._replace(taken=None)
 
 
-def in_join(a: View, b: View) -> int:
-    """The places that a join of two tensors leaves out: none if one of them is whole, or both together are."""
-    if a.left_out <= 0 or b.left_out <= 0 or a.field == b.field or not (a.digits and b.digits):
-        return min(a.left_out, b.left_out)
-    steps = (b.start - a.start) / a.jump
-    in_both = min(a.units, b.units) - abs(steps) if math.isfinite(steps) and steps == int(steps) else 0
-    return max(a.left_out - b.units + max(int(in_both), 0), 0)
+def in_join(a: View, b: View) -> Taken | None:
+    """The places that a join of two tensors holds; None for all, also if one of them is whole."""
+    one, other = (a.taken, b.taken) if a.digits == b.digits else (_upright(a), _upright(b))
+    if one is None or other is None:
+        found = one or other
+        return found if found is not None and found.left_out <= 0 else None
+    return one.joined(other)
 
 
-def together(parts: list[View], whole: View) -> View:
-    """The view of tensors side by side along an axis that counts the places of a map, or selected ones stacked."""
-    if not any(v.left_out for v in parts):
+def together(parts: Sequence[tuple[View, range]], whole: View) -> View:
+    """The view of tensors side by side along an axis that counts the places of a map, or selected ones stacked.
+
+    Each part has the indices that it was written to.
+    """
+    if all(v.taken is None for v, _ in parts):
         return whole
-    left_out = max(v.units + v.left_out for v in parts) - whole.units
-    return whole._replace(left_out=left_out)
+    taken = side_by_side([(_upright(v) or all_of(v.units), laid) for v, laid in parts], whole.units)
+    return whole._replace(taken=None if taken == all_of(whole.units) else taken)
+
+
+def _taken(view: View) -> Taken:
+    """The places that the units of a view hold."""
+    if view.taken is None:
+        return all_of(view.units)
+    return view.taken if view.taken.units == view.units else view.taken.without(0, view.units)
+
+
+def _upright(view: View) -> Taken | None:
+    """The places in the order of the tensor's own axis."""
+    if view.taken is None or all(d.stride >= 0 for d in view.digits):
+        return view.taken and _taken(view)
+    return _taken(view).turned() if len(view.digits) == 1 else _taken(view).without(0, view.units)

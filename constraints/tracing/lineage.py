@@ -70,7 +70,7 @@ def lineage(value: Value) -> Lineage:
             continue
         call = now.made_by
         if call is None:
-            now.lineage = Lineage(id(now), frozenset([_ANYTHING]), is_whole=False)
+            now.lineage = Lineage(id(now), frozenset([_ANYTHING]), is_whole=False, root=id(now))
             continue
         sources = [v for v in call.inputs if v.depends]
         if is_ready:
@@ -85,23 +85,29 @@ def lineage(value: Value) -> Lineage:
 def entered(handle: object) -> Lineage:
     """The lineage of an input."""
     name = id(handle)
-    return Lineage(name, frozenset([name]))
+    return Lineage(name, frozenset([name]), root=name)
 
 
 def _after(call: Call, sources: Sequence[Value], before: Sequence[Lineage]) -> Lineage:
     layers = frozenset[int]().union(*(b.layers for b in before))
     weights = frozenset[str]().union(*(v.params for v in call.inputs if v.params and v.fill is None))
     if len(before) == 1 and weights and call.op in _LAYERS:  # what is trained makes a map of its own
-        name = hash((call.op, weights, call.stride, call.dilation, before[0].name))
-        return Lineage(name, frozenset([name]))
+        name, root = (hash((call.op, weights, call.stride, call.dilation, n)) for n in (before[0].name, before[0].root))
+        return Lineage(name, frozenset([name, root]), may_be_shifted=before[0].may_be_shifted, root=root)
     if len(before) == 1 and (pattern := _pattern(call)) is not None:  # of which no shifted copy has this size
         name = hash((call.op, pattern, call.stride, call.dilation, before[0].name))
         of_neighbours = before[0].of_neighbours and call.groups > 1
-        return before[0]._replace(name=name, layers=layers | {name}, of_neighbours=of_neighbours)
+        mixes_kernels = before[0].name != before[0].root and not call.is_depthwise  # whose ends may cancel out
+        shifted = before[0].may_be_shifted or mixes_kernels
+        return before[0]._replace(
+            name=name, layers=layers | {name}, of_neighbours=of_neighbours, may_be_shifted=shifted
+        )
     if len(before) == 1 and not _mixes(call):  # elementwise, or elements that are moved
         is_cut = call.op in _CUTS and bool(sources[0].parts)  # of which part is not distinguished
         return before[0]._replace(is_whole=False) if is_cut else before[0]
     name = hash((call.op, str(_numbers(call)), tuple(b.name for b in before)))
+    is_kernel = len(before) == 1 and (call.op in _LAYERS or "avg_pool" in call.op)
+    root = before[0].root if is_kernel else hash((call.op, str(_numbers(call)), tuple(b.root for b in before)))
     shifts = call.op in _LAYERS and max(call.kernel, default=1) > 1
     puts_together = call.op in ("cat", "stack") and _have_neighbours(sources)
     return Lineage(
@@ -112,6 +118,7 @@ def _after(call: Call, sources: Sequence[Value], before: Sequence[Lineage]) -> L
         of_neighbours=puts_together
         or (shifts and call.inputs[1].shape[0] > call.groups)  # its output channels may be shifted differently
         or any(b.of_neighbours for b in before),
+        root=root,
     )
 
 

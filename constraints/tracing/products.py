@@ -13,7 +13,8 @@ from constraints.tracing.handles import Handle
 from constraints.tracing.joining import reduced
 from constraints.tracing.layouts import moved, without
 from constraints.tracing.left_out import remade
-from constraints.tracing.mixing import broadcast, combined, pointwise, pool_by_weights
+from constraints.tracing.mixing import broadcast, combined, pointwise
+from constraints.tracing.pooling import pool_by_weights
 from constraints.tracing.values import Call, Head, Value, Views
 
 

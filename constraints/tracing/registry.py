@@ -63,7 +63,7 @@ class Fixed:
         if kernel.layout is not torch.strided or kernel.is_quantized or kernel.is_meta or kernel.is_complex():
             return None
         used = (kernel != 0).any(1)  # output channels, then the spatial axes
-        ends = [used.select(a, at).flatten(1).any(1).all() for a in range(1, used.dim()) for at in (0, -1)]
+        ends = [used.select(a, at).reshape(len(used), -1).any(1).all() for a in range(1, used.dim()) for at in (0, -1)]
         return hash((kernel.shape, kernel.double().numpy().tobytes())) if all(ends) else None
 
 

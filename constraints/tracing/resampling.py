@@ -10,7 +10,7 @@ from constraints.receptive_field import Field, interpolated
 from constraints.tracing.axes import Digit, View
 from constraints.tracing.calls import Result
 from constraints.tracing.flows import fresh
-from constraints.tracing.mixing import as_of_a_map
+from constraints.tracing.pooling import as_of_a_map
 from constraints.tracing.sliding import resampled_axis
 from constraints.tracing.values import Call
 
@@ -34,7 +34,7 @@ def interpolation(call: Call) -> Result:
 def _resized(view: View | None, axis: int, call: Call, resize: Callable[[Field], Field]) -> View | None:
     if view is None or not any(d.axis == axis for d in view.digits):
         return view
-    return view._replace(field=resize(view.field), digits=(Digit(axis, 1, call.shape[axis], 1),), left_out=0)
+    return view._replace(field=resize(view.field), digits=(Digit(axis, 1, call.shape[axis], 1),), taken=None)
 
 
 def _mode(op: str) -> str:

@@ -9,6 +9,7 @@ from constraints.tracing.calls import Result
 from constraints.tracing.flows import moved as moved_flow
 from constraints.tracing.joining import blurred, reduced
 from constraints.tracing.layouts import moved, reshaped, settled, without
+from constraints.tracing.left_out import lacking, rolled
 from constraints.tracing.mixing import pointwise
 from constraints.tracing.sliding import plain, shifted
 from constraints.tracing.values import Call, Value, Views
@@ -96,7 +97,7 @@ def roll(call: Call) -> Result:
         axis = dim % n
         size = data.shape[axis]
         shortest = (shift + size // 2) % size - size // 2
-        views = tuple(shifted(v, axis, data.shape, shortest, size) for v in views)
+        views = tuple(rolled(v, shifted(v, axis, data.shape, shortest, size), shift % size) for v in views)
     return views, moved_flow(data.flow)
 
 
@@ -159,8 +160,7 @@ def _unfolded(view: View | None, axis: int, within: Digit, count: int, size: int
             windows = Digit(axis, 1, count, d.stride * within.stride)
             digits += [windows, within._replace(stride=d.stride)]
     seen = (count - 1) * min(within.stride, within.size) + within.size
-    left_out = view.left_out + (size - seen if view.axes & {axis} else 0)
-    return normal(view._replace(digits=tuple(digits), left_out=left_out))
+    return normal(lacking(view, view._replace(digits=tuple(digits)), size - seen if view.axes & {axis} else 0))
 
 
 def shuffled(call: Call) -> Result:

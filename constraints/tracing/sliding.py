@@ -7,7 +7,8 @@ import math
 from constraints.receptive_field import adaptive
 from constraints.tracing.axes import Cut, Digit, Shape, View, Window, is_plain, normal, unknown, without_idle
 from constraints.tracing.joining import blurred, of_each_place, reduced
-from constraints.tracing.left_out import cut as left_out_by
+from constraints.tracing.left_out import cut as with_places
+from constraints.tracing.left_out import made_by
 
 
 @of_each_place
@@ -19,9 +20,10 @@ def windowed(view: View | None, axis: int, shape: Shape, window: Window) -> View
         return view
     if view.digits == ((axis, 1, shape[axis], 1, 0),) and not view.swept:  # the usual case
         field = view.field.window(window.kernel, window.dilation, -window.padding).every(window.stride)
-        return View(
+        found = View(
             field, (Digit(axis, 1, window.size, 1),), view.pooled, view.unknown, view.extent, False, view.blurred
         )
+        return made_by(found, shape[axis], window)
     view = plain(view, axis, shape)
     at = next((i for i, d in enumerate(view.digits) if d.axis == axis), None) if view else None
     if view is None or at is None:
@@ -32,7 +34,7 @@ def windowed(view: View | None, axis: int, shape: Shape, window: Window) -> View
     step = digits[at].stride
     digits[at] = digits[at]._replace(stride=step * window.stride, size=window.size)
     field = view.field.window(window.kernel, window.dilation * step, -window.padding * step)
-    return normal(view._replace(field=field, digits=tuple(digits), left_out=0))
+    return normal(view._replace(field=field, digits=tuple(digits), taken=None))
 
 
 def _is_in_patches(view: View, at: int) -> bool:
@@ -59,7 +61,7 @@ def _windowed_in_patches(view: View, at: int, window: Window) -> View:
 
     digits = [o._replace(stride=o.stride // apart * block) if o in outer else o for o in digits]
     field = view.field.resample(taps, outputs=block, inputs=apart)
-    return normal(view._replace(field=field, digits=tuple(digits), left_out=0))
+    return normal(view._replace(field=field, digits=tuple(digits), taken=None))
 
 
 @of_each_place
@@ -80,7 +82,7 @@ def shifted(view: View | None, axis: int, shape: Shape, by: int, size: int) -> V
 def _slid(view: View, axis: int, shape: Shape, window: Window) -> View | None:
     """The view after a window of one element, which leaves out places or adds a border."""
     found = windowed(view, axis, shape, window)
-    return left_out_by(view, found) if found is not None else None
+    return with_places(view, found, -window.padding, window.stride) if found is not None else None
 
 
 @of_each_place
@@ -118,7 +120,8 @@ def selected(view: View | None, axis: int, index: int) -> View | None:
             field, pooled = field.window(d.size, d.stride), "other"
     is_part = is_part and not kept
     found = view._replace(field=field, digits=tuple(kept), pooled="" if kept else pooled, is_part=is_part)
-    return normal(left_out_by(view, found))
+    at = next(((index - d.offset) // d.inner % d.size for d in view.digits if d.axis == axis), 0)
+    return normal(with_places(view, found, at) if found.digits != view.digits else found)
 
 
 @of_each_place
@@ -155,7 +158,7 @@ def adaptive_pooled(view: View | None, axis: int, shape: Shape, output: int) -> 
     if view is None or not any(d.axis == axis for d in view.digits):
         return view
     field = adaptive(view.field, shape[axis], output)
-    return view._replace(field=field, digits=(Digit(axis, 1, output, 1),), left_out=0)
+    return view._replace(field=field, digits=(Digit(axis, 1, output, 1),), taken=None)
 
 
 def _on_block(digit: Digit, axis_size: int, start: int, size: int) -> bool:

@@ -68,7 +68,7 @@ def partial_pools(outputs: Iterable[Value]) -> list[str]:
             parts, where = " and ".join(map(str, cut)), "one axis" if len(cut) == 1 else "its axes"
             found.append(
                 f"{head.call.name_and_label}: it leaves out a part of the map ({parts} places along {where}), "
-                "so it is no global pool"
+                "so it is no global pool, and linear layers after it do not count in fully_connected"
             )
     return found
 

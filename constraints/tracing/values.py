@@ -122,6 +122,8 @@ class Lineage(NamedTuple):
     """Whether a kernel that is not trained was applied, which may do nothing but shift a map."""
     of_neighbours: bool = False
     """Whether it may have neighbouring places of one map side by side along an axis that is not spatial."""
+    root: int = 0
+    """The name without the kernels that are not trained, which may be applied in any order."""
 
 
 @dataclass(slots=True, eq=False)

@@ -13,7 +13,7 @@ from constraints.tracing.handles import Handle
 from constraints.tracing.joining import reduced
 from constraints.tracing.left_out import remade
 from constraints.tracing.maxima import are_places
-from constraints.tracing.mixing import as_of_a_map, pool, pool_by_weights
+from constraints.tracing.pooling import as_of_a_map, pool, pool_by_weights
 from constraints.tracing.sliding import adaptive_pooled, resampled_axis, shifted, windowed
 from constraints.tracing.values import Call, Flow, Key, Path, Value
 
@@ -220,7 +220,7 @@ def _marked(view: View | None, before: View | None, axis: int, whole: str) -> Vi
     """The view, marked as pooled over all units of an axis."""
     if view is None or before is None or not whole or [d.axis for d in view.digits] != [axis]:
         return view
-    return view._replace(pooled="other" if before.left_out > 0 else whole, left_out=before.left_out)
+    return view._replace(pooled="other" if before.left_out > 0 else whole, taken=before.taken)
 
 
 def _step_of_a_global_pool(call: Call, first: int) -> Value | None:

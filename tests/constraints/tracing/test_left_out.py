@@ -14,11 +14,17 @@ from constraints.tracer import Trace, trace
 from tests.constraints.written import Written
 
 Run = Callable[[Any, Any], Any]
+NOT_GLOBAL = "so it is no global pool, and linear layers after it do not count in fully_connected"
 
 
 def traced(run: Run) -> Trace:
     """Of a network whose last map has 8 by 8 units that see 3 by 3 pixels."""
-    parts = {"conv": nn.Conv2d(3, 4, 3, padding=1), "next": nn.Conv2d(4, 4, 1)}
+    parts = {
+        "conv": nn.Conv2d(3, 4, 3, padding=1),
+        "next": nn.Conv2d(4, 4, 1),
+        "wide": nn.Conv2d(4, 4, 5, padding=2),
+        "corner": nn.Conv2d(4, 4, 2),
+    }
     return trace(Written(lambda m, x: run(m, m.conv(x)), **parts), (3, 8, 8))
 
 
@@ -46,6 +52,21 @@ def rows(y: torch.Tensor) -> list[torch.Tensor]:
         (lambda m, y: y.view(1, 4, 4, 2, 8)[:, :, 1:].mean((2, 3, 4)), "2"),
         (lambda m, y: (y[:, :, 1:] + y[:, :, 1:].sigmoid()).mean((2, 3)), "1"),
         (lambda m, y: (y[:, :, 1:7] + y[:, :, 2:]).mean((2, 3)), "1"),  # both together lack the first row
+        (lambda m, y: (y[:, :, 1:] + m.wide(y)[:, :, 1:]).mean((2, 3)), "1"),
+        (lambda m, y: (y + m.wide(y))[:, :, 1:].mean((2, 3)), "1"),
+        (lambda m, y: (y[:, :, 2:] * m.wide(y)[:, :, 2:].sigmoid()).mean((2, 3)), "2"),
+        (lambda m, y: torch.cat([y[:, :, 4:], m.wide(y)[:, :, 4:]], 1).view(1, 2, 4, 4, 8).mean((1, 3, 4)), "4"),
+        (lambda m, y: (y[:, :, 1:] + y.flip(2)[:, :, :-1]).mean((2, 3)), "1"),  # the first row, turned round in one
+        (lambda m, y: (y[:, :, 3:] + y.flip(2).roll(3, 2)[:, :, 3:]).mean((2, 3)), "3"),  # rows 3 to 7 in both
+        (lambda m, y: (y.roll(3, 2)[:, :, 3:] + y[:, :, :5]).mean((2, 3)), "3"),  # rows 0 to 4 in both
+        (lambda m, y: (torch.cat([y[:, :, :1]] * 4, 2) + torch.cat([y[:, :, 1:2]] * 4, 2)).mean((2, 3)), "6"),
+        (lambda m, y: torch.cat([y[:, :, 1:], m.wide(y)[:, :, 1:]], 2).mean((2, 3)), "1"),
+        (lambda m, y: F.pad(y, (0, 0, 4, 4))[:, :, 8:].mean((2, 3)), "4"),  # the border in front, then four rows
+        (lambda m, y: F.pad(y, (0, 0, 1, -1)).mean((2, 3)), "1"),
+        (lambda m, y: F.pad(y[:, :, 1:], (0, 0, 1, 0)).mean((2, 3)), "1"),  # a border is no row of the map
+        (lambda m, y: F.pad(y, (0, 0, 2, 2), mode="reflect")[:, :, 4:].mean((2, 3)), "2"),
+        (lambda m, y: F.conv2d(y, m.next.weight, padding=(4, 0))[:, :, 8:].mean((2, 3)), "4"),
+        (lambda m, y: F.conv2d(y, m.corner.weight, padding=1)[:, :, :-2, :-1].mean((2, 3)), "1"),
     ],
 )
 def test_a_pooling_of_a_part_of_the_map_is_named_and_not_global(run: Run, left_out: str) -> None:
@@ -53,7 +74,7 @@ def test_a_pooling_of_a_part_of_the_map_is_named_and_not_global(run: Run, left_o
     assert found.metrics.global_average_pools == 0
     assert traced(lambda m, y: run(m, y).view(1, 4) @ torch.ones(4, 2)).metrics.fully_connected == 0
     part = f"it leaves out a part of the map ({left_out} places along"
-    assert any(part in w and w.endswith("so it is no global pool") for w in found.warnings)
+    assert any(part in w and w.endswith(NOT_GLOBAL) for w in found.warnings)
 
 
 @pytest.mark.parametrize(
@@ -73,6 +94,16 @@ def test_a_pooling_of_a_part_of_the_map_is_named_and_not_global(run: Run, left_o
         lambda m, y: (y + F.pad(y[:, :, 1:], (0, 0, 1, 0))).mean((2, 3)),
         lambda m, y: torch.cat([y.new_zeros(1, 1, 4), y.flatten(2).mT], 1)[:, 1:].mean(1),  # without its class token
         lambda m, y: y.unfold(2, 3, 3).mean((2, 3, 4)) + y.mean((2, 3)),
+        lambda m, y: y.roll(1, 2).mean((2, 3)),
+        lambda m, y: (y.roll(3, 2)[:, :, 3:] + y[:, :, 3:]).mean((2, 3)),  # rows 0 to 4, and rows 3 to 7
+        lambda m, y: (y[:, :, 1:] + y.flip(2)[:, :, 1:]).mean((2, 3)),  # all but the first, and all but the last
+        lambda m, y: F.pad(y, (0, 0, 4, 4))[:, :, 4:12].mean((2, 3)),
+        lambda m, y: F.pad(y, (0, 0, 4, 4))[:, :, 2:][:, :, 2:].mean((2, 3)),
+        lambda m, y: F.conv2d(y, m.next.weight, padding=(4, 0))[:, :, 4:-4].mean((2, 3)),
+        lambda m, y: F.conv2d(y, m.corner.weight, padding=1)[:, :, :-1, :-1].relu().mean((2, 3)),
+        lambda m, y: F.avg_pool2d(y, 2, 1, 1)[:, :, 1:, :-1].mean((2, 3)),
+        lambda m, y: F.conv2d(F.pad(y, (4, 4, 2, 2)), m.wide.weight, dilation=(1, 2)).mean((2, 3)),
+        lambda m, y: F.conv2d(y, m.wide.weight, padding=(8, 2), dilation=(2, 1))[:, :, :-8].mean((2, 3)),  # causal
     ],
 )
 def test_a_pooling_of_all_that_a_layer_made_is_global(run: Run) -> None:

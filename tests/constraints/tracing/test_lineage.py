@@ -15,16 +15,29 @@ from tests.constraints.tracing.known import known
 
 Run = Callable[[Any, torch.Tensor], Any]
 FIXED = torch.zeros(3, 3, 1, 2)
+EDGE = torch.tensor([1.0, 3.0, -1.0]).expand(3, 1, 3, 3).contiguous()
 BLUR = torch.tensor([1.0, 2.0, 1.0]).expand(3, 1, 3, 3).contiguous()
 BLUR_BESIDE = F.pad(BLUR, (2, 0))
 """The same, two columns later."""
 
 
+def kept(kernel: torch.Tensor) -> nn.Parameter:
+    """A kernel of the model that is not trained."""
+    return nn.Parameter(kernel, requires_grad=False)
+
+
 def related(run: Run) -> str:
     """How the two outputs of a network are related."""
     parts = {"a": nn.Conv2d(3, 3, 3, padding=1), "b": nn.Conv2d(3, 3, 3, padding=1), "line": nn.Linear(3, 3)}
-    one, other = known(run, **parts, norm=nn.BatchNorm2d(3), kept=nn.Parameter(FIXED, requires_grad=False)).outputs
+    one, other = known(run, **parts, norm=nn.BatchNorm2d(3), kept=kept(FIXED), blur=kept(BLUR), edge=kept(EDGE)).outputs
     return relation(one, other)
+
+
+def filtered(x: torch.Tensor, m: Any, *names: str) -> torch.Tensor:
+    """Kernels of single channels applied one after the other, which gives the same in any order."""
+    for name in names:
+        x = F.conv2d(x, getattr(m, name), groups=3, padding=1)
+    return x
 
 
 def beside(run: Callable[[torch.Tensor], Any]) -> Run:
@@ -88,6 +101,10 @@ def test_results_of_different_layers(run: Run) -> None:
         lambda m, x: (F.max_pool2d(m.a(x), 2), F.max_pool2d(m.a(x), 2, 1)),
         lambda m, x: torch.cat([m.a(x), m.b(x)], 1).chunk(2, 1),  # of which map each is, is not distinguished
         written,
+        lambda m, x: (filtered(x, m, "blur", "edge"), filtered(x, m, "edge", "blur")),
+        lambda m, x: (m.a(filtered(x, m, "blur", "edge")), m.a(filtered(x, m, "edge", "blur"))),
+        lambda m, x: (m.b(m.a(filtered(x, m, "blur")).relu()), m.b(m.a(filtered(x, m, "edge")).relu())),
+        lambda m, x: (m.a(F.avg_pool2d(x, 3, 1, 1)), F.avg_pool2d(m.a(x), 3, 1, 1)),
     ],
 )
 def test_where_it_is_not_clear_whether_they_are_of_one_map(run: Run) -> None:

@@ -253,3 +253,41 @@ def test_a_maximum_of_frozen_convolutions_is_one_of_places_only_if_one_kernel_ma
     assert of_two_frozen(lambda m, x: torch.maximum(m.one(x), m.other(x.roll(1, 3))), one, one.clone()) == 1
     assert of_two_frozen(lambda m, x: torch.maximum(m.one(x), m.other(x)), narrow, narrow.roll(-1, 3)) is None
     assert of_two_frozen(lambda m, x: torch.maximum(m.one(x), m.other(x)), one, narrow) is None
+
+
+@pytest.mark.parametrize("layer", [nn.Conv1d, nn.Conv2d, nn.Conv3d])
+def test_frozen_kernels_of_any_number_of_axes_are_compared(layer: type[nn.Conv1d | nn.Conv2d | nn.Conv3d]) -> None:
+    torch.manual_seed(0)
+    one, other = (layer(3, 4, 3).requires_grad_(False) for _ in range(2))
+    shape = (3, *[6] * (one.weight.dim() - 2))
+    apart = Written(lambda m, x: torch.maximum(m.one(x), m.other(x)).mean(-1), one=one, other=other)
+    assert trace(apart, shape).metrics.max_pools == 0
+    moved = Written(lambda m, x: torch.maximum(m.one(x)[..., 1:], m.one(x)[..., :-1]), one=one)
+    assert trace(moved, shape).metrics.max_pools == 1
+
+
+def test_a_maximum_of_one_layer_on_frozen_kernels_in_two_orders_may_be_one_of_places() -> None:
+    torch.manual_seed(0)
+    edges = {n: nn.Conv2d(3, 3, 3, padding=1, groups=3, bias=False).requires_grad_(False) for n in ("one", "other")}
+    parts = {"last": nn.Conv2d(3, 4, 3, padding=1), **edges}
+
+    def both(m: Any, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return m.last(m.one(m.other(x))), m.last(m.other(m.one(x)))
+
+    net = Written(lambda m, x: torch.maximum(both(m, x)[0][..., 1:], both(m, x)[1][..., :-1]), **parts)
+    one, other = both(net, x := torch.randn(1, 3, 10, 10))
+    assert torch.allclose(one[..., 3:7, 3:7], other[..., 3:7, 3:7], atol=1e-5)  # the same map
+    assert trace(net, x.shape[1:]).metrics.max_pools is None
+
+
+def test_frozen_kernels_that_mix_channels_may_shift_a_map_together() -> None:
+    first, left, right = torch.zeros(3, 3, 3, 3), torch.zeros(4, 3, 3, 3), torch.zeros(4, 3, 3, 3)
+    first[:, 0] = 1.0  # three equal channels, of which two cancel out in the kernels after it
+    left[:, 2, :, :2], left[:, 0, :, 2], left[:, 1, :, 2] = 1.0, 1.0, -1.0
+    right[:, 2, :, 1:], right[:, 0, :, 0], right[:, 1, :, 0] = 1.0, 1.0, -1.0
+    parts = {"one": frozen(first), "left": frozen(left), "right": frozen(right)}
+    net = Written(lambda m, x: (m.left(m.one(x)), m.right(m.one(x))), **parts)
+    one, other = net(torch.randn(1, 3, 10, 10))
+    assert torch.allclose(one[..., 3:7], other[..., 2:6], atol=1e-5)  # shifted by one column
+    larger = Written(lambda m, x: torch.maximum(m.left(m.one(x)), m.right(m.one(x))), **parts)
+    assert trace(larger, (3, 10, 10)).metrics.max_pools is None
