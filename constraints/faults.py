@@ -13,10 +13,9 @@ from typing import ParamSpec, TypeVar
 
 from constraints.errors import ModelFailedError, ToolFailedError, shortened
 from constraints.missing_modules import remedy
+from constraints.owners import OURS, is_users
 from constraints.unknown_names import hint_of_name
 
-_ROOT = Path(__file__).resolve().parents[1]
-_OURS = tuple(f"{_ROOT / name}{sep}" for name in ("constraints", "nas") for sep in ("/", "\\"))
 _OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "unable to mmap", "cannot allocate memory")
 _LONGEST = 300
 _EXIT = "take the exit out, or put it under if __name__ == '__main__'"
@@ -72,7 +71,7 @@ def is_ours(error: BaseException) -> bool:
         code, file = at.tb_frame.f_code, at.tb_frame.f_code.co_filename
         if id(code) in _callers_of_user_code:
             ours = False
-        elif file.startswith(_OURS):
+        elif file.startswith(OURS):
             ours = True
         elif is_users(file):
             ours = False
@@ -158,8 +157,3 @@ def _place(error: BaseException) -> str:
     """The last traceback line in code that is neither this tool's nor torch's nor Python's."""
     own = [frame for frame in traceback.extract_tb(error.__traceback__) if is_users(frame.filename)]
     return f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
-
-
-def is_users(file: str) -> bool:
-    """Whether a file belongs neither to this tool nor to Python nor to an installed package."""
-    return not file.startswith(("<", sys.base_prefix, *_OURS)) and "site-packages" not in file

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import statistics
 import time
 import warnings
@@ -22,6 +21,7 @@ from constraints.inputs import Sizes, specs
 from constraints.metrics import LATENCY, ONNX_LATENCY
 from constraints.model_state import copied, parts
 from constraints.process_state import process_kept
+from constraints.processors import usable_processors
 from constraints.samples import Sample, made, taken
 
 WARM_UP = 3
@@ -197,11 +197,12 @@ def _median(given: Callable[[], Any], run: Callable[[Any], Any], seconds: float)
 
 @contextmanager
 def _threads(count: int) -> Iterator[None]:
-    """Let torch use ``count`` threads; UnusableInputError for more than there are processors, which may crash torch."""
-    before, most = torch.get_num_threads(), os.cpu_count() or 1
+    """Let torch use ``count`` threads; UnusableInputError for more than usable processors, which may crash torch."""
+    before, most = torch.get_num_threads(), usable_processors()
     if not 1 <= count <= most:
         raise UnusableInputError(
-            f"no usable number of threads: {count}: this machine has {most} processors: give 1 to {most}"
+            f"no usable number of threads: {count}: this process may use {most} processor{'s' * (most != 1)}: "
+            f"give {'1 to ' * (most != 1)}{most}"
         )
     torch.set_num_threads(count)
     try:

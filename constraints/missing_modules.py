@@ -113,8 +113,14 @@ class MissingModule:
 
 
 def distribution(package: str) -> str:
-    """The name under which a package is installed."""
-    return _DISTRIBUTIONS.get(package, package.replace("_", "-").replace(".", "-"))
+    """The name under which a package, or what a module of it belongs to, is installed.
+
+    Distributions may share a package (``google.colab`` is google-colab); one with a known name holds all of it.
+    """
+    first = package.partition(".")[0]
+    if first in _INSTALLABLE | _DISTRIBUTIONS.keys():
+        return _DISTRIBUTIONS.get(first, first.replace("_", "-"))
+    return package.replace("_", "-").replace(".", "-")
 
 
 def remedy(package: str) -> str:

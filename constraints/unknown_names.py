@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from types import FrameType, ModuleType
+from types import FrameType, FunctionType, ModuleType
 from typing import Any
 
+from constraints.owners import is_users
 from constraints.suggestions import nearest
 
 _IMPORTS = {
@@ -73,5 +74,15 @@ def _nearly_init(kind: type) -> str:
 
 def _misspelt(kind: type) -> Iterator[str]:
     for base in kind.__mro__:
-        if not base.__module__.startswith("torch.") and "__init__" not in vars(base):
-            yield from (n for n in vars(base) if n != "__init__" and n[:1] == "_" and _NEARLY_INIT.fullmatch(n))
+        if "__init__" not in vars(base):
+            yield from (name for name, value in vars(base).items() if _is_users(value) and _is_meant_as_init(name))
+
+
+def _is_users(value: object) -> bool:
+    """Whether it is a function of a file of the user's; built-in classes have none, and libraries other files."""
+    return isinstance(value, FunctionType) and is_users(value.__code__.co_filename)
+
+
+def _is_meant_as_init(name: str) -> bool:
+    """Whether it is nearly ``__init__``, and no method that Python itself calls, such as ``__int__``."""
+    return name[:1] == "_" and bool(_NEARLY_INIT.fullmatch(name)) and not hasattr(int, name)

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import pytest
 
 from constraints.cli import validate
-from constraints.faults import is_users
+from constraints.owners import is_users
 from constraints.report import Report
 from constraints.sandbox.child import check_target
 from constraints.sandbox.parent import Outcome, Sandbox

@@ -20,7 +20,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from constraints.faults import is_users
+from constraints.owners import is_users
 from constraints.sandbox import guard, guarded
 
 EXPORT = "torch.export._trace"

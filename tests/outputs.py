@@ -18,7 +18,6 @@ from pathlib import Path
 import pytest
 
 import search
-from constraints.output.working import CHECKING
 from tests.engines import search_in_this_process, validate_in_this_process
 from tests.nas.results.known import known_study, network_study
 
@@ -105,7 +104,6 @@ def output(name: str, command: Sequence[str], folder: Path) -> str:
     if name == "launch":
         printed, said = proposals(printed), re.sub(r"(?m)^an epoch takes .*\n", "", re.sub(r"[\d.]+%", "~%", said))
         said = re.sub(r"(?m)^\d+ of \d+ trials started, .*\n", "", said)  # once a minute
-        said = said.replace(f"{CHECKING}\n", "")  # where it takes longer than half a second
         said = re.sub(r"the launch took [\d.]+ times", "the launch took ~ times", said)
     parts = [f"$ search.py {' '.join(command)}", f"exit {code}", "--- stdout", printed, "--- stderr", said]
     if file := WRITTEN.get(name):

@@ -33,11 +33,14 @@ def let_go(*streams: IO[str]) -> bool:
 def open_closed() -> None:
     """Open those of stdin, stdout and stderr that the caller closed (``>&-``) on the null device.
 
-    To be called before any file is opened, which would get their numbers and what others write there.
+    To be called before any file is opened, which would get their numbers and what others write there. Programs that are
+    started have them open too.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.open(os.devnull, os.O_RDWR), mode))  # noqa: PTH123, SIM115 (a number; stays open)
+            number = os.open(os.devnull, os.O_RDWR)
+            os.set_inheritable(number, True)
+            setattr(sys, name, open(number, mode))  # noqa: PTH123, SIM115 (a number; stays open)
 
 
 def discard(stream: IO[str]) -> None:

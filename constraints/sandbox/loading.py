@@ -24,7 +24,8 @@ from types import CodeType, ModuleType
 from typing import TypeVar
 
 from constraints.errors import UnusableInputError, shortened
-from constraints.faults import calls_user_code, hint_of, is_out_of_memory, is_users, missing
+from constraints.faults import calls_user_code, hint_of, is_out_of_memory, missing
+from constraints.owners import is_users
 from constraints.sandbox.cpu_only import WARNING, CpuOnly, asks_for_accelerator
 from constraints.sandbox.loops import NAME as LOOPS
 from constraints.sandbox.loops import Loops

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 import re
+import tomllib
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar, get_args, get_type_hints
 
 from constraints.errors import ConstraintError
 from nas.arguments import checked
@@ -16,12 +17,19 @@ P = ParamSpec("P")
 T = TypeVar("T")
 _FLAG = re.compile(
     r"(?<![\w-])--(?P<name>[a-z][a-z_-]*)"
-    r"(?: (?!(?:an?|and|another|asks|chooses|for|in|is|it|needs|of|or|perhaps|that|the|to|too|with|which)(?=[\s.:;]|$))"
-    r"(?P<value>[^\s:;()]*[^\s:;(),]))?"
+    r"(?: (?P<value>'[^'\n]*'|\"[^\"\n]*\"|[^\s();]*(?:\.\.\.|[^\s();,.:])))?"
 )
-"""A flag in a message, with the value after it, if that is no word of the sentence."""
+"""A flag in a message, with the word after it: colons and commas inside it belong to it, those at its end do not."""
+_CERTAIN = re.compile(r"['\"\d]|-\d|[A-Z]+(\.[a-z]+)?$|.*[\w.][=/.:,_#@\d]|\.|/")
+"""How words begin that are values and no words of the sentence."""
+_BEGINS = re.compile(r"(^|: )$")
+"""What is before a flag that a part of a message begins with; a word and a colon after it are its value."""
 _OTHERWISE = {"require": "constraints", "arg": "arguments", "state": "states"}
 """Flag -> the keyword, where the two have different names."""
+_OF_PAIRS = frozenset({"arguments"})
+"""Keywords of dictionaries, whose flags have values such as ``width=3``, each read as TOML."""
+_OF_LISTS = frozenset({"constraints", "log", "start", "states", "teacher"})
+"""Keywords of lists, whose flags have one item each."""
 _REPEATED = re.compile(r"\} arguments=\{")
 """Between two items of one dictionary."""
 _UNQUOTED = re.compile(r"-?\d+(\.\d+)?|[A-Z]+|True|False|None")
@@ -56,18 +64,66 @@ def worded(function: Callable[..., object], given: Collection[str] = ()) -> Iter
 def in_keywords(text: str, known: Collection[str]) -> str:
     """A message whose flags are written as the keywords that they are.
 
-    ``--data DIR`` becomes ``data=DIR``, ``--device cpu`` ``device='cpu'`` and ``--arg w=3`` ``arguments={'w': 3}``.
+    ``--data DIR`` becomes ``data=DIR``, ``--device cpu`` ``device='cpu'`` and ``--arg w=3`` ``arguments={'w': 3}``. A
+    word after a flag that may belong to the sentence stays in it.
     """
 
     def keyword(flag: re.Match[str]) -> str:
-        name, value = flag["name"].replace("-", "_"), flag["value"]
+        name = flag["name"].replace("-", "_")
         name = name if name in known else _OTHERWISE.get(name, name)
-        if name not in known or value is None:
-            return name if name in known else flag[0]
-        key, is_pair, of_key = value.partition("=")
-        return f"{name}={{{key!r}: {_written(of_key)}}}" if is_pair else f"{name}={_written(value)}"
+        if name not in known:
+            return flag[0]
+        if flag["value"] is None:
+            return name
+        return f"{name}={_of(name, flag['value'])}" if _is_value(name, flag) else f"{name} {flag['value']}"
 
     return _REPEATED.sub(", ", _FLAG.sub(keyword, text))
+
+
+def _is_value(name: str, flag: re.Match[str]) -> bool:
+    """Whether the word after a flag is certainly its value."""
+    value, text = flag["value"], flag.string
+    if name in _OF_PAIRS and "=" in value:
+        return True
+    is_alone = _BEGINS.search(text, 0, flag.start()) and text.startswith(": ", flag.end())
+    return bool(_CERTAIN.match(value) or is_alone) or value in _words(name)
+
+
+def _words(name: str) -> Collection[str]:
+    """The plain words that a keyword takes."""
+    from nas.config import LaunchFields
+    from nas.loggers import choice
+    from nas.search import engine_choice
+    from nas.space.space import PRESETS
+    from nas.training import datasets
+    from nas.training.named_recipes import RECIPES
+
+    return {
+        "data": datasets.NAMES,
+        "device": get_args(get_type_hints(LaunchFields)["device"]),
+        "engine": engine_choice.KINDS,
+        "log": choice.KINDS,
+        "recipe": RECIPES,
+        "space": PRESETS,
+    }.get(name, ())
+
+
+def _of(name: str, value: str) -> str:
+    """The value of a keyword as Python has it."""
+    if name in _OF_LISTS:
+        return f"[{_written(value)}]"
+    if name not in _OF_PAIRS:
+        return _written(value)
+    key, _, of_key = value.partition("=")
+    return f"{{{key!r}: {_read(of_key) if of_key else '...'}}}"
+
+
+def _read(value: str) -> str:
+    """A value written as TOML, such as ``true``; any other as it is."""
+    try:
+        return repr(tomllib.loads(f"value = {value}")["value"])
+    except tomllib.TOMLDecodeError:
+        return _written(value)
 
 
 def _written(value: str) -> str:

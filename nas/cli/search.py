@@ -50,13 +50,13 @@ def launch(config_file: Path | None, flags: Mapping[str, Any], write_config: Pat
     check_format(output_format, FORMATS)
     project, console = settings(Path()), SafeConsole(stderr=True)
     config = read_config(config_file, flags, project)
-    introduce_settings(project, LaunchConfig.model_fields, console)
-    with working(CHECKING, told_after=0.5):
+    with working(CHECKING):
         from nas.search import launch as launches
         from nas.search.confirmed_end import is_reached
         from nas.training import datasets
 
         launches.check(config)
+    introduce_settings(project, LaunchConfig.model_fields, console)
     if write_config is not None:
         write_text(write_config, config.to_toml())
     if config.data == "auto":  # its download may be waited for
@@ -180,7 +180,7 @@ def confirm(
     if trial is not None and top is not None:
         raise UnusableInputError(f"both a trial and --top: {trial}, {top}: give one of them")
     with quiet(), ExitStack() as held:
-        with working("reading the study", told_after=0.5):
+        with working("reading the study"):
             study = held.enter_context(open_study(flags["storage"], name))
             live = has_launch(flags["storage"], study)
             chosen = best(study, top or 1, is_live=live) if trial is None else [find(study, trial, is_live=live)]

@@ -47,9 +47,9 @@ def train(
     project, console = settings(Path()), SafeConsole(stderr=True)
     asked = read_config(None, flags, project, TRAINING)
     config = given_launch.settled(asked, flags)
-    introduce_settings(project, [n for n in TRAINING if getattr(config, n) == getattr(asked, n)], console)
-    with working(CHECKING, told_after=0.5):
+    with working(CHECKING):
         given_launch.check(config, wanted)
+    introduce_settings(project, [n for n in TRAINING if getattr(config, n) == getattr(asked, n)], console)
     with quiet():
         with decoding(console) as decoded:
             dataset = datasets.load(config.data, progress=decoded)

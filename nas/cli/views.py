@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from rich.console import RenderableType
 from rich.live import Live
@@ -28,9 +28,6 @@ from nas.results.leaderboard import leaderboard as ranked
 from nas.results.summary_cache import read_summary
 from nas.search.presence import has_launch
 from nas.search.study_opening import open_study, quiet
-
-if TYPE_CHECKING:
-    pass
 
 WATCH_SECONDS = 2.0
 

@@ -32,8 +32,13 @@ class Deletion:
 
 
 def planned(place: str, name: str) -> Deletion:
-    """What would be deleted; UnusableInputError for a study that is not there, or that no launch made."""
+    """What would be deleted, for the user to agree to.
+
+    Raises UnusableInputError for a study that is not there or that no launch made, and where the storage cannot be
+    written.
+    """
     with open_study(place, name) as study:
+        check_writable(place)
         identity(study)
         return Deletion(study=name, trials=len(study.get_trials(deepcopy=False)), folder=_own_folder(place, study))
 
@@ -46,7 +51,6 @@ def delete(place: str, plan: Deletion) -> None:
     """
     import optuna
 
-    check_writable(place)
     with ExitStack() as held, one_line_errors():
         storage = open_storage(place, write=True)
         held.callback(close_storage, storage)

@@ -19,6 +19,7 @@ from nas.search.fitting import follows_data
 from nas.search.holding import hold
 from nas.search.measures import check_file, counted, needs_latency
 from nas.search.objectives import Objectives
+from nas.search.scope import kept_space
 from nas.search.storage import opened_if_made
 from nas.search.stored import is_database, is_postgresql, run_folder
 from nas.search.study import known_of, refuse_other
@@ -53,16 +54,18 @@ def check_means(config: LaunchConfig) -> None:
     starter(config.engine).check(config.device)
 
 
-def check_feasible(config: LaunchConfig) -> None:
+def check_feasible(config: LaunchConfig, known: Mapping[str, Any]) -> None:
     """Raise UnusableInputError, naming the smallest change, where no network of the space satisfies the constraints.
 
     Where image size and classes are not known yet (data other than CIFAR-10), only constraints that do not depend on
-    them are checked. The default space and constraints have feasible networks.
+    them are checked. The default space and constraints have feasible networks. ``known`` is what the study was made
+    with: it keeps its space.
     """
     if not {"space", "constraints"} & config.model_fields_set:
         return
     is_known, rules = config.data in _THUMBNAILS, counted(config.rules)
-    space = load(config.space) if is_known else load(config.space, input=_ANY_IMAGE)
+    name = kept_space(config, known) or config.space
+    space = load(name) if is_known else load(name, input=_ANY_IMAGE)
     judged = rules if is_known else tuple(rule for rule in rules if rule.metric in _OF_NO_DATA)
     if judged:
         FeasiblePart(space, judged).sample(random.Random(config.seed))
@@ -76,8 +79,8 @@ def check_beginning(config: LaunchConfig) -> None:
     teachers.check(config.teacher, storage=config.storage, study=config.study)
 
 
-def check_study(config: LaunchConfig) -> None:
-    """Raise UnusableInputError where the study cannot be created or resumed, whatever the data.
+def check_study(config: LaunchConfig) -> Mapping[str, Any]:
+    """What the study was made with; UnusableInputError where it cannot be created or resumed, whatever the data.
 
     Reasons: the storage cannot be read or written, another launch holds the study, or the study was made with other
     constraints, seed, objective, epochs, recipe, augmentation or tuning.
@@ -97,6 +100,7 @@ def check_study(config: LaunchConfig) -> None:
         if not is_postgresql(config.storage) and exists(run_folder(config.storage, config.study)):
             with hold(config.storage, config.study):
                 pass
+    return known
 
 
 def known_study(config: LaunchConfig) -> Mapping[str, Any]:

@@ -71,10 +71,10 @@ def enqueue(
     several = [networks] if isinstance(networks, (str, Architecture)) else networks
     with quiet():
         with open_study(place, study) as found:
+            check_writable(place)
             name = found.study_name
             read = [one if isinstance(one, Architecture) else named.architecture(one) for one in several]
             judged = _judge(found, list(dict.fromkeys(read)))
-        check_writable(place)
         with one_line_errors():
             opened = open_storage(place, write=True)
             try:

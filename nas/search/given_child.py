@@ -18,7 +18,8 @@ from typing import Any
 import torch
 
 from constraints.errors import ConstraintError, ModelFailedError
-from constraints.faults import failed, is_users
+from constraints.faults import failed
+from constraints.owners import is_users
 from constraints.sandbox.child import Checked
 from constraints.sandbox.loading import Loader
 from constraints.sandbox.named import Send, load_model, stage

@@ -70,8 +70,8 @@ def check(config: LaunchConfig) -> None:
     spaces.load(config.space)
     datasets.check(config.data)
     check_means(config)
-    check_study(config)
-    check_feasible(config)
+    known = check_study(config)
+    check_feasible(config, known)
     check_beginning(config)
 
 

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from constraints.errors import UnusableInputError
+from constraints.processors import usable_processors
 from nas.config import LaunchConfig
 from nas.cpu import cpu_class
 from nas.search.engine import Placement
@@ -53,7 +54,7 @@ def gpus(device: str) -> int:
 
 def cores() -> int:
     """Number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return usable_processors()
 
 
 def most_threads() -> int | None:

@@ -26,15 +26,22 @@ _SPACE_IS_ASKED_FOR = {"space", "constraints", "start", "from_study"}
 def scoped(config: LaunchConfig, dataset: Dataset, known: Mapping[str, Any]) -> LaunchConfig:
     """The configuration with trials and space chosen by the data; ``known`` is what the study was made with.
 
-    A study keeps its space if that is one of those chosen here.
+    A study keeps its space if that is one of those chosen here, whatever else is given.
     """
     chosen: dict[str, Any] = {}
     if "trials" not in config.model_fields_set:
         chosen["trials"] = _trials(len(dataset.split().validation), config.trials)
-    if not _SPACE_IS_ASKED_FOR & config.model_fields_set:
-        before = known.get("space", {}).get("name")
-        chosen["space"] = before if before in {config.space, SMALL_SPACE} else _space(dataset, config.space)
+    if (kept := kept_space(config, known)) is not None:
+        chosen["space"] = kept
+    elif not _SPACE_IS_ASKED_FOR & config.model_fields_set:
+        chosen["space"] = _space(dataset, config.space)
     return config.model_copy(update=chosen)
+
+
+def kept_space(config: LaunchConfig, known: Mapping[str, Any]) -> str | None:
+    """The space that a study keeps; None where another is asked for, or its own is not one of those chosen here."""
+    before = None if "space" in config.model_fields_set else known.get("space", {}).get("name")
+    return before if before in {config.space, SMALL_SPACE} else None
 
 
 def changed(before: LaunchConfig, after: LaunchConfig) -> dict[str, str]:

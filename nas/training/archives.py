@@ -5,10 +5,8 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
-import os
 import posixpath
 import stat
-import sys
 import tarfile
 import zipfile
 import zlib
@@ -20,6 +18,7 @@ from typing import IO, Any, Self
 from constraints.errors import UnusableInputError
 from nas.training.image_files import Listing, has_suffix_of_image, list_tree
 from nas.training.image_tree import PART_OF, Place, Tree
+from nas.training.memory import usable_bytes
 
 ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2", ".tbz", ".zip")
 LARGEST_MEMBER = 64 * 2**20
@@ -72,7 +71,7 @@ class _Packed:
         for name, content in members:
             kept += len(content) if isinstance(content, bytes) else 0
             if kept > most:
-                raise _RefusedError(f"its images take more than half of this machine's memory: {2 * most} bytes")
+                raise _RefusedError(f"its images take more than half of the usable memory: {2 * most} bytes")
             place = _place(name)
             self._links.pop(place, None)
             self.tree.files.pop(place, None)
@@ -102,8 +101,8 @@ class _Packed:
 
 
 def _most_bytes() -> int:
-    """Bytes of images that are read from an archive: half of this machine's memory."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2 if hasattr(os, "sysconf") else sys.maxsize
+    """Bytes of images that are read from an archive: half of the memory that this process may use."""
+    return usable_bytes() // 2
 
 
 def _place(name: str) -> Place:

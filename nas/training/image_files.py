@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from constraints.errors import UnusableInputError
-from nas.training.image_tree import MACOS_FOLDER, PART_OF, PARTS, VALIDATION, Place, Tree, junk, walk
+from nas.training.class_folders import ClassFolders
+from nas.training.image_tree import MACOS_FOLDER, PART_OF, PARTS, VALIDATION, Place, Tree, is_table, junk, walk
 
 FORMATS = {
     "AVIF": (".avif", ".avifs"),
@@ -144,7 +145,13 @@ def list_tree(origin: str, tree: Tree) -> Listing:
         if reason is None and source is not None:
             file = ImageFile(part=part, class_name=names[0], name="/".join(names[1:]), source=source)
             images[part, rest[1], "/".join(rest[2:])] = file
-    return _sorted(origin, classes, [images[key] for key in sorted(images)], sorted(left_out))
+    folders = ClassFolders(
+        origin=origin,
+        classes=classes,
+        loose=sorted(file for file, why in left_out if why == LOOSE),
+        tables=sorted(map(readable, map("/".join, filter(_is_table, tree.tables | tree.files.keys())))),
+    )
+    return _sorted(folders, [images[key] for key in sorted(images)], sorted(left_out))
 
 
 def _roots(origin: str, tree: Tree) -> list[Place]:
@@ -185,6 +192,10 @@ def has_suffix_of_image(name: str) -> bool:
     return _suffix(name) in SUFFIXES
 
 
+def _is_table(place: Place) -> bool:
+    return is_table(place[-1])
+
+
 def _suffix(name: str) -> str:
     return posixpath.splitext(readable(name))[1].lower()
 
@@ -200,32 +211,17 @@ def _reason(place: Place, rest: Place, *, is_dangling: bool) -> str | None:
     return LOOSE if len(rest) < 3 else None
 
 
-def _sorted(
-    origin: str, classes: set[tuple[str, str]], images: list[ImageFile], left_out: list[tuple[str, str]]
-) -> Listing:
-    """Check that the parts hold the same two or more classes and that none is empty, and sort."""
-    train, test, validation = ({name for part, name in classes if part == wanted} for wanted in (*PARTS, VALIDATION))
-    for part, others in ((PARTS[1], test), (VALIDATION, validation)):
-        if train != others and (others or part != VALIDATION):
-            where, lone = ("train", train - others) if train - others else (part, others - train)
-            raise UnusableInputError(
-                f"train and {part} hold different classes: {min(lone)!r} is only in {where}: {origin}: "
-                "give both parts the same class folders"
-            )
-    if not train:
-        raise UnusableInputError(
-            f"the data holds no train/<class>/ and test/<class>/ folders: {origin}: name them so, in small letters"
-        )
-    if len(train) < 2:
-        raise UnusableInputError(f"the data holds only the class {min(train)!r}: {origin}: give it two classes or more")
-    for empty in _empty(sorted(classes), images):
+def _sorted(folders: ClassFolders, images: list[ImageFile], left_out: list[tuple[str, str]]) -> Listing:
+    """Check that no class is empty, and sort."""
+    origin, names = folders.origin, folders.check()
+    for empty in _empty(sorted(folders.classes), images):
         of_other_kinds = [file for file, why in left_out if why.startswith(".") or why == NO_ENDING]
         raise UnusableInputError(_without_images(empty, of_other_kinds, origin))
     images = sorted(images, key=lambda file: (file.class_name, file.name))
     parts = {part: tuple(f for f in images if f.part == part) for part in (*PARTS, VALIDATION)}
     return Listing(
         origin=origin,
-        classes=tuple(sorted(train)),
+        classes=names,
         train=parts["train"] + parts[VALIDATION],
         test=parts["test"],
         validation=len(parts[VALIDATION]),

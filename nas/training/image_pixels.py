@@ -40,6 +40,7 @@ class Seen:
     """What decoding found that the user is told about."""
 
     images: int = 0
+    transparent: list[str] = field(default_factory=list)
     turned: list[str] = field(default_factory=list)
     turned_by_reader: list[str] = field(default_factory=list)
     animated: list[str] = field(default_factory=list)
@@ -49,6 +50,7 @@ class Seen:
     def add(self, other: Seen) -> None:
         """Add the findings of another block of images."""
         self.images += other.images
+        self.transparent += other.transparent
         self.turned += other.turned
         self.turned_by_reader += other.turned_by_reader
         self.animated += other.animated
@@ -108,11 +110,14 @@ def pixels(file: ImageFile, plan: Plan, seen: Seen) -> np.ndarray:
         kind, is_deep_colour = depth.kind(image), depth.is_colour_of_16_bits(image)
         is_turned_by_reader = depth.declared(image, ExifTags.Base.Orientation) in _TURNED  # gone once it is read
         is_known = kind is None or kind in plan.ranges
-        if not is_known or (image.height, image.width) != (height, width) or not _holds(channels, channels_of(image)):
+        bands = channels_of(image)
+        if not is_known or (image.height, image.width) != (height, width) or not _holds(channels, bands):
             raise SurpriseError
         flat = image if kind is None else Image.fromarray(plan.ranges[kind].as_bytes(depth.pixels(image)))
         found = np.asarray(flat.convert(_MODES[channels])).reshape(plan.shape)
         seen.images += 1
+        if bands in WITH_ALPHA:
+            seen.transparent.append(file.label)
         if _is_turned(image):
             seen.turned.append(file.label)
         if is_turned_by_reader:

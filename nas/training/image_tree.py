@@ -28,6 +28,8 @@ class Tree:
     folders: set[Place] = field(default_factory=set)
     files: dict[Place, Path | bytes] = field(default_factory=dict)
     dangling: set[Place] = field(default_factory=set)
+    tables: set[Place] = field(default_factory=set)
+    """Tables beside the parts, for messages."""
 
 
 _Open = list[tuple[Path, Place, frozenset[tuple[int, int]]]]
@@ -47,6 +49,8 @@ def walk(folder: Path) -> Tree:
             for entry in os.scandir(path):
                 if place or entry.name in PART_OF:
                     _enter(entry, (*place, entry.name), above, tree, open_folders)
+                elif is_table(entry.name):
+                    tree.tables.add((entry.name,))
     except OSError as error:
         raise UnusableInputError(
             f"the data cannot be read ({error.strerror}): {error.filename}: make it readable, or give other data"
@@ -70,6 +74,11 @@ def _enter(
         tree.files[place] = Path(entry.path)
     else:
         tree.dangling.add(place)
+
+
+def is_table(name: str) -> bool:
+    """Whether a file's name is that of a table, which may hold the classes of images."""
+    return name.lower().endswith((".csv", ".tsv"))
 
 
 def _root(folder: Path) -> Path:

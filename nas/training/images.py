@@ -100,6 +100,11 @@ def _on_files(seen: Seen, listing: Listing) -> Iterator[str]:
             f"16-bit colour images use a small part of their range: {min(seen.deep_colour)} the first, "
             f"none above {256 * seen.brightest + 255} of 65535: {listing.origin}: save them with 8 bits a channel"
         )
+    if seen.transparent:
+        yield (
+            f"images with transparent pixels: {len(seen.transparent):,} of {seen.images:,}, {min(seen.transparent)} "
+            "the first: all images get an alpha channel as their last one: save these without it if it means nothing"
+        )
     if seen.turned:
         yield (
             f"{len(seen.turned):,} images carry an EXIF orientation, which is not applied, "

@@ -18,6 +18,7 @@ from constraints import check, latency
 from constraints.errors import UnusableInputError
 from constraints.latency import REPEATS, WARM_UP, milliseconds, onnx_milliseconds
 from constraints.metrics import LATENCY, ONNX_LATENCY
+from constraints.processors import usable_processors
 
 
 class Sleeps(nn.Module):
@@ -139,12 +140,27 @@ def test_a_model_that_does_not_run_has_no_latency() -> None:
 
 
 def test_no_more_threads_than_processors() -> None:
-    before, most = torch.get_num_threads(), os.cpu_count() or 1
+    before, most = torch.get_num_threads(), usable_processors()
     assert milliseconds(Net(), (3, 4, 5), threads=most, seconds=0.0) > 0
     for count in (0, most + 1, 100_000):
         with pytest.raises(
             UnusableInputError,
-            match=rf"^no usable number of threads: {count}: this machine has {most} processors: give 1 to {most}$",
+            match=rf"^no usable number of threads: {count}: this process may use {_in_words(most)}$",
         ):
             milliseconds(Net(), (3, 4, 5), threads=count, seconds=0.0)
     assert torch.get_num_threads() == before
+
+
+def _in_words(most: int) -> str:
+    return "1 processor: give 1" if most == 1 else f"{most} processors: give 1 to {most}"
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system binds no process to processors")
+def test_processors_that_this_process_may_not_use_do_not_count() -> None:
+    allowed = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(allowed)})
+        with pytest.raises(UnusableInputError, match=r"threads: 2: this process may use 1 processor: give 1$"):
+            milliseconds(Net(), (3, 4, 5), threads=2, seconds=0.0)
+    finally:
+        os.sched_setaffinity(0, allowed)

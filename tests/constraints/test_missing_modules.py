@@ -59,5 +59,18 @@ def test_the_file_of_an_inner_module_is_named() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "distribution"),
+    [
+        ("sklearn.svm", "scikit-learn"),
+        ("skimage.metrics.simple", "scikit-image"),
+        ("torch_geometric.nn", "torch-geometric"),
+        ("timm.layers", "timm"),
+    ],
+)
+def test_a_module_of_a_known_package_is_installed_by_its_distribution(name: str, distribution: str) -> None:
+    assert remedy(name) == f"run uv run --with {distribution} search.py validate ..."
+
+
 def test_a_part_of_a_package_that_distributions_share_is_installed() -> None:
     assert remedy("google.colab") == "run uv run --with google-colab search.py validate ..."

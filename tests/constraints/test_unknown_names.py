@@ -39,6 +39,16 @@ class NoConstructor(nn.Module):
         return self.conv1
 
 
+class Whole:
+    def __int__(self) -> int:
+        return 3
+
+
+class Settings:
+    def __inti__(self) -> None:
+        self.width = 4
+
+
 @pytest.mark.parametrize(
     ("run", "hint"),
     [
@@ -50,6 +60,10 @@ class NoConstructor(nn.Module):
         (lambda: nn.Conv2D, "did you mean Conv2d"),  # type: ignore[attr-defined]
         (lambda: torch.ones(2).nothing, ""),  # type: ignore[attr-defined]
         (lambda: int("x"), ""),
+        (lambda: (3).sizes, ""),  # type: ignore[attr-defined]
+        (lambda: torch.ones(2, 3).size(1).sizes, ""),  # type: ignore[attr-defined]
+        (lambda: Whole().sizes, ""),  # type: ignore[attr-defined]
+        (lambda: Settings().width, "Settings defines __inti__, which nothing calls: write __init__"),
     ],
 )
 def test_what_was_meant(run: Callable[[], Any], hint: str) -> None:

@@ -69,3 +69,13 @@ def test_a_stream_that_was_never_open_is_no_fault(redirection: str, tmp_path: Pa
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.endswith(f"{version()}\n")
     assert ("phases" in done.stdout) == (redirection == "2>&-")
+
+
+def test_a_program_that_is_started_has_the_streams_that_were_never_open() -> None:
+    child = "import sys; sys.exit(sum(stream is None for stream in (sys.stdin, sys.stdout, sys.stderr)))"
+    code = (
+        "import os, sys; from constraints.output.pipe import open_closed; open_closed(); "
+        f"os.execv(sys.executable, [sys.executable, '-c', {child!r}])"
+    )
+    words = ["sh", "-c", 'exec "$0" -c "$1" <&- >&- 2>&-', sys.executable, code]
+    assert subprocess.run(words, check=False, cwd=ROOT).returncode == 0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 import torch
@@ -10,8 +12,32 @@ import torch
 import nas
 from constraints.errors import UnusableInputError
 from nas.api.keywords import in_keywords
+from nas.config import LaunchFields
+from tests.nas.api.messages import messages
 
-KNOWN = {"from_study", "data", "study", "timeout", "constraints", "device", "arguments"}
+KNOWN = LaunchFields.__annotations__.keys() | {"arguments", "to"}
+VALUES = {
+    "--arg a:b": "arguments={'a:b': ...}",
+    "--augmentation a:b,flip=0": "augmentation='a:b,flip=0'",
+    "--augmentation a:b,flip=1": "augmentation='a:b,flip=1'",
+    "--augmentation assignment,flip=1": "augmentation='assignment,flip=1'",
+    "--constraints FILE.toml": "constraints=['FILE.toml']",
+    "--device cpu": "device='cpu'",
+    "--engine local": "engine='local'",
+    "--engine ray": "engine='ray'",
+    "--epochs a:b": "epochs='a:b'",
+    "--log a:b": "log=['a:b']",
+    "--objective balanced_accuracy": "objective='balanced_accuracy'",
+    "--recipe FILE.toml": "recipe='FILE.toml'",
+    "--storage a:b": "storage='a:b'",
+    "--storage sqlite:///a:b": "storage='sqlite:///a:b'",
+    "--study a:b": "study='a:b'",
+    "--teacher a:b": "teacher=['a:b']",
+    "--timeout a:b": "timeout='a:b'",
+    "--to net.py": "to='net.py'",
+    "--tune a:b": "tune='a:b'",
+}
+"""Every flag with a value in a message of the packages, in which ``a:b`` stands for what it is filled with."""
 
 
 @pytest.mark.parametrize(
@@ -31,10 +57,51 @@ KNOWN = {"from_study", "data", "study", "timeout", "constraints", "device", "arg
         ("--require: 'x'", "constraints: 'x'"),
         ("uv run --extra ray search.py", "uv run --extra ray search.py"),
         ("a--data b", "a--data b"),
+        ("give --storage sqlite:///x.db", "give storage='sqlite:///x.db'"),
+        ("give --storage sqlite:///x.db: it is", "give storage='sqlite:///x.db': it is"),
+        ("leave out --log mlflow:http://x:1/a", "leave out log=['mlflow:http://x:1/a']"),
+        ("--log mlflow needs it", "log=['mlflow'] needs it"),
+        ("--log nothing of it", "log nothing of it"),
+        ("--teacher A:B: no such study", "teacher=['A:B']: no such study"),
+        ("--teacher gone: no such study", "teacher=['gone']: no such study"),
+        ("give --augmentation crop,flip=0, in a new --study", "give augmentation='crop,flip=0', in a new study"),
+        ("give a --study without it", "give a study without it"),
+        ("give another --study too: it is full", "give another study too: it is full"),
+        ("--study 'a b': none", "study='a b': none"),
+        ("takes none: --arg width: leave it out", "takes none: arguments={'width': ...}: leave it out"),
+        ("--arg width=3: no", "arguments={'width': 3}: no"),
+        ("--arg deep=true --arg name=a=b", "arguments={'deep': True, 'name': 'a=b'}"),
+        ("by an --arg perhaps", "by an arguments perhaps"),
+        ("(--data 10%)", "(data='10%')"),
+        ("take --engine ray:10.0.0.1:6379, or --engine local", "take engine='ray:10.0.0.1:6379', or engine='local'"),
+        ('--require "params < 3": x', 'constraints=["params < 3"]: x'),
     ],
 )
 def test_flags_become_keywords_where_they_are_some(text: str, said: str) -> None:
     assert in_keywords(text, KNOWN) == said
+
+
+def test_keywords_of_lists_are_those_that_take_no_text() -> None:
+    lists = {name for name, kind in get_type_hints(LaunchFields).items() if "Sequence" in str(kind)}
+    assert {name for name in lists if in_keywords(f"--{name} 3", KNOWN) == f"{name}=[3]"} == lists - {"tune"}
+
+
+def test_every_message_with_a_flag_stays_a_sentence() -> None:
+    """In each of them only the values of VALUES change, besides the dashes of flags that are keywords."""
+    found: set[str] = set()
+    for text in messages():
+        expected = text
+        for flag, keyword in VALUES.items():
+            expected, count = re.subn(rf"(?<![\w-]){re.escape(flag)}(?![\w=/]|,\w|:\S)", keyword, expected)
+            found |= {flag} if count else set()
+        for name in KNOWN:
+            expected = re.sub(rf"(?<![\w-])--{name.replace('_', '-')}(?![\w-])", name, expected)
+        expected = re.sub(r"(?<![\w-])--arg(?![\w-])", "arguments", expected)
+        expected = re.sub(r"(?<![\w-])--require(?![\w-])", "constraints", expected)
+        said = in_keywords(text, KNOWN)
+        assert said == expected
+        assert all(said.count(mark) % 2 == text.count(mark) % 2 for mark in "'\""), said
+    assert found == VALUES.keys()
 
 
 def test_an_unknown_keyword_is_named_as_it_was_given() -> None:

@@ -28,7 +28,7 @@ from nas.search.confirmation import Confirmation
 from nas.search.storage import open_storage
 from nas.search.study import FINALIST, WON
 from tests.engines import few_digits, search_in_this_process
-from tests.nas.cli.refused import refused
+from tests.nas.cli.refused import refused, refused_line
 from tests.nas.results.known import add, known_study
 
 Captured = pytest.CaptureFixture[str]
@@ -323,3 +323,11 @@ def test_two_storages_in_a_folder_keep_the_weights_of_their_studies_apart(
     capsys.readouterr()
     text = refused(capsys, "export", "best", "--to", "three.safetensors", "--storage", "runs/one.log")
     assert "are not of this study: they belong to the study 'search' of two.log: move that folder" in text
+
+
+@pytest.mark.parametrize("command", [("launch", "--start", "nope"), ("train", "nope")])
+def test_an_error_is_the_only_line_also_where_a_project_has_settings(
+    command: Sequence[str], here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "pyproject.toml").write_text('[tool.nas]\ndata = "digits"\n')
+    assert "nope" in refused_line(capsys, *command)

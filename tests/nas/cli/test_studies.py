@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,24 @@ def test_it_asks_first(
     monkeypatch.setattr("rich.console.Console.input", lambda *_, **__: answer)
     assert search.run(["delete", "known"]) == (0 if is_deleted else 1)
     assert ("known" in names()) is not is_deleted
+
+
+@pytest.mark.parametrize("storage", [JOURNAL, "sqlite:///runs/studies.db"])
+def test_a_storage_that_cannot_be_written_is_refused_before_it_asks(
+    here: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch, storage: str
+) -> None:
+    (here / "runs").mkdir()
+    made = optuna.create_study(storage=open_storage(storage, write=True), study_name="known")
+    made.set_user_attr(IDENTITY, {"data": {"name": "digits", "hash": "d"}, "constraints": ["params < 1"]})
+    folder = claim(storage, made)
+    access = os.access  # root may write anywhere
+    monkeypatch.setattr(os, "access", lambda path, mode: not Path(path).is_file() and access(path, mode))
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("rich.console.Console.input", lambda *_, **__: pytest.fail("it asked"))
+    assert refused(capsys, "delete", "known", "--storage", storage).endswith(": give --storage a writable path")
+    why = refused(capsys, "enqueue", "seed", "--storage", storage)
+    assert why.endswith(": give --storage a writable path"), "before the network is judged, which breaks a rule"
+    assert folder.is_dir()
 
 
 def test_what_is_not_deleted(study: optuna.Study, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:

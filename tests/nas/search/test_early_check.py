@@ -168,6 +168,17 @@ def test_data_of_unknown_images_decide_nothing_yet_but_what_no_image_changes(tmp
     assert "relax max_pools >= 1 (to let max_pools be 0)" in why
 
 
+def test_rules_of_a_study_are_judged_in_the_space_that_it_keeps(tmp_path: Path) -> None:
+    """No network of the default space has so few parameters, and those of tiny do."""
+    place, rules = str(tmp_path / "journal.log"), ["params < 3000"]
+    assert "relax params < 3000" in refused(place, data="digits", constraints=rules)
+    study = optuna.create_study(storage=open_storage(place, write=True), study_name="search")
+    study.set_user_attr(IDENTITY, {**MADE_WITH, "constraints": rules})
+    flags = {"data": "digits", "epochs": 7, "constraints": rules}
+    check(read_config(None, {"storage": place, "device": "cpu", **flags}))
+    assert "relax params < 3000" in refused(place, space="assignment", **flags)
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

@@ -75,6 +75,17 @@ def test_a_study_keeps_the_space_that_was_chosen_for_it(name: str, space: str) -
     assert chosen(1_295, 143, known={"epochs": 3}).space == "tiny", "made for given networks alone"
 
 
+@pytest.mark.parametrize(
+    "flags", [{"constraints": ["params > 100k"]}, {"start": ["seed"]}, {"from_study": "other"}, {"seed": 2}]
+)
+@pytest.mark.parametrize("name", ["tiny", "assignment"])
+def test_a_study_keeps_its_space_whatever_but_another_space_is_given(name: str, flags: dict[str, Any]) -> None:
+    known = {"space": {"name": name, "hash": "0"}}
+    assert chosen(1_295, 143, known=known, **flags).space == name
+    assert chosen(45_000, 5_000, known=known, **flags).space == name
+    assert chosen(1_295, 143, known=known, **{**flags, "space": "wide"}).space == "wide"
+
+
 def test_what_the_data_decided_is_said_by_its_flags() -> None:
     usual = read_config(None, {})
     assert changed(usual, chosen(1_295, 143)) == {"--trials": "14 trials", "--space": "space tiny"}

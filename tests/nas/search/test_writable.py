@@ -11,7 +11,6 @@ import pytest
 
 from constraints.errors import UnusableInputError
 from nas.search.confirm_launch import confirm_trials
-from nas.search.deletion import Deletion, delete
 from nas.search.writable import check_writable
 
 PLACES = ("journal.log", "sqlite:///studies.db")
@@ -40,11 +39,3 @@ def test_a_confirmation_is_refused_before_it_trains(place: str) -> None:
     config: Any = SimpleNamespace(storage=place)
     with pytest.raises(UnusableInputError, match=r": give --storage a writable path$"):
         confirm_trials(nothing, [0], config, nothing, seeds=range(1), epochs=None, progress=nothing)
-
-
-def test_a_study_is_not_half_deleted(place: str, tmp_path: Path) -> None:
-    folder = tmp_path / "search"
-    folder.mkdir()
-    with pytest.raises(UnusableInputError, match=r": give --storage a writable path$"):
-        delete(place, Deletion(study="search", trials=1, folder=folder))
-    assert folder.is_dir()

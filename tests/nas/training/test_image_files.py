@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import unicodedata
 from pathlib import Path
@@ -203,4 +204,49 @@ def test_a_class_of_files_of_another_kind_is_named(make_folder: MakeFolder) -> N
         (folder / f"train/cat/{name}.png").rename(folder / f"train/cat/{name}.heic")
     expected = r"no images: train/cat: .*: it holds 2 files of other kinds, train/cat/000.heic the first: make them"
     with pytest.raises(UnusableInputError, match=expected):
+        list_folder(folder)
+
+
+@pytest.mark.parametrize("depth", [0, 1])
+def test_flat_parts_with_a_table_of_labels_are_refused_with_the_table(tmp_path: Path, depth: int) -> None:
+    outer = tmp_path / "flat"
+    folder = outer / ("inner" * depth)
+    for part in ("train", "test"):
+        (folder / part).mkdir(parents=True)
+        Image.new("L", (2, 2)).save(folder / part / "1.png")
+    where = re.escape(f": train/1.png: {outer}: put each into train/<class>/")
+    with pytest.raises(UnusableInputError, match=f"^images of train are in no class folder{where}$"):
+        list_folder(outer)
+    (folder / "labels.csv").write_text("1.png,cat\n")
+    with pytest.raises(UnusableInputError, match=f"{where}, as labels.csv may say, which is not read$"):
+        list_folder(outer)
+
+
+def test_a_flat_part_beside_one_with_classes_is_named(make_folder: MakeFolder) -> None:
+    folder = make_folder(count=1)
+    shutil.rmtree(folder / "test")
+    shutil.copytree(folder / "train/cat", folder / "test")
+    (folder / "test/answers.tsv").write_text("000.png\tcat\n")
+    why = r"^images of test are in no class folder: test/000.png: .*: put each into test/<class>/, as test/answers.tsv "
+    with pytest.raises(UnusableInputError, match=why):
+        list_folder(folder)
+
+
+def test_a_table_beside_the_parts_changes_no_key(make_folder: MakeFolder) -> None:
+    folder = make_folder(count=1)
+    before = folder_key(folder)
+    (folder / "labels.csv").write_text("000.png,cat\n")
+    assert folder_key(folder) == before
+    assert list_folder(folder).classes == ("cat", "dog")
+
+
+def test_classes_that_differ_in_case_are_named_as_such(make_folder: MakeFolder) -> None:
+    folder = make_folder(classes=("ant", "c1", "d"), count=1)
+    (folder / "test/c1").rename(folder / "test/C1")
+    (folder / "test/ant").rename(folder / "test/bee")
+    why = "'c1' is only in train, 'C1' only in test, and they differ in upper and lower case: "
+    with pytest.raises(UnusableInputError, match=f"^train and test hold different classes: {why}"):
+        list_folder(folder)
+    (folder / "test/C1").rename(folder / "test/c1")
+    with pytest.raises(UnusableInputError, match="hold different classes: 'ant' is only in train: "):
         list_folder(folder)

@@ -87,9 +87,7 @@ def test_a_member_just_within_and_just_past_the_largest(
     if fits:
         assert len(list_archive(packed).train) == 2
         return
-    message = (
-        rf"cannot be read \(top/train/b/b.png holds {len(GREY)} bytes, more than any image here may\): .*x\.tar: copy"
-    )
+    message = rf"not read \(top/train/b/b.png holds {len(GREY)} bytes, more than any image here may\): .*x\.tar: unpack"
     with pytest.raises(UnusableInputError, match=message):
         list_archive(packed)
 
@@ -131,6 +129,16 @@ def test_where_one_image_is_transparent_all_have_an_alpha(tmp_path: Path, order:
     kinds = [Image.new("RGB", (2, 1), colour), clear, grey, palette, Image.new("L", (2, 1), 7)]
     expected = [[1, 2, 3, 255], [4, 5, 6, 7], [8, 8, 8, 9], [10, 20, 30, 0], [7, 7, 7, 255]]
     assert decoded(tmp_path, *kinds[::order])[:, 0, 0].tolist() == expected[::order]
+
+
+@pytest.mark.parametrize(("clear", "count"), [((), 0), ((1,), 1), ((2, 1, 3), 3), ((0, 1), 3), ((0, 1, 2, 3, 4), 6)])
+def test_images_with_transparent_pixels_are_counted(tmp_path: Path, clear: Sequence[int], count: int) -> None:
+    """Of five training images and one test image, which is the first of them again."""
+    alphas = [254 if index in clear else 255 for index in range(5)]
+    lines = decode(listing(*(Image.new("RGBA", (2, 1), (4, 5, 6, alpha)) for alpha in alphas)), tmp_path)
+    shown = [line.partition(", ")[0] for line in lines if "the first: all images get an alpha channel" in line]
+    assert shown == ([f"images with transparent pixels: {count} of 6"] if count else [])
+    assert np.load(tmp_path / "train_images.npy").shape == (5, 1, 2, 3 + (count > 0))
 
 
 def test_grey_images_with_alpha_have_two_channels(tmp_path: Path) -> None:
