@@ -28,6 +28,8 @@ _OTHERWISE = {"require": "constraints", "arg": "arguments", "state": "states"}
 """Flag -> the keyword, where the two have different names."""
 _OF_PAIRS = frozenset({"arguments"})
 """Keywords of dictionaries, whose flags have values such as ``width=3``, each read as TOML."""
+_SIGNS = {**dict.fromkeys(("anew", "force", "guess", "stop_at_target", "untrained"), "=True"), "to": "="}
+"""What follows a keyword without a value: of a switch, and of one that is also a word of sentences."""
 _OF_LISTS = frozenset({"constraints", "log", "start", "states", "teacher"})
 """Keywords of lists, whose flags have one item each."""
 _REPEATED = re.compile(r"\} arguments=\{")
@@ -73,9 +75,9 @@ def in_keywords(text: str, known: Collection[str]) -> str:
         name = name if name in known else _OTHERWISE.get(name, name)
         if name not in known:
             return flag[0]
-        if flag["value"] is None:
-            return name
-        return f"{name}={_of(name, flag['value'])}" if _is_value(name, flag) else f"{name} {flag['value']}"
+        if flag["value"] is None or not _is_value(name, flag):
+            return f"{name}{_SIGNS.get(name, '')}{flag[0].removeprefix('--' + flag['name'])}"
+        return f"{name}={_of(name, flag['value'])}"
 
     return _REPEATED.sub(", ", _FLAG.sub(keyword, text))
 

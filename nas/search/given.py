@@ -131,7 +131,7 @@ def shown_images_of(channels: int) -> Iterator[None]:
             raise
         images = f"those of the data have {channels} channel{'s' * (channels != 1)}"
         raise ModelFailedError(
-            f"{text}: {images}: make the model for these, by an --arg perhaps", traceback=error.traceback
+            f"{text}: {images}: make the model for these, perhaps by --arg", traceback=error.traceback
         ) from error
 
 

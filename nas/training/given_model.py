@@ -65,7 +65,7 @@ def _rows(found: Any, images: int, classes: int) -> torch.Tensor:
     if found[0].numel() != classes:
         raise UnusableInputError(
             f"the model gives {found[0].numel()} outputs an image ({shape} for {images}), the data has {classes} "
-            "classes: give it as many, by an --arg perhaps"
+            "classes: give it as many, perhaps by --arg"
         )
     return found.flatten(1)
 

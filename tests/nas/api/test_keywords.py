@@ -15,7 +15,8 @@ from nas.api.keywords import in_keywords
 from nas.config import LaunchFields
 from tests.nas.api.messages import messages
 
-KNOWN = LaunchFields.__annotations__.keys() | {"arguments", "to"}
+KNOWN = LaunchFields.__annotations__.keys() | {"anew", "arguments", "force", "to", "untrained"}
+SIGNS = {**dict.fromkeys(["anew", "force", "guess", "stop_at_target", "untrained"], "=True"), "to": "="}
 VALUES = {
     "--arg a:b": "arguments={'a:b': ...}",
     "--augmentation a:b,flip=0": "augmentation='a:b,flip=0'",
@@ -71,7 +72,11 @@ VALUES = {
         ("takes none: --arg width: leave it out", "takes none: arguments={'width': ...}: leave it out"),
         ("--arg width=3: no", "arguments={'width': 3}: no"),
         ("--arg deep=true --arg name=a=b", "arguments={'deep': True, 'name': 'a=b'}"),
-        ("by an --arg perhaps", "by an arguments perhaps"),
+        ("perhaps by --arg", "perhaps by arguments"),
+        ("give another --to, or --force to write over it", "give another to=, or force=True to write over it"),
+        ("give --to a writable path", "give to= a writable path"),
+        ("replaced by --anew after 3 epochs", "replaced by anew=True after 3 epochs"),
+        ("give --untrained", "give untrained=True"),
         ("(--data 10%)", "(data='10%')"),
         ("take --engine ray:10.0.0.1:6379, or --engine local", "take engine='ray:10.0.0.1:6379', or engine='local'"),
         ('--require "params < 3": x', 'constraints=["params < 3"]: x'),
@@ -95,7 +100,8 @@ def test_every_message_with_a_flag_stays_a_sentence() -> None:
             expected, count = re.subn(rf"(?<![\w-]){re.escape(flag)}(?![\w=/]|,\w|:\S)", keyword, expected)
             found |= {flag} if count else set()
         for name in KNOWN:
-            expected = re.sub(rf"(?<![\w-])--{name.replace('_', '-')}(?![\w-])", name, expected)
+            flag = name.replace("_", "-")
+            expected = re.sub(rf"(?<![\w-])--{flag}(?![\w-])", f"{name}{SIGNS.get(name, '')}", expected)
         expected = re.sub(r"(?<![\w-])--arg(?![\w-])", "arguments", expected)
         expected = re.sub(r"(?<![\w-])--require(?![\w-])", "constraints", expected)
         said = in_keywords(text, KNOWN)

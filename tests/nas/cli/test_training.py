@@ -224,7 +224,7 @@ def test_a_file_of_ones_own(here: Path, capsys: Captured, sandbox: Sandbox) -> N
     (here / "blocks.py").write_text(BLOCKS, encoding="utf-8")
     (here / "grey.py").write_text(NET.replace("Block(width)", "nn.Conv2d(1, width, 3)"), encoding="utf-8")
     grey = error(capsys, "train", "grey.py:Net", *TRAIN, code=3)
-    assert grey.endswith("have 3 channels: make the model for these, by an --arg perhaps")
+    assert grey.endswith("have 3 channels: make the model for these, perhaps by --arg")
     hanging = ("train", "net.py:Net", "--arg", "hangs=true", "--timeout", "5s", *TRAIN)
     assert "took too long at training: 5 s" in error(capsys, *hanging, code=3)
 

@@ -63,7 +63,7 @@ def test_the_key_depends_on_code_and_arguments_and_not_on_places(given: Given) -
     [
         (
             "raised: x: if the model is made for images of 3 channels: --input 3,8,8",
-            "raised: x: those of the data have 1 channel: make the model for these, by an --arg perhaps",
+            "raised: x: those of the data have 1 channel: make the model for these, perhaps by --arg",
         ),
         ("raised: y", "raised: y"),
     ],
