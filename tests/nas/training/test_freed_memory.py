@@ -19,13 +19,13 @@ if sys.argv[1] == "kept":
 def steps(count):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     for _ in range(count):
-        blocks = [torch.ones(5_000_000, dtype=torch.uint8) for _ in range(40)]
+        blocks = [torch.ones(1_000_000, dtype=torch.uint8) for _ in range(40)]
         del blocks
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 torch.set_num_threads(1)
-steps(5)
-print(steps(10))
+steps(3)
+print(steps(5))
 """
 
 
