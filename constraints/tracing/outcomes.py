@@ -39,8 +39,8 @@ class Outcomes:
 
     def of(self, call: Call, operation: Operation | None) -> Any:
         """The result of the rule; what the rule leaves unknown is recorded with its reason."""
-        if operation is None:
-            return self._not_known(call)
+        if operation is None or (call.op != "cat" and any(0 in value.shape for value in call.inputs)):
+            return self._not_known(call)  # rules are of maps that have units
         call.label = operation.label
         outcome = operation.rule(call)
         if "picks" in call.tags:

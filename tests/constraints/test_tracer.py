@@ -406,6 +406,28 @@ def test_a_model_whose_eval_raises_is_not_traced_as_if_it_had_none() -> None:
         trace(NoEval(3, 4, 3), (3, 8, 8))
 
 
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda y: y[:, :, :0].mean((2, 3)),
+        lambda y: (y[:, :, :0] + y[:, :, :0]).sum((2, 3)),
+        lambda y: y[:, :, :0].flip(2).sum((2, 3)),
+        lambda y: y[:, :, :0].roll(1, 2).sum((2, 3)) + y.amax((2, 3)),
+        lambda y: y[:, :, :0].flatten(2).softmax(-1).sum(-1),
+        lambda y: y[:, :, 5:5].sum(2).sum(-1),
+    ],
+)
+def test_what_is_made_of_a_map_without_units_is_unknown(use: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), Written(lambda _, y: use(y)))
+    found = trace(model, (3, 16, 16)).metrics
+    assert (found.receptive_field, found.params) == (None, 8 * 27 + 8)
+
+
+def test_an_empty_map_beside_another_adds_nothing() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), Written(lambda _, y: torch.cat([y, y[:, :, :0]], 2)))
+    assert trace(model, (3, 16, 16)).metrics.receptive_field == 3
+
+
 def test_each_warning_is_given_once() -> None:
     warnings = trace(Written(lambda _, x: x.view(-1, 10)), (10, 2, 2)).warnings
     assert len(warnings) == len(set(warnings)) >= 1
