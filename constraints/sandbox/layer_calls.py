@@ -14,6 +14,7 @@ from typing import Any
 
 from torch import nn
 
+from constraints.conv_sites import CONVS, one
 from constraints.edits import Change, Edit
 from constraints.errors import UnusableInputError
 from constraints.model_state import parts
@@ -24,7 +25,6 @@ from constraints.sandbox.passed_on import also_set
 from constraints.sandbox.passing import Passing
 from constraints.sandbox.source_calls import SourceCalls, called_by
 from constraints.sandbox.user_file import UserFile
-from constraints.sites import CONVS, one
 from constraints.source_edits import CallEdit, Piece, Written, imported_as, written
 
 _CHANGED = "is_changed"

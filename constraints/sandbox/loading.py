@@ -30,6 +30,7 @@ from constraints.sandbox.cpu_only import WARNING, CpuOnly, asks_for_accelerator
 from constraints.sandbox.loops import NAME as LOOPS
 from constraints.sandbox.loops import Loops
 from constraints.sandbox.no_arguments import nothing_required
+from constraints.sandbox.no_compile import uncompiled
 from constraints.sandbox.notebooks import starts
 from constraints.sandbox.packages import home_of, package_of
 from constraints.sandbox.request import Target
@@ -37,7 +38,6 @@ from constraints.sandbox.slicing import needed
 from constraints.sandbox.source import AWAITING, Part, Source, read
 from constraints.sandbox.standins import StandIns
 from constraints.sandbox.time_limit import TooLongError, at_most
-from constraints.sandbox.uncompiled import uncompiled
 from constraints.sandbox.written_files import WrittenFiles
 
 T = TypeVar("T")

@@ -12,9 +12,9 @@ from rich.table import Table
 from constraints.cli.options import check_format
 from constraints.errors import ExitCode, UnusableInputError
 from constraints.metrics import LATENCY
+from constraints.output.busy_message import working
 from constraints.output.console import SafeConsole
-from constraints.output.json_text import json_text
-from constraints.output.working import working
+from constraints.output.json_documents import json_text
 from constraints.rules import ASSIGNMENT, Constraint, parse_all
 from constraints.sandbox.parent import Sandbox
 from constraints.sandbox.request import Limits

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from constraints.cli.options import check_format, read_arguments
 from constraints.errors import ExitCode
+from constraints.output.busy_message import CHECKING, working
 from constraints.output.console import SafeConsole
-from constraints.output.json_text import json_text
+from constraints.output.json_documents import json_text
 from constraints.output.plain import say
-from constraints.output.working import CHECKING, working
 from nas.cli.common import TABLE_OR_JSON, interruptible
 from nas.cli.introducing import decoding, introduce, introduce_settings, introduce_training
 from nas.cli.search import next_place

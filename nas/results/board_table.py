@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from constraints.output.console import SafeConsole
-from constraints.output.json_text import json_text
+from constraints.output.json_documents import json_text
 from constraints.output.plain import say
 from nas.results.board_columns import HEADINGS, cell, check_columns, is_left, value
 from nas.results.board_lines import cells, footer, headings, title

@@ -9,7 +9,7 @@ from math import isnan
 from typing import Any
 
 from constraints.errors import UnusableInputError
-from constraints.output.json_text import json_text
+from constraints.output.json_documents import json_text
 from constraints.rules import Constraint, parse_all
 from constraints.suggestions import nearest
 from nas.objective_text import ACCURACY, MEASURES

@@ -19,7 +19,7 @@ from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
 from constraints.errors import UnusableInputError
-from constraints.output.drawing import CAPTION
+from constraints.output.field_drawing import CAPTION
 from constraints.output.plain import visible
 from constraints.rules import Constraint, parse_all
 from nas.results.board_lines import weighed

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from constraints.sandbox.uncompiled import uncompiled
+from constraints.sandbox.no_compile import uncompiled
 
 
 def test_a_call_and_a_decorator_give_back_what_they_are_given() -> None:

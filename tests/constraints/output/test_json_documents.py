@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from constraints.output.json_text import json_text
+from constraints.output.json_documents import json_text
 
 
 def test_what_is_no_number_is_null_wherever_it_is() -> None:

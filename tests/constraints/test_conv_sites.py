@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from constraints.called_convs import watched
-from constraints.sites import Site, sites, told_apart
+from constraints.conv_sites import Site, sites, told_apart
 from constraints.tracer import Trace, trace
 
 

@@ -10,12 +10,12 @@ from typing import Any
 
 from torch import nn
 
+from constraints.conv_sites import Site
 from constraints.edits import Change, Edit
 from constraints.insertions import END_DILATION, Convolutions, Kind, before_the_model, beside
 from constraints.metrics import Layer
 from constraints.model_state import parts
 from constraints.rules import Constraint
-from constraints.sites import Site
 from constraints.stage_edits import into, least_convs
 from constraints.stages import STRUCTURE, Place, split
 from constraints.tracer import Trace

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from constraints.output.working import working
+from constraints.output.busy_message import working
 
 
 def test_what_is_done_is_logged_with_its_time_and_said_on_a_terminal_alone(

@@ -10,10 +10,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from constraints import check
-from constraints.added_stages import added_stages
+from constraints.conv_sites import sites
 from constraints.edits import Change, applied, words
 from constraints.rules import parse_all
-from constraints.sites import sites
+from constraints.stage_additions import added_stages
 from constraints.stages import split
 from constraints.tracer import trace
 

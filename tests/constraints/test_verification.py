@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from constraints import Report, check
-from constraints.verify import verify
+from constraints.verification import verify
 from tests.constraints.written import Written
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from constraints.findings import FIX_ALL, Findings
-from constraints.output.drawing import drawing
+from constraints.output.field_drawing import drawing
 from constraints.output.numbers import count, exact, shape, sides
 from constraints.output.plain import html_text
 from constraints.output.summary import outcome

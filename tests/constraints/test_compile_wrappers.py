@@ -9,8 +9,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from constraints.as_written import as_written
 from constraints.checker import check
+from constraints.compile_wrappers import as_written
 from constraints.model_state import parts
 from constraints.tracer import trace
 

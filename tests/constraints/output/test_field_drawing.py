@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 from torch import nn
 
 from constraints import check
-from constraints.output.drawing import drawing
+from constraints.output.field_drawing import drawing
 
 
 def test_the_middle_unit_of_each_layer_is_drawn_where_it_sees() -> None:
