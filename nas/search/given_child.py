@@ -172,7 +172,7 @@ def _on_cpu(work: Callable[[], Prepared], loader: Loader) -> Prepared:
     try:
         return work()
     except RuntimeError as error:
-        if not loader.avoids_accelerator(str(error)):
+        if not loader.remedies.avoids_accelerator(str(error)):
             raise
     return work()
 
