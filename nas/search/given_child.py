@@ -38,7 +38,7 @@ from nas.training.given_preparation import Prepared, prepare
 from nas.training.precision import resolve
 from nas.training.training_run import Result
 
-STEP = f"{__name__}:described"
+FOLLOW_UP = f"{__name__}:described"
 _TRIED = 8
 """Images that a model is tried on."""
 _BEAT_SECONDS = 1.0
