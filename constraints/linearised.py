@@ -122,7 +122,7 @@ class Linearised(TorchFunctionMode):
         if name in _COMBINING:
             args = tuple(self._without_gate(a, args) for a in args)
         if name in _DIFFERENCES and isinstance(args[-1], torch.Tensor) and len(args) > 1:
-            return _DIFFERENCES[name](*args, **kwargs)
+            func = _DIFFERENCES[name]
         return func(*args, **kwargs)
 
     def _without_gate(self, operand: Any, operands: Sequence[Any]) -> Any:
