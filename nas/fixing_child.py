@@ -24,8 +24,8 @@ from constraints.sandbox.patching import patched, source_file
 from constraints.sandbox.request import Request
 from constraints.sandbox.source import NOTEBOOK, editable, read
 from nas.architecture.formats import FORMATS, Exported, save_source, save_weights
-from nas.architecture.from_module import Imported, import_module
 from nas.architecture.model import Network, build
+from nas.architecture.module_import import Imported, import_module
 from nas.architecture.spec import Shape
 from nas.results.export_subject import Subject, source
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from constraints.sandbox.child import Checked
 from constraints.sandbox.request import Request
-from nas.architecture.from_module import from_module
+from nas.architecture.module_import import from_module
 
 STEP = f"{__name__}:written"
 

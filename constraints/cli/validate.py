@@ -17,10 +17,10 @@ from constraints.cli.writing import Check, Writer, drafted, written
 from constraints.errors import ConstraintError, ExitCode, NoModelError, UnusableInputError
 from constraints.findings import Refused, Result
 from constraints.inputs import read_input
+from constraints.output.busy_message import working
 from constraints.output.formats import FORMATS, LISTS, NAMES, json_line
 from constraints.output.plain import say, sentence
 from constraints.output.summary import skipped_line
-from constraints.output.working import working
 from constraints.report import Report
 from constraints.rules import parse_all
 from constraints.sandbox.parent import Outcome, Sandbox, check_file

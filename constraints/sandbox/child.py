@@ -172,13 +172,13 @@ def _judged(request: Request, loader: Loader, send: Send, made: Constructions) -
 
 def _examined(model: nn.Module, question: Question, loader: Loader, send: Send) -> Iterator[Report]:
     """The reports of ``examined``; raises ModelFailedError where the model's forward pass raises."""
-    loader.absent.is_sealed = True
+    loader.remedies.absent.is_sealed = True
     with stage("forward", send):
         with suppress(Exception):  # the check reports it
             shaped(model, question.input_size)
         reports = examined(model, question)
         report = next(reports)
-        if report.failed and loader.avoids_accelerator(report.failed):
+        if report.failed and loader.remedies.avoids_accelerator(report.failed):
             reports = examined(model, question)
             report = next(reports)
     if report.failed:

@@ -181,7 +181,7 @@ def _of_code(*, rules: Sequence[str], wanted: Wanted, dataset: Dataset, threads:
 def _of_module(module: nn.Module, *, rules: Sequence[str], wanted: Wanted, dataset: Dataset, threads: int) -> Network:
     """The network of a model in memory: checked in this process, where its code has run anyway, and sent to train."""
     from constraints import check
-    from nas.architecture.from_module import from_module
+    from nas.architecture.module_import import from_module
 
     content = packed(module)
     classes = len(dataset.classes)

@@ -18,10 +18,10 @@ from nas.search.given import shown_images_of
 from nas.search.queue import Waiting, add_new, queued
 from nas.search.trial_store import proposed
 from nas.space.attributes import ARCHITECTURE
-from nas.space.edits import edits
+from nas.space.edit_alignment import edits
 from nas.space.encoding import choices_of
 from nas.space.feasible import FeasiblePart
-from nas.space.nearest import SearchTooLargeError, nearest
+from nas.space.nearest_networks import SearchTooLargeError, nearest
 from nas.space.sampler import FeasibleSampler
 from nas.space.space import Space
 
