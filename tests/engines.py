@@ -18,7 +18,7 @@ from constraints.cli import validate
 from constraints.owners import is_users
 from constraints.report import Report
 from constraints.sandbox.child import check_target
-from constraints.sandbox.parent import Outcome, Sandbox
+from constraints.sandbox.parent import CheckOutcome, Sandbox
 from constraints.sandbox.request import Request
 from nas.search import resources
 from nas.search.engine import Placement
@@ -78,7 +78,7 @@ def validate_in_this_process(patch: pytest.MonkeyPatch) -> None:
     """Spare each check of a harmless model the child."""
 
     class Here(Sandbox):
-        def check(self, request: Request) -> Outcome:
+        def check(self, request: Request) -> CheckOutcome:
             arguments = json.loads(json.dumps(request.job().arguments, default=os.fspath))
             before = set(sys.modules)
             found = check_target(arguments, lambda stage: None)
@@ -86,7 +86,8 @@ def validate_in_this_process(patch: pytest.MonkeyPatch) -> None:
                 file = getattr(sys.modules[name], "__file__", None)
                 if file and is_users(str(Path(file).resolve())):
                     del sys.modules[name]
-            return Outcome(report=Report.from_dict(found["report"], request.require), printed="", steps=found["steps"])
+            report = Report.from_dict(found["report"], request.require)
+            return CheckOutcome(report=report, printed="", follow_ups=found["follow_ups"])
 
     patch.setattr(validate, "check_file", Here().check)
     patch.setattr(validate, "Sandbox", Here)

@@ -28,21 +28,21 @@ from nas.space.space import Space
 if TYPE_CHECKING:
     import optuna
 
-STEP = "nas.start_child:written"
-"""The step that the child runs on a model."""
+FOLLOW_UP = "nas.start_child:written"
+"""The follow-up that the child runs on a model."""
 MOST_NEAR = 3
 """How many nearest networks of the space replace a starting network that breaks a constraint."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Given:
+class GivenStart:
     """A network, and where it came from."""
 
     origin: str
     architecture: Architecture
 
 
-def given(texts: Iterable[str], space: Space) -> list[Given]:
+def given(texts: Iterable[str], space: Space) -> list[GivenStart]:
     """The networks of ``--start``: a network's text or name, a target as for ``validate``, or a .txt file of these.
 
     Models are loaded in a limited child process. A network for other images or classes is adapted to the space's.
@@ -58,7 +58,7 @@ def given(texts: Iterable[str], space: Space) -> list[Given]:
             except UnusableInputError as error:
                 name = "" if text in str(error) else f"{text}: "
                 raise UnusableInputError(f"{place}{name}{error}", traceback=error.traceback) from error
-            found.append(Given(origin=text, architecture=network))
+            found.append(GivenStart(origin=text, architecture=network))
     return found
 
 
@@ -83,9 +83,13 @@ def _network(text: str, space: Space, sandbox: Sandbox) -> Architecture:
     if not is_target(text):
         return named.architecture(text)
     request = Request(
-        target=parse_target(text), inputs=(InputSpec(shape=space.input),), require=(), fixes_seconds=0.0, steps=(STEP,)
+        target=parse_target(text),
+        inputs=(InputSpec(shape=space.input),),
+        require=(),
+        fixes_seconds=0.0,
+        follow_ups=(FOLLOW_UP,),
     )
-    found = sandbox.check(request).steps.get(STEP, {"refused": "it was cut short"})
+    found = sandbox.check(request).follow_ups.get(FOLLOW_UP, {"refused": "it was cut short"})
     if "refused" in found:
         raise UnusableInputError(
             f"no search can start from {text}: {found['refused']}; or train it as it is: search.py train {text}"
@@ -109,7 +113,7 @@ def adapted(network: Architecture, space: Space) -> Architecture:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class StartPlan:
     """The starting networks of a launch, after checks."""
 
     waiting: tuple[Waiting, ...]
@@ -118,10 +122,10 @@ class Plan:
 
 
 def plan(
-    several: Sequence[Given],
+    several: Sequence[GivenStart],
     feasible: FeasiblePart,
     broken: Callable[[Architecture], str | None] = lambda network: None,
-) -> Plan:
+) -> StartPlan:
     """The networks to try first: feasible ones as they are, for others the nearest feasible ones of the space.
 
     ``broken`` returns the constraint on a measured metric that a network breaks, if any. A feasible network outside the
@@ -145,10 +149,10 @@ def plan(
             waiting.setdefault(network, Waiting(architecture=network, is_start=True))
         why = _broken(rules) or "it is tried first, though the space does not hold it"
         lines += [f"start: {one.origin}: {why}; {found[0]}", *found[1:]]
-    return Plan(waiting=tuple(waiting.values()), lines=tuple(lines))
+    return StartPlan(waiting=tuple(waiting.values()), lines=tuple(lines))
 
 
-def begin(study: optuna.Study, plan: Plan, sampler: FeasibleSampler, trials: int) -> list[str]:
+def begin(study: optuna.Study, plan: StartPlan, sampler: FeasibleSampler, trials: int) -> list[str]:
     """Queue a plan's networks in a study, and make the sampler start around every starting network it ever had.
 
     ``trials`` is the launch's budget. The lines say which networks the study already has, and which exceed the budget.
