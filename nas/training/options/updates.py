@@ -30,7 +30,7 @@ class UpdateOptions:
         1.0, "how many times as fast norms and biases learn (tensors of one axis or none)", low=0, factor=4
     )
     halved_norm: bool = option(
-        False, "where two threads share a step, batch norm uses statistics of each one's images, so that they need not wait"
+        False, "where two threads share a step, batch norm has statistics of each one's images, so neither waits"
     )
 
     def groups(self, weights: Iterable[nn.Parameter], *, decay: float, scale: float) -> list[dict[str, Any]]:
