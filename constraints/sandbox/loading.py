@@ -18,23 +18,25 @@ import linecache
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, chdir
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import TypeVar
 
 from constraints.errors import UnusableInputError, shortened
-from constraints.faults import calls_user_code, hint_of, is_out_of_memory, missing
+from constraints.faults import calls_user_code, hint_of, hint_of_file, is_out_of_memory, missing
 from constraints.owners import is_users
 from constraints.sandbox.cpu_only import WARNING, CpuOnly, asks_for_accelerator
 from constraints.sandbox.loops import NAME as LOOPS
 from constraints.sandbox.loops import Loops
 from constraints.sandbox.no_arguments import nothing_required
 from constraints.sandbox.no_compile import uncompiled
+from constraints.sandbox.no_network import HubOffline
 from constraints.sandbox.notebooks import starts
-from constraints.sandbox.packages import home_of, package_of
+from constraints.sandbox.packages import folder_with, home_of, package_of
 from constraints.sandbox.request import Target
-from constraints.sandbox.slicing import needed
+from constraints.sandbox.slicing import free_names, needed
 from constraints.sandbox.source import AWAITING, Part, Source, read
 from constraints.sandbox.standins import StandIns
 from constraints.sandbox.time_limit import TooLongError, at_most
@@ -78,6 +80,8 @@ class Loader:
         """Name of a notebook's cell -> the notebook, and how many lines of the joined text precede the cell."""
         self._undo = ExitStack()
         self._is_on_cpu = False
+        self._read: Path | None = None
+        """The target's file."""
         self._home: Path | None = None
         """The folder of the target's outermost package, and that package's name."""
         self._package = ""
@@ -89,6 +93,8 @@ class Loader:
         self._undo.callback(self.absent.forget)
         self._undo.enter_context(nothing_required(self._tell))
         self._undo.enter_context(uncompiled())
+        self._find_first(offline := HubOffline())
+        self._undo.callback(offline.undo)
         sys.meta_path.append(self.absent)
         self._undo.callback(sys.meta_path.remove, self.absent)
         return self
@@ -120,6 +126,22 @@ class Loader:
             if isinstance(error, ImportError) or not self.avoids_accelerator(str(error)):
                 raise
         return call()
+
+    def in_its_folder(self, call: Callable[[], T], file: Path | None = None) -> T:
+        """What ``call`` returns; where a file that it reads is beside its own file only, it is called again there.
+
+        Code is often written to run in the folder of its file, as Jupyter runs a notebook.
+        """
+        try:
+            return call()
+        except FileNotFoundError as error:
+            name = error.filename if isinstance(error.filename, str) else ""
+            folder = folder_with(name, file or self._read) if file or self._read else None
+            if folder is None:
+                raise
+        self._tell(f"{name} is read from {folder}, since it is not in {Path.cwd()}")
+        with chdir(folder):
+            return call()
 
     def avoids_accelerator(self, error: str) -> bool:
         """Whether an error says that there is no GPU; if so, the code runs on the CPU from then on."""
@@ -179,6 +201,7 @@ class Loader:
 
     def _file(self, file: Path, name: str) -> ModuleType:
         source = read(file, self.source)
+        self._read = file.resolve()
         self.found += source.warnings
         if source.written:
             self._find_first(WrittenFiles(source.written))
@@ -196,11 +219,13 @@ class Loader:
         module = _new_module(package or file.stem, file)
         if self.loops:
             vars(module)[LOOPS] = self.loops.counted
-            self.cells |= {name: (str(file), start) for name, start in starts(source).items()}
+            self.cells |= {
+                name: (str(path), start) for path, of in source.files(file) for name, start in starts(of).items()
+            }
         self._run(module, source, name)
         return module
 
-    def _find_first(self, finder: WrittenFiles) -> None:
+    def _find_first(self, finder: MetaPathFinder) -> None:
         sys.meta_path.insert(0, finder)
         self._undo.callback(sys.meta_path.remove, finder)
 
@@ -218,6 +243,7 @@ class Loader:
         """Run the statements of a file; in a notebook, only those that the model needs."""
         chosen = iter(needed(source.tree.body, name)) if source.is_notebook else None
         flags, idle, left = AWAITING * source.is_notebook, 0, self.seconds
+        free = free_names(source.tree)
         for part in source.parts:
             if part.text:
                 lines = part.text.splitlines(keepends=True)
@@ -227,6 +253,8 @@ class Loader:
                 if chosen is not None and not next(chosen):
                     idle += not isinstance(statement, ast.Pass)  # a line of shell was replaced by it
                     continue
+                is_star = isinstance(statement, ast.ImportFrom) and statement.names[0].name == "*"
+                self.absent.starred = free - vars(module).keys() if is_star else frozenset()
                 allowed = max(left, _LEAST_SHARE * self.seconds)
                 left -= self._statement(module, part, statement, flags, allowed)
         if idle:
@@ -243,7 +271,8 @@ class Loader:
         counts = not isinstance(statement, (*_IMPORTS, *_DEFINITIONS))
         with at_most(seconds if counts else None) as watch:
             try:
-                self._with_remedies(lambda: _run(code, module), Path(part.name.partition(", cell ")[0]))
+                file = Path(part.name.partition(", cell ")[0]).resolve()
+                self.in_its_folder(lambda: self._with_remedies(lambda: _run(code, module), file), file)
             except (Exception, SystemExit, TooLongError) as error:
                 if isinstance(statement, _IMPORTS) or is_out_of_memory(error):
                     raise
@@ -255,7 +284,7 @@ class Loader:
     def _leave_out(self, place: str, error: BaseException) -> None:
         reason = shortened(f"{type(error).__name__}: {error}", _LONGEST)
         self.left_out.append(error)
-        hint = hint_of(str(error))
+        hint = hint_of(str(error)) or hint_of_file(error)
         self.found.append(f"{place}: left out, because it failed: {reason}" + (f": {hint}" if hint else ""))
 
 
