@@ -88,8 +88,8 @@ def _one(request: Request, options: Options) -> Report:
         return report
     with ExitStack() as stack:
         check = stack.enter_context(Sandbox()).check
-        drafts = {writer.step: stack.enter_context(drafted(writer.path)) for writer in options.writers}
-        request = replace(request, steps=tuple(drafts), drafts=drafts)
+        drafts = {writer.follow_up: stack.enter_context(drafted(writer.path)) for writer in options.writers}
+        request = replace(request, follow_ups=tuple(drafts), drafts=drafts)
         report, outcome = _checked(request, check)
         _show(report, options.format)
         for writer in options.writers:

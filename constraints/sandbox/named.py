@@ -61,8 +61,8 @@ def explained(error: ConstraintError, loader: Loader) -> ConstraintError:
         return UnusableInputError(str(error))
     said = [text for failed in loader.left_out if (text := str(failed)[:_SAME]) and text in str(error)]
     found = [warning for warning in loader.found if not any(text in warning for text in said)]
-    is_known = any(module.remedy() in str(error) for module in loader.absent.packages.values())
-    remedies = "" if is_known else loader.absent.remedies()
+    is_known = any(module.remedy() in str(error) for module in loader.remedies.absent.packages.values())
+    remedies = "" if is_known else loader.remedies.absent.remedies()
     reasons = list(filter(None, (remedies, *found)))
     if not reasons or isinstance(error, (NoModelError, ToolFailedError)):
         return error
@@ -76,7 +76,7 @@ def load_model(target: Target, arguments: Mapping[str, Any], loader: Loader, sen
         model = made_model(target, thing, arguments, loader, send)
     except ConstraintError as error:
         raise explained(error, loader) from error
-    loader.absent.is_sealed = True
+    loader.remedies.absent.is_sealed = True
     return model
 
 
@@ -160,7 +160,8 @@ def _no_module(name: str, thing: Any) -> UnusableInputError:
 def _called(name: str, thing: Any, arguments: Mapping[str, Any], loader: Loader, flag: str = "--arg") -> Any:
     _check_arguments(name, thing, arguments, flag)
     given = {key: with_attributes(value) for key, value in arguments.items()}
-    return loader.in_its_folder(lambda: loader.on_cpu(lambda: _constructed(thing, given)))
+    remedies = loader.remedies
+    return remedies.in_its_folder(lambda: remedies.on_cpu(lambda: _constructed(thing, given)))
 
 
 @calls_user_code

@@ -22,9 +22,9 @@ from nas.architecture.spec import Architecture
 from nas.cli.common import TABLE_OR_JSON, expressions, interruptible
 from nas.latency.predictor import load as load_predictor
 from nas.space.bulk_metrics import Vector
-from nas.space.describe import OwnMetrics, describe, relaxation
+from nas.space.description import OwnMetrics, describe, relaxation
 from nas.space.feasible import FeasiblePart
-from nas.space.neighbours import neighbours_of
+from nas.space.neighbourhood import neighbours_of
 from nas.space.space import load
 from nas.user_metrics import UserMetrics, read_metrics
 

@@ -16,8 +16,8 @@ from constraints.output.json_documents import json_text
 from constraints.output.plain import one_line, say
 from nas.cli.common import TABLE_OR_JSON, interruptible, wide_console
 from nas.results.rows import STATES
-from nas.results.studies import StudyEntry
-from nas.results.studies import studies as listed
+from nas.results.study_list import StudyEntry
+from nas.results.study_list import studies as listed
 from nas.search.study_opening import quiet
 
 

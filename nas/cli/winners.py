@@ -11,7 +11,7 @@ from constraints.output.plain import say
 from nas.architecture.named import is_network
 from nas.champions.names import is_champion
 from nas.cli.common import interruptible
-from nas.results import export as exports
+from nas.results import exports
 from nas.results.export_given import GivenSubject
 from nas.results.export_subject import Subject
 from nas.results.selection import find

@@ -70,7 +70,7 @@ def chosen(code: str, *, is_given: bool = False) -> str:
         ("many = nn.DataParallel(nn.Linear(2, 2))\n", "many"),
         (
             network("Body") + network("Head", ", width") + network("Net", ", body, head")
-            .replace("self.f = nn.Linear(2, 2)", "self.body, self.head = body, head") 
+            .replace("self.f = nn.Linear(2, 2)", "self.body, self.head = body, head")
             + "model = Net(Body(), Head(3))", "model",
         ),
         ("class Abstract(nn.Module):\n    pass\n" + network("Net").replace("nn.Module", "Abstract"), "Net"),
