@@ -71,7 +71,7 @@ def _way(
     """How to give the arguments: by flags, or in the file, where an object is needed or a variable has it."""
     classes = {p.name: kind for p in needed if (kind := _own_class(p.annotation))}
     own = {p.name: p.name for p in needed if p.name in variables} or {
-        p.name: _made(p.annotation, kind) for p in needed if (kind := classes.get(p.name))
+        p.name: _made(p.annotation, kind) for p in needed if (kind := classes.get(p.name, ""))
     }
     if own:
         given = ", ".join(f"{p.name}={own.get(p.name, '...')}" for p in needed)

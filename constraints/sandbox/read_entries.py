@@ -30,11 +30,10 @@ def entries_of(thing: Any, parameter: str) -> Entries:
 
 def entries_in(definition: ast.stmt, parameter: str) -> Entries:
     """The same of the syntax of a class or a function."""
-    functions = [n for n in getattr(definition, "body", []) if isinstance(n, _METHODS)]
-    if isinstance(definition, _METHODS):
-        functions, maker = [definition], definition
-    else:
-        maker = next((n for n in functions if n.name == "__init__"), None)
+    is_function = isinstance(definition, _METHODS)
+    within = [definition] if is_function else getattr(definition, "body", [])
+    functions = [n for n in within if isinstance(n, _METHODS)]
+    maker = next((n for n in functions if is_function or n.name == "__init__"), None)
     found: dict[str, Any] = {}
     if maker is None:
         return found

@@ -11,7 +11,7 @@ class Table(dict[str, Any]):
     """A dictionary whose entries are attributes too, so that code may read ``cfg["width"]`` and ``cfg.width``."""
 
     __slots__ = ()
-    __setattr__ = dict.__setitem__  # type: ignore[assignment]
+    __setattr__ = dict.__setitem__
 
     @calls_user_code
     def __getattr__(self, name: str) -> Any:

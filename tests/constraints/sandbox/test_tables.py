@@ -18,7 +18,7 @@ def test_entries_are_attributes_at_every_depth() -> None:
 
 def test_a_copy_has_them_and_what_is_missing_is_named() -> None:
     table = copy.deepcopy(Table(width=8))
-    table.depth = 3
+    table.depth = 3  # type: ignore[attr-defined]
     assert (table.width, table["depth"], {**table}) == (8, 3, {"width": 8, "depth": 3})
     assert not hasattr(table, "padding")
     with pytest.raises(AttributeError, match="has no 'padding', only width, depth: give that entry too"):
