@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from constraints.sandbox.tables import Table
+from constraints.sandbox.argument_tables import ArgumentTable
 
 
 class LightningModule(nn.Module):
@@ -28,7 +28,7 @@ class LightningModule(nn.Module):
         elif given:
             found = {n: value for n, value in found.items() if n in given}
         left_out = (ignore,) if isinstance(ignore, str) else ignore
-        kept = self.__dict__.setdefault("hparams", Table())  # each call adds to those of the calls before
+        kept = self.__dict__.setdefault("hparams", ArgumentTable())  # each call adds to those of the calls before
         kept.update({n: v for n, v in found.items() if n not in left_out})
 
     @property

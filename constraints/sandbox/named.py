@@ -25,6 +25,7 @@ from constraints.errors import (
 )
 from constraints.faults import calls_user_code, failed
 from constraints.missing_modules import remedy
+from constraints.sandbox.argument_tables import with_attributes
 from constraints.sandbox.arguments import check_arguments
 from constraints.sandbox.choice import is_models_name, is_module_class, only_model
 from constraints.sandbox.loading import Loader
@@ -32,7 +33,6 @@ from constraints.sandbox.pipelines import of_another_library, pipelines_in
 from constraints.sandbox.read_entries import entries_of
 from constraints.sandbox.request import Target
 from constraints.sandbox.standins import NotInstalledError, absent_path, absent_reason
-from constraints.sandbox.tables import with_attributes
 from constraints.suggestions import nearest
 
 _SAME = 60

@@ -6,7 +6,7 @@ import copy
 
 import pytest
 
-from constraints.sandbox.tables import Table, with_attributes
+from constraints.sandbox.argument_tables import ArgumentTable, with_attributes
 
 
 def test_entries_are_attributes_at_every_depth() -> None:
@@ -17,7 +17,7 @@ def test_entries_are_attributes_at_every_depth() -> None:
 
 
 def test_a_copy_has_them_and_what_is_missing_is_named() -> None:
-    table = copy.deepcopy(Table(width=8))
+    table = copy.deepcopy(ArgumentTable(width=8))
     table.depth = 3  # type: ignore[attr-defined]
     assert (table.width, table["depth"], {**table}) == (8, 3, {"width": 8, "depth": 3})
     assert not hasattr(table, "padding")

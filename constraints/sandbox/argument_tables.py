@@ -7,7 +7,7 @@ from typing import Any
 from constraints.faults import calls_user_code
 
 
-class Table(dict[str, Any]):
+class ArgumentTable(dict[str, Any]):
     """A dictionary whose entries are attributes too, so that code may read ``cfg["width"]`` and ``cfg.width``."""
 
     __slots__ = ()
@@ -29,7 +29,7 @@ class Table(dict[str, Any]):
 
 
 def with_attributes(value: Any) -> Any:
-    """A value with each dictionary in it as a ``Table``."""
+    """A value with each dictionary in it as an ``ArgumentTable``."""
     if isinstance(value, dict):
-        return Table({key: with_attributes(entry) for key, entry in value.items()})
+        return ArgumentTable({key: with_attributes(entry) for key, entry in value.items()})
     return [with_attributes(entry) for entry in value] if isinstance(value, list) else value
