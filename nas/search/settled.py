@@ -69,10 +69,8 @@ def settled(config: LaunchConfig) -> LaunchConfig:
 
 def kept(before: LaunchConfig, after: LaunchConfig) -> str:
     """In words, what ``settled`` took from the study; empty where that is nothing."""
-    values = {
-        name: getattr(after, name)
-        for name in (*_KEPT, "epochs", "data")
-        if getattr(before, name) != getattr(after, name)
-    }
-    words = [f"{name} {', '.join(v) if isinstance(v, list) else v}" for name, v in values.items()]
+    words = []
+    for name in (*_KEPT, "epochs", "data"):
+        if (value := getattr(after, name)) != getattr(before, name):
+            words.append(f"{name} {', '.join(value) if isinstance(value, list) else value}")
     return f"kept, as study {after.study} has it: {'; '.join(words)}" if words else ""

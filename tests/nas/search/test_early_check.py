@@ -69,7 +69,7 @@ def test_a_study_that_no_launch_made_is_refused(journal: str) -> None:
         ({"epochs": 8}, "made with other epochs: 7, not 8: "),
         (
             {"objective": "accuracy,params"},
-            "made with other objective: accuracy, not accuracy,params: leave --objective out",
+            "made with other objective: accuracy, not accuracy,params: ",
         ),
         ({"constraints": ["params < 100k"]}, "made with other constraints: receptive_field > 44, "),
     ],
