@@ -63,7 +63,7 @@ from nas.cli.flags import (
     formats_of,
     least,
 )
-from nas.cli.listed import listed
+from nas.cli.listed_names import listed
 from nas.cli.program import (
     CHECK,
     DEBUG,

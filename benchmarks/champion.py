@@ -43,7 +43,7 @@ from nas.space.analytic import metrics
 from nas.training import splits
 from nas.training.augmentation import PIPELINES, Augmentation, probabilities
 from nas.training.decoded import Dataset
-from nas.training.evaluate import evaluate
+from nas.training.evaluation import evaluate
 from nas.training.named_recipes import RECIPES
 from nas.training.recipe_files import nameless
 from nas.training.recipes import Recipe

@@ -27,7 +27,7 @@ from nas.space import space as spaces
 from nas.space.analytic import metrics
 from nas.space.feasible import FeasiblePart
 from nas.training import recipes
-from nas.training.train import train
+from nas.training.training_run import train
 
 TABLES = Path(__file__).with_name("tables")
 EPOCHS = 4

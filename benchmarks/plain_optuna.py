@@ -22,8 +22,8 @@ from nas.space import space as spaces
 from nas.space.analytic import metrics
 from nas.training import datasets, recipes
 from nas.training.feed import Feed
-from nas.training.train import Epoch, train
-from nas.user_cache import user_cache
+from nas.training.training_run import Epoch, train
+from nas.user_folders import user_cache
 
 NAME = "plain"
 

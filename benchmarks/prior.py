@@ -34,7 +34,7 @@ from nas.space.new_networks import PROXY_DRAWS
 from nas.space.proxy import FITTED, PRICE
 from nas.space.proxy_features import ProxyFeatures
 from nas.space.sampler import FeasibleSampler
-from nas.training.evaluate import normaliser
+from nas.training.evaluation import normaliser
 
 Array = npt.NDArray[np.float64]
 STRENGTH = 3.0

@@ -26,12 +26,12 @@ from nas.architecture.named import SEED
 from nas.architecture.spec import parse
 from nas.training import datasets, decoded, recipes
 from nas.training.augmentation import PIPELINES
-from nas.training.evaluate import evaluate
+from nas.training.evaluation import evaluate
 from nas.training.feed import Feed
 from nas.training.options.phase import Phase
 from nas.training.recipes import Recipe
-from nas.training.train import Epoch, train
-from nas.user_cache import user_cache
+from nas.training.training_run import Epoch, train
+from nas.user_folders import user_cache
 
 MARKS = (0.70, 0.80, 0.85)
 PLAIN = "BR/c32-pw32-c48s2/+c48-+c48-c64s2/+c64-+c64d2-dws2-pw96/+dw.pw96-+dw.pw96-+dw.pw96/fc"

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from nas.results.leaderboard import leaderboard
+from nas.results.board import leaderboard
 from nas.search.halving import first_rung, rungs
 from nas.search.study_opening import open_study
 

@@ -25,8 +25,8 @@ from rich.console import Console
 import nas
 from benchmarks.verdicts import UNLIMITED
 from constraints.errors import UnusableInputError
-from nas.results.explanation import explanation
 from nas.results.rows import Row
+from nas.results.trial_comparison import explanation
 from nas.search.confirmation import Confirmation
 
 EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"

@@ -15,7 +15,7 @@ from nas.training import datasets
 from nas.training.decoded import Dataset
 from nas.training.feed import Feed
 from nas.training.splits import Split
-from nas.user_cache import user_cache
+from nas.user_folders import user_cache
 
 Images = npt.NDArray[np.uint8]
 ANIMALS = ("bird", "cat", "deer", "dog", "frog", "horse")

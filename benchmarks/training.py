@@ -36,7 +36,7 @@ from nas.training.feed import Feed
 from nas.training.precision import autocast, resolve
 from nas.training.recipes import Setting
 from nas.training.splits import Split
-from nas.training.train import train
+from nas.training.training_run import train
 
 NETWORK = "BR/c24-pw24-c32s2/+c32-+c32-c40s2/+c40d2-+dw.pw40-dws2-pw56/+dw.pw56-+dw.pw56-+dw.pw56/fc"
 """70,010 parameters, 9.7 M MACs; keeps the default constraints."""

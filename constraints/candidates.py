@@ -10,13 +10,13 @@ from math import inf
 from torch import nn
 
 from constraints import conv_edits
-from constraints.added_stages import added_stages
 from constraints.called_convs import Calls
+from constraints.conv_sites import Site, sites, told_apart
 from constraints.edits import Change, Edit
 from constraints.insertions import insert
 from constraints.pool_edits import average_everywhere, average_pools, pool_globally, stride_for_pools
 from constraints.rules import Constraint
-from constraints.sites import Site, sites, told_apart
+from constraints.stage_additions import added_stages
 from constraints.stage_edits import restaged, unstrided
 from constraints.stages import Place
 from constraints.tracer import Trace

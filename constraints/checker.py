@@ -11,7 +11,7 @@ from typing import Any
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from constraints.as_written import as_written
+from constraints.compile_wrappers import as_written
 from constraints.errors import ConstraintError, UnusableInputError
 from constraints.faults import failed, is_ours
 from constraints.fix_search import Fixes
@@ -28,7 +28,7 @@ from constraints.rules import ASSIGNMENT, Constraint, parse_all
 from constraints.tracer import Trace, shaped, trace
 from constraints.user_metrics import CustomMetric
 from constraints.verdicts import Verdict, judge
-from constraints.verify import verify as with_probe
+from constraints.verification import verify as with_probe
 
 
 def check(

@@ -11,11 +11,11 @@ import torch
 from torch import nn
 
 from constraints.conv_edits import ADJUSTED
+from constraints.conv_sites import CONVS
 from constraints.edits import Change, Edit, apply, other_names, words
 from constraints.errors import UnusableInputError
 from constraints.insertions import on_the_input
 from constraints.model_state import kept_aside, parts
-from constraints.sites import CONVS
 
 _INDENT = "    "
 _OF_THE_PLACE = ("device", "dtype")

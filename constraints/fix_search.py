@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count, islice
 
-from constraints.advice import advice
 from constraints.edit_code import inserted_lines
 from constraints.edits import Change, words
 from constraints.findings import FixAll
 from constraints.fix_sentences import FixSentences, limits
 from constraints.fix_trials import Outcome, Trials
+from constraints.general_advice import advice
 
 _FIXES_PER_RULE = 3
 _TRACES = 64

@@ -8,10 +8,10 @@ from functools import cached_property
 
 from torch import nn
 
+from constraints.conv_sites import sites
 from constraints.edits import listed, other_names, words
 from constraints.fix_trials import Outcome, Trials, called_functions
 from constraints.model_state import parts
-from constraints.sites import sites
 from constraints.tracer import Trace
 from constraints.verdicts import Verdict
 

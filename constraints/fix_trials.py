@@ -11,12 +11,12 @@ from torch import nn
 
 from constraints.called_convs import Calls, watched
 from constraints.candidates import changes
+from constraints.conv_sites import CONVS
 from constraints.edits import Change, applied, words
 from constraints.exits import exits_raised
 from constraints.forward_edits import CONVOLUTIONS
 from constraints.model_state import parts
 from constraints.rules import Constraint
-from constraints.sites import CONVS
 from constraints.tracer import Trace
 from constraints.verdicts import Verdict
 

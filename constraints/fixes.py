@@ -8,9 +8,9 @@ from time import monotonic
 import torch
 from torch import nn
 
-from constraints.advice import advice
 from constraints.fix_search import Fixes, FixSearch
 from constraints.fix_trials import Judged, Trials, called_convs
+from constraints.general_advice import advice
 from constraints.model_state import copied
 from constraints.tracer import Trace
 from constraints.verdicts import Verdict

@@ -12,12 +12,12 @@ import torch.nn.functional as F
 from torch import nn
 
 from constraints.conv_edits import needed, restride
+from constraints.conv_sites import Site
 from constraints.edits import Called, Change, Edit, calls_named, listed
 from constraints.forward_edits import ForwardEdit
 from constraints.last_pool import last_pool
 from constraints.metrics import Layer
 from constraints.model_state import parts
-from constraints.sites import Site
 from constraints.source_edits import Written
 
 _AVERAGES: Mapping[type[nn.Module], type[nn.Module]] = {

@@ -30,7 +30,7 @@ class Report(Findings):
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the verdicts, and the layers folded by module."""
-        from constraints.output.html import html
+        from constraints.output.html_fragment import html
 
         return html(self)
 

@@ -8,10 +8,10 @@ from math import inf
 from typing import Any
 
 from constraints.conv_edits import dilate, restride
+from constraints.conv_sites import Site
 from constraints.edits import Change, Edit
 from constraints.insertions import insert
 from constraints.rules import Constraint
-from constraints.sites import Site
 from constraints.stages import STRUCTURE, Place, Split, split
 
 _MOST_LAYERS, _MOST_CHOICES, _MOST_JUDGED, _MOST_OF_A_KIND = 4, 2000, 120, 3

@@ -11,8 +11,8 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from constraints.as_written import as_written
 from constraints.collection import without_collection
+from constraints.compile_wrappers import as_written
 from constraints.inputs import InputSpec, Sizes, specs
 from constraints.model_state import Parts, copied, has_own_eval, parts, unchanged
 from constraints.process_state import process_kept

@@ -56,7 +56,7 @@ __all__ = [
 _HOMES = {
     "Architecture": ("architecture.spec", "Architecture"),
     "Board": ("results.displayed", "Board"),
-    "Confirmation": ("search.confirm", "Confirmation"),
+    "Confirmation": ("search.confirmation", "Confirmation"),
     "FeasibleSampler": ("space.sampler", "FeasibleSampler"),
     "LaunchConfig": ("config", "LaunchConfig"),
     "Queue": ("search.enqueueing", "Queue"),

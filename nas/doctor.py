@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from constraints.errors import UnusableInputError
 from nas.cpu import cpu_class
-from nas.user_cache import user_cache
+from nas.user_folders import user_cache
 
 State = Literal["ok", "missing", "broken"]
 PACKAGES = ("torch", "torchvision", "albumentations", "optuna", "torchinfo", "rich")

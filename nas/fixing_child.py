@@ -24,8 +24,8 @@ from constraints.sandbox.patching import patched, source_file
 from constraints.sandbox.request import Request
 from constraints.sandbox.source import NOTEBOOK, editable, read
 from nas.architecture.formats import FORMATS, Exported, save_source, save_weights
-from nas.architecture.from_module import Imported, import_module
 from nas.architecture.model import Network, build
+from nas.architecture.module_import import Imported, import_module
 from nas.architecture.spec import Shape
 from nas.results.export_subject import Subject, source
 
@@ -33,7 +33,7 @@ _IMPORTS = {
     "functools": "import functools", "torch": "import torch", "nn": "from torch import nn"
 }  # fmt: skip
 """Name that the lines of edits may use -> the line that imports it."""
-STEP = f"{__name__}:write_fixed"
+FOLLOW_UP = f"{__name__}:write_fixed"
 
 
 def write_fixed(checked: Checked, request: Request) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def write_fixed(checked: Checked, request: Request) -> dict[str, Any]:
     The file has an architecture or, where the model is not one, the user's own code with the edits at the end.
     Raises UnusableInputError for a network that cannot be written in either way, or that would break a constraint.
     """
-    (shape, *others), out = request.inputs, request.drafts[STEP]
+    (shape, *others), out = request.inputs, request.drafts[FOLLOW_UP]
     if others or shape.name or shape.dtype:
         raise UnusableInputError("no architecture takes other inputs than one image")
     try:
@@ -105,7 +105,7 @@ def _source(file: Path, checked: Checked) -> tuple[str, str]:
 
 def _kept(checked: Checked, request: Request, found: dict[str, str]) -> dict[str, Any]:
     """Write the file, and the weights beside it."""
-    out, code, shape = request.drafts[STEP], found.pop("code"), request.inputs[0].shape
+    out, code, shape = request.drafts[FOLLOW_UP], found.pop("code"), request.inputs[0].shape
     out.write_text(code, encoding=found.pop("encoding"), newline="")
     with applied(checked.model, checked.report.change):
         network = Exported(model=checked.model, input=cast("Shape", shape), about={}, source=lambda _: code)

@@ -6,9 +6,9 @@ from typing import Any
 
 from constraints.sandbox.child import Checked
 from constraints.sandbox.request import Request
-from nas.architecture.from_module import from_module
+from nas.architecture.module_import import from_module
 
-STEP = f"{__name__}:written"
+FOLLOW_UP = f"{__name__}:written"
 
 
 def written(checked: Checked, request: Request) -> dict[str, Any]:

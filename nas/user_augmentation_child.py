@@ -38,7 +38,7 @@ def read(arguments: Mapping[str, Any], send: Send) -> dict[str, Any]:
             raise UnusableInputError(f"{target.name!r} holds {len(found)} pipelines: {ways}: name one that is alone")
         pipeline = _composed(found[0][1])
         table = to_table(pipeline)
-        loader.absent.is_sealed = True
+        loader.remedies.absent.is_sealed = True
         with stage("application of the augmentation", send):
             _try(pipeline, table, tuple(arguments["shape"]))
     return table

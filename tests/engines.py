@@ -86,7 +86,8 @@ def validate_in_this_process(patch: pytest.MonkeyPatch) -> None:
                 file = getattr(sys.modules[name], "__file__", None)
                 if file and is_users(str(Path(file).resolve())):
                     del sys.modules[name]
-            return Outcome(report=Report.from_dict(found["report"], request.require), printed="", steps=found["steps"])
+            report = Report.from_dict(found["report"], request.require)
+            return Outcome(report=report, printed="", follow_ups=found["follow_ups"])
 
     patch.setattr(validate, "check_file", Here().check)
     patch.setattr(validate, "Sandbox", Here)

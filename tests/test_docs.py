@@ -29,7 +29,7 @@ from nas.search import resources
 from nas.search.local_engine import LocalEngine
 from nas.search.storage import open_storage
 from nas.search.study import DATA, IDENTITY, TARGET
-from nas.space import describe
+from nas.space import description
 from tests.engines import few_digits, one_sandbox, search_in_this_process
 from tests.forked_guard import EXPORT, fork_guards
 
@@ -115,7 +115,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         search_in_this_process(patch)
         few_digits(patch)
         fork_guards(patch, EXPORT)
-        patch.setattr(describe, "OWN_DRAWS", 40)
+        patch.setattr(description, "OWN_DRAWS", 40)
         for budget, smaller in (("LAYER_SECONDS", 0), ("ROUNDS", 2), ("NETWORKS", 3)):
             patch.setattr(calibration, budget, smaller)
         for repeats in ("WARM_UP", "REPEATS"):

@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from constraints.rules import parse_all
 from nas.pareto import ranks
 from nas.results import board_table
-from nas.results.leaderboard import leaderboard
+from nas.results.board import leaderboard
 from nas.results.report import page
 from nas.results.report.records import Figures
 from nas.results.search_trials import SearchTrials

@@ -38,9 +38,9 @@ SHORT_LEASE = """
 import functools, sys
 sys.path.insert(0, {folder!r})
 import search
-from nas.search import launch
+from nas.search import search_launch
 if __name__ == "__main__":
-    launch.prepare = functools.partial(launch.prepare, lapse={lapse})
+    search_launch.prepare = functools.partial(search_launch.prepare, lapse={lapse})
     sys.exit(search.run(sys.argv[1:]))
 """
 

@@ -25,7 +25,7 @@ class PatchWriter:
 
     path: Path
     flag: str = "--patch"
-    step: str = "constraints.sandbox.patching:patched"
+    follow_up: str = "constraints.sandbox.patching:patched"
 
     def __post_init__(self) -> None:
         """Raise UnusableInputError for a path that cannot be written."""

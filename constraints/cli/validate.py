@@ -17,10 +17,10 @@ from constraints.cli.writing import Check, Writer, drafted, written
 from constraints.errors import ConstraintError, ExitCode, NoModelError, UnusableInputError
 from constraints.findings import Refused, Result
 from constraints.inputs import read_input
+from constraints.output.busy_message import working
 from constraints.output.formats import FORMATS, LISTS, NAMES, json_line
 from constraints.output.plain import say, sentence
 from constraints.output.summary import skipped_line
-from constraints.output.working import working
 from constraints.report import Report
 from constraints.rules import parse_all
 from constraints.sandbox.parent import Outcome, Sandbox, check_file
@@ -88,8 +88,8 @@ def _one(request: Request, options: Options) -> Report:
         return report
     with ExitStack() as stack:
         check = stack.enter_context(Sandbox()).check
-        drafts = {writer.step: stack.enter_context(drafted(writer.path)) for writer in options.writers}
-        request = replace(request, steps=tuple(drafts), drafts=drafts)
+        drafts = {writer.follow_up: stack.enter_context(drafted(writer.path)) for writer in options.writers}
+        request = replace(request, follow_ups=tuple(drafts), drafts=drafts)
         report, outcome = _checked(request, check)
         _show(report, options.format)
         for writer in options.writers:

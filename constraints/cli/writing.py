@@ -31,12 +31,12 @@ class Writer(Protocol):
         ...
 
     @property
-    def step(self) -> str:
-        """``module:name`` of the function that continues the check in the child."""
+    def follow_up(self) -> str:
+        """``module:name`` of the function that follows the check in the child."""
         ...
 
     def write(self, found: Mapping[str, Any], draft: Path, request: Request, check: Check) -> str:
-        """Write ``path`` from the result of the step; returns what was written, in words.
+        """Write ``path`` from the result of the follow-up; returns what was written, in words.
 
         Raises UnusableInputError where the result would not satisfy every constraint.
         """
@@ -82,11 +82,11 @@ def written(writer: Writer, outcome: Outcome, request: Request, check: Check) ->
         if not request.fixes_seconds:
             return f"{not_written}--fixes-timeout 0 looks for no edits: give it more seconds"
         return f"{not_written}no set of edits was found that makes every constraint hold"
-    found = outcome.steps.get(writer.step, {"refused": "the check was cut short"})
+    found = outcome.follow_ups.get(writer.follow_up, {"refused": "the check was cut short"})
     if reason := found.get("refused"):
         return f"{not_written}{reason}"
-    again = replace(request, steps=(), fixes_seconds=0.0, verify=False, augmentation=None, drafts={})
+    again = replace(request, follow_ups=(), fixes_seconds=0.0, verify=False, augmentation=None, drafts={})
     try:
-        return writer.write(found, request.drafts[writer.step], again, check)
+        return writer.write(found, request.drafts[writer.follow_up], again, check)
     except ConstraintError as error:  # also raised for the written code
         return f"{not_written}{error}"

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 from constraints.findings import FIX_ALL, Findings, Refused, Result
 from constraints.metrics import Metrics
-from constraints.output.html import html
+from constraints.output.html_fragment import html
 from constraints.output.numbers import exact
 from constraints.output.plain import html_text
 from constraints.output.summary import SUMMARY, summary_row

@@ -94,18 +94,18 @@ class Checked:
     model: nn.Module
     question: Question
     made: Constructions
-    """Which calls in the user's files constructed the model's modules; recorded only where a step needs it."""
+    """Which calls in the user's files constructed the model's modules; recorded only where a follow-up needs it."""
     is_finished: bool
     """Whether the target is an nn.Module instance, and not a class or function that makes one."""
 
 
 def check_target(arguments: Mapping[str, Any], send: Send) -> dict[str, Any]:
-    """Do the job of a ``Request``: return its report, ready for JSON, and the result of each step by its name."""
+    """Do the job of a ``Request``: return its report, ready for JSON, and the result of each follow-up by its name."""
     request = Request.from_dict(arguments)
     with _loaded(request) as loader:
         checked = _checked(request, loader, send)
-        found = {step: _continued(step, checked, request, send) for step in request.steps}
-    return {"report": checked.report.to_dict(), "steps": found}
+        found = {name: _followed_up(name, checked, request, send) for name in request.follow_ups}
+    return {"report": checked.report.to_dict(), "follow_ups": found}
 
 
 def answer(request: Request, send: Send) -> Report:
@@ -119,7 +119,7 @@ def answer(request: Request, send: Send) -> Report:
 
 @contextmanager
 def _loaded(request: Request) -> Iterator[Loader]:
-    loops = Loops() if request.steps else None
+    loops = Loops() if request.follow_ups else None
     with Loader(seconds=request.limits.seconds / 3, source=request.source, loops=loops) as loader:
         try:
             yield loader
@@ -127,20 +127,20 @@ def _loaded(request: Request) -> Iterator[Loader]:
             raise explained(error, loader) from error
 
 
-def _continued(step: str, checked: Checked, request: Request, send: Send) -> dict[str, Any]:
-    """The result of a step, or as ``refused`` why it failed; the report is returned in both cases."""
-    module, _, name = step.partition(":")
+def _followed_up(follow_up: str, checked: Checked, request: Request, send: Send) -> dict[str, Any]:
+    """The result of a follow-up, or as ``refused`` why it failed; the report is returned in both cases."""
+    module, _, name = follow_up.partition(":")
     send({"stage": name})
     try:
         found: dict[str, Any] = getattr(importlib.import_module(module), name)(checked, request)
-    except (Exception, SystemExit) as error:  # raised by the model's code, which a step runs again
+    except (Exception, SystemExit) as error:  # raised by the model's code, which a follow-up runs again
         reason = str(error) if isinstance(error, ConstraintError) else f"{type(error).__name__}: {error}"
         return {"refused": " ".join(reason.split())}
     return found
 
 
 def _checked(request: Request, loader: Loader, send: Send) -> Checked:
-    with Constructions(is_wanted=bool(request.steps), loops=loader.loops, cells=loader.cells) as made:
+    with Constructions(is_wanted=bool(request.follow_ups), loops=loader.loops, cells=loader.cells) as made:
         return _judged(request, loader, send, made)
 
 
@@ -172,13 +172,13 @@ def _judged(request: Request, loader: Loader, send: Send, made: Constructions) -
 
 def _examined(model: nn.Module, question: Question, loader: Loader, send: Send) -> Iterator[Report]:
     """The reports of ``examined``; raises ModelFailedError where the model's forward pass raises."""
-    loader.absent.is_sealed = True
+    loader.remedies.absent.is_sealed = True
     with stage("forward", send):
         with suppress(Exception):  # the check reports it
             shaped(model, question.input_size)
         reports = examined(model, question)
         report = next(reports)
-        if report.failed and loader.avoids_accelerator(report.failed):
+        if report.failed and loader.remedies.avoids_accelerator(report.failed):
             reports = examined(model, question)
             report = next(reports)
     if report.failed:

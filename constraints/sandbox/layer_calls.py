@@ -14,17 +14,18 @@ from typing import Any
 
 from torch import nn
 
+from constraints.conv_sites import CONVS, one
 from constraints.edits import Change, Edit
 from constraints.errors import UnusableInputError
 from constraints.model_state import parts
 from constraints.sandbox.child import Checked
 from constraints.sandbox.constructions import Call, Level
 from constraints.sandbox.forward_calls import calls_in_forward
+from constraints.sandbox.made_layers import MadeLayers
 from constraints.sandbox.passed_on import also_set
 from constraints.sandbox.passing import Passing
 from constraints.sandbox.source_calls import SourceCalls, called_by
 from constraints.sandbox.user_file import UserFile
-from constraints.sites import CONVS, one
 from constraints.source_edits import CallEdit, Piece, Written, imported_as, written
 
 _CHANGED = "is_changed"
@@ -99,7 +100,8 @@ class LayerCalls:
     def _passed_on(self, layers: Sequence[str]) -> Passing:
         """New values passed on to these layers only; a rewritten layer is rewritten where a condition holds."""
         modules, seen = parts(self.checked.model).modules, self._levels
-        passing = Passing(source=UserFile(self.file, self.text), layers=seen, parameters_of=self._all_parameters)
+        made = MadeLayers(source=UserFile(self.file, self.text), layers=seen, parameters_of=self._all_parameters)
+        passing = Passing.of(made)
         values: dict[str, dict[str, str]] = {}
         rewritten: dict[Call, list[str]] = {}
         for layer in layers:
@@ -110,7 +112,7 @@ class LayerCalls:
                 rewritten.setdefault(seen[layer][0].call, []).append(layer)
                 continue
             wanted = _wanted(module, edits)
-            passing.check_settled(layer, {o for e in edits for n in wanted for o in (n, *e.worked_out_of.get(n, ()))})
+            made.check_settled(layer, {o for e in edits for n in wanted for o in (n, *e.worked_out_of.get(n, ()))})
             for name, value in wanted.items():
                 values.setdefault(name, {})[layer] = repr(value)
         for name, of_layers in values.items():

@@ -15,41 +15,33 @@ import importlib
 import importlib.util
 import inspect
 import linecache
-import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from types import CodeType, ModuleType
-from typing import TypeVar
 
 from constraints.errors import UnusableInputError, shortened
-from constraints.faults import calls_user_code, hint_of, is_out_of_memory, missing
-from constraints.owners import is_users
-from constraints.sandbox.cpu_only import WARNING, CpuOnly, asks_for_accelerator
+from constraints.faults import calls_user_code, hint_of, is_out_of_memory
 from constraints.sandbox.loops import NAME as LOOPS
 from constraints.sandbox.loops import Loops
 from constraints.sandbox.no_arguments import nothing_required
+from constraints.sandbox.no_compile import uncompiled
 from constraints.sandbox.notebooks import starts
-from constraints.sandbox.packages import home_of, package_of
+from constraints.sandbox.packages import package_of
+from constraints.sandbox.remedies import Remedies
 from constraints.sandbox.request import Target
 from constraints.sandbox.slicing import needed
 from constraints.sandbox.source import AWAITING, Part, Source, read
-from constraints.sandbox.standins import StandIns
 from constraints.sandbox.time_limit import TooLongError, at_most
-from constraints.sandbox.uncompiled import uncompiled
 from constraints.sandbox.written_files import WrittenFiles
 
-T = TypeVar("T")
-_MOST_PACKAGES = 50
 _IMPORTS = (ast.Import, ast.ImportFrom)
 _DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 _STATEMENT_SECONDS = 20.0
 _LEAST_SHARE = 0.1
 """Part of a file's time that a statement has even if those before it took all of that."""
 _LONGEST = 200
-_NO_NAME = re.compile(r"cannot import name '(?P<name>[a-z]\w*)' from '(?P<package>[\w.]+)' ")
-"""Error of an import from a package that is not circular, of what by its name may be a module."""
 
 
 class Loader:
@@ -65,7 +57,7 @@ class Loader:
         """
         self.loops = loops
         self.seconds, self.source = seconds, source
-        self.absent = StandIns()
+        self.remedies = Remedies(self._tell)
         self.found: list[str] = []
         """Warnings so far."""
         self.left_out: list[BaseException] = []
@@ -77,20 +69,14 @@ class Loader:
         self.cells: dict[str, tuple[str, int]] = {}
         """Name of a notebook's cell -> the notebook, and how many lines of the joined text precede the cell."""
         self._undo = ExitStack()
-        self._is_on_cpu = False
-        self._home: Path | None = None
-        """The folder of the target's outermost package, and that package's name."""
-        self._package = ""
 
     def __enter__(self) -> Loader:
         arguments, path = sys.argv, sys.path[:]
         self._undo.callback(setattr, sys, "argv", arguments)
         self._undo.callback(sys.path.__setitem__, slice(None), path)
-        self._undo.callback(self.absent.forget)
         self._undo.enter_context(nothing_required(self._tell))
         self._undo.enter_context(uncompiled())
-        sys.meta_path.append(self.absent)
-        self._undo.callback(sys.meta_path.remove, self.absent)
+        self._undo.enter_context(self.remedies)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -98,7 +84,7 @@ class Loader:
 
     def warnings(self) -> tuple[str, ...]:
         """What was left out, replaced by a stand-in, or run on another device than the code says."""
-        return (*self.found, *self.absent.warnings(), *([WARNING] if self._is_on_cpu else []))
+        return (*self.found, *self.remedies.warnings())
 
     def _tell(self, warning: str) -> None:
         if warning not in self.found:
@@ -110,72 +96,7 @@ class Loader:
         if target.file:
             return self._file(target.file, target.name)
         sys.path.insert(0, str(Path.cwd()))
-        return self._with_remedies(lambda: _from_module(target.module), Path.cwd() / "x")
-
-    def on_cpu(self, call: Callable[[], T]) -> T:
-        """What ``call`` returns; where it fails because there is no GPU, it is called again on the CPU."""
-        try:
-            return call()
-        except Exception as error:
-            if isinstance(error, ImportError) or not self.avoids_accelerator(str(error)):
-                raise
-        return call()
-
-    def avoids_accelerator(self, error: str) -> bool:
-        """Whether an error says that there is no GPU; if so, the code runs on the CPU from then on."""
-        if self._is_on_cpu or not asks_for_accelerator(error):
-            return False
-        self._is_on_cpu = True
-        self._undo.enter_context(CpuOnly())
-        return True
-
-    def _with_remedies(self, call: Callable[[], T], file: Path) -> T:
-        """What ``call`` returns, retried until each module that it does not find is found or replaced by a stand-in."""
-        for _ in range(_MOST_PACKAGES):
-            try:
-                return self.on_cpu(call)
-            except ImportError as error:
-                if not self._has_found(error, file):
-                    raise
-                importlib.invalidate_caches()
-        return call()
-
-    def _has_found(self, error: ImportError, file: Path) -> bool:
-        """Whether what an import did not find is now found in a folder above the file, or replaced by a stand-in."""
-        package, folder = missing(error) if isinstance(error, ModuleNotFoundError) else "", None
-        if not package:
-            package, folder = self._own_module(error)
-        if not package or package in self.absent.packages:
-            return False
-        if folder is None and (home := home_of(package, file)):
-            sys.path.append(str(home))
-            if home != file.resolve().parent:
-                self._tell(f"{package} is imported from {home}, a folder above the file")
-        else:
-            is_file = "." not in package
-            self.absent.allow(package, folder or ((self._home or file.resolve().parent) if is_file else None))
-        return True
-
-    def _own_module(self, error: ImportError) -> tuple[str, Path | None]:
-        """A missing module of the file's own packages, and the folder that lacks it; empty for any other error."""
-        if isinstance(error, ModuleNotFoundError):
-            return (str(error.name), folder) if (folder := self._own_folder(error)) else ("", None)
-        found = _NO_NAME.match(str(error))
-        paths = list(getattr(sys.modules.get(found["package"]), "__path__", [])) if found else []
-        if not found or not paths or not is_users(f"{paths[0]}/"):
-            return "", None
-        return f"{found['package']}.{found['name']}", Path(paths[0])
-
-    def _own_folder(self, error: ModuleNotFoundError) -> Path | None:
-        """The folder that lacks a module of a package of the user's; None where another module is missing."""
-        first, *inner = str(error.name).split(".")
-        if not inner:
-            return None
-        if self._home and first == self._package:
-            return self._home.joinpath(first, *inner[:-1])
-        spec = None if first in sys.stdlib_module_names else importlib.util.find_spec(first)
-        folders = [*(spec.submodule_search_locations or [])] if spec else []
-        return Path(folders[0]).joinpath(*inner[:-1]) if folders and is_users(f"{folders[0]}/") else None
+        return self.remedies.applied(lambda: _from_module(target.module), Path.cwd() / "x")
 
     def _file(self, file: Path, name: str) -> ModuleType:
         source = read(file, self.source)
@@ -184,8 +105,8 @@ class Loader:
             self._find_first(WrittenFiles(source.written))
         package = package_of(file.resolve(), source.tree)
         home = file.resolve().parents[package.count(".")]
-        if self._home is None:
-            self._home, self._package = home, package.partition(".")[0]
+        if self.remedies.home is None:
+            self.remedies.home, self.remedies.package = home, package.partition(".")[0]
         sys.path[:0] = list(dict.fromkeys([str(home), str(Path.cwd())]))
         sys.path.append(str(file.resolve().parent))  # last, since modules in a package may have names of Python's own
         if package:
@@ -207,7 +128,7 @@ class Loader:
     def _parents(self, package: str, file: Path) -> None:
         """Import the packages around a file; one that fails is left out."""
         try:
-            self._with_remedies(lambda: _import(package), file)
+            self.remedies.applied(lambda: _import(package), file)
         except (Exception, SystemExit) as error:
             self._leave_out(f"the package {package}", error)
             bare = ModuleType(package)
@@ -243,7 +164,7 @@ class Loader:
         counts = not isinstance(statement, (*_IMPORTS, *_DEFINITIONS))
         with at_most(seconds if counts else None) as watch:
             try:
-                self._with_remedies(lambda: _run(code, module), Path(part.name.partition(", cell ")[0]))
+                self.remedies.applied(lambda: _run(code, module), Path(part.name.partition(", cell ")[0]))
             except (Exception, SystemExit, TooLongError) as error:
                 if isinstance(statement, _IMPORTS) or is_out_of_memory(error):
                     raise

@@ -58,8 +58,8 @@ def explained(error: ConstraintError, loader: Loader) -> ConstraintError:
         return UnusableInputError(str(error))
     said = [text for failed in loader.left_out if (text := str(failed)[:_SAME]) and text in str(error)]
     found = [warning for warning in loader.found if not any(text in warning for text in said)]
-    is_known = any(module.remedy() in str(error) for module in loader.absent.packages.values())
-    remedies = "" if is_known else loader.absent.remedies()
+    is_known = any(module.remedy() in str(error) for module in loader.remedies.absent.packages.values())
+    remedies = "" if is_known else loader.remedies.absent.remedies()
     reasons = list(filter(None, (remedies, *found)))
     if not reasons or isinstance(error, (NoModelError, ToolFailedError)):
         return error
@@ -73,7 +73,7 @@ def load_model(target: Target, arguments: Mapping[str, Any], loader: Loader, sen
         model = made_model(target, thing, arguments, loader, send)
     except ConstraintError as error:
         raise explained(error, loader) from error
-    loader.absent.is_sealed = True
+    loader.remedies.absent.is_sealed = True
     return model
 
 
@@ -154,7 +154,7 @@ def _no_module(name: str, thing: Any) -> UnusableInputError:
 
 def _called(name: str, thing: Any, arguments: Mapping[str, Any], loader: Loader, flag: str = "--arg") -> Any:
     _check_arguments(name, thing, arguments, flag)
-    return loader.on_cpu(lambda: _constructed(thing, arguments))
+    return loader.remedies.on_cpu(lambda: _constructed(thing, arguments))
 
 
 @calls_user_code

@@ -26,8 +26,8 @@ class Outcome:
     report: Report
     printed: str
     """The first 64 kB that the user's code wrote to its standard streams."""
-    steps: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """The result of each step of the request; a step that was cut short has none."""
+    follow_ups: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """The result of each follow-up of the request; one that was cut short has none."""
 
 
 class Sandbox:
@@ -65,7 +65,7 @@ class Sandbox:
         report = Report.from_dict(found["report"], request.require)
         if cut := found.get("cut"):
             report = replace(report, warnings=(*report.warnings, cut))
-        return Outcome(report=report, printed=printed, steps=found.get("steps", {}))
+        return Outcome(report=report, printed=printed, follow_ups=found.get("follow_ups", {}))
 
     def run(self, job: Job) -> tuple[Any, str]:
         """Do a job; returns its answer and what the user's code printed; raises as ``check`` does.

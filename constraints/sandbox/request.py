@@ -107,10 +107,10 @@ class Request:
     mean: tuple[float, ...] = (0.4914, 0.4822, 0.4465)
     """Mean of the data set, which the augmentation's fill value must equal."""
     limits: Limits = Limits()
-    steps: tuple[str, ...] = ()
+    follow_ups: tuple[str, ...] = ()
     """``module:name`` of functions of this project that use the findings: (``Checked``, request) -> values for JSON."""
     drafts: Mapping[str, Path] = field(default_factory=dict)
-    """Step -> the file that it may write."""
+    """Follow-up -> the file that it may write."""
     source: str | None = None
     """Text that is run in place of the target's file."""
 
@@ -130,6 +130,6 @@ class Request:
             "inputs": tuple(map(InputSpec.from_dict, fields["inputs"])),
             "require": parse_all(fields["require"], None),
             "mean": tuple(fields["mean"]),
-            "steps": tuple(fields["steps"]),
-            "drafts": {step: Path(file) for step, file in fields["drafts"].items()},
+            "follow_ups": tuple(fields["follow_ups"]),
+            "drafts": {name: Path(file) for name, file in fields["drafts"].items()},
         })  # fmt: skip

@@ -13,6 +13,7 @@ from typing import Any
 
 from torch import nn
 
+from constraints.conv_sites import CONVS, one
 from constraints.errors import UnusableInputError
 from constraints.model_state import parts
 from constraints.sandbox.child import Checked
@@ -20,7 +21,6 @@ from constraints.sandbox.constructions import Call
 from constraints.sandbox.notebooks import tree_of
 from constraints.sandbox.passed_on import SELF, given, parameters_of
 from constraints.sandbox.user_file import is_constant, partials
-from constraints.sites import CONVS, one
 from constraints.source_edits import call_at
 
 

@@ -14,7 +14,7 @@ from nas.space.feasible import FeasiblePart
 from nas.space.space import load
 from nas.training import datasets, recipes
 from nas.training.feed import Feed
-from nas.training.train import train
+from nas.training.training_run import train
 
 
 def main() -> None:

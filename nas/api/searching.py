@@ -18,14 +18,14 @@ from nas.defaults import STORAGE
 from nas.results.displayed import Board
 from nas.results.rows import Row
 from nas.results.selection import best, find
-from nas.search import launch as launches
-from nas.search.confirm import Progress
+from nas.search import search_launch
 from nas.search.confirm_launch import confirm_trials
 from nas.search.confirmation import Confirmation
 from nas.search.confirmed_end import is_any_complete, is_reached, to_confirm
 from nas.search.driver import Driver
+from nas.search.kept_settings import settled
 from nas.search.presence import has_launch
-from nas.search.settled import settled
+from nas.search.retraining import Progress
 from nas.search.study_data import load_study_data
 from nas.search.study_opening import open_study, quiet
 from nas.training import datasets, decoded
@@ -77,14 +77,14 @@ def launch(config: str | Path | None = None, *, progress: bool = False, **fields
     """
     given = {name: str(value) if isinstance(value, Path) else value for name, value in fields.items()}
     settings = settled(read_config(None if config is None else Path(config), given))
-    launches.check(settings)
+    search_launch.check(settings)
     with quiet():
         dataset = warned(datasets.load(settings.data))
         with watching(progress) as observe:
-            prepared = launches.prepare(settings, dataset, observe)
+            prepared = search_launch.prepare(settings, dataset, observe)
             for line in prepared.advice:
                 warnings.warn(in_keywords(line, LaunchFields.__annotations__), stacklevel=4)
-            summary = launches.run(prepared)
+            summary = search_launch.run(prepared)
         if progress:
             _say_end(summary.ended)
         finish, count = prepared.driver.finish, to_confirm(settings, prepared.driver)

@@ -13,7 +13,7 @@ from nas.api.viewing import leaderboard
 from nas.config import read_config
 from nas.defaults import STORAGE
 from nas.results.rows import Row
-from nas.search import given_launch, launch
+from nas.search import given_launch, search_launch
 from nas.search.study_opening import quiet
 from nas.search.wanted import Wanted
 from nas.training import datasets
@@ -77,7 +77,7 @@ def train(
         dataset = warned(datasets.load(config.data))
         with watching(progress) as observe:
             trainings = given_launch.prepare(config, wanted, dataset, observe)
-            launch.run(trainings.prepared)
+            search_launch.run(trainings.prepared)
         numbers = {trial.number for trial in trainings.trials()}
         errors = trainings.prepared.driver.errors
     if errors:

@@ -11,7 +11,7 @@ from nas.api.places import Trial, located
 from nas.architecture import named
 from nas.champions.names import is_champion
 from nas.defaults import STORAGE
-from nas.results import leaderboard as boards
+from nas.results import board
 from nas.results.displayed import Board, TrialCard
 from nas.results.selection import find
 from nas.results.summary_cache import read_summary
@@ -38,7 +38,7 @@ def leaderboard(
     """
     place = str(storage)
     summary = read_summary(place, study)
-    found = boards.leaderboard(
+    found = board.leaderboard(
         summary,
         top=top,
         sort=sort,
@@ -58,7 +58,7 @@ def show(trial: Trial = "best", *, study: str | None = None, storage: str | Path
     ``trial`` is a row, a number, ``best``, an architecture's text, or a known network's name; a network need not be in
     a study. Raises UnusableInputError for a trial, study or champion that does not exist.
     """
-    from nas.results.found_card import found_card
+    from nas.results.cards import found_card
 
     name, place, of = located(trial, storage, study)
     return TrialCard(**vars(found_card(name, name, of, place, is_of_study=True)))
@@ -81,7 +81,7 @@ def export(
     and also allows any network's text or name. ``force`` overwrites an existing file; ``data`` is the location of the
     study's data. Raises UnusableInputError where the file cannot be written, and warns where the data is not available.
     """
-    from nas.results import export as exports
+    from nas.results import exports
     from nas.search.study_folder import study_folder
 
     name, place, of = located(trial, storage, study)

@@ -10,7 +10,7 @@ from rich.progress import Progress
 from constraints.cli.options import check_format
 from constraints.errors import ExitCode
 from constraints.output.console import SafeConsole
-from constraints.output.json_text import json_text
+from constraints.output.json_documents import json_text
 from constraints.output.plain import say
 from nas.cli.common import TABLE_OR_JSON, interruptible
 from nas.latency.predictor import Predictor, check_room, keep

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from constraints.cli.options import check_format
 from constraints.errors import ExitCode
-from constraints.output.json_text import json_text
+from constraints.output.json_documents import json_text
 from nas.cli.common import TABLE_OR_JSON, interruptible, wide_console
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import typer
 
-from nas.cli import listed, place, zsh
+from nas.cli import listed_names, place, zsh
 from nas.defaults import STORAGE
 from nas.words import counted
 
@@ -49,7 +49,7 @@ def _listed(one: Callable[[typer.Context, str], Names]) -> Callable[[typer.Conte
 @_silent
 def studies(ctx: typer.Context) -> Names:
     """The studies of the storage that the command names, the newest first."""
-    from nas.results.studies import studies as listed
+    from nas.results.study_list import studies as listed
 
     found = listed(_storage(ctx))
     return [
@@ -62,7 +62,7 @@ def trials(ctx: typer.Context) -> Names:
     """``best``, the trials of the study that the command names, the networks that ship, and the champions."""
     from nas.architecture.named import NAMED
     from nas.champions.registry import champions, limits
-    from nas.results.leaderboard import leaderboard
+    from nas.results.board import leaderboard
     from nas.results.summary_cache import read_summary
 
     shipped = [(name, "ships with this tool") for name in NAMED]
@@ -157,7 +157,7 @@ def of(*names: str) -> Callable[[], list[str]]:
 
 def of_table(home: str) -> Callable[[], list[str]]:
     """The names of a table, ``MODULE:TABLE``, whose module loads only then."""
-    return lambda: listed.names(home)
+    return lambda: listed_names.names(home)
 
 
 def _storage(ctx: typer.Context) -> str:

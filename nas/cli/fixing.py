@@ -34,7 +34,7 @@ class FixWriter:
 
     path: Path
     flag: str = "--fix"
-    step: str = "nas.fixing_child:write_fixed"
+    follow_up: str = "nas.fixing_child:write_fixed"
 
     def __post_init__(self) -> None:
         """Raise UnusableInputError for a path that cannot be written."""

@@ -13,7 +13,7 @@ from constraints.cli.options import read_bytes, read_seconds
 from constraints.errors import UnusableInputError
 from constraints.output.plain import say
 from nas.cli import completion, place
-from nas.cli.listed import alternatives, listed
+from nas.cli.listed_names import alternatives, listed
 from nas.loggers import choice as tracker_choice
 from nas.passwords import masked
 from nas.search import engine_choice

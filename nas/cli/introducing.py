@@ -11,7 +11,7 @@ from rich.console import Console
 
 if TYPE_CHECKING:
     from nas.project_settings import Settings
-    from nas.search.launch import Prepared
+    from nas.search.search_launch import Prepared
     from nas.training.decoded import Dataset
     from nas.training.images import Progress
 

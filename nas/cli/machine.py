@@ -11,10 +11,10 @@ from rich.text import Text
 
 from constraints.cli.options import check_format
 from constraints.errors import ExitCode, UnusableInputError
+from constraints.output.busy_message import working
 from constraints.output.console import SafeConsole
-from constraints.output.json_text import json_text
+from constraints.output.json_documents import json_text
 from constraints.output.plain import say
-from constraints.output.working import working
 from nas import doctor as examining
 from nas.cli.common import TABLE_OR_JSON, interruptible
 

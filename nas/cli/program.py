@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from nas.cli import zsh
-from nas.cli.listed import filled
+from nas.cli.listed_names import filled
 
 CHECK, SEARCH, STUDIES, TAKE, MACHINE = "Check", "Search", "Studies", "Take away", "This machine"
 """Groups of commands, in the order of the help."""

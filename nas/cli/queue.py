@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from constraints.cli.options import check_format
 from constraints.errors import ExitCode
-from constraints.output.json_text import json_text
+from constraints.output.busy_message import working
+from constraints.output.json_documents import json_text
 from constraints.output.plain import say
-from constraints.output.working import working
 from nas.cli.common import TABLE_OR_JSON, interruptible
 from nas.search.enqueueing import Enqueued
 from nas.search.enqueueing import enqueue as add

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from constraints.cli.options import check_format
 from constraints.errors import ExitCode, UnusableInputError
-from constraints.output.json_text import json_text
+from constraints.output.json_documents import json_text
 from nas.cli.common import TABLE_OR_JSON, interruptible, wide_console
 from nas.training.named_recipes import RECIPES
 from nas.training.recipe_files import Source, load, to_toml

@@ -12,17 +12,17 @@ from rich.console import Console
 
 from constraints.cli.options import check_format
 from constraints.errors import ExitCode, UnusableInputError
+from constraints.output.busy_message import CHECKING, working
 from constraints.output.console import SafeConsole
-from constraints.output.json_text import json_text
+from constraints.output.json_documents import json_text
 from constraints.output.plain import say
-from constraints.output.working import CHECKING, working
 from nas.cli.common import TABLE_OR_JSON, interruptible
 from nas.cli.introducing import decoding, introduce, introduce_settings, introduce_training, print_line
 from nas.defaults import STORAGE
 from nas.project_settings import settings
+from nas.results.board import Leaderboard, leaderboard
 from nas.results.board_table import FORMATS, print_board
 from nas.results.files import write_text
-from nas.results.leaderboard import Leaderboard, leaderboard
 from nas.results.rows import Row
 from nas.results.selection import best, find
 from nas.search.confirmation import Confirmation, confirmations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from nas.config import LaunchConfig
     from nas.search.budget import Summary
-    from nas.search.launch import Prepared
+    from nas.search.search_launch import Prepared
     from nas.training.decoded import Dataset
 
 
@@ -51,13 +51,13 @@ def launch(config_file: Path | None, flags: Mapping[str, Any], write_config: Pat
     project, console = settings(Path()), SafeConsole(stderr=True)
     asked = read_config(config_file, flags, project)
     with working(CHECKING):
-        from nas.search import launch as launches
+        from nas.search import search_launch
         from nas.search.confirmed_end import is_reached
-        from nas.search.settled import kept, settled
+        from nas.search.kept_settings import kept, settled
         from nas.training import datasets
 
         config = settled(asked)
-        launches.check(config)
+        search_launch.check(config)
     introduce_settings(project, LaunchConfig.model_fields, console)
     if words := kept(asked, config):
         print_line(words, console)
@@ -96,18 +96,18 @@ def _saved(prepared: Prepared, board: Leaderboard) -> list[str]:
 def _searched(config: LaunchConfig, dataset: Dataset, console: Console) -> tuple[Prepared, Summary]:
     """Run a search with the live view; if interrupted, print the leaderboard on stderr."""
     from nas.results.progress import SearchView
-    from nas.search import launch as launches
+    from nas.search import search_launch
     from nas.search.objectives import Objectives
 
     prepared = None
     try:
         with SearchView(console) as view:
-            prepared = launches.prepare(config, dataset, view.show)
+            prepared = search_launch.prepare(config, dataset, view.show)
             introduce_training(prepared, console)
             if prepared.driver.objectives != Objectives():
                 print_line(f"objective: {prepared.driver.objectives.sentence}", console)
             view.wait("starting the workers, which load torch")
-            return prepared, launches.run(prepared)
+            return prepared, search_launch.run(prepared)
     except KeyboardInterrupt:
         if prepared is not None:
             _leave(config, prepared, console)

@@ -12,9 +12,9 @@ from rich.table import Table
 from constraints.cli.options import check_format
 from constraints.errors import ExitCode, UnusableInputError
 from constraints.metrics import LATENCY
+from constraints.output.busy_message import working
 from constraints.output.console import SafeConsole
-from constraints.output.json_text import json_text
-from constraints.output.working import working
+from constraints.output.json_documents import json_text
 from constraints.rules import ASSIGNMENT, Constraint, parse_all
 from constraints.sandbox.parent import Sandbox
 from constraints.sandbox.request import Limits
@@ -22,9 +22,9 @@ from nas.architecture.spec import Architecture
 from nas.cli.common import TABLE_OR_JSON, expressions, interruptible
 from nas.latency.predictor import load as load_predictor
 from nas.space.bulk_metrics import Vector
-from nas.space.describe import OwnMetrics, describe, relaxation
+from nas.space.description import OwnMetrics, describe, relaxation
 from nas.space.feasible import FeasiblePart
-from nas.space.neighbours import neighbours_of
+from nas.space.neighbourhood import neighbours_of
 from nas.space.space import load
 from nas.user_metrics import UserMetrics, read_metrics
 

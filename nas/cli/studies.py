@@ -10,14 +10,14 @@ from rich.text import Text
 from constraints.cli.options import check_format
 from constraints.collection import without_collection
 from constraints.errors import ExitCode, UnusableInputError
+from constraints.output.busy_message import working
 from constraints.output.console import SafeConsole
-from constraints.output.json_text import json_text
+from constraints.output.json_documents import json_text
 from constraints.output.plain import one_line, say
-from constraints.output.working import working
 from nas.cli.common import TABLE_OR_JSON, interruptible, wide_console
 from nas.results.rows import STATES
-from nas.results.studies import StudyEntry
-from nas.results.studies import studies as listed
+from nas.results.study_list import StudyEntry
+from nas.results.study_list import studies as listed
 from nas.search.study_opening import quiet
 
 

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from constraints.cli.options import check_format, read_arguments
 from constraints.errors import ExitCode
+from constraints.output.busy_message import CHECKING, working
 from constraints.output.console import SafeConsole
-from constraints.output.json_text import json_text
+from constraints.output.json_documents import json_text
 from constraints.output.plain import say
-from constraints.output.working import CHECKING, working
 from nas.cli.common import TABLE_OR_JSON, interruptible
 from nas.cli.introducing import decoding, introduce, introduce_settings, introduce_training
 from nas.cli.search import next_place
 from nas.objective_text import MEASURES
-from nas.results.leaderboard import leaderboard
+from nas.results.board import leaderboard
 from nas.results.rows import Row
 from nas.search.study_opening import quiet
 from nas.words import counted
@@ -38,7 +38,7 @@ def train(
     from nas.config import read_config
     from nas.project_settings import TRAINING, settings
     from nas.results.progress import SearchView
-    from nas.search import given_launch, launch
+    from nas.search import given_launch, search_launch
     from nas.search.wanted import Wanted
     from nas.training import datasets
 
@@ -58,7 +58,7 @@ def train(
             trainings = given_launch.prepare(config, wanted, dataset, view.show)
             prepared = trainings.prepared
             introduce_training(prepared, console)
-            launch.run(prepared)
+            search_launch.run(prepared)
         rows = _rows(trainings)
     target_asked = config.target is not None
     say(

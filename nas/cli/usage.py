@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from constraints.suggestions import nearest
-from nas.cli.listed import filled
+from nas.cli.listed_names import filled
 from nas.cli.program import GENERAL, ExtraArgumentError
 from nas.validation_words import what_to_do
 

@@ -16,15 +16,15 @@ from rich.live import Live
 from constraints.cli.options import check_format
 from constraints.collection import without_collection
 from constraints.errors import ExitCode, UnusableInputError
+from constraints.output.busy_message import working
 from constraints.output.console import SafeConsole
-from constraints.output.json_text import json_text
+from constraints.output.json_documents import json_text
 from constraints.output.plain import say
-from constraints.output.working import working
 from nas.cli.common import TABLE_OR_JSON, ended_by_ctrl_c, interruptible, wide_console
+from nas.results.board import Leaderboard
+from nas.results.board import leaderboard as ranked
 from nas.results.board_columns import check_columns, read_columns
 from nas.results.board_table import FORMATS, as_table, print_board
-from nas.results.leaderboard import Leaderboard
-from nas.results.leaderboard import leaderboard as ranked
 from nas.results.summary_cache import read_summary
 from nas.search.presence import has_launch
 from nas.search.study_opening import open_study, quiet
@@ -102,7 +102,7 @@ def show(trial: str, name: str | None, storage: str, output_format: str, *, watc
         with ended_by_ctrl_c():
             trial = str(_follow(trial, name, storage))
     with working("reading the network"):
-        from nas.results.found_card import found_card
+        from nas.results.cards import found_card
 
         found = found_card(trial, trial, name, storage, is_of_study=True)
     if output_format == "json":
@@ -140,8 +140,8 @@ def compare(left: str, right: str, name: str | None, storage: str, output_format
     """Print two trials, champions or networks side by side."""
     check_format(output_format, TABLE_OR_JSON)
     with working("reading both networks"):
+        from nas.results.cards import found_card
         from nas.results.comparison_table import comparison, print_comparison
-        from nas.results.found_card import found_card
 
         sides = (("left", left), ("right", right))
         cards = [found_card(trial, label, name, storage) for label, trial in sides]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from constraints.errors import ExitCode
+from constraints.output.busy_message import working
 from constraints.output.console import SafeConsole
 from constraints.output.plain import say
-from constraints.output.working import working
 from nas.architecture.named import is_network
 from nas.champions.names import is_champion
 from nas.cli.common import interruptible
-from nas.results import export as exports
+from nas.results import exports
 from nas.results.export_given import GivenSubject
 from nas.results.export_subject import Subject
 from nas.results.selection import find

@@ -12,7 +12,7 @@ from constraints.latency import milliseconds
 from nas.architecture import components
 from nas.architecture.model import build
 from nas.architecture.spec import Architecture, Block, HeadKind
-from nas.latency.features import features
+from nas.latency.network_features import features
 from nas.latency.predictor import Predictor, machine
 from nas.space.space import load
 

@@ -19,8 +19,8 @@ from constraints.errors import UnusableInputError
 from nas import atomic
 from nas.architecture.spec import Architecture
 from nas.cpu import cpu_class
-from nas.latency.features import features
-from nas.user_cache import user_cache
+from nas.latency.network_features import features
+from nas.user_folders import user_cache
 
 VERSION = 1
 

@@ -10,10 +10,10 @@ from rich.text import Text
 
 from constraints.output.plain import one_line
 from nas.objective_text import ACCURACY
-from nas.results.leaderboard import Leaderboard
+from nas.results.board import Leaderboard
 from nas.results.numbers import duration, millions, number, percent
 from nas.results.rows import STATES, Row
-from nas.search.expectation import standard_error
+from nas.search.expected_accuracy import standard_error
 from nas.words import counted
 
 _FRONT = "*"

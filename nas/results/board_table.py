@@ -14,11 +14,11 @@ from rich.table import Table
 from rich.text import Text
 
 from constraints.output.console import SafeConsole
-from constraints.output.json_text import json_text
+from constraints.output.json_documents import json_text
 from constraints.output.plain import say
+from nas.results.board import Leaderboard
 from nas.results.board_columns import HEADINGS, cell, check_columns, is_left, value
 from nas.results.board_lines import cells, footer, headings, title
-from nas.results.leaderboard import Leaderboard
 from nas.results.network_text import NetworkText
 from nas.results.rows import COLUMNS, Row, State
 from nas.results.sparklines import sparkline

@@ -20,7 +20,7 @@ from nas.results.network_text import NetworkText
 from nas.results.numbers import duration, number, percent
 from nas.results.sparklines import chart
 from nas.results.trial_card import Card
-from nas.search.expectation import standard_error
+from nas.search.expected_accuracy import standard_error
 
 _LABEL = 8
 """Characters that a chart takes beside its bars."""

@@ -13,9 +13,9 @@ from rich.text import Text
 
 from constraints.output.tree import merged
 from nas.results.card_table import curve_chart, field_text, plain_table, shape_text
-from nas.results.explanation import explanation
 from nas.results.network_description import Stage
 from nas.results.trial_card import Card
+from nas.results.trial_comparison import explanation
 
 _SHARES = {"val_accuracy", "val_balanced_accuracy", "test_accuracy", "test_balanced_accuracy"}
 

@@ -12,7 +12,7 @@ from nas.results import kept_summary
 from nas.results.trial_summary import StudySummary, TrialSummary
 from nas.search.stored import TrialState
 from nas.search.study import MALFORMED
-from nas.user_cache import user_cache
+from nas.user_folders import user_cache
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage

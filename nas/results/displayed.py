@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from constraints.errors import UnusableInputError
-from nas.results.leaderboard import Leaderboard
+from nas.results.board import Leaderboard
 from nas.results.rows import COLUMNS
 from nas.results.trial_card import Card
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from constraints.output.plain import html_text
+from nas.results.board import Leaderboard
 from nas.results.board_lines import cells, footer, headings, title
-from nas.results.leaderboard import Leaderboard
 from nas.results.sparklines import sparkline
 
 if TYPE_CHECKING:

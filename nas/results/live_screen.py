@@ -16,8 +16,8 @@ from rich.text import Text
 from nas.objective_text import ACCURACY
 from nas.results.board_lines import rejections
 from nas.results.event_lines import short_line
-from nas.results.forecast import Forecast, Under, forecast, under
 from nas.results.numbers import duration, millions
+from nas.results.search_forecast import Forecast, Under, forecast, under
 from nas.results.search_trials import SearchTrials
 from nas.results.sparklines import chart, sparkline
 from nas.search.candidate import Candidate

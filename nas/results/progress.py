@@ -14,10 +14,10 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from nas.results.event_lines import plain_lines
-from nas.results.forecast import forecast, under
 from nas.results.live_screen import confirming, forecast_text, kind, leader_text, screen, seconds_text, trials_text
 from nas.results.notebook import WIDTH, NotebookDisplay
 from nas.results.numbers import duration
+from nas.results.search_forecast import forecast, under
 from nas.results.search_trials import SearchTrials
 from nas.search.driver import Driver
 from nas.search.events import Event

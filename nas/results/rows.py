@@ -9,9 +9,9 @@ from statistics import fmean
 from typing import Any, Literal, NamedTuple, get_args
 
 from nas.objective_text import ACCURACY, BALANCED, MEASURES
-from nas.search.best_trials import has_won
 from nas.search.stored import Seen, TrialState
 from nas.search.study import CONFIRMED, CURVE, MEASURED, REASON, TARGET, accuracy
+from nas.search.trial_order import has_won
 from nas.space.attributes import ARCHITECTURE, BROKEN, FINISHED, ORIGIN, SEED
 
 State = Literal["complete", "pruned", "running", "unfinished", "failed"]

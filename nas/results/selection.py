@@ -5,10 +5,10 @@ from __future__ import annotations
 from constraints.errors import UnusableInputError
 from constraints.suggestions import nearest
 from nas.architecture import named
+from nas.results.board import leaderboard
 from nas.results.board_reading import Study
-from nas.results.leaderboard import leaderboard
 from nas.results.rows import Row
-from nas.search.best_trials import best_trials
+from nas.search.trial_order import best_trials
 
 
 class NoSuchTrialError(UnusableInputError):

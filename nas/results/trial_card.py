@@ -45,7 +45,7 @@ class Card:
     stages: tuple[Stage, ...]
     head: str
     curve: tuple[Mapping[str, Any], ...]
-    """The epochs, each a nas.training.train.Epoch as a table."""
+    """The epochs, each a nas.training.training_run.Epoch as a table."""
     recipe: str = ""
     """The name of the recipe of the study's candidates; empty where it is not known."""
     augmentation: str = ""

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from constraints.errors import UnusableInputError
 from nas.search import teachers
-from nas.search.confirm import Progress, confirm
+from nas.search.auto_precision import precisions
 from nas.search.confirmation import Confirmation
 from nas.search.engines import engine
 from nas.search.feeds import confirm_feed
 from nas.search.given_module import handed_again
 from nas.search.given_proposals import networks
 from nas.search.holding import hold, hold_folder, one_line_errors
-from nas.search.precisions import precisions
+from nas.search.retraining import Progress, confirm
 from nas.search.study import identity
 from nas.search.study_folder import claim
 from nas.search.training_way import Training

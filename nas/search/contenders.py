@@ -9,8 +9,8 @@ from typing import Any
 from optuna.trial import FrozenTrial
 
 from nas.search.candidate import Candidate
-from nas.search.confirm import Trained
 from nas.search.curve_forecast import CurveForecast, Seen
+from nas.search.retraining import Trained
 from nas.search.study import CURVE, accuracy
 from nas.search.trial_store import counts, is_finished, is_given
 from nas.space.attributes import ARCHITECTURE

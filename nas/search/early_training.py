@@ -8,7 +8,7 @@ from typing import Any
 
 from nas.config import LaunchConfig
 from nas.search.fitting import follows_data, is_default
-from nas.search.settled import Known
+from nas.search.kept_settings import Known
 from nas.search.study import IDENTITY, identity
 from nas.search.taught import Taught
 from nas.search.training_way import Training

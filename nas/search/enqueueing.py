@@ -25,7 +25,7 @@ from nas.search.writable import check_writable
 from nas.space.analytic import metrics
 from nas.space.attributes import ARCHITECTURE
 from nas.space.feasible import FeasiblePart
-from nas.space.stored_space import stored_space
+from nas.space.study_space import stored_space
 
 if TYPE_CHECKING:
     import optuna

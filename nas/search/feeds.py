@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from nas.search.training_way import Training
 from nas.training.decoded import Dataset
 from nas.training.feed import Feed
-from nas.user_cache import user_cache
+from nas.user_folders import user_cache
 
 if TYPE_CHECKING:
     from nas.training.teacher import Teacher

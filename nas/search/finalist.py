@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.search.budget import Goal
-from nas.search.confirm import confirmation_of, task_of
 from nas.search.confirmation import add, confirmations
 from nas.search.contenders import Contender
 from nas.search.engine import Engine
 from nas.search.epochs_ahead import EpochsAhead
 from nas.search.finalist_job import FinalistJob
 from nas.search.pool import Pool
+from nas.search.retraining import confirmation_of, task_of
 from nas.search.study import FINALIST, MALFORMED
 from nas.search.worker import Confirmed
 from nas.words import counted

@@ -12,8 +12,8 @@ from nas.search.training_way import Training
 from nas.training import named_recipes, recipes
 from nas.training.data_advice import advice
 from nas.training.decoded import Dataset
+from nas.training.default_sizes import Sizing, sentence, sizing
 from nas.training.feed import Feed
-from nas.training.sizing import Sizing, sentence, sizing
 
 
 def fitted(

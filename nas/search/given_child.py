@@ -24,7 +24,7 @@ from constraints.sandbox.child import Checked
 from constraints.sandbox.loading import Loader
 from constraints.sandbox.named import Send, load_model, stage
 from constraints.sandbox.request import Request
-from nas.architecture.from_module import import_module
+from nas.architecture.module_import import import_module
 from nas.search import weights_file
 from nas.search.engine import Placement
 from nas.search.given import Given
@@ -32,13 +32,13 @@ from nas.search.given_module import unpacked
 from nas.search.worker import WEIGHTS, Confirmed, Task, agreed, confirmed, trained
 from nas.training import recipes
 from nas.training.errors import SharedFaultError
-from nas.training.evaluate import normaliser
+from nas.training.evaluation import normaliser
 from nas.training.given_model import GivenModel
 from nas.training.given_preparation import Prepared, prepare
 from nas.training.precision import resolve
-from nas.training.train import Result
+from nas.training.training_run import Result
 
-STEP = f"{__name__}:described"
+FOLLOW_UP = f"{__name__}:described"
 _TRIED = 8
 """Images that a model is tried on."""
 _BEAT_SECONDS = 1.0
@@ -172,7 +172,7 @@ def _on_cpu(work: Callable[[], Prepared], loader: Loader) -> Prepared:
     try:
         return work()
     except RuntimeError as error:
-        if not loader.avoids_accelerator(str(error)):
+        if not loader.remedies.avoids_accelerator(str(error)):
             raise
     return work()
 

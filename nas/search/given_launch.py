@@ -17,6 +17,7 @@ from constraints.errors import UnusableInputError
 from nas.config import AUGMENTATION_RULE, LaunchConfig
 from nas.loggers.trackers import Trackers
 from nas.search import teachers
+from nas.search.auto_precision import precisions
 from nas.search.budget import Budget
 from nas.search.driver import Driver
 from nas.search.early_check import check_means, check_study
@@ -26,11 +27,10 @@ from nas.search.fitting import doubts_of, fitted, said
 from nas.search.given_network import judged_network, with_measures
 from nas.search.given_proposals import Network, key_of
 from nas.search.holding import hold, hold_folder, one_line_errors
-from nas.search.launch import Prepared
+from nas.search.kept_settings import check_measured, existing
 from nas.search.launch_measures import measuring
 from nas.search.measure import images_of
-from nas.search.precisions import precisions
-from nas.search.settled import check_measured, existing
+from nas.search.search_launch import Prepared
 from nas.search.storage import open_storage
 from nas.search.study import SOURCE, TARGET, VALIDATION_IMAGES, create_or_resume, identity
 from nas.search.study_folder import claim
@@ -42,7 +42,7 @@ from nas.search.wanted import Wanted
 from nas.space.attributes import ORIGIN, SEED
 from nas.training import datasets
 from nas.training.decoded import Dataset
-from nas.training.sizing import Sizing
+from nas.training.default_sizes import Sizing
 
 if TYPE_CHECKING:
     from nas.space.sampler import FeasibleSampler
@@ -128,7 +128,7 @@ def prepare(config: LaunchConfig, wanted: Wanted, dataset: Dataset, observe: Cal
     """Check the network against the constraints, try one training step, and open everything that its trainings need.
 
     Raises UnusableInputError for a network that cannot be trained or has an unfinished training with other files, and
-    as ``nas.search.launch.prepare`` does; ModelFailedError where user code raised.
+    as ``nas.search.search_launch.prepare`` does; ModelFailedError where user code raised.
     """
     wanted.check()
     dataset.split()

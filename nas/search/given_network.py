@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 Found = TypeVar("Found")
 _ANY_LATENCY = f"{LATENCY} >= 0"
-STEP = "nas.search.given_child:described"
+FOLLOW_UP = "nas.search.given_child:described"
 
 
 def judged_network(
@@ -149,13 +149,13 @@ def _of_code(*, rules: Sequence[str], wanted: Wanted, dataset: Dataset, threads:
         threads=threads,
         fixes_seconds=0.0,
         limits=replace(wanted.limits(), seconds=max(wanted.limits().seconds, Limits().seconds)),  # for several steps
-        steps=(STEP,),
+        follow_ups=(FOLLOW_UP,),
     )
     found = _images_alone(wanted, dataset, lambda: sandbox.check(request))
     report = found.report
-    if STEP not in found.steps:  # it timed out, or its process died
+    if FOLLOW_UP not in found.follow_ups:  # it timed out, or its process died
         raise ModelFailedError(report.warnings[-1])
-    more = found.steps[STEP]
+    more = found.follow_ups[FOLLOW_UP]
     if "refused" in more:
         raise UnusableInputError(f"{wanted.target} cannot be trained: {more['refused']}")
     text, name = more["architecture"], report.target
@@ -181,7 +181,7 @@ def _of_code(*, rules: Sequence[str], wanted: Wanted, dataset: Dataset, threads:
 def _of_module(module: nn.Module, *, rules: Sequence[str], wanted: Wanted, dataset: Dataset, threads: int) -> Network:
     """The network of a model in memory: checked in this process, where its code has run anyway, and sent to train."""
     from constraints import check
-    from nas.architecture.from_module import from_module
+    from nas.architecture.module_import import from_module
 
     content = packed(module)
     classes = len(dataset.classes)

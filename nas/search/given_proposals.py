@@ -14,9 +14,9 @@ from optuna.trial import FrozenTrial, Trial
 from constraints.metrics import Metrics
 from nas.architecture.spec import Architecture
 from nas.search.candidate import Candidate, set_leftover_aside
-from nas.search.confirm import Trained
 from nas.search.given import COPIES, Given
 from nas.search.proposals import Proposals
+from nas.search.retraining import Trained
 from nas.search.study import MALFORMED, foreign
 from nas.search.trial_store import is_given
 from nas.space.attributes import ARCHITECTURE, BROKEN, GIVEN, ORIGIN, SEED

@@ -10,6 +10,6 @@ import torch
 
 import nas.architecture.model
 import nas.search.worker
-import nas.training.train
+import nas.training.training_run
 
 __all__ = ["albumentations", "nas", "safetensors", "torch"]

@@ -16,10 +16,10 @@ from optuna.trial import TrialState
 
 from constraints.errors import UnusableInputError
 from nas.architecture.spec import Architecture, ArchitectureError, parse
-from nas.search.best_trials import best_trials
 from nas.search.starts import Given, adapted
 from nas.search.study import MALFORMED, identity
 from nas.search.study_opening import open_study
+from nas.search.trial_order import best_trials
 from nas.space.attributes import ARCHITECTURE
 from nas.space.proxy import FITTED, LinearProxy
 from nas.space.proxy_features import ProxyFeatures

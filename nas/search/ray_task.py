@@ -18,7 +18,7 @@ import numpy as np
 from nas.search.engine import Placement
 from nas.search.file_sync import Mirror
 from nas.search.worker import Task
-from nas.user_cache import user_cache
+from nas.user_folders import user_cache
 
 if TYPE_CHECKING:
     from nas.training.feed import Feed

@@ -15,7 +15,7 @@ from typing import Any
 from nas.architecture.spec import DEFAULT_CLASSES, DEFAULT_INPUT, Shape
 from nas.config import LaunchConfig
 from nas.space.space import Space, load
-from nas.space.stored_space import stored_space
+from nas.space.study_space import stored_space
 from nas.training.decoded import Dataset
 
 IMAGES_A_TRIAL = 10

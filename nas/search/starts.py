@@ -18,18 +18,18 @@ from nas.search.given import shown_images_of
 from nas.search.queue import Waiting, add_new, queued
 from nas.search.trial_store import proposed
 from nas.space.attributes import ARCHITECTURE
-from nas.space.edits import edits
+from nas.space.edit_alignment import edits
 from nas.space.encoding import choices_of
 from nas.space.feasible import FeasiblePart
-from nas.space.nearest import SearchTooLargeError, nearest
+from nas.space.nearest_networks import SearchTooLargeError, nearest
 from nas.space.sampler import FeasibleSampler
 from nas.space.space import Space
 
 if TYPE_CHECKING:
     import optuna
 
-STEP = "nas.start_child:written"
-"""The step that the child runs on a model."""
+FOLLOW_UP = "nas.start_child:written"
+"""The follow-up that the child runs on a model."""
 MOST_NEAR = 3
 """How many nearest networks of the space replace a starting network that breaks a constraint."""
 
@@ -83,9 +83,13 @@ def _network(text: str, space: Space, sandbox: Sandbox) -> Architecture:
     if not is_target(text):
         return named.architecture(text)
     request = Request(
-        target=parse_target(text), inputs=(InputSpec(shape=space.input),), require=(), fixes_seconds=0.0, steps=(STEP,)
+        target=parse_target(text),
+        inputs=(InputSpec(shape=space.input),),
+        require=(),
+        fixes_seconds=0.0,
+        follow_ups=(FOLLOW_UP,),
     )
-    found = sandbox.check(request).steps.get(STEP, {"refused": "it was cut short"})
+    found = sandbox.check(request).follow_ups.get(FOLLOW_UP, {"refused": "it was cut short"})
     if "refused" in found:
         raise UnusableInputError(
             f"no search can start from {text}: {found['refused']}; or train it as it is: search.py train {text}"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from constraints.errors import UnusableInputError
 from nas import atomic
-from nas.search.confirm import digest
+from nas.search.retraining import digest
 from nas.search.stored import is_database, runs_folder
 from nas.search.study import CURVE, FILES, Described, foreign, shared
 from nas.search.worker import read_progress

@@ -14,7 +14,7 @@ from nas.search.provenance import keep_launch
 from nas.search.study import DATA, SOURCE, TARGET
 from nas.search.training_way import Training
 from nas.space.space import Space
-from nas.space.stored_space import as_stored
+from nas.space.study_space import as_stored
 from nas.training.decoded import Dataset
 
 

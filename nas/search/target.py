@@ -9,7 +9,7 @@ from optuna.trial import FrozenTrial
 
 from nas.search.budget import Budget
 from nas.search.confirmation import confirmations
-from nas.search.expectation import expectation
+from nas.search.expected_accuracy import expectation
 from nas.search.objectives import Objectives
 from nas.search.study import VALIDATION_IMAGES, WON, Described, accuracy
 from nas.search.trial_store import TrialStore, best_accuracy, counts, is_finished

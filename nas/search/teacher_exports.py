@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from constraints.errors import UnusableInputError
 from nas.architecture.spec import parse
 from nas.passwords import masked
-from nas.user_cache import expanded
+from nas.user_folders import expanded
 
 if TYPE_CHECKING:
     import torch

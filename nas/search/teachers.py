@@ -19,7 +19,6 @@ from nas.architecture.spec import parse
 from nas.champions.names import is_champion
 from nas.passwords import masked
 from nas.search import weights_file
-from nas.search.best_trials import best_trials
 from nas.search.confirmation import confirmations
 from nas.search.given_proposals import key_of
 from nas.search.study import CURVE, identity
@@ -28,6 +27,7 @@ from nas.search.study_opening import open_study
 from nas.search.taught import Taught
 from nas.search.teacher_exports import EXPORTS, check_export, of_export, scales
 from nas.search.trained_weights import trained_weights
+from nas.search.trial_order import best_trials
 from nas.space.attributes import ARCHITECTURE
 
 if TYPE_CHECKING:

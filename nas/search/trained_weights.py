@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from constraints.errors import UnusableInputError
-from nas.search.confirm import digest
+from nas.search.retraining import digest
 from nas.search.study_folder import StudyFolder
 from nas.search.worker import CHECKPOINT, PROGRESS, TEST, WEIGHTS, curve_of, read_progress, read_test
 

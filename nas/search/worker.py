@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from nas.training.feed import Feed
     from nas.training.precision import Precision
     from nas.training.recipes import Recipe
-    from nas.training.train import Result
+    from nas.training.training_run import Result
 
 CHECKPOINT = "checkpoint.pt"
 PROGRESS = "progress.json"
@@ -110,8 +110,8 @@ def widened(placement: Placement, task: Task) -> Placement:
 
 def confirmed(placement: Placement, task: Task, model: nn.Module, result: Result) -> Confirmed:
     """The result of a training with its test accuracy, which is measured now unless it was before."""
-    from nas.training.evaluate import evaluate
-    from nas.training.train import torch_threads
+    from nas.training.evaluation import evaluate
+    from nas.training.training_run import torch_threads
 
     if result.reason:
         return Confirmed(curve=table(result), test_accuracy=None, reason=result.reason)
@@ -154,7 +154,7 @@ def trained(
     """
     from nas.training import recipes
     from nas.training.checkpoint import kept_curve
-    from nas.training.train import Epoch, train
+    from nas.training.training_run import Epoch, train
 
     task.folder.mkdir(parents=True, exist_ok=True)
     atomic.remove_drafts(task.folder)

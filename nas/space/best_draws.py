@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from nas.architecture.spec import Architecture
 from nas.space.feasible import FeasiblePart
-from nas.space.neighbours import neighbour_rows
+from nas.space.neighbourhood import neighbour_rows
 from nas.space.proxy import LinearProxy
 from nas.space.proxy_features import ProxyFeatures
 from nas.space.space import Choice, Encoded

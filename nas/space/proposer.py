@@ -19,7 +19,7 @@ from nas.space.decisive_trials import DecisiveTrials
 from nas.space.feasible import FeasiblePart, Judged
 from nas.space.feasible_tpe import BulkTPE, Values
 from nas.space.known_networks import Either
-from nas.space.neighbours import neighbour_rows
+from nas.space.neighbourhood import neighbour_rows
 from nas.space.new_networks import NewNetworks, NothingKeptError
 from nas.space.proxy import LinearProxy
 from nas.space.space import Choices, Encoded

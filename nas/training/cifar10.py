@@ -19,7 +19,7 @@ from filelock import FileLock
 
 from constraints.errors import UnusableInputError
 from nas.training.archives import ARCHIVE_SUFFIXES
-from nas.user_cache import expanded
+from nas.user_folders import expanded
 
 ARCHIVE = "cifar-10-python.tar.gz"
 FOLDER = "cifar-10-batches-py"

@@ -20,7 +20,7 @@ from torch import nn
 
 from nas import atomic
 from nas.cpu import cpu_class
-from nas.user_cache import user_cache
+from nas.user_folders import user_cache
 
 FOLDER = "timings"
 """Subfolder of the user's cache folder for timings."""

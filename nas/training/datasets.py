@@ -19,7 +19,7 @@ from nas.training.decoded import ARRAYS, Dataset, arrays_in, decoded_copy, reaso
 from nas.training.image_files import readable
 from nas.training.images import Progress
 from nas.training.splits import parts_of, split
-from nas.user_cache import expanded, user_cache
+from nas.user_folders import expanded, user_cache
 
 NAMES = ("auto", "cifar10", "digits")
 """Data sets that are known by name."""

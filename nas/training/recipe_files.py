@@ -19,7 +19,7 @@ from constraints.suggestions import nearest
 from nas.toml import read_toml
 from nas.training import recipes
 from nas.training.named_recipes import RECIPES
-from nas.training.options.option import declared
+from nas.training.options.declaration import declared
 from nas.training.options.phase import Phase
 from nas.training.recipe_table import as_table, from_table
 from nas.training.recipes import Recipe

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from constraints.errors import UnusableInputError
+from nas.training.options.declaration import check, option
 from nas.training.options.first_weights import FirstWeightOptions
 from nas.training.options.images import ImageOptions
 from nas.training.options.loss import LossOptions
-from nas.training.options.option import check, option
 from nas.training.options.phase import Phase
 from nas.training.options.updates import UpdateOptions
 

@@ -14,7 +14,7 @@ from torch import nn
 
 from constraints.errors import UnusableInputError
 from nas.architecture.model import Network
-from nas.training.evaluate import Scores, evaluate, normaliser
+from nas.training.evaluation import Scores, evaluate, normaliser
 from nas.training.feed import Feed
 from nas.training.given_model import GivenModel, placed
 from nas.training.halves import Halves

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from nas.training import batchwise
 from nas.training.averaging import Average
-from nas.training.evaluate import Normalise
+from nas.training.evaluation import Normalise
 from nas.training.halves import Halves, Rows
 from nas.training.optimisers import Optimisers
 from nas.training.precision import Precision, autocast

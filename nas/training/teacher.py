@@ -27,7 +27,7 @@ from constraints.errors import UnusableInputError
 from nas import atomic
 from nas.architecture.model import build
 from nas.architecture.spec import parse
-from nas.training.evaluate import BATCH, normaliser
+from nas.training.evaluation import BATCH, normaliser
 from nas.training.recipes import Recipe
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 
 from constraints.errors import UnusableInputError
 from constraints.suggestions import nearest
-from nas.training.options.option import Option, declared
+from nas.training.options.declaration import Option, declared
 from nas.training.options.phase import Phase
 from nas.training.recipe_table import as_table, from_table
 from nas.training.recipes import Recipe

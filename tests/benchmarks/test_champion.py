@@ -20,8 +20,8 @@ from nas.architecture.model import build
 from nas.architecture.spec import parse
 from nas.champions.registry import champions, find
 from nas.search import weights_file
-from nas.search.confirm import digest
 from nas.search.confirmation import Confirmation
+from nas.search.retraining import digest
 from nas.search.storage import open_storage
 from nas.search.study import CONFIRMED, IDENTITY, SOURCE
 from nas.search.trained_weights import Weights
@@ -30,7 +30,7 @@ from nas.space.attributes import ARCHITECTURE
 from nas.training import datasets, recipes, splits
 from nas.training.augmentation import Augmentation, shipped
 from nas.training.decoded import Dataset
-from nas.training.evaluate import evaluate
+from nas.training.evaluation import evaluate
 from nas.training.named_recipes import RECIPES
 from nas.training.recipe_files import nameless
 from tests.nas.results.known import add

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from torch import nn
 
 from constraints.candidates import SAME, changes, need, separate_several, widened
+from constraints.conv_sites import sites
 from constraints.edits import Change, words
 from constraints.metrics import Metrics
 from constraints.rules import parse, parse_all
-from constraints.sites import sites
 from constraints.tracer import Trace, trace
 from constraints.verdicts import Verdict, judge
 

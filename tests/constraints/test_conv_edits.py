@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from constraints import conv_edits, insertions
+from constraints.conv_sites import Site
 from constraints.edits import Edit
-from constraints.sites import Site
 from constraints.tracer import trace
 
 

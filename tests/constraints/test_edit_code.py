@@ -12,12 +12,12 @@ import torch
 from torch import nn
 
 from constraints import conv_edits
+from constraints.conv_sites import sites
 from constraints.edit_code import Names, edit_lines, expression, inserted_lines
 from constraints.edits import Change, applied
 from constraints.errors import UnusableInputError
 from constraints.insertions import Convolutions, before_the_model, beside
 from constraints.pool_edits import average_everywhere
-from constraints.sites import sites
 from constraints.tracer import trace
 
 

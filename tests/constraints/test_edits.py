@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from constraints.conv_edits import dilate, restride
+from constraints.conv_sites import sites
 from constraints.edits import Called, Edit, applied, ordinal, other_names, words
-from constraints.sites import sites
 from constraints.tracer import trace
 
 

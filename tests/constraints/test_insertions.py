@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import nn
 
+from constraints.conv_sites import Site
 from constraints.edits import applied
 from constraints.errors import UnusableInputError
 from constraints.insertions import Convolutions, before_the_model, beside, insert
 from constraints.metrics import Layer
-from constraints.sites import Site
 from constraints.tracer import trace
 
 GIVEN = {"out_channels": "width", "device": None, "dtype": None}

@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from constraints import pool_edits
+from constraints.conv_sites import sites
 from constraints.edits import applied, words
-from constraints.sites import sites
 from constraints.tracer import trace
 from tests.constraints.written import Written
 

@@ -3,9 +3,9 @@
 import pytest
 from torch import nn
 
+from constraints.conv_sites import sites
 from constraints.edits import Change, applied, words
 from constraints.rules import parse_all
-from constraints.sites import sites
 from constraints.stage_edits import restaged, unstrided
 from constraints.stages import split
 from constraints.tracer import trace

@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from constraints.errors import UnusableInputError
-from constraints.output.drawing import in_sight, middle
+from constraints.output.field_drawing import in_sight, middle
 from constraints.receptive_field import Field
 from nas.architecture.spec import Architecture, Block, Component, Placed, Shape, parse, split_word
 from nas.space import analytic

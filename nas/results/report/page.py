@@ -19,17 +19,17 @@ from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
 from constraints.errors import UnusableInputError
-from constraints.output.drawing import CAPTION
+from constraints.output.field_drawing import CAPTION
 from constraints.output.plain import visible
 from constraints.rules import Constraint, parse_all
+from nas.results.board import Leaderboard, front, leaderboard
 from nas.results.board_lines import weighed
 from nas.results.files import check_folder, write_text
-from nas.results.leaderboard import Leaderboard, front, leaderboard
 from nas.results.report.charts import importance, parallel
-from nas.results.report.columns import cells, columns, least, tracks, widths
 from nas.results.report.provenance_section import provenance
 from nas.results.report.records import Figures, is_whole
 from nas.results.report.space_section import space_section
+from nas.results.report.table_columns import cells, columns, least, tracks, widths
 from nas.results.rows import Row
 from nas.search.measure import objective_of
 from nas.search.measures import counted

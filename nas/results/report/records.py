@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial
 from constraints.metrics import Metrics
 from constraints.rules import Constraint
 from nas.objective_text import ACCURACY, MEASURES
-from nas.results.leaderboard import Leaderboard
+from nas.results.board import Leaderboard
 from nas.results.report.diagram import drawing
 from nas.results.rows import Row
 from nas.search.halving import EARLIER_FIRST_RUNG, rungs

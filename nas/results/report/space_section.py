@@ -17,16 +17,16 @@ from nas import atomic
 from nas.architecture.spec import parse
 from nas.results.rows import Row
 from nas.space.bulk_metrics import Vector
-from nas.space.describe import describe
+from nas.space.description import describe
 from nas.space.space import Space
-from nas.space.stored_space import stored_space
-from nas.user_cache import user_cache
+from nas.space.study_space import stored_space
+from nas.user_folders import user_cache
 from nas.version import version
 
 
 @dataclass(frozen=True, kw_only=True)
 class SpaceSection:
-    """The table of ``nas.space.describe``, or None and the reason."""
+    """The table of ``nas.space.description``, or None and the reason."""
 
     name: str
     found: Mapping[str, Any] | None = None

@@ -19,9 +19,9 @@ from constraints.rules import Constraint, strongest
 from nas.space.bulk_metrics import Vector
 from nas.space.counting.half_paths import Halves, Plan, Points, TooLargeError
 from nas.space.counting.meet_in_the_middle import pairs_below
+from nas.space.counting.metric_ranges import ranges
 from nas.space.counting.minimisation import Merged
 from nas.space.counting.projection import Projection
-from nas.space.counting.ranges import ranges
 from nas.space.counting.tracked_metrics import Large, TrackedMetrics, track
 from nas.space.stage_automaton import STRUCTURE
 

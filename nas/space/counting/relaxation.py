@@ -10,7 +10,7 @@ from typing import NamedTuple
 from constraints.rules import Constraint
 from nas.space.bulk_metrics import Vector
 from nas.space.counting import exact_count
-from nas.space.counting.ranges import ranges
+from nas.space.counting.metric_ranges import ranges
 from nas.space.stage_automaton import STRUCTURE
 
 

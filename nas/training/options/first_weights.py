@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from nas.training.options.option import option
+from nas.training.options.declaration import option
 
 if TYPE_CHECKING:
     import torch

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nas.training.options.option import option
+from nas.training.options.declaration import option
 
 if TYPE_CHECKING:
     import torch

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from nas.training.options.option import check, option
+from nas.training.options.declaration import check, option
 
 if TYPE_CHECKING:
     import torch

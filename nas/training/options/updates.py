@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nas.training.options.option import option
+from nas.training.options.declaration import option
 
 if TYPE_CHECKING:
     from torch import nn

@@ -25,7 +25,7 @@ FIX = FixAll(text="t", edits=("e",))
 class Words:
     path: Path = Path("out.txt")
     flag: str = "--out"
-    step: str = "m:f"
+    follow_up: str = "m:f"
 
     def write(self, found: Mapping[str, Any], draft: Path, request: Request, check: Check) -> str:
         """Say what it was given."""
@@ -33,11 +33,11 @@ class Words:
             raise UnusableInputError("it breaks a rule")
         if found.get("raises"):
             raise ModelFailedError("the file's own code raised")
-        return f"{found['x']} {draft} {request.steps} {request.fixes_seconds:g}"
+        return f"{found['x']} {draft} {request.follow_ups} {request.fixes_seconds:g}"
 
 
 @pytest.mark.parametrize(
-    ("report", "steps", "line"),
+    ("report", "follow_ups", "line"),
     [
         (REPORT, {}, "out.txt is not written: no set of edits was found that makes every constraint hold"),
         (replace(REPORT, fix_all=FIX), {}, "out.txt is not written: the check was cut short"),
@@ -49,9 +49,9 @@ class Words:
         (replace(REPORT, constraints=(replace(BROKEN, name="augmentation"),)), {"m:f": {"x": 1}}, "1 d () 0"),
     ],
 )
-def test_what_is_said(report: Report, steps: Mapping[str, Mapping[str, Any]], line: str) -> None:
-    request = Request(target=parse_target("a.py:N"), require=(), steps=("m:f",), drafts={"m:f": Path("d")})
-    outcome = Outcome(report=report, printed="", steps=steps)
+def test_what_is_said(report: Report, follow_ups: Mapping[str, Mapping[str, Any]], line: str) -> None:
+    request = Request(target=parse_target("a.py:N"), require=(), follow_ups=("m:f",), drafts={"m:f": Path("d")})
+    outcome = Outcome(report=report, printed="", follow_ups=follow_ups)
     assert written(Words(), outcome, request, lambda _: outcome) == line
 
 

@@ -183,5 +183,5 @@ def test_each_line_of_the_answer_is_a_stage_or_the_outcome(tmp_path: Path) -> No
     assert child.stdout == "not on the pipe\n"
     stages = [line.get("stage", "") for line in lines]
     assert stages == ["import", "forward", "", "the search for fixes", ""]
-    assert lines[-1]["answer"] == {**lines[2]["partial"], "steps": {}}
+    assert lines[-1]["answer"] == {**lines[2]["partial"], "follow_ups": {}}
     assert lines[-1]["answer"]["report"]["ok"] is True

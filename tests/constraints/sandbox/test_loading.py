@@ -119,7 +119,7 @@ def test_a_module_of_the_project_is_found_above_the_file(loader: Loader, tmp_pat
     write(tmp_path / "repo", helpers_e__parts="x = 7\n")
     (tmp_path / "repo/pyproject.toml").write_text("")
     assert load(loader, tmp_path / "repo/src/models/net.py", "from helpers_e.parts import x\n").x == 7
-    assert loader.absent.packages == {}
+    assert loader.remedies.absent.packages == {}
 
 
 def test_a_package_that_is_not_installed_is_stood_in_for(loader: Loader, tmp_path: Path) -> None:

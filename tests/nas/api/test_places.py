@@ -6,7 +6,7 @@ import optuna
 import pytest
 
 from nas.api.places import located
-from nas.results.leaderboard import leaderboard
+from nas.results.board import leaderboard
 from tests.nas.results.known import known_study
 
 

@@ -10,8 +10,8 @@ from constraints.tracer import trace
 from nas.architecture import norm_act
 from nas.architecture.codegen import source
 from nas.architecture.errors import ArchitectureError
-from nas.architecture.from_module import from_module
 from nas.architecture.model import build
+from nas.architecture.module_import import from_module
 from nas.architecture.norm_act import TABLE, NormAct
 from nas.architecture.spec import parse
 from nas.space.analytic import metrics

@@ -14,7 +14,7 @@ from nas.architecture.model import build
 from nas.architecture.spec import parse
 from nas.champions import networks, registry
 from nas.champions.registry import Champion
-from nas.results import export as exports
+from nas.results import exports
 from nas.results.export_subject import Subject
 from nas.search import teachers, weights_file
 

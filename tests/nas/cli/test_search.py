@@ -20,9 +20,9 @@ from constraints.errors import UnusableInputError
 from nas.cli.search import _ending, _next
 from nas.config import read_config
 from nas.cpu import cpu_class
-from nas.results.leaderboard import leaderboard
+from nas.results.board import leaderboard
 from nas.results.rows import Row
-from nas.search import launch as launches
+from nas.search import search_launch
 from nas.search.budget import Summary
 from nas.search.confirmation import Confirmation
 from nas.search.storage import open_storage
@@ -172,11 +172,11 @@ def test_one_image_a_class_is_refused_before_a_study_is_made(pictures: Path, cap
 def test_the_first_lines_say_what_there_is_to_know(
     pictures: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def end(prepared: launches.Prepared) -> Summary:
+    def end(prepared: search_launch.Prepared) -> Summary:
         prepared.lock.close()
         raise UnusableInputError("enough for this test")
 
-    monkeypatch.setattr(launches, "run", end)
+    monkeypatch.setattr(search_launch, "run", end)
     search_in_this_process(monkeypatch)
     pictures.rename("[red]cats :dog:")
     for number in range(3, 18):
@@ -217,12 +217,12 @@ def test_without_a_complete_trial_the_next_command_continues(here: Path) -> None
 def test_ctrl_c_leaves_the_leaderboard_and_the_next_commands(
     here: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupt(prepared: launches.Prepared) -> Summary:
+    def interrupt(prepared: search_launch.Prepared) -> Summary:
         prepared.lock.close()
         add(prepared.study, [0.5, 0.75], params=1_000)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(launches, "run", interrupt)
+    monkeypatch.setattr(search_launch, "run", interrupt)
     search_in_this_process(monkeypatch)
     assert search.run(["launch", "--data", "digits", "--workers", "1", "--device", "cpu"]) == 130
     out, err = capsys.readouterr()
@@ -245,7 +245,7 @@ def test_time_spent_before_anything_was_confirmed_leaves_the_best_to_be_confirme
     )
     studies = []
 
-    def spent(prepared: launches.Prepared) -> Summary:
+    def spent(prepared: search_launch.Prepared) -> Summary:
         prepared.lock.close()
         studies.append(prepared.study)
         add(prepared.study, [0.5], params=1_000)
@@ -259,7 +259,7 @@ def test_time_spent_before_anything_was_confirmed_leaves_the_best_to_be_confirme
         assert ([row.trial for row in rows], known) == ([0], False)
         return [found]
 
-    monkeypatch.setattr(launches, "run", spent)
+    monkeypatch.setattr(search_launch, "run", spent)
     monkeypatch.setattr("nas.cli.search._confirm", confirmed)
     search_in_this_process(monkeypatch)
     few_digits(monkeypatch)

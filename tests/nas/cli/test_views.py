@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 
 import search
 from nas.cli import views
-from nas.results.leaderboard import leaderboard
+from nas.results.board import leaderboard
 from nas.search.storage import open_storage
 from nas.search.trial_store import TrialStore
 from tests.nas.cli.refused import refused

@@ -1,4 +1,4 @@
-"""``export``, in this process; tests/nas/results/test_export.py has the files themselves."""
+"""``export``, in this process; tests/nas/results/test_exports.py has the files themselves."""
 
 from __future__ import annotations
 

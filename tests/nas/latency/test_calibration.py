@@ -6,7 +6,7 @@ import pytest
 
 from nas.architecture.spec import Architecture
 from nas.latency import calibration
-from nas.latency.features import features
+from nas.latency.network_features import features
 
 TRUE = {"network": 0.2, "dense calls": 0.1, "dense macs": 0.5, "pointwise macs": 2.0, "batch_norm values": 3.0}
 

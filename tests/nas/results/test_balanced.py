@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from nas.results.board import leaderboard
 from nas.results.board_table import as_plain_text
-from nas.results.leaderboard import leaderboard
 from nas.results.trial_summary import StudySummary, TrialSummary
 from nas.search.stored import TrialState
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import optuna
 from optuna.trial import TrialState
 
+from nas.results.board import leaderboard
 from nas.results.board_lines import cells, footer, rejections, weighed
-from nas.results.leaderboard import leaderboard
 from nas.search.study import CONFIRMED, IDENTITY, REASON, VALIDATION_IMAGES
 from tests.nas.results.known import add
 

@@ -10,7 +10,7 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 from constraints.errors import UnusableInputError
-from nas.results.leaderboard import Leaderboard, leaderboard
+from nas.results.board import Leaderboard, leaderboard
 from nas.results.summary_cache import read_summary
 from nas.search.storage import open_storage
 from nas.search.study import CURVE, IDENTITY

@@ -12,8 +12,8 @@ from rich.console import Console
 
 from constraints.errors import UnusableInputError
 from constraints.output.console import SafeConsole
+from nas.results.board import leaderboard
 from nas.results.board_table import as_table, as_text, print_board
-from nas.results.leaderboard import leaderboard
 from nas.results.numbers import duration
 from nas.search.study import CONFIRMED, MEASURED, REASON
 from tests.nas.results.known import add

@@ -4,9 +4,9 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from nas.results.board import leaderboard
 from nas.results.card_table import print_card
 from nas.results.comparison_table import print_comparison
-from nas.results.leaderboard import leaderboard
 from nas.results.trial_card import Card, card
 from tests.nas.results.known import network_study
 

@@ -6,8 +6,8 @@ import json
 import pytest
 from rich.console import Console
 
+from nas.results.board import leaderboard
 from nas.results.comparison_table import comparison, print_comparison
-from nas.results.leaderboard import leaderboard
 from nas.results.trial_card import Card, card
 from tests.nas.results.known import network_study
 

@@ -17,8 +17,8 @@ from optuna.artifacts import get_all_artifact_meta
 
 import search
 from nas.results import dashboard
+from nas.results.board import leaderboard
 from nas.results.dashboard import attach
-from nas.results.leaderboard import leaderboard
 from tests.nas.results.known import network_study
 
 SEARCH = Path(__file__).parents[3] / "search.py"

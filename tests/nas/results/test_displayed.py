@@ -8,9 +8,9 @@ import optuna
 import pytest
 
 from constraints.errors import UnusableInputError
+from nas.results.board import leaderboard
 from nas.results.board_table import as_text
 from nas.results.displayed import Board, TrialCard
-from nas.results.leaderboard import leaderboard
 from nas.results.selection import find
 from nas.results.trial_card import card
 from tests.nas.results.known import network_study

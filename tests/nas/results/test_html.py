@@ -8,9 +8,9 @@ from xml.etree import ElementTree
 import optuna
 from optuna.trial import TrialState
 
+from nas.results.board import leaderboard
+from nas.results.cards import network_card
 from nas.results.html import board_html, card_html
-from nas.results.leaderboard import leaderboard
-from nas.results.network_card import network_card
 from nas.results.selection import find
 from nas.results.trial_card import card
 from nas.search.study import DATA, REASON

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from nas.results.forecast import Forecast
 from nas.results.live_screen import forecast_text, screen
+from nas.results.search_forecast import Forecast
 from nas.results.search_trials import SearchTrials
 from nas.search.candidate import State
 from nas.search.driver import Driver

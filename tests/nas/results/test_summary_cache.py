@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from optuna.trial import TrialState, create_trial
 
 from constraints.errors import UnusableInputError
-from nas.results.leaderboard import leaderboard
+from nas.results.board import leaderboard
 from nas.results.summary_cache import read_summary
 from nas.search.storage import open_storage
 from nas.search.study import CONFIRMED, CURVE, REJECTED, TARGET

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from nas.results.leaderboard import leaderboard
+from nas.results.board import leaderboard
 from nas.results.trial_card import card
 from tests.nas.results.known import GATED, PLAIN, network_study
 

@@ -16,7 +16,7 @@ from nas.loggers import choice
 from nas.search import given_launch, ray_cluster
 from nas.search.early_check import check_study, known_study
 from nas.search.holding import hold
-from nas.search.launch import check
+from nas.search.search_launch import check
 from nas.search.storage import close_storage, open_storage
 from nas.search.study import IDENTITY
 from nas.search.training_way import Training

@@ -15,15 +15,15 @@ import pytest
 from optuna.trial import TrialState
 
 from constraints.rules import parse_all
-from nas.results.leaderboard import leaderboard
+from nas.results.board import leaderboard
 from nas.results.selection import best, find
 from nas.search.budget import Budget, Goal, Summary
-from nas.search.confirm import digest
 from nas.search.confirmation import Confirmation, add, confirmations
 from nas.search.driver import Driver
 from nas.search.epochs_ahead import EpochsAhead
 from nas.search.finish import FEWEST
 from nas.search.outage import StorageLostError
+from nas.search.retraining import digest
 from nas.search.study import CONFIRMED, FINALIST, REASON, TARGET, VALIDATION_IMAGES, WHY
 from nas.search.worker import PROGRESS, TEST, WEIGHTS, Confirmed, Outcome, Task, confirm_candidate
 from nas.space import space as spaces

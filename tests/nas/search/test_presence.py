@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from nas.results.leaderboard import leaderboard
+from nas.results.board import leaderboard
 from nas.search.holding import hold
 from nas.search.presence import has_launch
 from nas.search.study import FILES

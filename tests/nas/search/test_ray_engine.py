@@ -27,11 +27,11 @@ from constraints.errors import UnusableInputError
 from constraints.rules import parse_all
 from nas.search import ray_engine
 from nas.search.budget import Budget
-from nas.search.confirm import Trained, confirm
 from nas.search.driver import Driver
 from nas.search.ray_cluster import ENVIRONMENT, RETRIES, share
 from nas.search.ray_engine import RayEngine
 from nas.search.ray_task import DAY
+from nas.search.retraining import Trained, confirm
 from nas.search.study import CURVE
 from nas.search.worker import CHECKPOINT, PROGRESS, TEST, WEIGHTS, Task
 from nas.space import space as spaces

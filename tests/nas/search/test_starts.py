@@ -15,7 +15,7 @@ from nas.search.queue import Waiting, queued
 from nas.search.starts import Given, adapted, begin, given, is_target, plan
 from nas.space.encoding import choices_of
 from nas.space.feasible import FeasiblePart
-from nas.space.neighbours import neighbours
+from nas.space.neighbourhood import neighbours
 from nas.space.proxy import FITTED, LinearProxy
 from nas.space.sampler import FeasibleSampler
 from nas.space.space import load

@@ -7,7 +7,7 @@ import pytest
 
 from constraints.errors import UnusableInputError
 from nas.architecture.spec import Architecture
-from nas.results.leaderboard import leaderboard
+from nas.results.board import leaderboard
 from nas.search.suggestion import suggest
 from nas.space.analytic import metrics
 from nas.space.sampler import FeasibleSampler

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from constraints.errors import UnusableInputError
-from nas.search.confirm import digest
+from nas.search.retraining import digest
 from nas.search.study_folder import StudyFolder
 from nas.search.trained_weights import Weights, trained_weights
 from nas.training.checkpoint import save_checkpoint

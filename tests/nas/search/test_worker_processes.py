@@ -103,7 +103,7 @@ from nas.architecture.model import build
 from nas.architecture.spec import parse
 from nas.training import datasets, recipes, splits, decoded
 from nas.training.feed import Feed
-from nas.training.train import train
+from nas.training.training_run import train
 
 images, labels = np.zeros((40, 8, 8, 3), np.uint8), np.arange(40) % 2
 data = decoded.Dataset(

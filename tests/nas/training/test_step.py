@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from nas.training.batchwise import Drawn
-from nas.training.evaluate import normaliser
+from nas.training.evaluation import normaliser
 from nas.training.optimisers import Optimisers
 from nas.training.options.phase import Phase
 from nas.training.recipes import Recipe

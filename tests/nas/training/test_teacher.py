@@ -18,7 +18,7 @@ from nas.training import teacher as teaching
 from nas.training.batchwise import Drawn
 from nas.training.checkpoint import load_checkpoint, save_checkpoint
 from nas.training.decoded import Dataset
-from nas.training.evaluate import normaliser
+from nas.training.evaluation import normaliser
 from nas.training.feed import Feed
 from nas.training.options.phase import Phase
 from nas.training.recipes import Recipe

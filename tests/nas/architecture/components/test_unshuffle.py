@@ -7,8 +7,8 @@ from constraints.gradient_probe import probe
 from constraints.tracer import trace
 from nas.architecture.components import Unshuffle
 from nas.architecture.errors import ArchitectureError
-from nas.architecture.from_module import from_module
 from nas.architecture.model import build
+from nas.architecture.module_import import from_module
 from nas.architecture.spec import parse
 from nas.space.analytic import metrics
 

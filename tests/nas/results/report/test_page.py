@@ -15,10 +15,10 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 import search
-from nas.results.leaderboard import leaderboard
+from nas.results.board import leaderboard
 from nas.results.report import page
-from nas.results.report.columns import cells
 from nas.results.report.page import MOST_BYTES, render
+from nas.results.report.table_columns import cells
 from nas.results.rows import STATES
 from nas.search.storage import open_storage
 from nas.search.study import CURVE, DATA, IDENTITY, LAUNCHES, MEASURED, REASON, TARGET

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from constraints.rules import ASSIGNMENT, parse_all
-from nas.results.leaderboard import leaderboard
+from nas.results.board import leaderboard
 from nas.results.report.space_section import space_section
 from nas.results.rows import Row
 from nas.space.space import load

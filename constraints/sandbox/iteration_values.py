@@ -1,0 +1,72 @@
+"""Values that differ between the iterations of a loop in a user's file: its list's elements, or its counter."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import chain
+
+from constraints.sandbox.constructions import Call
+from constraints.sandbox.loops import Loop
+from constraints.sandbox.made_layers import MadeLayers, Values
+from constraints.sandbox.new_parameters import numbered
+from constraints.sandbox.user_file import element_for, is_constant, is_enumerated, turn_name
+from constraints.source_edits import Piece
+
+TRUE, FALSE = "True", "False"
+
+
+@dataclass(frozen=True, kw_only=True)
+class IterationValues:
+    """The edits of one file's loops that give single iterations other values."""
+
+    made: MadeLayers
+    indices: dict[Loop, str] = field(default_factory=dict)
+    """Loop -> the variable that counts its iterations."""
+    elements: dict[tuple[int, int], Piece] = field(default_factory=dict)
+    """Place of a list's element in the file -> its new text."""
+
+    def pieces(self) -> Iterator[Piece]:
+        """The changes of loop headers, and of elements of lists."""
+        for loop, name in self.indices.items():
+            yield from self.made.source.enumerated(loop, name)
+        yield from self.elements.values()
+
+    def by_index(self, loop: Loop, by_turn: Mapping[int, str], old: str) -> str:
+        """An expression that has the new value of each of these iterations, and ``old`` in the others."""
+        name, text = self._index(loop), old
+        for value in dict.fromkeys(by_turn.values()):
+            turns = sorted(turn for turn, other in by_turn.items() if other == value)
+            is_one = f"{name} == {turns[0]}" if len(turns) == 1 else f"{name} in {tuple(turns)}"
+            text = is_one if (value, text) == (TRUE, FALSE) else f"{value} if {is_one} else {text}"
+        return text
+
+    def set_elements(self, calls: tuple[Call, ...], name: str, values: Values) -> bool:
+        """Change elements of a list, where a loop over it binds the name; returns whether it did."""
+        for loop in self.made.source.loops_around(calls[-1]):
+            node = self.made.source.loop(loop)
+            elements = self.made.source.literal(node.iter)
+            by_turn = self.made.by_turn(calls, loop, values, self.made.made_by(calls))
+            if elements is None or by_turn is None:
+                continue
+            target = node.target
+            if is_enumerated(node.iter) and isinstance(target, ast.Tuple):
+                target = target.elts[-1]
+            found = {turn: element_for(target, elements[turn], name) for turn in by_turn if turn < len(elements)}
+            if found and all(e is not None and is_constant(e) for e in found.values()):
+                for turn, element in found.items():
+                    assert element is not None
+                    span = self.made.source.bytes.span(element)
+                    self.elements[span] = Piece(*span, by_turn[turn])
+                return True
+        return False
+
+    def _index(self, loop: Loop) -> str:
+        """The variable that counts a loop's iterations: the file's own, else a new one."""
+        node = self.made.source.loop(loop)
+        known = turn_name(node)
+        if known:
+            return known
+        used = {*self.made.source.names(), *self.indices.values()}
+        return self.indices.setdefault(loop, next(n for n in chain("ijk", numbered("turn")) if n not in used))
