@@ -425,7 +425,7 @@ def leaderboard(  # noqa: PLR0917
     from nas.cli import views
 
     states = [s.strip() for s in state.split(",") if s.strip()]
-    view = views.View(top=top, sort=sort, states=states, where=where or (), pareto=pareto)
+    view = views.BoardView(top=top, sort=sort, states=states, where=where or (), pareto=pareto)
     return views.leaderboard(study, storage, format_, view, watch=watch, columns=columns)
 
 

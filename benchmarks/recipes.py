@@ -68,6 +68,7 @@ def rows(epochs: int) -> dict[str, Row]:
         "muon rate 0.02": plain(recipe=replace(muon, phases=(_muon(peak_lr=0.02),))),
         "muon norm-bias 4": plain(recipe=replace(muon, norm_bias_lr=4.0)),
         "default": plain(recipe=shipped),
+        "default whole norm": plain(recipe=replace(shipped, halved_norm=False)),
         "default float32": plain(recipe=replace(shipped, precision="float32")),
         "default whitened by the first images": plain(recipe=replace(shipped, whitening_spread=False)),
         "default rate 0.1": plain(recipe=replace(shipped, phases=(_muon(peak_lr=0.1),))),

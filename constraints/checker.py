@@ -19,7 +19,7 @@ from constraints.fix_trials import Judged
 from constraints.fixes import suggest
 from constraints.inputs import Sizes, specs
 from constraints.judging import metrics_of, stages_of, verdicts_of
-from constraints.latency import Timing, timing
+from constraints.latency import LatencyTiming, timing
 from constraints.metrics import LATENCIES, Metrics
 from constraints.model_state import copied, parts
 from constraints.question import Question
@@ -78,7 +78,7 @@ def examined(model: nn.Module, question: Question) -> Iterator[Report]:
     constraints = parse_all(require, [*LATENCIES, *(m.name for m in question.metrics)])
     timed = {rule.metric for rule in constraints} & {*LATENCIES} - {m.name for m in question.metrics}
 
-    def measured(candidate: nn.Module) -> tuple[Trace, Timing]:
+    def measured(candidate: nn.Module) -> tuple[Trace, LatencyTiming]:
         traced = trace(candidate, question.input_size, input_data=question.input_data)
         return traced, timing(candidate, timed, question.input_size, question.input_data, threads=question.threads)
 

@@ -13,7 +13,7 @@ _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class CodePlace:
     """Where an expression is in a source: the text before and after it on its lines, and the file's layout.
 
     ``before`` and ``behind`` reach to the ends of the line; ``unit`` is one level of indentation.
@@ -31,7 +31,7 @@ class Place:
         return found.group() if found else ""
 
 
-def place_in(source: str, start: int, stop: int) -> Place:
+def place_in(source: str, start: int, stop: int) -> CodePlace:
     """The place of the characters from ``start`` up to ``stop`` of a source, with line ends of any kind."""
     first = max(source.rfind("\n", 0, start), source.rfind("\r", 0, start)) + 1
     last = min((i for i in (source.find("\r", stop), source.find("\n", stop)) if i >= 0), default=len(source))
@@ -39,10 +39,10 @@ def place_in(source: str, start: int, stop: int) -> Place:
     indents = [line.group() for line in re.finditer(r"(?m)^(?: +|\t+)(?=\S)", source)]
     unit = min(indents, key=len, default=" " * 4)
     unit = "\t" if unit.startswith("\t") else unit if len(unit) in {2, 3, 4} else " " * 4
-    return Place(before=source[first:start], behind=source[stop:last], unit=unit, end=end.group() if end else "\n")
+    return CodePlace(before=source[first:start], behind=source[stop:last], unit=unit, end=end.group() if end else "\n")
 
 
-def laid_out(text: str, place: Place) -> str:
+def laid_out(text: str, place: CodePlace) -> str:
     """An expression, with each argument of its calls on its own line where the line would be too long.
 
     Text of several lines, such as a call that the user formatted, keeps its line breaks; only its indentation changes.
@@ -56,7 +56,7 @@ def _fits(line: str) -> bool:
     return len(line.expandtabs(4)) <= WIDTH
 
 
-def _broken(text: str, indent: str, place: Place) -> str:
+def _broken(text: str, indent: str, place: CodePlace) -> str:
     """The expression over several lines; empty if it is neither a call nor a conditional expression."""
     bare = text[1:-1] if is_bracketed(text) else text
     node = _parsed(bare)
@@ -74,7 +74,7 @@ def _broken(text: str, indent: str, place: Place) -> str:
     return ""
 
 
-def _within(text: str, indent: str, place: Place) -> str:
+def _within(text: str, indent: str, place: CodePlace) -> str:
     """A part that starts on its own line."""
     if not _lines(text) and _fits(f"{indent}{text},"):
         return text

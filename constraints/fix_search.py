@@ -12,7 +12,7 @@ from constraints.edit_code import inserted_lines
 from constraints.edits import Change, words
 from constraints.findings import FixAll
 from constraints.fix_sentences import FixSentences, limits
-from constraints.fix_trials import Outcome, Trials
+from constraints.fix_trials import FixOutcome, Trials
 from constraints.general_advice import advice
 
 _FIXES_PER_RULE = 3
@@ -54,11 +54,11 @@ class FixSearch:
         """Makes the sentences about changes."""
         return FixSentences(model=self.trials.model, traced=self.trials.traced, verdicts=self.trials.verdicts)
 
-    def run(self) -> Iterator[Outcome | None]:
+    def run(self) -> Iterator[FixOutcome | None]:
         """Run the search step by step; yields each smaller set of edits that makes every constraint hold."""
         self.found.update({i: [] for i in self.failing})
         self.tried.update(dict.fromkeys(self.failing, 0))
-        best: Outcome | None = None
+        best: FixOutcome | None = None
         for outcome in self._each_rule():
             if outcome and not outcome.failing and _smaller(outcome, best):
                 best = outcome
@@ -68,7 +68,7 @@ class FixSearch:
         if is_known and (best is None or len(best.change) > 1):
             yield from self._all_at_once(best)
 
-    def fixes(self, together: Outcome | None, cut: str = "") -> Fixes:
+    def fixes(self, together: FixOutcome | None, cut: str = "") -> Fixes:
         """The results so far."""
         sentences = {i: tuple(self.found[i]) or self._of_others(i) or self._general(i) for i in self.failing}
         if together is None:
@@ -80,7 +80,7 @@ class FixSearch:
         )
         return Fixes(sentences=sentences, together=whole, change=together.change, cut=cut)
 
-    def _each_rule(self) -> Iterator[Outcome | None]:
+    def _each_rule(self) -> Iterator[FixOutcome | None]:
         """A change for each failing verdict in turn, until each has enough fixes or nothing more to try."""
         most = max(_TRACES // len(self.failing), _FIXES_PER_RULE)
         left = {i: islice(self.trials.changes(self.trials, i), most) for i in self.failing}
@@ -102,7 +102,7 @@ class FixSearch:
         if sentence not in self.found[index]:
             self.found[index].append(sentence)
 
-    def _all_at_once(self, best: Outcome | None) -> Iterator[Outcome | None]:
+    def _all_at_once(self, best: FixOutcome | None) -> Iterator[FixOutcome | None]:
         """First the fewest edits that fix each rule separately; if they fail together, a best-first search.
 
         The search adds changes for the failing rules to the set of edits that leaves the fewest rules failing.
@@ -142,7 +142,7 @@ class FixSearch:
         found = best.get(frozenset(self.failing), ())
         return tuple(sorted(found, key=lambda edit: edit.order))
 
-    def _without_needless(self, outcome: Outcome) -> Outcome:
+    def _without_needless(self, outcome: FixOutcome) -> FixOutcome:
         """The outcome without unnecessary edits."""
         for edit in outcome.change:
             fewer = tuple(e for e in outcome.change if e is not edit)
@@ -164,10 +164,10 @@ class FixSearch:
         )
 
 
-def _smaller(outcome: Outcome, best: Outcome | None) -> bool:
+def _smaller(outcome: FixOutcome, best: FixOutcome | None) -> bool:
     return best is None or len(outcome.change) < len(best.change)
 
 
-def _promise(outcome: Outcome) -> tuple[float, int]:
+def _promise(outcome: FixOutcome) -> tuple[float, int]:
     """Sort key of what to try next: few failing rules, few edits."""
     return len(outcome.failing) + _WEIGHT_OF_AN_EDIT * len(outcome.change), len(outcome.change)

@@ -10,7 +10,7 @@ from torch import nn
 
 from constraints.conv_sites import sites
 from constraints.edits import listed, other_names, words
-from constraints.fix_trials import Outcome, Trials, called_functions
+from constraints.fix_trials import FixOutcome, Trials, called_functions
 from constraints.model_state import parts
 from constraints.tracer import Trace
 from constraints.verdicts import Verdict
@@ -34,20 +34,20 @@ class FixSentences:
         """Layers that the model does not register; their parameters do not count."""
         return parts(self.model).hidden
 
-    def alone(self, outcome: Outcome, index: int) -> str:
+    def alone(self, outcome: FixOutcome, index: int) -> str:
         """The sentence on a change that fixes one verdict."""
         verdict = outcome.verdicts[index]
         aside = "" if verdict.name == "params" else self._params(outcome)
         return f"{words(outcome.change, self.others)} makes {verdict.name} {verdict.value:,}{aside}"
 
-    def together(self, outcome: Outcome, failing: Sequence[int]) -> str:
+    def together(self, outcome: FixOutcome, failing: Sequence[int]) -> str:
         """The sentence on a change that fixes all failing verdicts."""
         now = [outcome.verdicts[i] for i in failing if self.verdicts[i].name != "params"]
         values = dict.fromkeys(f"{v.name} {v.value:,}, " for v in now)
         params = self._params(outcome).removeprefix(", ")
         return f"{words(outcome.change, self.others)} makes every constraint hold: {''.join(values)}{params}"
 
-    def _params(self, outcome: Outcome) -> str:
+    def _params(self, outcome: FixOutcome) -> str:
         old, new = self.traced.metrics.params, outcome.traced.metrics.params
         if old is None or new is None:
             return ""

@@ -25,7 +25,7 @@ Judged = Callable[[nn.Module], tuple[Trace, tuple[Verdict, ...]]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class FixOutcome:
     """The trace and the verdicts of the model with a change."""
 
     change: Change
@@ -50,7 +50,7 @@ class Trials:
     judged: Judged
     calls: Calls = ()
     """The convolutions of the model's forward pass, if it calls some as functions."""
-    outcomes: dict[str, Outcome | None] = field(default_factory=dict)
+    outcomes: dict[str, FixOutcome | None] = field(default_factory=dict)
     """Change in words -> its outcome, for all changes tried; None where the model fails or its output shape changes."""
 
     @property
@@ -58,42 +58,42 @@ class Trials:
         """The constraints of the verdicts."""
         return tuple(v.constraint for v in self.verdicts if v.constraint is not None)
 
-    def known(self) -> list[Outcome]:
+    def known(self) -> list[FixOutcome]:
         """The outcomes of the changes that ran."""
         return [outcome for outcome in self.outcomes.values() if outcome]
 
-    def outcome(self, change: Change) -> Outcome | None:
+    def outcome(self, change: Change) -> FixOutcome | None:
         """The outcome of a change, tried at most once; None where the model fails or its output shape changes."""
         text = words(change)
         if text not in self.outcomes:
             self.outcomes[text] = self._traced(change)
         return self.outcomes[text]
 
-    def _traced(self, change: Change) -> Outcome | None:
+    def _traced(self, change: Change) -> FixOutcome | None:
         try:
             with exits_raised(), applied(self.model, change), self._watched() as calls:
                 after, now = self.judged(self.model)
         except (Exception, SystemExit):  # raised by the user's code for shapes that it was not written for
             return None
         kept = after.output == self.traced.output or any(edit.reshapes for edit in change)
-        return Outcome(change=change, traced=after, verdicts=now, calls=tuple(calls)) if kept else None
+        return FixOutcome(change=change, traced=after, verdicts=now, calls=tuple(calls)) if kept else None
 
     def _watched(self) -> AbstractContextManager[Calls]:
         """Context that records the convolutions of a forward pass, if some are called as functions."""
         return watched(self.model) if self.calls else nullcontext(())
 
-    def changes(self, node: Outcome | Trials, index: int) -> Iterator[Change]:
+    def changes(self, node: FixOutcome | Trials, index: int) -> Iterator[Change]:
         """Changes for a failing verdict of the model, or of the model with a change."""
         return changes(self.model, node.traced, node.verdicts[index], self.rules, node.calls)
 
-    def further(self, node: Outcome, most: int) -> Iterator[Change]:
+    def further(self, node: FixOutcome, most: int) -> Iterator[Change]:
         """The node's change extended by one more change for a failing rule, at most ``most`` for each rule."""
         with applied(self.model, node.change):
             found = [change for i in node.failing for change in islice(self.changes(node, i), most)]
         originals = parts(self.model).modules
         return (node.change + change for change in found if all(edit.layer in originals for edit in change))
 
-    def fixes(self, outcome: Outcome, index: int) -> bool:
+    def fixes(self, outcome: FixOutcome, index: int) -> bool:
         """Whether a verdict holds with the change, and no verdict that held before fails."""
         unharmed = all(n.ok for n, v in zip(outcome.verdicts, self.verdicts, strict=True) if v.ok)
         return unharmed and outcome.verdicts[index].ok

@@ -27,6 +27,8 @@ class Probed:
     """The largest field of a unit that touches neither end of what the whole map sees; None where every unit does."""
     units: int
     """The number of units of the map along the axis."""
+    is_seen: bool = True
+    """Whether any gradient reaches the input."""
 
 
 def probe(
@@ -116,7 +118,19 @@ def probe_call(
         has_rows = found.dim() == len(call.axes) + 2 and 0 not in call.axes
         spans = _spans((found, call.axes[axis]), (pixels, call.first + axis), chosen, 0.0, has_rows=has_rows)
         seen = [_hull(a, b) for a, b in zip(seen or spans, spans, strict=True)]
-    return Probed(field=_largest(seen), units=count)
+    return Probed(field=_largest(seen), units=count, is_seen=seen[0] is not None)
+
+
+def on_strip(call: JudgedCall, axis: int, length: int) -> tuple[Any, ...]:
+    """The arguments of ``call`` with another length along the axis, in the default precision, as ``input_data``."""
+    sample, _ = _strip(call, axis, length, 0)
+
+    def plain(leaf: Any) -> Any:
+        is_real = isinstance(leaf, torch.Tensor) and leaf.is_floating_point()
+        return leaf.detach().to(torch.get_default_dtype()) if is_real else leaf
+
+    args, kwargs = tree_map(plain, (sample.args, dict(sample.kwargs)))
+    return (*args, kwargs) if kwargs else tuple(args)
 
 
 def _strip(call: JudgedCall, axis: int, length: int, draw: int) -> tuple[Sample, torch.Tensor]:

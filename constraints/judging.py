@@ -10,17 +10,19 @@ from typing import Any
 from torch import nn
 
 from constraints.last_pool import last_pool
-from constraints.latency import Timing, words
+from constraints.latency import LatencyTiming, words
 from constraints.metrics import LATENCIES, Layer
 from constraints.question import Question
 from constraints.rules import Constraint
-from constraints.stages import STRUCTURE, Split, split
+from constraints.stages import STRUCTURE, StageSplit, split
 from constraints.tracer import Trace
 from constraints.user_metrics import CustomMetric
 from constraints.verdicts import Verdict, judge
 
 
-def metrics_of(model: nn.Module, traced: Trace, custom: Iterable[CustomMetric], stages: Split | None) -> dict[str, Any]:
+def metrics_of(
+    model: nn.Module, traced: Trace, custom: Iterable[CustomMetric], stages: StageSplit | None
+) -> dict[str, Any]:
     """Every metric by its name, those of a user included; None where it is unknown."""
     metrics = traced.metrics.as_dict() | {m.name: m(model, traced) for m in custom}
     if stages is not None:
@@ -36,7 +38,7 @@ def verdicts_of(
     traced: Trace,
     constraints: tuple[Constraint, ...],
     question: Question,
-    times: Timing,
+    times: LatencyTiming,
 ) -> tuple[Verdict, ...]:
     """A verdict for each constraint, and one for the number of outputs if the question has it."""
     stages = stages_of(traced, constraints)
@@ -49,12 +51,14 @@ def verdicts_of(
     return verdicts if question.classes is None else (*verdicts, _classes(traced, question.classes))
 
 
-def stages_of(traced: Trace, constraints: Iterable[Constraint]) -> Split | None:
+def stages_of(traced: Trace, constraints: Iterable[Constraint]) -> StageSplit | None:
     """The stages by which the constraints are judged; None where they are unknown."""
     return None if traced.metrics.stages is None else split(traced.path, constraints)
 
 
-def _with_ends(verdict: Verdict, stages: Split, layers: tuple[Layer, ...], rules: tuple[Constraint, ...]) -> Verdict:
+def _with_ends(
+    verdict: Verdict, stages: StageSplit, layers: tuple[Layer, ...], rules: tuple[Constraint, ...]
+) -> Verdict:
     """The verdict on stages, with their spans if it fails or if dilated convolutions end stages."""
     if verdict.name not in STRUCTURE or (verdict.ok and not stages.stand_ins):
         return verdict

@@ -34,14 +34,16 @@ _ENGINES = {LATENCY: "torch", ONNX_LATENCY: "onnxruntime"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Timing:
+class LatencyTiming:
     """Measured latencies of a model: metric -> milliseconds, or None with the reason in ``unknown``."""
 
     values: Mapping[str, float | None] = field(default_factory=dict)
     unknown: Mapping[str, str] = field(default_factory=dict)
 
 
-def timing(model: nn.Module, wanted: Collection[str], size: Sizes, data: Any = None, *, threads: int = 1) -> Timing:
+def timing(
+    model: nn.Module, wanted: Collection[str], size: Sizes, data: Any = None, *, threads: int = 1
+) -> LatencyTiming:
     """Measure those of LATENCY and ONNX_LATENCY that are ``wanted``; ``size`` and ``data`` are as in ``check``.
 
     Raises UnusableInputError where onnxruntime is not installed; exceptions of the model's forward pass are passed on.
@@ -53,7 +55,7 @@ def timing(model: nn.Module, wanted: Collection[str], size: Sizes, data: Any = N
             values[metric] = _MEASURES[metric](model, size, data, threads=threads)
         except UnmeasuredError as error:
             values[metric], unknown[metric] = None, str(error)
-    return Timing(values=values, unknown=unknown)
+    return LatencyTiming(values=values, unknown=unknown)
 
 
 def words(metric: str, threads: int = 1) -> str:

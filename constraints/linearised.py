@@ -43,6 +43,11 @@ _COMBINING = frozenset(
         "__truediv__",
     ]
 )
+_DIFFERENCES: dict[str, Callable[..., Any]] = {
+    **dict.fromkeys(("sub", "subtract", "rsub", "__sub__", "__rsub__"), torch.add),
+    **dict.fromkeys(("sub_", "subtract_", "__isub__"), torch.Tensor.add_),
+}
+"""Difference -> the sum that replaces it where both operands are tensors, so that nothing cancels."""
 _DATA = torch.Tensor.data.__get__  # type: ignore[attr-defined]  # its type stub says Tensor
 
 
@@ -116,6 +121,8 @@ class Linearised(TorchFunctionMode):
             return BORDERLESS[name](*args, **kwargs)
         if name in _COMBINING:
             args = tuple(self._without_gate(a, args) for a in args)
+        if name in _DIFFERENCES and isinstance(args[-1], torch.Tensor) and len(args) > 1:
+            func = _DIFFERENCES[name]
         return func(*args, **kwargs)
 
     def _without_gate(self, operand: Any, operands: Sequence[Any]) -> Any:

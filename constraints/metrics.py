@@ -37,6 +37,7 @@ class Metrics:
     trainable_params: int = _metric("the parameters that require a gradient", needs=("parameters",))
     macs: int = _metric(
         "multiply-accumulates of one sample in convolutions and matrix products, bias not counted",
+        "Distances of rows (`cdist`) count as their product",
         "Products of weights alone, which no sample enters, are not counted",
         needs=("layers", "products", "linear"),
     )

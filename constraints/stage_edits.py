@@ -12,7 +12,7 @@ from constraints.conv_sites import Site
 from constraints.edits import Change, Edit
 from constraints.insertions import insert
 from constraints.rules import Constraint
-from constraints.stages import STRUCTURE, Place, Split, split
+from constraints.stages import STRUCTURE, Place, StageSplit, split
 
 _MOST_LAYERS, _MOST_CHOICES, _MOST_JUDGED, _MOST_OF_A_KIND = 4, 2000, 120, 3
 _MOST_INSERTED = 9
@@ -114,7 +114,7 @@ def least_convs(rules: Iterable[Constraint]) -> int:
 
 
 def _completed(
-    made: Split, edits: Sequence[Edit], by_name: Mapping[str, Site], least: int, rules: Sequence[Constraint]
+    made: StageSplit, edits: Sequence[Edit], by_name: Mapping[str, Site], least: int, rules: Sequence[Constraint]
 ) -> Iterator[Change]:
     """The edits with the missing convolutions of each stage of ``made``, and a last stage if one is missing."""
     counts = made.convs_per_stage

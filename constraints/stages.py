@@ -54,7 +54,7 @@ class Stage:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Split:
+class StageSplit:
     """The main path in stages."""
 
     path: tuple[Place, ...]
@@ -105,12 +105,12 @@ class Split:
         return ", ".join(span.words(rules) for span in self.spans()) or "none"
 
     @property
-    def by_dilation_too(self) -> Split:
+    def by_dilation_too(self) -> StageSplit:
         """The split in which every dilated convolution ends a stage."""
         return replace(self, stand_ins=tuple(i for i, p in enumerate(self.path) if p.is_dilated and not p.is_strided))
 
 
-class State(NamedTuple):
+class PrefixState(NamedTuple):
     """What the rules need to know of a prefix of a path; counters saturate where all constraints agree."""
 
     open_convs: int
@@ -135,16 +135,16 @@ class StageRules:
             cap if most is None else min(cap, most + 1) for cap in (_cap(self._per_stage), _cap(self._stages))
         )
         self._last = min((c.hull.high for c in self._stages), default=inf)
-        self.start = State(0, False, 0, (True,) * len(self._per_stage))
+        self.start = PrefixState(0, False, 0, (True,) * len(self._per_stage))
 
-    def step(self, state: State, convs: int, *, is_spatial: bool, closes: bool) -> State:
+    def step(self, state: PrefixState, convs: int, *, is_spatial: bool, closes: bool) -> PrefixState:
         """The state after ``convs`` more convolutions, the last of which ends the stage if it ``closes``."""
         convs = min(state.open_convs + convs, self._most_convs)
         if not closes:
             return state._replace(open_convs=convs, is_spatial=state.is_spatial or is_spatial)
-        return State(0, False, min(state.closed + 1, self._most_stages), self._kept(state, convs))
+        return PrefixState(0, False, min(state.closed + 1, self._most_stages), self._kept(state, convs))
 
-    def verdict(self, state: State) -> tuple[bool, ...]:
+    def verdict(self, state: PrefixState) -> tuple[bool, ...]:
         """Which of the rules hold if the path ends here."""
         stages = min(state.closed + state.is_spatial, self._most_stages)
         holds = self._kept(state, state.open_convs) if state.is_spatial else state.holds
@@ -153,15 +153,15 @@ class StageRules:
         kept = iter(holds)
         return tuple(c.holds(stages) if c.metric == "stages" else next(kept) for c in self.rules)
 
-    def may_hold(self, state: State) -> bool:
+    def may_hold(self, state: PrefixState) -> bool:
         """Whether some continuation may satisfy every rule."""
         return state.closed <= self._last and all(state.holds)
 
-    def _kept(self, state: State, convs: int) -> tuple[bool, ...]:
+    def _kept(self, state: PrefixState, convs: int) -> tuple[bool, ...]:
         return tuple(kept and c.holds(convs) for kept, c in zip(state.holds, self._per_stage, strict=True))
 
 
-def split(path: Sequence[Place], constraints: Iterable[Constraint] = ()) -> Split:
+def split(path: Sequence[Place], constraints: Iterable[Constraint] = ()) -> StageSplit:
     """The split that ``constraints`` are judged by.
 
     It is the split by strides, if that satisfies those on stages or no split does; else the satisfying split with the
@@ -169,10 +169,10 @@ def split(path: Sequence[Place], constraints: Iterable[Constraint] = ()) -> Spli
     """
     rules = StageRules(constraints)
     if not rules.rules:
-        return Split(path=tuple(path))
-    best: dict[State, tuple[int, tuple[int, ...]]] = {rules.start: (0, ())}
+        return StageSplit(path=tuple(path))
+    best: dict[PrefixState, tuple[int, tuple[int, ...]]] = {rules.start: (0, ())}
     for i, place in enumerate(path):
-        following: dict[State, tuple[int, tuple[int, ...]]] = {}
+        following: dict[PrefixState, tuple[int, tuple[int, ...]]] = {}
         for state, (number, chosen) in best.items():
             for closes in _choices(place):
                 new = rules.step(state, place.counts, is_spatial=place.is_spatial, closes=closes)
@@ -182,7 +182,7 @@ def split(path: Sequence[Place], constraints: Iterable[Constraint] = ()) -> Spli
                     following[new] = found
         best = following
     _, chosen = min((b for state, b in best.items() if all(rules.verdict(state))), default=(0, ()))
-    return Split(path=tuple(path), stand_ins=chosen)
+    return StageSplit(path=tuple(path), stand_ins=chosen)
 
 
 def _choices(place: Place) -> Collection[bool]:

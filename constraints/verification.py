@@ -11,18 +11,20 @@ from typing import Any
 from torch import nn
 
 from constraints.errors import UnusableInputError, shortened
-from constraints.gradient_probe import Probed, probe_call
+from constraints.gradient_probe import Probed, on_strip, probe_call
 from constraints.inputs import Sizes
 from constraints.judged_call import JudgedCall, judged_call
 from constraints.linear_copy import positive
 from constraints.metrics import Layer
 from constraints.process_state import process_kept
 from constraints.report import Report
+from constraints.tracer import trace
 from constraints.verdicts import Verdict
 
 _LONGEST = 16_384
 _LONGEST_REASON = 200
 _MOST_UNITS, _MORE_UNITS = 64, 8
+_GOLDEN = (math.sqrt(5) - 1) / 2
 _MANY_MACS = 2_000_000_000
 _NAME, _EXPR = "verified", "receptive_field_hw == gradients"
 
@@ -38,6 +40,8 @@ class _Measured:
     """Whether the strip is the input itself, since the model does not accept a longer one."""
     why: str = ""
     """Why a longer one is not possible."""
+    is_seen: bool = True
+    """Whether a gradient reaches the input at all."""
 
 
 def verify(model: nn.Module, report: Report, input_size: Sizes, input_data: Any = None) -> Report:
@@ -56,17 +60,22 @@ def verify(model: nn.Module, report: Report, input_size: Sizes, input_data: Any 
             call = judged_call(model, input_size, input_data)
             linear = positive(call.model)
             measured = [_measured(linear, call, report, axis, field) for axis, field in enumerate(traced)]
+            reasons = [
+                _undecided(m, field, report) or _of_this_size(m, call, axis, field)
+                for axis, (m, field) in enumerate(zip(measured, traced, strict=True))
+            ]
     except Exception as error:  # raised by the user's model for a size or precision that it was not written for
         return _unverified(report, _first_line(error))
-    for found, field in zip(measured, traced, strict=True):
-        if reason := _undecided(found, field, report):
-            return _unverified(report, reason)
+    if any(reasons):
+        return _unverified(report, next(filter(None, reasons)))
     return _with_verdict(report, measured, traced)
 
 
 def _undecided(found: _Measured, field: int, report: Report) -> str:
     """Why the measurement neither confirms nor contradicts the traced field; empty if it does one of them."""
     strip = _sides(found.strip)
+    if not found.is_seen:
+        return "no gradient reaches the input: the map may be computed from rounded numbers, comparisons or indices"
     if found.field is not None and found.field > field:
         through = f"it sees {found.field} pixels on the strip of {strip}, maybe through attention or a gate"
         return through if report.metrics["global_context"] else ""
@@ -75,6 +84,24 @@ def _undecided(found: _Measured, field: int, report: Report) -> str:
     if found.field is None and report.metrics["global_context"]:
         return f"every unit sees an end of the strip of {strip}, through attention or a gate over the whole map"
     return ""
+
+
+def _of_this_size(found: _Measured, call: JudgedCall, axis: int, field: int) -> str:
+    """Why a field other than the traced one is no contradiction: it depends on the input's size, as after a pool that
+    divides every map into two. Empty if it does not, or if the model as a whole cannot run on the strip.
+    """
+    if found.field == field or found.is_longest:
+        return ""
+    try:
+        own, there = (
+            trace(call.model, input_data=on_strip(call, axis, length)).metrics.receptive_field_hw
+            for length in (call.sample.tensors[call.input].shape[call.first + axis], found.strip[call.first + axis - 1])
+        )
+    except Exception:  # raised for a size that the model was not written for
+        return ""
+    if not own or not there or len(own) != len(there) or own[axis] == there[axis]:
+        return ""
+    return f"the field depends on the input's size: it is {_sides(there)} on the strip of {_sides(found.strip)}"
 
 
 def _with_verdict(report: Report, measured: Sequence[_Measured], traced: Sequence[int]) -> Report:
@@ -105,10 +132,11 @@ def _measured(linear: nn.Module, call: JudgedCall, report: Report, axis: int, fi
             why = f"its map of {found.units} units does not grow with the input"
             break
         if found.field is not None or length >= 4 * field + own:
-            return _Measured(field=found.field, strip=_long(shape, at, length), is_longest=False)
+            strip = _long(shape, at, length)
+            return _Measured(field=found.field, strip=strip, is_longest=False, is_seen=found.is_seen)
         length *= 2
     found = _probed(linear, call, report, axis, own)
-    return _Measured(field=found.field, strip=shape, is_longest=True, why=why)
+    return _Measured(field=found.field, strip=shape, is_longest=True, why=why, is_seen=found.is_seen)
 
 
 def _grows(call: JudgedCall, axis: int, own: int, length: int, units: int) -> bool:
@@ -128,11 +156,19 @@ def _probed(linear: nn.Module, call: JudgedCall, report: Report, axis: int, leng
     count = call.shape[call.axes[axis]] * length // own
     if count <= _MOST_UNITS and macs * count < _MANY_MACS:
         return probe_call(linear, call, axis, length, units=None, draws=3)
-    phases = _phases(report.layers, axis)
-    first = max((count - phases) // 2, 0)
-    more = range(0, count, max(count // _MORE_UNITS, 1)) if macs < _MANY_MACS else ()
-    chosen = sorted({*range(first, min(first + phases, count)), *more})
+    chosen = _chosen(call, count, _phases(report.layers, axis), is_cheap=macs < _MANY_MACS)
     return probe_call(linear, call, axis, length, units=chosen, draws=3 if macs < _MANY_MACS else 2)
+
+
+def _chosen(call: JudgedCall, count: int, phases: int, *, is_cheap: bool) -> list[int]:
+    """Units in the middle of a map, one of each phase, and some more if they cost little.
+
+    Where rows follow each other on one tensor axis, the middle one may be at the end of a row: then all are spread.
+    """
+    is_flat = len(set(call.axes)) < len(call.axes)
+    spread = [int(count * (i * _GOLDEN % 1)) for i in range(1, _MORE_UNITS + 1)] if is_cheap or is_flat else []
+    starts, more = (spread, []) if is_flat else ([max((count - phases) // 2, 0)], [0, *spread])
+    return sorted({*more, *(min(start + i, count - 1) for start in starts for i in range(phases))})
 
 
 def _phases(layers: tuple[Layer, ...], axis: int) -> int:

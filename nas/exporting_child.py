@@ -12,7 +12,7 @@ from torch import nn
 from constraints.errors import ConstraintError, UnusableInputError, shortened
 from constraints.sandbox.loading import Loader
 from constraints.sandbox.named import Send, load_model, stage
-from nas.architecture.formats import FORMATS, Exported, load_weights
+from nas.architecture.formats import FORMATS, ExportedNetwork, load_weights
 from nas.search.given import Given
 
 _LONGEST = 200
@@ -42,7 +42,7 @@ def _materialise(model: nn.Module, shape: list[int]) -> None:
 
 
 def _written(model: nn.Module, arguments: Mapping[str, Any], to: Path) -> None:
-    network = Exported(
+    network = ExportedNetwork(
         model=model,
         input=tuple(arguments["input"]),
         about=arguments["about"],

@@ -23,7 +23,7 @@ from constraints.sandbox.notebooks import script
 from constraints.sandbox.patching import patched, source_file
 from constraints.sandbox.request import Request
 from constraints.sandbox.source import NOTEBOOK, editable, read
-from nas.architecture.formats import FORMATS, Exported, save_source, save_weights
+from nas.architecture.formats import FORMATS, ExportedNetwork, save_source, save_weights
 from nas.architecture.model import Network, build
 from nas.architecture.module_import import Imported, import_module
 from nas.architecture.spec import Shape
@@ -62,7 +62,7 @@ def _architecture(imported: Imported, checked: Checked, out: Path) -> dict[str, 
         architecture=imported.architecture, weights=None, verdicts=_judged(made, checked).constraints, training={},
         data={}, fixed=_summary(checked.report),
     )  # fmt: skip
-    network = Exported(
+    network = ExportedNetwork(
         model=made, input=subject.architecture.input, about=subject.metadata(), source=partial(source, subject)
     )
     save_source(network, out)
@@ -108,7 +108,7 @@ def _kept(checked: Checked, request: Request, found: dict[str, str]) -> dict[str
     out, code, shape = request.drafts[FOLLOW_UP], found.pop("code"), request.inputs[0].shape
     out.write_text(code, encoding=found.pop("encoding"), newline="")
     with applied(checked.model, checked.report.change):
-        network = Exported(model=checked.model, input=cast("Shape", shape), about={}, source=lambda _: code)
+        network = ExportedNetwork(model=checked.model, input=cast("Shape", shape), about={}, source=lambda _: code)
         save_weights(network, out.with_suffix(FORMATS[out.suffix].weights))
         after = next(examined(checked.model, checked.question))
     return {**found, "layers": [layer.as_dict() for layer in after.layers]}

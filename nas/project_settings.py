@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from constraints.cli.profiles import TABLES, expressions, projects
-from nas.toml import Given
+from nas.toml import GivenText
 
 _FILES = ("space", "data", "metrics", "recipe", "augmentation", "start", "teacher")
 """Fields of a configuration that may name a file."""
@@ -59,7 +59,7 @@ def settings(folder: Path) -> Settings | None:
         source = f"[tool.nas] of {path}"
         found = {key: _from(path.parent, key, value) for key, value in table.items() if key not in TABLES}
         if rules := {key: value for key, value in table.items() if key in TABLES and key != "profiles"}:
-            found["constraints"] = [Given(text, source) for text in expressions(rules, source)]
+            found["constraints"] = [GivenText(text, source) for text in expressions(rules, source)]
         return Settings(path=path, table=found) if found else None
     return None
 

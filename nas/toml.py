@@ -15,12 +15,12 @@ from nas.validation_words import what_to_do
 Model = TypeVar("Model", bound=BaseModel)
 
 
-class Given(str):
+class GivenText(str):
     """A text that remembers the flag or file it came from, for errors."""
 
     by: str
 
-    def __new__(cls, text: str, by: str) -> Given:
+    def __new__(cls, text: str, by: str) -> GivenText:
         """``text``, given ``by`` a flag or a file."""
         given = super().__new__(cls, text)
         given.by = by
@@ -55,7 +55,7 @@ def validated(model: type[Model], table: dict[str, Any], source: str) -> Model:
         value = f" {first['input']!r}:"
         if isinstance(first["input"], dict) or value in f" {message}":  # which may name it itself
             value = ""
-        place = first["input"].by if isinstance(first["input"], Given) else _place(first["loc"], source)
+        place = first["input"].by if isinstance(first["input"], GivenText) else _place(first["loc"], source)
         raise UnusableInputError(f"{place}:{value} {message}") from None
 
 

@@ -18,7 +18,7 @@ from constraints.cli import validate
 from constraints.owners import is_users
 from constraints.report import Report
 from constraints.sandbox.child import check_target
-from constraints.sandbox.parent import Outcome, Sandbox
+from constraints.sandbox.parent import CheckOutcome, Sandbox
 from constraints.sandbox.request import Request
 from nas.search import resources
 from nas.search.engine import Placement
@@ -78,7 +78,7 @@ def validate_in_this_process(patch: pytest.MonkeyPatch) -> None:
     """Spare each check of a harmless model the child."""
 
     class Here(Sandbox):
-        def check(self, request: Request) -> Outcome:
+        def check(self, request: Request) -> CheckOutcome:
             arguments = json.loads(json.dumps(request.job().arguments, default=os.fspath))
             before = set(sys.modules)
             found = check_target(arguments, lambda stage: None)
@@ -87,7 +87,7 @@ def validate_in_this_process(patch: pytest.MonkeyPatch) -> None:
                 if file and is_users(str(Path(file).resolve())):
                     del sys.modules[name]
             report = Report.from_dict(found["report"], request.require)
-            return Outcome(report=report, printed="", follow_ups=found["follow_ups"])
+            return CheckOutcome(report=report, printed="", follow_ups=found["follow_ups"])
 
     patch.setattr(validate, "check_file", Here().check)
     patch.setattr(validate, "Sandbox", Here)

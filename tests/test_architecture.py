@@ -1,6 +1,7 @@
 """Imports go only along the arrows of docs/architecture.md."""
 
 import ast
+import re
 from collections.abc import Iterable, Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -80,6 +81,25 @@ def test_every_import_is_an_arrow_of_the_table(file: Path) -> None:
             assert any(within(name, allowed) for allowed in table[part]), (
                 f"{file}:{line}: {part} must not import {name}"
             )
+
+
+def test_the_map_of_files_names_files_that_exist() -> None:
+    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    tables = re.findall(r"### Files of `(.+?)/`\n(.+?)(?=\n##)", page, flags=re.DOTALL)
+    assert {folder for folder, _ in tables} >= {"constraints", "constraints/tracing", "constraints/sandbox"}
+    for folder, table in tables:
+        absent = [name for name in re.findall(r"`(\w+)`", table) if not (ROOT / folder / f"{name}.py").exists()]
+        assert not absent, f"{folder} has no such files"
+
+
+def test_a_class_has_its_name_alone() -> None:
+    """Outside the tracer, a word is one class: ``Call`` is the tracer's, ``UserCall`` the sandbox's."""
+    classes: dict[str, list[str]] = {}
+    for file in FILES:
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_") and file.parent.name != "tracing":
+                classes.setdefault(node.name, []).append(module_of(file))
+    assert {name: homes for name, homes in classes.items() if len(homes) > 1} == {}
 
 
 def test_no_imports_go_round_in_a_circle_when_modules_load() -> None:

@@ -23,7 +23,7 @@ from constraints.output.plain import say, sentence
 from constraints.output.summary import skipped_line
 from constraints.report import Report
 from constraints.rules import parse_all
-from constraints.sandbox.parent import Outcome, Sandbox, check_file
+from constraints.sandbox.parent import CheckOutcome, Sandbox, check_file
 from constraints.sandbox.request import Request, Target
 from constraints.sandbox.source import NOTEBOOK
 
@@ -149,7 +149,7 @@ def _request(options: Options, target: Target) -> Request:
     )
 
 
-def _checked(request: Request, check: Check) -> tuple[Report, Outcome]:
+def _checked(request: Request, check: Check) -> tuple[Report, CheckOutcome]:
     """The report with the line that defines the model, and the outcome of the sandbox."""
     with working(f"loading torch, running {request.target.text}, looking for fixes"):
         import_module("constraints.output.table")  # loaded while the child loads torch

@@ -11,10 +11,10 @@ from typing import Any, Protocol
 
 from constraints.augmentation import NAME as AUGMENTATION
 from constraints.errors import ConstraintError, UnusableInputError
-from constraints.sandbox.parent import Outcome
+from constraints.sandbox.parent import CheckOutcome
 from constraints.sandbox.request import Request
 
-Check = Callable[[Request], Outcome]
+Check = Callable[[Request], CheckOutcome]
 
 
 class Writer(Protocol):
@@ -74,7 +74,7 @@ def drafted(path: Path) -> Iterator[Path]:
         raise UnusableInputError(f"cannot write {str(path)!r}: {error.strerror or error}: give another") from error
 
 
-def written(writer: Writer, outcome: Outcome, request: Request, check: Check) -> str:
+def written(writer: Writer, outcome: CheckOutcome, request: Request, check: Check) -> str:
     """One line that says what was written, or why nothing was."""
     not_written, report = f"{writer.path} is not written: ", outcome.report
     is_kept = all(v.ok for v in report.constraints if v.name != AUGMENTATION)

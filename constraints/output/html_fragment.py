@@ -9,7 +9,7 @@ from constraints.output.field_drawing import drawing
 from constraints.output.numbers import count, exact, shape, sides
 from constraints.output.plain import html_text
 from constraints.output.summary import outcome
-from constraints.output.tree import Row, rows
+from constraints.output.tree import TreeRow, rows
 from constraints.verdicts import Verdict
 
 _INDENT = 'style="margin-left:1.5em"'
@@ -54,7 +54,7 @@ def _folded(report: Findings) -> Iterator[str]:
     yield "</details>" * (len(open_depths) + 1)
 
 
-def _line(row: Row) -> str:
+def _line(row: TreeRow) -> str:
     """``conv  conv2d 3x3, output 16x32x32, params 464, MACs 442k, RF 3``: zero and unknown values are left out."""
     name = f"{row.name} (×{row.times})" if row.times > 1 else row.name  # noqa: RUF001
     metrics = {"params": count(row.params * row.times), "MACs": count(row.macs * row.times)}

@@ -18,7 +18,7 @@ from constraints.output.console import SafeConsole
 from constraints.output.numbers import count, exact, shape, sides
 from constraints.output.ruled import Heading, ruled_table
 from constraints.output.summary import outcome
-from constraints.output.tree import Row, rows
+from constraints.output.tree import TreeRow, rows
 from constraints.verdicts import Verdict
 
 _LAYER = ("Output", "Params", "MACs", "RF", "Jump")
@@ -95,7 +95,7 @@ def _layer_table(widths: Sequence[int], ascii_only: bool, *, show_header: bool =
     return table
 
 
-def _cells(row: Row, mark: str) -> tuple[str, ...]:
+def _cells(row: TreeRow, mark: str) -> tuple[str, ...]:
     params, macs = count(row.params * row.times), count(row.macs * row.times)
     if row.layer is None:
         return "", params, macs, "", ""
@@ -103,13 +103,13 @@ def _cells(row: Row, mark: str) -> tuple[str, ...]:
     return shape(layer.output), params, macs, sides(layer.receptive_field) + mark, sides(layer.jump)
 
 
-def _label(row: Row, branch: str, ascii_only: bool) -> Text:
+def _label(row: TreeRow, branch: str, ascii_only: bool) -> Text:
     times = f" ({'x' if ascii_only else '×'}{row.times})" if row.times > 1 else ""  # noqa: RUF001
     name = "" if row.text.split(" ")[0] == row.name else row.name  # a function is named like its operation
     return Text.assemble((branch, "dim"), name, (times, "cyan"), "  " if name and row.text else "", row.text)
 
 
-def _branches(found: Sequence[Row], ascii_only: bool) -> list[str]:
+def _branches(found: Sequence[TreeRow], ascii_only: bool) -> list[str]:
     """The tree lines in front of each row, as torchinfo draws them."""
     bar, tee, end = ("| ", "|-", "`-") if ascii_only else ("│ ", "├─", "└─")
     drawn, open_below = [], set[int]()
@@ -137,7 +137,7 @@ def _sections(report: Findings) -> list[tuple[str, str]]:
     return found
 
 
-def _headings(found: Sequence[Row], report: Findings, sections: Sequence[tuple[str, str]]) -> dict[int, list[str]]:
+def _headings(found: Sequence[TreeRow], report: Findings, sections: Sequence[tuple[str, str]]) -> dict[int, list[str]]:
     """The headings above each row."""
     headings: dict[int, list[str]] = {}
     for name, heading in sections:
@@ -145,7 +145,7 @@ def _headings(found: Sequence[Row], report: Findings, sections: Sequence[tuple[s
     return headings
 
 
-def _row_at(found: Sequence[Row], report: Findings, name: str) -> int:
+def _row_at(found: Sequence[TreeRow], report: Findings, name: str) -> int:
     """Index of the row that shows a layer, or the outermost container that begins with it; -1 if there is none."""
     layer = next((layer for layer in report.layers if layer.name == name), None)
     path = _row_of(found, report, layer) if layer is not None else None
@@ -155,7 +155,7 @@ def _row_at(found: Sequence[Row], report: Findings, name: str) -> int:
     return at
 
 
-def _row_of(found: Sequence[Row], report: Findings, layer: Layer) -> str | None:
+def _row_of(found: Sequence[TreeRow], report: Findings, layer: Layer) -> str | None:
     """Path of the row that shows a layer, or of the next row if the layer is inside a fold."""
     shown = {row.path for row in found if row.layer is not None}
     position = report.layers.index(layer)

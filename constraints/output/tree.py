@@ -11,7 +11,7 @@ _SHORT = {"batch_norm": "bn", "layer_norm": "ln", "group_norm": "gn", "instance_
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class TreeRow:
     """One line of the table: a layer with the norms and activations after it, or a container's heading."""
 
     depth: int
@@ -74,7 +74,7 @@ def describe(layer: Layer) -> str:
     return " ".join(marks + ([f"g{layer.groups}"] if layer.groups > 1 else []))
 
 
-def rows(layers: tuple[Layer, ...], begins: Collection[str] = ()) -> tuple[Row, ...]:
+def rows(layers: tuple[Layer, ...], begins: Collection[str] = ()) -> tuple[TreeRow, ...]:
     """The whole tree, top to bottom, adjacent repetitions folded; each layer in ``begins`` has its own row."""
     return tuple(_tree(merged(layers), 0, begins))
 
@@ -88,7 +88,7 @@ def _follows(first: Layer, layer: Layer) -> bool:
     return same and not layer.kernel and not layer.macs
 
 
-def _tree(group: tuple[MergedLayer, ...], depth: int, begins: Collection[str]) -> Iterator[Row]:
+def _tree(group: tuple[MergedLayer, ...], depth: int, begins: Collection[str]) -> Iterator[TreeRow]:
     """Rows of steps that share the first ``depth`` parts of their paths."""
     blocks = list(_blocks(group, depth))
     position = 0
@@ -131,7 +131,7 @@ def _shape(block: tuple[MergedLayer, ...]) -> tuple[object, ...]:
     return tuple(step.alike for step in block)
 
 
-def _block(block: tuple[MergedLayer, ...], depth: int, times: int, begins: Collection[str]) -> Iterator[Row]:
+def _block(block: tuple[MergedLayer, ...], depth: int, times: int, begins: Collection[str]) -> Iterator[TreeRow]:
     first, name = block[0], block[0].parts[min(depth, len(block[0].parts) - 1)]
     if len(block) == 1:
         path = ".".join(first.parts[depth:]) or name
@@ -143,12 +143,12 @@ def _block(block: tuple[MergedLayer, ...], depth: int, times: int, begins: Colle
         return
     params, macs = sum(s.params for s in block), sum(s.macs for s in block)
     path = ".".join(first.parts[: depth + 1])
-    yield Row(depth=depth, name=name, path=path, text="", layer=None, params=params, macs=macs, times=times)
+    yield TreeRow(depth=depth, name=name, path=path, text="", layer=None, params=params, macs=macs, times=times)
     yield from _tree(block, depth + 1, begins)
 
 
-def _row(step: MergedLayer, depth: int, name: str, times: int) -> Row:
-    return Row(
+def _row(step: MergedLayer, depth: int, name: str, times: int) -> TreeRow:
+    return TreeRow(
         depth=depth,
         name=name,
         path=step.layer.name,

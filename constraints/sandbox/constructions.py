@@ -23,7 +23,7 @@ Cells = Mapping[str, tuple[str, int]]
 """Name of a notebook's cell -> the notebook, and how many lines of the joined text precede the cell."""
 
 
-class Call(NamedTuple):
+class UserCall(NamedTuple):
     """A call that was running, and the function that contains it."""
 
     file: str
@@ -39,16 +39,16 @@ class Call(NamedTuple):
 class Level(NamedTuple):
     """A call on the stack when a module was constructed, and which run of the function around it that was."""
 
-    call: Call
+    call: UserCall
     frame: FrameType
     turns: Mapping[Loop, int]
     """The current iteration of each loop of the function."""
 
 
-class Running(NamedTuple):
+class RunningCall(NamedTuple):
     """A call on the stack."""
 
-    call: Call
+    call: UserCall
     frame: FrameType
     """That of the function around it."""
     inner: tuple[FrameType, ...]
@@ -74,7 +74,7 @@ class Constructions:
         if self.is_wanted:
             nn.Module.__init__ = self._original  # type: ignore[method-assign]
 
-    def calls(self, module: nn.Module) -> tuple[Call, ...]:
+    def calls(self, module: nn.Module) -> tuple[UserCall, ...]:
         """The calls on the stack when a module was constructed, innermost first; empty where not recorded."""
         return tuple(level.call for level in self.levels(module))
 
@@ -91,17 +91,17 @@ class Constructions:
 
         return init
 
-    def _level(self, found: Running) -> Level:
+    def _level(self, found: RunningCall) -> Level:
         turns = [self.loops.turns(frame) for frame in (found.frame, *found.inner)] if self.loops else []
         return Level(found.call, found.frame, {loop: turn for of_frame in turns for loop, turn in of_frame.items()})
 
 
-def calls_at(frame: FrameType | None, cells: Cells = MappingProxyType({})) -> tuple[Call, ...]:
+def calls_at(frame: FrameType | None, cells: Cells = MappingProxyType({})) -> tuple[UserCall, ...]:
     """The calls of the user's code on the stack of a frame, the innermost first."""
     return tuple(found.call for found in frames_at(frame, cells))
 
 
-def frames_at(frame: FrameType | None, cells: Cells = MappingProxyType({})) -> list[Running]:
+def frames_at(frame: FrameType | None, cells: Cells = MappingProxyType({})) -> list[RunningCall]:
     """As ``calls_at``, with their frames; a call in a comprehension is one of the function that contains it."""
     found = []
     while frame is not None:
@@ -116,7 +116,7 @@ def frames_at(frame: FrameType | None, cells: Cells = MappingProxyType({})) -> l
                 file, start = cells.get(code.co_filename, (code.co_filename, 0))
                 line, end_line, column, end_column = map(int, place)  # type: ignore[arg-type]
                 position = Position(line + start, end_line + start, column, end_column)
-                found.append(Running(Call(file, position, frame.f_code), frame, tuple(inner)))
+                found.append(RunningCall(UserCall(file, position, frame.f_code), frame, tuple(inner)))
         frame = frame.f_back
     return found
 

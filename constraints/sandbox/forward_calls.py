@@ -16,20 +16,20 @@ from constraints.edits import Edit, applied, words
 from constraints.errors import UnusableInputError
 from constraints.forward_edits import CONVOLUTIONS, PARAMETERS, ForwardEdit, is_of_a_layer, noting, users_frame
 from constraints.sandbox.child import Checked
-from constraints.sandbox.constructions import Call, Cells, calls_at
+from constraints.sandbox.constructions import Cells, UserCall, calls_at
 from constraints.sandbox.user_file import is_constant
 from constraints.source_edits import CallEdit, argument, call_at
 
 
 def calls_in_forward(
     checked: Checked, edits: Sequence[Edit], file: str, tree: Callable[[str], ast.Module]
-) -> dict[Call, CallEdit]:
+) -> dict[UserCall, CallEdit]:
     """The new text of each call in ``file`` that edits of the forward pass change.
 
     Raises UnusableInputError for a call in another file, one not made by the function's name, or one that would
     have to change in some of its executions only.
     """
-    made: dict[Call, CallEdit] = {}
+    made: dict[UserCall, CallEdit] = {}
     for edit in _merged(edits):
         found = _of_edit(checked, edit, file, tree)
         if set(found) & set(made):
@@ -61,7 +61,9 @@ def _merged(edits: Sequence[Edit]) -> list[ForwardEdit]:
     return [*whole, *merged]
 
 
-def _of_edit(checked: Checked, edit: ForwardEdit, file: str, tree: Callable[[str], ast.Module]) -> dict[Call, CallEdit]:
+def _of_edit(
+    checked: Checked, edit: ForwardEdit, file: str, tree: Callable[[str], ast.Module]
+) -> dict[UserCall, CallEdit]:
     changed = _calls(checked, edit)
     if not changed:
         raise UnusableInputError("the call in the forward pass that would change was not seen")
@@ -74,7 +76,7 @@ def _of_edit(checked: Checked, edit: ForwardEdit, file: str, tree: Callable[[str
     return {call: _edited(call, name, edit, file, tree) for call, name in changed.items()}
 
 
-def _edited(call: Call, name: str, edit: ForwardEdit, file: str, tree: Callable[[str], ast.Module]) -> CallEdit:
+def _edited(call: UserCall, name: str, edit: ForwardEdit, file: str, tree: Callable[[str], ast.Module]) -> CallEdit:
     node = call_at(tree(call.file), call.position)
     where, new = f"{Path(call.file).name}:{call.position.line}", edit.functions[name]
     if os.path.realpath(call.file) != file:
@@ -91,9 +93,9 @@ def _edited(call: Call, name: str, edit: ForwardEdit, file: str, tree: Callable[
     )  # fmt: skip
 
 
-def _calls(checked: Checked, edit: ForwardEdit, *, is_strict: bool = True) -> dict[Call, str]:
+def _calls(checked: Checked, edit: ForwardEdit, *, is_strict: bool = True) -> dict[UserCall, str]:
     """The calls that an edit changes, with their functions' names; where not strict, calls not found are left out."""
-    found: dict[Call, str] = {}
+    found: dict[UserCall, str] = {}
 
     def noted(name: str) -> None:
         with nullcontext() if is_strict else suppress(UnusableInputError):
@@ -105,7 +107,7 @@ def _calls(checked: Checked, edit: ForwardEdit, *, is_strict: bool = True) -> di
     return found
 
 
-def _in_forward(frame: FrameType | None, name: str, cells: Cells) -> Call:
+def _in_forward(frame: FrameType | None, name: str, cells: Cells) -> UserCall:
     """The user's call of a function of torch; raises UnusableInputError where a layer's own code calls it instead."""
     frame = users_frame(frame)
     if is_of_a_layer(frame):

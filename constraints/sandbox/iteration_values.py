@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 
-from constraints.sandbox.constructions import Call
+from constraints.sandbox.constructions import UserCall
 from constraints.sandbox.loops import Loop
 from constraints.sandbox.made_layers import MadeLayers, Values
 from constraints.sandbox.new_parameters import numbered
@@ -42,7 +42,7 @@ class IterationValues:
             text = is_one if (value, text) == (TRUE, FALSE) else f"{value} if {is_one} else {text}"
         return text
 
-    def set_elements(self, calls: tuple[Call, ...], name: str, values: Values) -> bool:
+    def set_elements(self, calls: tuple[UserCall, ...], name: str, values: Values) -> bool:
         """Change elements of a list, where a loop over it binds the name; returns whether it did."""
         for loop in self.made.source.loops_around(calls[-1]):
             node = self.made.source.loop(loop)

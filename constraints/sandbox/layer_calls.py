@@ -19,7 +19,7 @@ from constraints.edits import Change, Edit
 from constraints.errors import UnusableInputError
 from constraints.model_state import parts
 from constraints.sandbox.child import Checked
-from constraints.sandbox.constructions import Call, Level
+from constraints.sandbox.constructions import Level, UserCall
 from constraints.sandbox.forward_calls import calls_in_forward
 from constraints.sandbox.made_layers import MadeLayers
 from constraints.sandbox.passed_on import also_set
@@ -58,7 +58,7 @@ class LayerCalls:
 
     def edits(self) -> list[CallEdit]:
         """One edit for each call that changes."""
-        made: dict[Call, CallEdit] = {}
+        made: dict[UserCall, CallEdit] = {}
         left: dict[str, UnusableInputError] = {}
         for layer in dict.fromkeys(edit.layer for edit in self.change):
             edits = [edit for edit in self.change if edit.layer == layer]
@@ -77,7 +77,7 @@ class LayerCalls:
                 made[call] = edit
         return self._with(made, left) if left else list(made.values())
 
-    def _with(self, made: Mapping[Call, CallEdit], left: Mapping[str, UnusableInputError]) -> list[CallEdit]:
+    def _with(self, made: Mapping[UserCall, CallEdit], left: Mapping[str, UnusableInputError]) -> list[CallEdit]:
         """``made``, with edits that treat layers of one call differently; else raises the first error of ``left``."""
         try:
             passing = self._passed_on(list(left))
@@ -103,7 +103,7 @@ class LayerCalls:
         made = MadeLayers(source=UserFile(self.file, self.text), layers=seen, parameters_of=self._all_parameters)
         passing = Passing.of(made)
         values: dict[str, dict[str, str]] = {}
-        rewritten: dict[Call, list[str]] = {}
+        rewritten: dict[UserCall, list[str]] = {}
         for layer in layers:
             if layer not in seen:
                 raise UnusableInputError(f"no call is known that makes layer {layer}")
@@ -121,7 +121,7 @@ class LayerCalls:
             passing.calls[call] = self._rewritten(passing, call, names)
         return passing
 
-    def _rewritten(self, passing: Passing, call: Call, layers: Sequence[str]) -> CallEdit:
+    def _rewritten(self, passing: Passing, call: UserCall, layers: Sequence[str]) -> CallEdit:
         """The call, with its replacement for some of the layers that it makes, which may differ from layer to layer."""
         self._check_here(layers[0], call)
         node, parameters = self.source.node(call), tuple(self._all_parameters(layers[0]))
@@ -159,7 +159,7 @@ class LayerCalls:
         used = _OPTIONS if isinstance(module, CONVS) else frozenset[str]()
         return self.source.parameters(module, self.checked.made.calls(module)[0], used)
 
-    def _of_layer(self, layer: str, module: nn.Module, edits: Sequence[Edit]) -> tuple[Call, CallEdit]:
+    def _of_layer(self, layer: str, module: nn.Module, edits: Sequence[Edit]) -> tuple[UserCall, CallEdit]:
         calls = self.checked.made.calls(module)
         if not calls:
             raise UnusableInputError(f"no call in {self.file} is known that makes layer {layer}")
@@ -180,7 +180,7 @@ class LayerCalls:
                 position=calls[0].position, parameters=parameters, arguments=wanted, rewrites=rewrites
             )
         alike = {e.layer for e in self.change if [(e.text, e.arguments)] == [(o.text, o.arguments) for o in edits]}
-        outermost: tuple[Call, CallEdit] | None = None  # among the calls whose layers all change in the same way
+        outermost: tuple[UserCall, CallEdit] | None = None  # among the calls whose layers all change in the same way
         reason = ""
         for level, call in enumerate(calls):
             layers = self.source.made_by(calls[: level + 1])
@@ -210,13 +210,13 @@ class LayerCalls:
                     where = f"{Path(self.file).name}:{levels[layer][level].call.position.line}"
                     raise UnusableInputError(f"layer {layer}: {name} sets layer {other} too: {where}")
 
-    def _check_here(self, layer: str, call: Call) -> None:
+    def _check_here(self, layer: str, call: UserCall) -> None:
         """Raise UnusableInputError for a call in another file than the target's."""
         if os.path.realpath(call.file) != self.file:
             where = f"{os.path.relpath(call.file)}:{call.position.line}"
             raise UnusableInputError(f"layer {layer} is made in another file: {where}: take --fix OUT.py")
 
-    def _rewrites(self, module: nn.Module, edits: Sequence[Edit], call: Call) -> Iterator[Any]:
+    def _rewrites(self, module: nn.Module, edits: Sequence[Edit], call: UserCall) -> Iterator[Any]:
         """The text that each edit writes in place of the call, which must be of the layer's own class."""
         callee, name = ast.unparse(self.source.node(call).func), type(module).__name__
         if callee.split(".")[-1] != name:

@@ -32,7 +32,7 @@ from constraints.sandbox.packages import package_of
 from constraints.sandbox.remedies import Remedies
 from constraints.sandbox.request import Target
 from constraints.sandbox.slicing import needed
-from constraints.sandbox.source import AWAITING, Part, Source, read
+from constraints.sandbox.source import AWAITING, Source, SourcePart, read
 from constraints.sandbox.time_limit import TooLongError, at_most
 from constraints.sandbox.written_files import WrittenFiles
 
@@ -154,7 +154,9 @@ class Loader:
             what = "training, data, plots"
             self.found.append(f"{module.__file__}: statements not run, since the model needs none ({what}): {idle}")
 
-    def _statement(self, module: ModuleType, part: Part, statement: ast.stmt, flags: int, seconds: float) -> float:
+    def _statement(
+        self, module: ModuleType, part: SourcePart, statement: ast.stmt, flags: int, seconds: float
+    ) -> float:
         """Run one statement, or leave it out; returns the seconds that count towards the limit."""
         tree = ast.Module(body=[statement], type_ignores=[])
         if self.loops:

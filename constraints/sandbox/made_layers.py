@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from constraints.errors import UnusableInputError
-from constraints.sandbox.constructions import Call, Level
+from constraints.sandbox.constructions import Level, UserCall
 from constraints.sandbox.loops import Loop
 from constraints.sandbox.passed_on import also_set, given, parameters_of
 from constraints.sandbox.user_file import UserFile, default_of, variables
@@ -29,22 +29,24 @@ class MadeLayers:
     parameters_of: Callable[[str], Sequence[str]]
     """Layer -> the parameters of the function that its innermost call calls."""
 
-    def made_by(self, calls: tuple[Call, ...]) -> set[str]:
+    def made_by(self, calls: tuple[UserCall, ...]) -> set[str]:
         """The layers that were made by these calls, the innermost first."""
         return {layer for layer, levels in self.layers.items() if tuple(v.call for v in levels[: len(calls)]) == calls}
 
-    def level(self, calls: tuple[Call, ...], layer: str) -> Level:
+    def level(self, calls: tuple[UserCall, ...], layer: str) -> Level:
         """The outermost of the calls, as it was when it made the layer."""
         return self.layers[layer][len(calls) - 1]
 
-    def is_uniform(self, calls: tuple[Call, ...], values: Values) -> bool:
+    def is_uniform(self, calls: tuple[UserCall, ...], values: Values) -> bool:
         """Whether all layers made in one run of the function that contains the call have the same value."""
         by_frame: dict[int, set[str | None]] = {}
         for layer in self.made_by(calls):
             by_frame.setdefault(id(self.level(calls, layer).frame), set()).add(values.get(layer))
         return all(len(found) == 1 for found in by_frame.values()) and len(by_frame) > 1
 
-    def by_turn(self, calls: tuple[Call, ...], loop: Loop, values: Values, among: set[str]) -> dict[int, str] | None:
+    def by_turn(
+        self, calls: tuple[UserCall, ...], loop: Loop, values: Values, among: set[str]
+    ) -> dict[int, str] | None:
         """Iteration of a loop -> its new value; None where an iteration has several."""
         found: dict[int | None, set[str | None]] = {}
         for layer in among:
@@ -54,11 +56,11 @@ class MadeLayers:
         pairs = ((turn, next(iter(of_turn))) for turn, of_turn in found.items())
         return {turn: value for turn, value in sorted(pairs, key=str) if turn is not None and value is not None}
 
-    def by_frame(self, calls: tuple[Call, ...], values: Values) -> dict[int, str | None]:
+    def by_frame(self, calls: tuple[UserCall, ...], values: Values) -> dict[int, str | None]:
         """Each run of the function that contains a call -> the value passed to it; None where it keeps the default."""
         return {id(self.level(calls, layer).frame): values.get(layer) for layer in self.made_by(calls)}
 
-    def sets_others(self, calls: tuple[Call, ...], name: str, values: Values) -> bool:
+    def sets_others(self, calls: tuple[UserCall, ...], name: str, values: Values) -> bool:
         """Whether a variable sets layers too that other calls make and that do not change in the same way."""
         return any(
             values.get(other) != value

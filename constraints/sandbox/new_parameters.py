@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import chain, count
 
 from constraints.errors import UnusableInputError
-from constraints.sandbox.constructions import Call
+from constraints.sandbox.constructions import UserCall
 from constraints.sandbox.user_file import FUNCTIONS, UserFile
 from constraints.source_edits import Piece, last_parameter
 
@@ -29,7 +29,7 @@ class NewParameters:
         for line, parameters in self.added.items():
             yield self._signature(line, parameters)
 
-    def add(self, call: Call, name: str, default: str, by_frame: Mapping[int, str | None]) -> str:
+    def add(self, call: UserCall, name: str, default: str, by_frame: Mapping[int, str | None]) -> str:
         """A new parameter of the function that contains a call; one that has these values in its runs is shared."""
         function = self.source.function(call)
         here = self.added.setdefault(function.lineno, {})

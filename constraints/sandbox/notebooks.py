@@ -13,7 +13,7 @@ from typing import Any
 
 from constraints.errors import UnusableInputError
 from constraints.sandbox.slicing import needed
-from constraints.sandbox.source import BOM, NOTEBOOK, Part, Source, code_cells, read
+from constraints.sandbox.source import BOM, NOTEBOOK, Source, SourcePart, code_cells, read
 
 _MARK = "# %% cell "
 _MARKED = re.compile(rf"^{re.escape(_MARK)}(?P<number>\d+)\n", re.MULTILINE)
@@ -79,7 +79,7 @@ def script(source: Source, name: str) -> str:
     return "\n\n".join(filter(None, ("".join(_kept(part, chosen)).strip("\n") for part in source.parts))) + "\n"
 
 
-def _kept(part: Part, chosen: Iterator[bool]) -> Iterator[str]:
+def _kept(part: SourcePart, chosen: Iterator[bool]) -> Iterator[str]:
     lines, last = part.text.splitlines(keepends=True), 0
     shared = _on_shared_lines(part)
     for statement in part.statements:
@@ -93,7 +93,7 @@ def _kept(part: Part, chosen: Iterator[bool]) -> Iterator[str]:
         last = end
 
 
-def _on_shared_lines(part: Part) -> set[ast.stmt]:
+def _on_shared_lines(part: SourcePart) -> set[ast.stmt]:
     """The statements that share a line with another statement."""
     pairs = [(a, b) for a, b in pairwise(part.statements) if b.lineno <= (a.end_lineno or a.lineno)]
     return {statement for pair in pairs for statement in pair}

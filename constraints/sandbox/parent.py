@@ -16,11 +16,11 @@ from constraints.report import Report
 from constraints.sandbox.early import taken
 from constraints.sandbox.guarded import Guarded
 from constraints.sandbox.request import Job, Request
-from constraints.sandbox.running import Running
+from constraints.sandbox.running import RunningJob
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class CheckOutcome:
     """The outcome of a check."""
 
     report: Report
@@ -54,7 +54,7 @@ class Sandbox:
             self._guard.end()
             self._guard = None
 
-    def check(self, request: Request) -> Outcome:
+    def check(self, request: Request) -> CheckOutcome:
         """Check the target that ``request`` describes, under its limits.
 
         Raises UnusableInputError for input that cannot be used and ModelFailedError when the user's code raised,
@@ -65,7 +65,7 @@ class Sandbox:
         report = Report.from_dict(found["report"], request.require)
         if cut := found.get("cut"):
             report = replace(report, warnings=(*report.warnings, cut))
-        return Outcome(report=report, printed=printed, follow_ups=found.get("follow_ups", {}))
+        return CheckOutcome(report=report, printed=printed, follow_ups=found.get("follow_ups", {}))
 
     def run(self, job: Job) -> tuple[Any, str]:
         """Do a job; returns its answer and what the user's code printed; raises as ``check`` does.
@@ -77,7 +77,7 @@ class Sandbox:
             self.close()
         if self._guard is None:
             self._guard = (None if self._sees_gpus else taken()) or Guarded(sees_gpus=self._sees_gpus)
-        running, serves = Running(job, self._guard), False
+        running, serves = RunningJob(job, self._guard), False
         try:
             self._guard.send(job)
             found = running.result()
@@ -91,7 +91,7 @@ class Sandbox:
         return found, running.printed()
 
 
-def check_file(request: Request) -> Outcome:
+def check_file(request: Request) -> CheckOutcome:
     """Check one target as ``Sandbox.check`` does."""
     with Sandbox() as sandbox:
         return sandbox.check(request)

@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from constraints.errors import UnusableInputError
-from constraints.sandbox.constructions import Call, Level
+from constraints.sandbox.constructions import Level, UserCall
 from constraints.source_edits import argument
 
 SELF = ("self", "cls")
 """The first parameter of a method, which calls do not give."""
 
 
-def given(call: Call, node: ast.Call, parameters: Sequence[str], name: str) -> ast.expr | None:
+def given(call: UserCall, node: ast.Call, parameters: Sequence[str], name: str) -> ast.expr | None:
     """The argument of a call for a parameter; None where it is left out.
 
     Where ``*args`` or ``**kwargs`` of the function around the call may give it, it is a variable of the same name,
@@ -36,7 +36,7 @@ def given(call: Call, node: ast.Call, parameters: Sequence[str], name: str) -> a
     return ast.copy_location(ast.Name(id=name, ctx=ast.Load()), node)
 
 
-def parameters_of(call: Call, node: ast.Call, parameters: Sequence[str]) -> tuple[str, ...]:
+def parameters_of(call: UserCall, node: ast.Call, parameters: Sequence[str]) -> tuple[str, ...]:
     """The parameters of the function around a call, in order, with those of the call that it passes on by stars."""
     own = [name for name in call.parameters if name not in SELF]
     count = call.code.co_argcount - sum(name in SELF for name in call.parameters)
@@ -48,7 +48,7 @@ def parameters_of(call: Call, node: ast.Call, parameters: Sequence[str]) -> tupl
 
 
 def also_set(
-    layers: Mapping[str, Sequence[Level]], layer: str, level: int, name: str, node_of: Callable[[Call], ast.Call]
+    layers: Mapping[str, Sequence[Level]], layer: str, level: int, name: str, node_of: Callable[[UserCall], ast.Call]
 ) -> Iterator[str]:
     """The other layers that a variable of a function sets as well, in the run of it that made a layer.
 
@@ -75,7 +75,7 @@ def _read(node: ast.Call) -> Iterator[str]:
             waiting += ast.iter_child_nodes(inner)
 
 
-def _passed(call: Call, node: ast.Call, parameters: Sequence[str]) -> list[str]:
+def _passed(call: UserCall, node: ast.Call, parameters: Sequence[str]) -> list[str]:
     """The parameters of a call that the function around it may get by its own ``*args`` or ``**kwargs``."""
     positional, keywords = _stars(call)
     position = _star(node, positional)
@@ -86,7 +86,7 @@ def _passed(call: Call, node: ast.Call, parameters: Sequence[str]) -> list[str]:
     return [name for name in left if (by_keyword and name not in call.parameters) or position is not None]
 
 
-def _stars(call: Call) -> tuple[str, str]:
+def _stars(call: UserCall) -> tuple[str, str]:
     """The names of ``*args`` and ``**kwargs`` of the function around a call; empty where it has none."""
     code = call.code
     names = iter(code.co_varnames[code.co_argcount + code.co_kwonlyargcount :])

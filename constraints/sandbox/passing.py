@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from constraints.errors import UnusableInputError
-from constraints.sandbox.constructions import Call
+from constraints.sandbox.constructions import UserCall
 from constraints.sandbox.iteration_values import FALSE, TRUE, IterationValues
 from constraints.sandbox.made_layers import MadeLayers, Values
 from constraints.sandbox.new_parameters import NewParameters
@@ -39,7 +39,7 @@ class Passing:
     made: MadeLayers
     new: NewParameters
     loops: IterationValues
-    calls: dict[Call, CallEdit] = field(default_factory=dict)
+    calls: dict[UserCall, CallEdit] = field(default_factory=dict)
     """Call -> its changed arguments."""
 
     @classmethod
@@ -74,7 +74,9 @@ class Passing:
         yield from self.new.pieces()
         yield from self.loops.pieces()
 
-    def _give(self, calls: tuple[Call, ...], name: str, parameters: Sequence[str], values: Values, before: str) -> None:
+    def _give(
+        self, calls: tuple[UserCall, ...], name: str, parameters: Sequence[str], values: Values, before: str
+    ) -> None:
         """Write an argument of the outermost of ``calls``, which are common to the layers, the innermost first."""
         node = self.made.source.node(calls[-1])
         value = given(calls[-1], node, parameters, name)
@@ -96,7 +98,7 @@ class Passing:
             arguments={**known.arguments, **new} if known else new,
         )  # fmt: skip
 
-    def _expression(self, calls: tuple[Call, ...], name: str, values: Values, old: str) -> str:
+    def _expression(self, calls: tuple[UserCall, ...], name: str, values: Values, old: str) -> str:
         """The value within the function that contains the outermost of ``calls``."""
         all_of = self.made.made_by(calls)
         if set(values) == all_of and len(set(values.values())) == 1:
@@ -124,9 +126,9 @@ class Passing:
                     return self.loops.by_index(loop, dict.fromkeys(by_turn, new), old)
         raise UnusableInputError(f"no edit changes only some of what the call at line {calls[-1].position.line} makes")
 
-    def _outwards(self, calls: tuple[Call, ...], parameter: str, values: Values, old: str) -> None:
+    def _outwards(self, calls: tuple[UserCall, ...], parameter: str, values: Values, old: str) -> None:
         """Set a parameter of the function that contains a call, in the calls of that function."""
-        groups: dict[Call, dict[str, str]] = {}
+        groups: dict[UserCall, dict[str, str]] = {}
         for layer, value in values.items():
             levels = self.made.layers[layer]
             if len(levels) <= len(calls):

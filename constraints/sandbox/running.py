@@ -38,7 +38,7 @@ _ENDED = b'{"ended": '
 
 
 @dataclass
-class Running:
+class RunningJob:
     """A job that was sent to its guard.
 
     ``code`` is the exit code of the process that runs the user's code.

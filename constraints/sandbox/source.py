@@ -33,7 +33,7 @@ _WRITES = re.compile(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class SourcePart:
     """Statements of one file, or of one cell of a notebook."""
 
     name: str
@@ -49,7 +49,7 @@ class Part:
 class Source:
     """The Python of a file."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[SourcePart, ...]
     warnings: tuple[str, ...] = ()
     """The parts of a notebook that are not Python and were left out."""
     is_notebook: bool = False
@@ -121,7 +121,7 @@ def _script(file: Path, data: bytes | str) -> Source:
             left_out = 0
         if not left_out:
             raise
-    part = Part(name=str(file), text=python, statements=tuple(tree.body))
+    part = SourcePart(name=str(file), text=python, statements=tuple(tree.body))
     return Source(parts=(part,), warnings=(_of_shell(file, left_out),))
 
 
@@ -129,7 +129,7 @@ def _of_shell(file: Path, lines: int) -> str:
     return f"{file}: {lines} line{'s' * (lines > 1)} of shell or magic left out"
 
 
-def _file(file: Path, data: bytes | str) -> Part:
+def _file(file: Path, data: bytes | str) -> SourcePart:
     try:
         tree = _parsed(data, str(file))
     except SyntaxError as error:
@@ -137,7 +137,7 @@ def _file(file: Path, data: bytes | str) -> Part:
         raise UnusableInputError(f"syntax error: {where}: {error.msg}: {remedy_of(error)}") from error
     except ValueError as error:
         raise UnusableInputError(f"not Python source: {str(file)!r}: {error}") from error
-    return Part(name=str(file), text="", statements=tuple(tree.body))
+    return SourcePart(name=str(file), text="", statements=tuple(tree.body))
 
 
 def _parsed(data: bytes | str, name: str, flags: int = 0) -> ast.Module:
@@ -186,7 +186,7 @@ def _notebook(file: Path, data: bytes | str) -> Source:
             line = getattr(error, "lineno", None) or 1
             warnings.append(f"{name}: left out, because it is not Python: line {line}: {getattr(error, 'msg', error)}")
         else:
-            parts.append(Part(name=name, text=python, statements=statements, cell=number))
+            parts.append(SourcePart(name=name, text=python, statements=statements, cell=number))
     if written:
         warnings.append(f"{file}: imported from the cells that write them: {', '.join(written)}")
     if shell:

@@ -17,7 +17,7 @@ from constraints.conv_sites import CONVS, one
 from constraints.errors import UnusableInputError
 from constraints.model_state import parts
 from constraints.sandbox.child import Checked
-from constraints.sandbox.constructions import Call
+from constraints.sandbox.constructions import UserCall
 from constraints.sandbox.notebooks import tree_of
 from constraints.sandbox.passed_on import SELF, given, parameters_of
 from constraints.sandbox.user_file import is_constant, partials
@@ -31,7 +31,7 @@ class SourceCalls:
     checked: Checked
     trees: dict[str, ast.Module] = field(default_factory=dict)
 
-    def parameters(self, module: nn.Module, call: Call, used: Set[str]) -> tuple[str, ...]:
+    def parameters(self, module: nn.Module, call: UserCall, used: Set[str]) -> tuple[str, ...]:
         """The parameters of a module's constructor; raises UnusableInputError where a ``used`` one is set elsewhere."""
         node, signature = self.node(call), inspect.signature(called_by(module, call)).parameters
         is_lazy = ast.unparse(node.func).endswith(f"Lazy{type(module).__name__}")  # lazy layers have no in_channels
@@ -41,7 +41,7 @@ class SourceCalls:
                 raise UnusableInputError(f"{name} is also set outside of {ast.unparse(node)} at line {node.lineno}")
         return parameters
 
-    def node(self, call: Call) -> ast.Call:
+    def node(self, call: UserCall) -> ast.Call:
         """A call in the source; raises UnusableInputError where a ``partial`` is called."""
         tree = self.tree(call.file)
         node = call_at(tree, call.position)
@@ -53,7 +53,7 @@ class SourceCalls:
             raise UnusableInputError(f"{callee}, which {place} calls, is a partial: write the call out")
         return node
 
-    def unsettled(self, call: Call, parameters: Sequence[str], depends: Mapping[str, set[str]]) -> str:
+    def unsettled(self, call: UserCall, parameters: Sequence[str], depends: Mapping[str, set[str]]) -> str:
         """Why new values may hold for this run only: an argument that they depend on is not a constant."""
         node = self.node(call)
         for name in sorted(set().union(*depends.values())):
@@ -62,7 +62,7 @@ class SourceCalls:
                 return f"{name} is {ast.unparse(value)}, not a constant: {Path(call.file).name}:{node.lineno}"
         return ""
 
-    def made_by(self, calls: Sequence[Call]) -> set[str]:
+    def made_by(self, calls: Sequence[UserCall]) -> set[str]:
         """Names of the model's modules that were made by these calls, the innermost first."""
         made = self.checked.made
         return {
@@ -73,7 +73,7 @@ class SourceCalls:
 
     def handed_on(
         self,
-        call: Call,
+        call: UserCall,
         parameters: Sequence[str],
         wanted: Mapping[str, Any],
         depends: Mapping[str, set[str]],
@@ -103,11 +103,11 @@ class SourceCalls:
             raise UnusableInputError(f"layer {layer} is made by a call that makes others too: {where}")
         return found, others
 
-    def passed_on(self, call: Call, parameters: Sequence[str]) -> tuple[str, ...]:
+    def passed_on(self, call: UserCall, parameters: Sequence[str]) -> tuple[str, ...]:
         """The parameters of the function that contains a call, with those that its ``*args`` and ``**kwargs`` hold."""
         return parameters_of(call, self.node(call), parameters)
 
-    def _names(self, call: Call, parameters: Sequence[str], names: set[str], where: str) -> Iterator[str]:
+    def _names(self, call: UserCall, parameters: Sequence[str], names: set[str], where: str) -> Iterator[str]:
         """The parameters of the function that contains a call which set these arguments of it, without constants."""
         node, known = self.node(call), self.passed_on(call, parameters)
         for name in names:
@@ -128,7 +128,7 @@ class SourceCalls:
         return self.trees[file]
 
 
-def called_by(module: nn.Module, call: Call) -> Any:
+def called_by(module: nn.Module, call: UserCall) -> Any:
     """The constructor that a call runs for a module: that of its class, or, inside it, that of a base class."""
     kinds = type(module).__mro__
     for at, kind in enumerate(kinds):

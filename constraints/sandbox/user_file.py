@@ -9,7 +9,7 @@ from functools import cached_property, partial
 
 from constraints.code_layout import is_bracketed
 from constraints.errors import UnusableInputError
-from constraints.sandbox.constructions import Call
+from constraints.sandbox.constructions import UserCall
 from constraints.sandbox.loops import Loop
 from constraints.source_edits import Bytes, Piece, call_at
 
@@ -33,13 +33,13 @@ class UserFile:
     def _around(self) -> Mapping[ast.AST, ast.AST]:
         return {inner: node for node in ast.walk(self.tree) for inner in ast.iter_child_nodes(node)}
 
-    def node(self, call: Call) -> ast.Call:
+    def node(self, call: UserCall) -> ast.Call:
         """A call; raises UnusableInputError for one in another file."""
         if os.path.realpath(call.file) != self.file:
             raise UnusableInputError(f"a call in another file makes it: {call.file}:{call.position.line}")
         return call_at(self.tree, call.position)
 
-    def function(self, call: Call) -> Function:
+    def function(self, call: UserCall) -> Function:
         """The function that contains a call; raises UnusableInputError where there is none."""
         scope = self._scope(self.node(call))
         if not isinstance(scope, FUNCTIONS):
@@ -52,7 +52,7 @@ class UserFile:
                 break
         return node
 
-    def loops_around(self, call: Call) -> Iterator[Loop]:
+    def loops_around(self, call: UserCall) -> Iterator[Loop]:
         """The loops of the same function around a call, the innermost first."""
         node: ast.AST = self.node(call)
         while (node := self._around.get(node, self.tree)) is not self.tree and not isinstance(node, _SCOPES):

@@ -17,6 +17,7 @@ class Operation(NamedTuple):
     """How an operation of the dispatcher is handled."""
 
     rule: Callable[[Call], Any]
+    """What it returns of a call: a result or several; None where it does not know."""
     label: str
     """Its common name, for messages."""
     cost: Callable[[Call], None] | None = None

@@ -16,9 +16,8 @@ _MOST_PARTS = 64
 
 def distribute(call: Call, operation: Operation) -> None:
     """Record what the parts of the result see, so that a slice of it sees only what its own parts see."""
-    assert operation.apart is not None
-    axis = _cut_axis(call.inputs, len(call.shape))
-    if axis is None or axis >= len(call.shape) - operation.apart(call):
+    axis = _cut_axis(call.inputs, len(call.shape), may_count_places=_is_pointwise_layer(call))
+    if axis is None or _mixes(call, operation, axis):
         return
     ends = sorted({0, call.shape[axis], *_ends(call.inputs, axis, len(call.shape))})
     if len(ends) > _MOST_PARTS or ends[-1] != call.shape[axis]:
@@ -35,16 +34,34 @@ def distribute(call: Call, operation: Operation) -> None:
     call.parts[0] = tuple(parts)
 
 
+def _mixes(call: Call, operation: Operation, axis: int) -> bool:
+    """Whether the operation mixes the indices of an axis."""
+    assert operation.apart is not None
+    if _is_pointwise_layer(call):
+        return axis == _channels(call) and not call.is_depthwise
+    return axis >= len(call.shape) - operation.apart(call)
+
+
+def _is_pointwise_layer(call: Call) -> bool:
+    """Whether it is a convolution that mixes no places."""
+    data = call.inputs[0].shape[_channels(call) + 1 :] if call.is_conv else ()
+    return call.is_conv and not call.is_transposed and not call.is_spatial and call.shape[_channels(call) + 1 :] == data
+
+
 def _channels(call: Call) -> int:
     return len(call.shape) - len(call.kernel) - 1
 
 
-def _cut_axis(inputs: Sequence[Value], n: int) -> int | None:
-    """The one axis of the result (of ``n`` axes) along which inputs were assembled; None if spatial or not unique."""
+def _cut_axis(inputs: Sequence[Value], n: int, *, may_count_places: bool) -> int | None:
+    """The one axis of the result (of ``n`` axes) along which inputs were assembled; None if that is not unique.
+
+    Also if it counts places of a map, unless ``may_count_places`` and the map as a whole is not one.
+    """
     found = set()
     for value in inputs:
         spatial = {d.axis for v in value.views if v is not None for d in v.digits} if value.parts else set()
-        if any(spatial.intersection(p.region) for p in value.parts):
+        is_known = not may_count_places or not any(v is not None and (v.blurred or v.unknown) for v in value.views)
+        if is_known and any(spatial.intersection(p.region) for p in value.parts):
             return None
         for part in value.parts:
             found |= {a + n - len(value.shape) for a in part.region}

@@ -56,14 +56,15 @@ def remade(view: View | None) -> View | None:
 
 
 def in_join(a: View, b: View) -> Taken | None:
-    """The places that a join of two tensors holds; None for all, also if one of them is whole."""
+    """The places that a join of two tensors holds; None where each unit is one of them."""
     one, other = (a.taken, b.taken) if a.digits == b.digits else (_upright(a), _upright(b))
     if (one or other) is None and _is_turned(a) != _is_turned(b):
         return _taken(a).joined(_taken(b).turned())
-    if one is None or other is None:
-        found = one or other
-        return found if found is not None and found.left_out <= 0 else None
-    return one.joined(other)
+    known = one or other
+    if known is None:
+        return None
+    found = (one or all_of(known.units)).joined(other or all_of(known.units))
+    return None if found == all_of(found.units) else found
 
 
 def together(parts: Sequence[tuple[View, range]], whole: View) -> View:

@@ -18,7 +18,8 @@ _CUTTING = """
 _CUTS = frozenset(_CUTTING.split())
 _COMBINING = """
     mean sum amax amin max min prod var std var_mean std_mean norm linalg_vector_norm logsumexp any all argmax argmin
-    count_nonzero aminmax median nansum nanmean _softmax _log_softmax cumsum cat stack embedding
+    count_nonzero aminmax median nansum nanmean _softmax _log_softmax cumsum cumprod logcumsumexp cummax cummin sort
+    topk kthvalue mode gather scatter scatter_add _cdist_forward _euclidean_dist cat stack embedding
 """
 _MIXING = frozenset(_COMBINING.split())
 _OF_WINDOWS = ("pool", "upsample", "scaled_dot_product", "lstm", "gru", "rnn_")

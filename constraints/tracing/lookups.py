@@ -16,3 +16,9 @@ def embedding(call: Call) -> tuple[Views, Flow]:
         views: Views = tuple(unknown(why) if a is not None or b is not None else None for a, b in rows)
         return views, fresh(merge_flows([v.flow for v in (table, indices) if v.depends]))
     return indices.views, fresh(indices.flow)
+
+
+def one_hot(call: Call) -> tuple[Views, Flow] | None:
+    """Each index becomes a row of zeros and a one; not known where the largest index decides their number."""
+    data = call.inputs[0]
+    return (data.views, fresh(data.flow)) if call.arg("num_classes", -1) >= 0 else None

@@ -40,11 +40,18 @@ def pointwise(call: Call) -> Result:
 
 def _added(call: Call, data: list[Value], rows: list[Views], sums: Picked) -> Result:
     """Places of a map added one after the other; once all are added with one weight, a sum over their axes."""
+    if (whole := _whole_sum(call, sums)) is not None:
+        return whole
+    views, flow = combined(call, data, rows)
+    _note_sum(call, sums)
+    return views, maxima.met(call, data, rows, flow._replace(picked=sums))
+
+
+def _whole_sum(call: Call, sums: Picked) -> Result | None:
+    """The result of adding all places of a map along some axes with one weight; None if that is not what was added."""
     weight, whole, n = picked_places.common_weight(sums), sums.whole, len(sums.whole.shape)
     if not weight or math.isnan(weight):
-        views, flow = combined(call, data, rows)
-        _note_sum(call, sums)
-        return views, maxima.met(call, data, rows, flow._replace(picked=sums))
+        return None
     scaled = replace(whole, flow=whole.flow._replace(scale=whole.flow.scale * abs(weight)))
     views, flow = pool(call, scaled, sums.gone, "sum")
     axes = without(sums.gone, n)
@@ -155,9 +162,12 @@ def reduction(call: Call) -> Result | Results:
     if call.op in ("var_mean", "std_mean"):
         return [_reduced(call, data, axes, "other"), _reduced(call, data, axes, "mean")]
     how = "sum" if maxima.order_of_norm(call) == 1 else _HOW.get(call.op, "other")
-    if data.flow.picked is None or how not in ("mean", "sum"):
+    if how not in ("mean", "sum") or not (data.parts or data.flow.picked is not None):
         return _reduced(call, data, axes, how)
-    sums = picked_places.summed(data, axes, is_mean=how == "mean")
+    sums = picked_places.summed_parts(data, axes, is_mean=how == "mean")
+    if sums is not None and (whole := _whole_sum(call, sums)) is not None:
+        return whole
+    sums = sums or picked_places.summed(data, axes, is_mean=how == "mean")
     _note_sum(call, sums)
     views, flow = _reduced(call, data, axes, how)
     return views, flow._replace(picked=sums)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from constraints.tracing import (
+    along_an_axis,
     attention,
     columns,
     cutting,
@@ -19,7 +20,7 @@ from constraints.tracing import (
 from constraints.tracing.calls import Operation, Result, Results
 from constraints.tracing.values import Call
 
-Rule = Callable[[Call], Result | Results]
+Rule = Callable[[Call], Result | Results | None]
 
 
 def _named(
@@ -74,11 +75,13 @@ OPERATIONS: dict[str, Operation] = {  # without composites that may return their
     **_named(mixing.reduction, _REDUCTIONS),
     **_named(attention.attention, _ATTENTIONS, "scaled_dot_product_attention"),
     **_named(products.product, _MATRIX_PRODUCTS, "matmul", products.product_macs),
+    **_named(products.distances, "_cdist_forward _euclidean_dist", "cdist", products.distance_macs),
     **_named(mixing.concatenation, "cat", "cat"),
     **_named(recurrent.recurrent, "lstm mkldnn_rnn_layer", "lstm", recurrent.macs),
     **_named(recurrent.recurrent, "gru", "gru", recurrent.macs),
     **_named(recurrent.recurrent, "rnn_tanh rnn_relu", "rnn", recurrent.macs),
     **_named(lookups.embedding, "embedding"),
+    **_named(lookups.one_hot, "one_hot"),
     **_named(attention.softmax, "_softmax _log_softmax _safe_softmax"),
     **_named(
         mixing.normalisation,
@@ -113,13 +116,18 @@ OPERATIONS: dict[str, Operation] = {  # without composites that may return their
     **_named(cutting.stack, "stack"),
     **_named(reshaping.roll, "roll"),
     **_named(reshaping.flip, "flip"),
+    **_named(reshaping.rot90, "rot90"),
+    **_named(reshaping.complex_of_pairs, "view_as_complex"),
+    **_named(reshaping.pairs_of_complex, "view_as_real"),
+    **_named(along_an_axis.sorted_along, "sort topk cumsum cumprod logcumsumexp cummax cummin kthvalue mode"),
+    **_named(along_an_axis.scattered_along, "scatter scatter_add gather"),
     **_named(reshaping.repeat, "repeat"),
     **_named(cutting.picked, "index_select index"),
     **_named(cutting.scattered, "slice_scatter select_scatter"),
     **_named(cutting.put, "index_put _index_put_impl index_copy index_add"),
     **_named(reshaping.same, "clone _to_copy"),
     **_named(reshaping.same, "alias detach lift_fresh _reshape_copy"),
-    **_named(mixing.pointwise, "real imag tril triu"),
+    **_named(mixing.pointwise, "real imag tril triu _conj conj_physical _neg_view"),
     **_named(reshaping.reshape, "view _unsafe_view _reshape_alias"),
     **_named(reshaping.restrided, "as_strided"),
     **_named(reshaping.permute, "permute transpose t"),

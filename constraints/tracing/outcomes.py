@@ -43,6 +43,8 @@ class Outcomes:
             return self._not_known(call)  # rules are of maps that have units
         call.label = operation.label
         outcome = operation.rule(call)
+        if outcome is None:
+            return self._not_known(call)
         if "picks" in call.tags:
             self.hidden.setdefault(f"{call.name_and_label}: it may pick the larger one of neighbouring units", "maxima")
         if "averages" in call.tags:

@@ -8,7 +8,7 @@ from itertools import product
 
 from constraints.tracing.axes import Cut, Shape
 from constraints.tracing.linear_forms import Coefficient
-from constraints.tracing.values import Picked, Value
+from constraints.tracing.values import Part, Picked, Value
 
 _EXACT = 1e-5
 _MOST_PLACES = 1 << 18
@@ -37,8 +37,13 @@ def summed(data: Value, axes: Collection[int], *, is_mean: bool) -> Picked | Non
     if picked is None or data.shape != _shape(picked):
         return None
     left = _axes_left(picked)
+    return _summed(picked, [left[a] for a in axes], is_mean=is_mean)
+
+
+def _summed(picked: Picked, axes: Collection[int], *, is_mean: bool) -> Picked | None:
+    """The places after a sum over axes of the map."""
     gone: dict[int, Mapping[int, float]] = {}
-    for at in (left[a] for a in axes):
+    for at in axes:
         if not _is_spatial(picked.whole, at):
             return None
         indices = picked.left.get(at, range(picked.whole.shape[at]))
@@ -46,14 +51,50 @@ def summed(data: Value, axes: Collection[int], *, is_mean: bool) -> Picked | Non
     return _gone(picked, gone)
 
 
+def summed_parts(data: Value, axes: Collection[int], *, is_mean: bool) -> Picked | None:
+    """The places that a sum or a mean adds over an axis along which sums of places were put side by side; else None.
+
+    An example: the means of a map's rows, stacked and averaged.
+    """
+    along = {axis for part in data.parts for axis in part.region}
+    if len(along) != 1 or not along <= set(axes) or data.made_by is None or data.made_by.op not in ("cat", "stack"):
+        return None
+    (axis,) = along
+    laid = [part.region[axis] for part in data.parts]
+    if sorted(i for indices in laid for i in indices) != list(range(data.shape[axis])):
+        return None
+    sums = [_summed_part(data.shape, axis, part, axes, is_mean=is_mean) for part in data.parts]
+    shares = [len(indices) / data.shape[axis] if is_mean else 1.0 for indices in laid]
+    if not any(s is not None and len(s.weights) > 1 for s in sums):
+        return None
+    return _added(sums, shares)
+
+
+def _summed_part(shape: Shape, axis: int, part: Part, axes: Collection[int], *, is_mean: bool) -> Picked | None:
+    """The sum of one part, which may lack the axis along which it was stacked."""
+    picked = part.flow.picked
+    if picked is None:
+        return None
+    for size, shift in ((), 1), ((len(part.region[axis]),), 0):
+        left = _axes_of(picked, (*shape[:axis], *size, *shape[axis + 1 :]))
+        if left is not None:
+            summed = [left[a - shift * (a > axis)] for a in axes if size or a != axis]
+            return _summed(picked, [at for at in summed if at is not None], is_mean=is_mean)
+    return None
+
+
 def added(data: Sequence[Value], factors: Sequence[Coefficient]) -> Picked | None:
     """The places that a linear combination of tensors adds; None unless all are places of one map."""
-    first, *others = (v.flow.picked for v in data)
+    return _added([v.flow.picked for v in data], factors)
+
+
+def _added(several: Sequence[Picked | None], factors: Sequence[Coefficient]) -> Picked | None:
+    first = several[0]
     if first is None or not first.gone or not all(factors):
         return None
     weights = dict.fromkeys(first.weights, 0.0)
     is_bent = is_too_large = False
-    for picked, factor in zip((first, *others), factors, strict=True):
+    for picked, factor in zip(several, factors, strict=True):
         if picked is None or factor is None or not _are_alike(first, picked):
             return None
         is_bent, is_too_large = is_bent or picked.is_bent, is_too_large or picked.is_too_large
@@ -118,6 +159,18 @@ def _axes_left(picked: Picked) -> list[int]:
 def _shape(picked: Picked) -> Shape:
     """The shape of a tensor of these places."""
     return tuple(len(picked.left.get(a, range(picked.whole.shape[a]))) for a in _axes_left(picked))
+
+
+def _axes_of(picked: Picked, shape: Shape) -> Sequence[int | None] | None:
+    """The map's axis for each axis of a tensor of these places; None for one of size 1 that was kept after a sum.
+
+    None in all if the tensor has another shape.
+    """
+    if shape == _shape(picked):
+        return _axes_left(picked)
+    sizes = enumerate(picked.whole.shape)
+    kept = tuple(1 if a in picked.gone else len(picked.left.get(a, range(n))) for a, n in sizes)
+    return [None if a in picked.gone else a for a in range(len(kept))] if shape == kept else None
 
 
 def _is_spatial(whole: Value, axis: int) -> bool:

@@ -61,6 +61,20 @@ def product(call: Call) -> Result:
     return combined(call, data, [views, broadcast(summand.views, summand.shape, call.shape)])
 
 
+def distances(call: Call) -> Result:
+    """Distances of all pairs of rows of two tensors, which cost and see what the product of the two does."""
+    distance_macs(call)
+    a, b = call.inputs[:2]
+    order = [*range(len(b.shape) - 2), len(b.shape) - 1, len(b.shape) - 2]
+    turned = replace(b, shape=tuple(b.shape[i] for i in order), views=tuple(moved(v, order) for v in b.views))
+    return _multiplied(call, a, turned)
+
+
+def distance_macs(call: Call) -> None:
+    """MACs of distances: per pair of rows, one for each of their elements."""
+    call.macs = math.prod(call.shape) * call.inputs[0].shape[-1]
+
+
 def _batch_summed(value: Value) -> Views:
     axes = without([0], len(value.shape))
     return tuple(moved(reduced(v, [0], "mixed"), axes) for v in value.views)

@@ -123,6 +123,20 @@ def _flipped(view: View | None, axis: int, shape: Shape) -> View | None:
     return view._replace(field=field, digits=tuple(digits))
 
 
+def rot90(call: Call) -> Result:
+    """Quarter turns in the plane of two axes: a flip and a transposition each."""
+    data, n = call.inputs[0], len(call.inputs[0].shape)
+    first, second = (d % n for d in call.arg("dims"))
+    views, turns = data.views, call.arg("k", 1) % 4
+    for axis in {1: [second], 2: [first, second], 3: [first]}.get(turns, []):
+        views = tuple(_flipped(v, axis, data.shape) for v in views)
+    if turns % 2:
+        order = list(range(n))
+        order[first], order[second] = second, first
+        views = permuted_views(views, order)
+    return views, moved_flow(data.flow)
+
+
 def repeat(call: Call) -> Result:
     """Tiles along the axes."""
     data, times = call.inputs[0], call.arg("repeats")
@@ -197,6 +211,18 @@ def restrided(call: Call) -> Result:
 def same(call: Call) -> Result:
     """Identity in every respect that matters here: alias, detach, clone, contiguous, dtype and device changes."""
     return call.inputs[0].views, call.inputs[0].flow
+
+
+def complex_of_pairs(call: Call) -> Result:
+    """view_as_complex: the two indices of the last axis become one number."""
+    data, last = call.inputs[0], len(call.inputs[0].shape) - 1
+    gone = without([last], last + 1)
+    return tuple(moved(reduced(v, [last], "mixed"), gone) for v in data.views), moved_flow(data.flow)
+
+
+def pairs_of_complex(call: Call) -> Result:
+    """view_as_real: each number becomes two indices of a new last axis."""
+    return call.inputs[0].views, moved_flow(call.inputs[0].flow)
 
 
 def _moved_all(data: Value, axes: Sequence[int | None]) -> Views:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from constraints.metrics import Metrics
 from constraints.tracing.propagation import Propagation
 from constraints.tracing.remarks import remarks, uncounted
-from constraints.tracing.structure import partial_pools
+from constraints.tracing.structure import global_pools, partial_pools
 from constraints.tracing.values import Value
 
 _NO_MAP = "no map with spatial axes leads from the input to the output"
@@ -27,6 +27,8 @@ def unknown_metrics(known: Propagation, judged: Value | None, field: tuple[int, 
     for reason, hidden in known.outcomes.hidden.items():
         for name in Metrics.needing(hidden):
             reasons.setdefault(name, reason)
+        if hidden == "averages" and all(h.left_out for h in global_pools(known.outputs)):  # it may be the only one
+            reasons.setdefault("fully_connected", reason)
     if known.run.uncounted:
         reasons.update(dict.fromkeys(Metrics.needing("parameters"), "; ".join(uncounted(known.run))))
     return reasons

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nas.results.rows import Row, Source
+from nas.results.rows import Row, TrialLocation
 
 Trial = Row | str | int
 """A row of a leaderboard; or a number, ``best``, a network's text or a known network's name, as on the command line."""
@@ -14,5 +14,5 @@ def located(trial: Trial, storage: str | Path, study: str | None) -> tuple[str, 
     """(trial, storage, study); a row of ``nas.leaderboard`` brings its own storage and study, which win."""
     name = str(trial.trial if isinstance(trial, Row) else trial)
     known = trial.source if isinstance(trial, Row) else None
-    source = known or Source(str(storage), study or "")
+    source = known or TrialLocation(str(storage), study or "")
     return name, source.storage, source.study or None

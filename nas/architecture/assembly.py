@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from nas.architecture.calls import Call
+from nas.architecture.calls import ModuleCall
 from nas.architecture.spec import Architecture, Block
 
 
-def block(block: Block, channels: int) -> Call:
+def block(block: Block, channels: int) -> ModuleCall:
     """The call that creates a block with ``channels`` input channels."""
     calls, width = [], channels
     for component in block.components:
         calls.append(component.call(width))
         width = component.out_channels(width)
     if not block.residual:
-        return Call("Repeated", (block.calls, *calls)) if block.calls > 1 else calls[0]
-    made = Call("ScaledResidual", (channels, *calls)) if block.scaled else Call("Residual", tuple(calls))
-    return Call("Repeated", (block.calls, made)) if block.calls > 1 else made
+        return ModuleCall("Repeated", (block.calls, *calls)) if block.calls > 1 else calls[0]
+    made = ModuleCall("ScaledResidual", (channels, *calls)) if block.scaled else ModuleCall("Residual", tuple(calls))
+    return ModuleCall("Repeated", (block.calls, made)) if block.calls > 1 else made
 
 
-def stages(architecture: Architecture) -> dict[str, tuple[Call, ...]]:
+def stages(architecture: Architecture) -> dict[str, tuple[ModuleCall, ...]]:
     """The blocks of each stage, by its name ``c1``, ``c2``, ..."""
     channels = {(p.stage, p.block): p.input[0] for p in reversed(architecture.placed)}
     return {
@@ -27,13 +27,13 @@ def stages(architecture: Architecture) -> dict[str, tuple[Call, ...]]:
     }
 
 
-def head(architecture: Architecture) -> dict[str, Call]:
+def head(architecture: Architecture) -> dict[str, ModuleCall]:
     """The layers after the stages, by name."""
     channels, classes = architecture.last_map[0], architecture.classes
-    layers = {"pool": Call("nn.AdaptiveAvgPool2d", (1,))}
+    layers = {"pool": ModuleCall("nn.AdaptiveAvgPool2d", (1,))}
     if architecture.head == "conv":
-        layers["conv"] = Call("nn.Conv2d", (channels, classes, 1))
-    layers["flatten"] = Call("nn.Flatten")
+        layers["conv"] = ModuleCall("nn.Conv2d", (channels, classes, 1))
+    layers["flatten"] = ModuleCall("nn.Flatten")
     if architecture.head == "fc":
-        layers["fc"] = Call("nn.Linear", (channels, classes))
+        layers["fc"] = ModuleCall("nn.Linear", (channels, classes))
     return layers

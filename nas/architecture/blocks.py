@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from nas.architecture.calls import Call, Factory
+from nas.architecture.calls import Factory, ModuleCall
 
 
 class ChannelNorm(nn.LayerNorm):
@@ -108,14 +108,14 @@ class Repeated(nn.Sequential):
         return input
 
 
-def make(call: Call) -> nn.Module:
+def make(call: ModuleCall) -> nn.Module:
     """The untrained module that a call creates."""
     if isinstance(call.maker, Factory):
         layers = call.maker.layers(*call.arguments, **{**call.maker.options, **call.options})
         return sequential({name: make(layer) for name, layer in layers.items()})
     name = call.maker.removeprefix("nn.")
     maker = globals()[name] if name == call.maker else getattr(nn, name)
-    arguments = (make(value) if isinstance(value, Call) else value for value in call.arguments)
+    arguments = (make(value) if isinstance(value, ModuleCall) else value for value in call.arguments)
     return maker(*arguments, **call.options)  # type: ignore[no-any-return]
 
 

@@ -10,7 +10,7 @@ CONV_OPTIONS: Mapping[str, int] = {"stride": 1, "padding": 0, "dilation": 1, "gr
 
 
 @dataclass(frozen=True)
-class Call:
+class ModuleCall:
     """A call that creates a module."""
 
     maker: str | Factory
@@ -23,15 +23,15 @@ class Call:
         """The name of the maker."""
         return self.maker if isinstance(self.maker, str) else self.maker.name
 
-    def parts(self) -> Iterator[Call]:
+    def parts(self) -> Iterator[ModuleCall]:
         """This call and all calls in its arguments, recursively."""
         yield self
         for value in self.arguments:
-            if isinstance(value, Call):
+            if isinstance(value, ModuleCall):
                 yield from value.parts()
 
 
-Value = int | str | Call | None
+Value = int | str | ModuleCall | None
 """An argument; a string is source, such as the name of a factory's parameter, which only ``codegen`` supports."""
 
 
@@ -46,7 +46,7 @@ class Factory:
     """Whole numbers; the last one, with ``*`` before it, may collect modules."""
     options: Mapping[str, int] = field(default_factory=dict)
     """Keyword parameters and their defaults."""
-    layers: Callable[..., Mapping[str, Call]]
+    layers: Callable[..., Mapping[str, ModuleCall]]
     """The layers in order, given ``parameters`` and all ``options``."""
 
 

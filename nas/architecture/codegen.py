@@ -9,7 +9,7 @@ from functools import cache
 from importlib import resources
 
 from nas.architecture import assembly
-from nas.architecture.calls import Call, Factory
+from nas.architecture.calls import Factory, ModuleCall
 from nas.architecture.formatting import call, constant, docstring, explode, join
 from nas.architecture.spec import Architecture
 
@@ -47,7 +47,7 @@ def _imports(classes: Iterable[str]) -> str:
     return "\n".join([*lines, *["from torch.nn import functional as F"] * needs_functional])
 
 
-def _classes(calls: Iterable[Call], factories: Iterable[Factory]) -> list[str]:
+def _classes(calls: Iterable[ModuleCall], factories: Iterable[Factory]) -> list[str]:
     """The classes used by the network that are not torch's, in the order of ``nas.architecture.blocks``."""
     layers = [part for factory in factories for layer in _layers(factory).values() for part in layer.parts()]
     wanted = {one.name for one in [*calls, *layers]}
@@ -63,7 +63,7 @@ def _trained_classes() -> dict[str, str]:
     return {node.name: ast.get_source_segment(text, node) or "" for node in nodes}
 
 
-def _layers(factory: Factory) -> Mapping[str, Call]:
+def _layers(factory: Factory) -> Mapping[str, ModuleCall]:
     """A factory's layers in terms of its parameters."""
     return factory.layers(*factory.parameters, **{name: name for name in factory.options})
 
@@ -78,7 +78,7 @@ def _factory(factory: Factory) -> str:
     return f'{head}\n    """{factory.about}"""\n    return nn.Sequential(\n        {layers}\n    )'
 
 
-def _net(architecture: Architecture, stages: Mapping[str, Sequence[Call]], notes: Sequence[str]) -> str:
+def _net(architecture: Architecture, stages: Mapping[str, Sequence[ModuleCall]], notes: Sequence[str]) -> str:
     named_stages = join("OrderedDict", [f"{name}={name}" for name in stages], 12)
     layers = [call(layer, 16, before=f"{name}=") for name, layer in assembly.head(architecture).items()]
     head = explode("nn.Sequential", [explode("OrderedDict", layers, 12)], 8)
@@ -100,7 +100,9 @@ def _net(architecture: Architecture, stages: Mapping[str, Sequence[Call]], notes
     )
 
 
-def _stages(architecture: Architecture, stages: Mapping[str, Sequence[Call]], notes: Sequence[str]) -> Iterator[str]:
+def _stages(
+    architecture: Architecture, stages: Mapping[str, Sequence[ModuleCall]], notes: Sequence[str]
+) -> Iterator[str]:
     """Each stage as a local variable under a comment of its shapes."""
     after = {placed.stage: placed.output for placed in architecture.placed}
     before = architecture.input

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch.fx import Node
 
-from nas.architecture.components import Component, Conv, Excite, Gated, Mixed, Part, Unshuffle
+from nas.architecture.components import Component, Conv, Excite, Gated, Mixed, MixedPart, Unshuffle
 from nas.architecture.errors import ArchitectureError
 from nas.architecture.graph import CHAIN, RESHAPES, Graph, arguments, only, op, refused, shape, square
 from nas.architecture.held_tensors import Tensors
@@ -106,7 +106,7 @@ def _mixed(held: Tensors, split: Node) -> tuple[Mixed, Node]:
     return Mixed(parts=parts, stride=strides.pop(), bias=bool(biases and biases.pop()), post=post), end
 
 
-def _part(held: Tensors, share: Node) -> tuple[Part, int, bool | None, Node]:
+def _part(held: Tensors, share: Node) -> tuple[MixedPart, int, bool | None, Node]:
     """One share of a mixed convolution: its part, stride, bias (None: it passes unchanged), and result."""
     user, pool = held.graph.only_user(share), 1
     if user is not None and op(user) == "avg_pool2d":
@@ -118,13 +118,13 @@ def _part(held: Tensors, share: Node) -> tuple[Part, int, bool | None, Node]:
     if user is None or (op(user) != "conv2d" and (pool > 1 or op(user) != "cat")):
         raise refused(share, f"a share of the channels goes through no depthwise convolution: {CHAIN}")
     if op(user) == "cat":
-        return Part(1), 1, None, share
+        return MixedPart(1), 1, None, share
     made = _convolution(held, user)
     if made["groups"] != shape(share)[1] or made["out"] != shape(share)[1]:
         raise refused(user, "a share of the channels goes through a convolution that is not depthwise: make it so")
     if made["padding"] != made["dilation"] * (made["kernel"] - 1) // 2:
         raise refused(user, "it changes the size of the map: pad it by half its reach")
-    return Part(made["kernel"], made["dilation"], pool), made["stride"], made["bias"], user
+    return MixedPart(made["kernel"], made["dilation"], pool), made["stride"], made["bias"], user
 
 
 def _excite(held: Tensors, at: Node, mean: Node, product: Node) -> tuple[Excite, Node]:

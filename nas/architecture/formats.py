@@ -37,7 +37,7 @@ _BATCH = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class Exported:
+class ExportedNetwork:
     """A network to write, in eval mode, with the metadata for its file."""
 
     model: nn.Module
@@ -54,7 +54,7 @@ class Format:
 
     content: str
     """What it holds, in words."""
-    write: Callable[[Exported, Path], None]
+    write: Callable[[ExportedNetwork, Path], None]
     """Writes the file; raises UnusableInputError where it cannot, or where it would compute something else."""
     weights: str = ""
     """Ending of the file beside it that holds the trained weights, where it holds none itself."""
@@ -108,7 +108,7 @@ def load_weights(model: nn.Module, weights: Path) -> None:
         ) from error
 
 
-def save_weights(network: Exported, path: Path) -> None:
+def save_weights(network: ExportedNetwork, path: Path) -> None:
     """Write the state as safetensors, with metadata."""
     import torch
     from safetensors.torch import load_file, save
@@ -121,7 +121,7 @@ def save_weights(network: Exported, path: Path) -> None:
         raise DifferentOutputsError(f"the weights read back differ: {path}: write to another disk")
 
 
-def save_source(network: Exported, path: Path) -> None:
+def save_source(network: ExportedNetwork, path: Path) -> None:
     """Write the source of a self-contained ``Net``, once it loads the weights strictly and computes the same."""
     import torch
 
@@ -137,7 +137,7 @@ def save_source(network: Exported, path: Path) -> None:
         draft.write_text(code, encoding="utf-8")
 
 
-def save_program(network: Exported, path: Path) -> None:
+def save_program(network: ExportedNetwork, path: Path) -> None:
     """Write a torch.export program for any batch size, with the metadata as its extra files."""
     import torch
 
@@ -150,7 +150,7 @@ def save_program(network: Exported, path: Path) -> None:
             _compare(back, model, batch, path)
 
 
-def save_onnx(network: Exported, path: Path) -> None:
+def save_onnx(network: ExportedNetwork, path: Path) -> None:
     """Write an ONNX model for any batch size, ``images`` to ``logits``, with metadata properties."""
     import torch
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nas.architecture.calls import Call, Value
+from nas.architecture.calls import ModuleCall, Value
 
 WIDTH = 88
 """Columns at which ruff breaks lines by default; a longer call has one argument a line."""
@@ -41,7 +41,7 @@ def _character(character: str, quote: str) -> str:
 
 def call(value: Value, indent: int, *, before: str = "") -> str:
     """The source of an argument or a call behind ``before`` on a line that is indented by ``indent``."""
-    if not isinstance(value, Call):
+    if not isinstance(value, ModuleCall):
         return f"{before}{value}"
     arguments = [call(argument, indent + 4) for argument in value.arguments]
     options = [f"{name}={option}" for name, option in value.options.items()]

@@ -15,7 +15,7 @@ from constraints.tracer import trace
 from nas.architecture.components import Convolution
 from nas.architecture.graph import Graph
 from nas.architecture.model import build
-from nas.architecture.reading import Reading, read
+from nas.architecture.reading import GraphReading, read
 from nas.architecture.spec import DEFAULT_INPUT, Architecture, Shape, Stage
 
 _TOLERANCE = 1e-4
@@ -72,7 +72,7 @@ def _used(made: nn.Module) -> list[str]:
     return [name for name in made.state_dict() if not name.endswith("num_batches_tracked")]
 
 
-def _architecture(reading: Reading, shape: Shape) -> Architecture:
+def _architecture(reading: GraphReading, shape: Shape) -> Architecture:
     """The chain, cut into stages by stride, or where nothing strides by dilation."""
     whole = Architecture(stages=(tuple(reading.blocks),), head=reading.head, input=shape, classes=reading.classes)
     return replace(whole, stages=tuple(_stages(whole)))
@@ -118,7 +118,7 @@ def _is_pointwise(component: Sequence[Convolution]) -> bool:
     return bool(component) and component[0].is_pointwise and component[0].stride == 1
 
 
-def _prove_outputs(model: nn.Module, made: nn.Module, reading: Reading, shape: Shape) -> None:
+def _prove_outputs(model: nn.Module, made: nn.Module, reading: GraphReading, shape: Shape) -> None:
     images = torch.randn(2, *shape, generator=torch.Generator().manual_seed(0))
     first = next(iter(model.parameters()))
     training = {name for name, module in model.named_modules() if module.training}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from nas.architecture.calls import Call, Value
+from nas.architecture.calls import ModuleCall, Value
 from nas.architecture.errors import ArchitectureError
 
 
@@ -20,7 +20,7 @@ class NormAct:
     letter: str
     """Its letter in the text form: upper case, and not N."""
     module: str
-    """Its class, as in ``Call.maker``; that of a norm takes the number of channels."""
+    """Its class, as in ``ModuleCall.maker``; that of a norm takes the number of channels."""
     is_norm: bool = False
     short: str = ""
     """Its part of the names of exported functions; empty means its name in the table."""
@@ -32,9 +32,9 @@ class NormAct:
     maps: int = 2
     """Most tensors of the map's size in memory at once while it is computed, including input and result."""
 
-    def call(self, channels: Value) -> Call:
+    def call(self, channels: Value) -> ModuleCall:
         """The call that creates its module."""
-        return Call(self.module, (channels,) if self.is_norm else ())
+        return ModuleCall(self.module, (channels,) if self.is_norm else ())
 
 
 TABLE: Mapping[str, NormAct] = {

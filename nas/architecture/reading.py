@@ -17,7 +17,7 @@ _JOINS = {"add", "iadd"}
 
 
 @dataclass(kw_only=True)
-class Reading:
+class GraphReading:
     """The result of reading; ``tensors`` are names of parameters and buffers in a fixed order of the layers."""
 
     blocks: list[Block] = field(default_factory=list)
@@ -42,14 +42,14 @@ class _Read(NamedTuple):
         return self.block, tuple(one.tensor for one in self.held)
 
 
-def read(graph: Graph) -> Reading:
+def read(graph: Graph) -> GraphReading:
     """Read blocks up to the global pool, then the head; UnusableInputError names a part that no word describes."""
     several, at = list[_Read](), graph.images
     while not _is_global_pool(graph, at):
         block, at = _block(graph, at)
         several.append(block)
     folded = list(_folded(several))
-    found, head = Reading(blocks=[block for block, _ in folded]), Tensors(graph)
+    found, head = GraphReading(blocks=[block for block, _ in folded]), Tensors(graph)
     _head(found, head, only(graph, at))
     found.tensors = distinct([*(one for _, held in folded for one in held), *head.held])
     return found
@@ -120,7 +120,7 @@ def _is_global_pool(graph: Graph, at: Node) -> bool:
     return user is not None and is_mean(user)
 
 
-def _head(found: Reading, held: Tensors, pool: Node) -> None:
+def _head(found: GraphReading, held: Tensors, pool: Node) -> None:
     """Read what follows the global pool up to the result."""
     at, graph = pool, held.graph
     found.classes = shape(pool)[1]

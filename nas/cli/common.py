@@ -69,12 +69,15 @@ def _one_line_notes() -> Iterator[None]:
 def expressions(require: Sequence[str] | None, file: Path | None) -> list[str] | None:
     """The constraints of ``--constraints`` and ``--require``, each with its origin; None where neither is given."""
     from constraints.cli.profiles import read_constraints
-    from nas.toml import Given
+    from nas.toml import GivenText
 
     if not require and file is None:
         return None
     of_file = read_constraints(file) if file is not None else ()
-    return [*(Given(text, str(file)) for text in of_file), *(Given(text, "--require") for text in require or ())]
+    return [
+        *(GivenText(text, str(file)) for text in of_file),
+        *(GivenText(text, "--require") for text in require or ()),
+    ]
 
 
 def one_of(name: str, given: str | None, other_name: str, other: str | None) -> str | None:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 if TYPE_CHECKING:
     from nas.project_settings import Settings
-    from nas.search.search_launch import Prepared
+    from nas.search.search_launch import PreparedLaunch
     from nas.training.decoded import Dataset
     from nas.training.images import Progress
 
@@ -41,7 +41,7 @@ def introduce(dataset: Dataset, console: Console) -> None:
     )
 
 
-def introduce_training(prepared: Prepared, console: Console) -> None:
+def introduce_training(prepared: PreparedLaunch, console: Console) -> None:
     """Print a launch's warnings, its starting networks, and how its networks train."""
     doubts = [f"warning: {text}" for text in prepared.advice]
     lines = (prepared.sizing, prepared.training.description(), prepared.driver.feed.description)

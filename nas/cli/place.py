@@ -12,14 +12,14 @@ from nas.project_settings import settings
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class FoundSetting:
     """A value of the project's settings."""
 
     value: str
     source: str
 
 
-def of_project(ctx: typer.Context, name: str) -> Found | None:
+def of_project(ctx: typer.Context, name: str) -> FoundSetting | None:
     """The project's ``storage`` or its ``study``; None where the command line gives it or a storage, or none is set.
 
     Raises UnusableInputError where the settings cannot be read.
@@ -28,7 +28,7 @@ def of_project(ctx: typer.Context, name: str) -> Found | None:
         return None
     found = settings(Path())
     value = None if found is None else found.table.get(name)
-    return Found(value=value, source=found.source) if found is not None and isinstance(value, str) else None
+    return FoundSetting(value=value, source=found.source) if found is not None and isinstance(value, str) else None
 
 
 def expanded(storage: str) -> str:

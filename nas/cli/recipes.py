@@ -12,7 +12,7 @@ from constraints.errors import ExitCode, UnusableInputError
 from constraints.output.json_documents import json_text
 from nas.cli.common import TABLE_OR_JSON, interruptible, wide_console
 from nas.training.named_recipes import RECIPES
-from nas.training.recipe_files import Source, load, to_toml
+from nas.training.recipe_files import AskedRecipe, load, to_toml
 from nas.training.recipe_table import as_table
 from nas.training.tuning import usual_ranges
 
@@ -45,7 +45,7 @@ def _entry(name: str, epochs: int) -> dict[str, Any]:
     return {"name": name, "purpose": known.purpose, "measured": known.measured, "epochs": epochs, "options": options}
 
 
-def _show(name: str, source: Source, output_format: str) -> None:
+def _show(name: str, source: AskedRecipe, output_format: str) -> None:
     """Print one recipe, as JSON or as a recipe file."""
     if output_format == "json":
         print(json_text(as_table(source.recipe)))

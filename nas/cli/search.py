@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     import optuna
 
     from nas.config import LaunchConfig
-    from nas.search.budget import Summary
-    from nas.search.search_launch import Prepared
+    from nas.search.budget import LaunchSummary
+    from nas.search.search_launch import PreparedLaunch
     from nas.training.decoded import Dataset
 
 
@@ -81,7 +81,7 @@ def launch(config_file: Path | None, flags: Mapping[str, Any], write_config: Pat
     return ExitCode.DONE if prepared.driver.budget.target is None or reached else ExitCode.FAILED
 
 
-def _saved(prepared: Prepared, board: Leaderboard) -> list[str]:
+def _saved(prepared: PreparedLaunch, board: Leaderboard) -> list[str]:
     """What pruning and constraints saved, and the search's time relative to one training of its best network."""
     from nas.search.savings import direct_seconds, savings
 
@@ -93,7 +93,7 @@ def _saved(prepared: Prepared, board: Leaderboard) -> list[str]:
     return savings(trials, driver.rejected, epochs=driver.budget.epochs, seconds=seconds, direct=direct)
 
 
-def _searched(config: LaunchConfig, dataset: Dataset, console: Console) -> tuple[Prepared, Summary]:
+def _searched(config: LaunchConfig, dataset: Dataset, console: Console) -> tuple[PreparedLaunch, LaunchSummary]:
     """Run a search with the live view; if interrupted, print the leaderboard on stderr."""
     from nas.results.progress import SearchView
     from nas.search import search_launch
@@ -114,7 +114,7 @@ def _searched(config: LaunchConfig, dataset: Dataset, console: Console) -> tuple
         raise
 
 
-def _confirmed(config: LaunchConfig, prepared: Prepared, console: Console) -> list[Confirmation]:
+def _confirmed(config: LaunchConfig, prepared: PreparedLaunch, console: Console) -> list[Confirmation]:
     """Confirm the best trials, as many as were asked for; if interrupted, print the leaderboard on stderr."""
     from nas.search.confirmed_end import is_any_complete, to_confirm
 
@@ -131,7 +131,7 @@ def _confirmed(config: LaunchConfig, prepared: Prepared, console: Console) -> li
         raise
 
 
-def _leave(config: LaunchConfig, prepared: Prepared, console: Console) -> None:
+def _leave(config: LaunchConfig, prepared: PreparedLaunch, console: Console) -> None:
     """Print what an interrupted launch found, and the next commands."""
     board = leaderboard(prepared.study, is_live=False)
     print_board(board, "table", console)
@@ -157,7 +157,7 @@ def next_place(config: LaunchConfig) -> str:
     return f", with {' '.join(flags)}" if flags else ""
 
 
-def _ending(summary: Summary) -> str:
+def _ending(summary: LaunchSummary) -> str:
     """Why a search ended, and what is unfinished."""
     if not summary.unfinished:
         return summary.ended

@@ -33,7 +33,7 @@ WATCH_SECONDS = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class View:
+class BoardView:
     """Which rows of a leaderboard to show, in which order."""
 
     top: int = 20
@@ -45,7 +45,7 @@ class View:
 
 @interruptible("the study is as it was")
 def leaderboard(
-    name: str | None, storage: str, output_format: str, view: View, *, watch: bool, columns: str | None = None
+    name: str | None, storage: str, output_format: str, view: BoardView, *, watch: bool, columns: str | None = None
 ) -> int:
     """Print a study's leaderboard, only with ``columns`` if given; ``watch`` refreshes it until interrupted."""
     check_format(output_format, FORMATS)

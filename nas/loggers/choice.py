@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choice:
+class TrackerKind:
     """A kind of tracker: the package that it needs, and its class, which takes the text after the colon."""
 
     package: str
@@ -26,11 +26,11 @@ class Choice:
     """Description of what may follow the colon."""
 
 
-KINDS: Mapping[str, Choice] = MappingProxyType(
+KINDS: Mapping[str, TrackerKind] = MappingProxyType(
     {
-        "tensorboard": Choice(package="tensorboard", maker="TensorBoard", takes="a folder"),
-        "mlflow": Choice(package="mlflow", maker="MLflow", takes="a tracking URI"),
-        "wandb": Choice(package="wandb", maker="WeightsAndBiases", takes="a project"),
+        "tensorboard": TrackerKind(package="tensorboard", maker="TensorBoard", takes="a folder"),
+        "mlflow": TrackerKind(package="mlflow", maker="MLflow", takes="a tracking URI"),
+        "wandb": TrackerKind(package="wandb", maker="WeightsAndBiases", takes="a project"),
     }
 )
 

@@ -9,9 +9,9 @@ from typing import Protocol
 
 from constraints.errors import UnusableInputError
 from constraints.metrics import LATENCY, Metrics
-from nas.results.rows import METRICS, Row, Source, row_of
+from nas.results.rows import METRICS, Row, TrialLocation, row_of
 from nas.search.measure import objective_of
-from nas.search.stored import Seen, TrialState
+from nas.search.stored import SeenTrial, TrialState
 from nas.search.study import CURVE, MALFORMED, REJECTED, TARGET, VALIDATION_IMAGES, Described, foreign, shared
 from nas.space.attributes import ARCHITECTURE, SEED
 
@@ -21,13 +21,13 @@ MOST_IMAGES = 10**12
 class Study(Described, Protocol):
     """What a leaderboard reads: a study of Optuna, or its summary."""
 
-    def get_trials(self, deepcopy: bool = ...) -> Sequence[Seen]:
+    def get_trials(self, deepcopy: bool = ...) -> Sequence[SeenTrial]:
         """All its trials."""
 
 
 def rows_of(study: Study, storage: str | None, measure: str) -> list[Row]:
     """The rows of all trials that have a network, in the order of trials."""
-    source = Source(storage, study.study_name) if storage is not None else None
+    source = TrialLocation(storage, study.study_name) if storage is not None else None
     trials, rows = study.get_trials(deepcopy=False), []
     for trial in trials:
         if ARCHITECTURE in trial.user_attrs or SEED in trial.user_attrs:
@@ -50,7 +50,7 @@ def left(row: Row, is_live: bool | None) -> Row:
     return replace(row, state="unfinished") if row.state == "running" and is_live is False else row
 
 
-def _has_lost(trial: Seen) -> bool:
+def _has_lost(trial: SeenTrial) -> bool:
     """Whether an epoch is stored without its curve, or an end without the network, which are written before them."""
     attrs, curve = trial.user_attrs, trial.user_attrs.get(CURVE)
     is_short = curve is not None and len(curve) < max(trial.intermediate_values, default=0)

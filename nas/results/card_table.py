@@ -15,7 +15,7 @@ from constraints.output.console import SafeConsole
 from constraints.output.table import print_report
 from nas.objective_text import ACCURACY
 from nas.results.board_lines import spread
-from nas.results.network_description import Sizes, Stage
+from nas.results.network_description import DrawnStage, Sizes
 from nas.results.network_text import NetworkText
 from nas.results.numbers import duration, number, percent
 from nas.results.sparklines import chart
@@ -90,7 +90,7 @@ def _drawing(card: Card) -> Table:
     return table
 
 
-def _stage_cells(stage: Stage) -> list[str]:
+def _stage_cells(stage: DrawnStage) -> list[str]:
     return [
         shape_text(stage.output),
         field_text(stage.receptive_field),

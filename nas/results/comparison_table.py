@@ -13,7 +13,7 @@ from rich.text import Text
 
 from constraints.output.tree import merged
 from nas.results.card_table import curve_chart, field_text, plain_table, shape_text
-from nas.results.network_description import Stage
+from nas.results.network_description import DrawnStage
 from nas.results.trial_card import Card
 from nas.results.trial_comparison import explanation
 
@@ -69,7 +69,7 @@ def _stages_beside(left: Card, right: Card, names: Sequence[str]) -> Table:
     return table
 
 
-def _stage_text(stage: Stage) -> Text:
+def _stage_text(stage: DrawnStage) -> Text:
     metrics = f"{shape_text(stage.output)}, RF {field_text(stage.receptive_field)}, {stage.params:,} params"
     return Text.assemble(" → ".join(stage.blocks), "\n", (metrics, "dim"))
 

@@ -169,9 +169,9 @@ def write(subject: Subject | GivenSubject, to: Path) -> dict[Path, str]:
     """
     if isinstance(subject, GivenSubject):
         return write_given(subject, to)
-    from nas.architecture.formats import Exported, load
+    from nas.architecture.formats import ExportedNetwork, load
 
-    network = Exported(
+    network = ExportedNetwork(
         model=load(subject.architecture, subject.weights.path if subject.weights else None),
         input=subject.architecture.input,
         about=subject.metadata(),

@@ -13,7 +13,7 @@ from typing import Any
 from constraints.errors import UnusableInputError
 from nas.results import kept_summary
 from nas.results.trial_summary import StudySummary, TrialSummary
-from nas.search.stored import Operation, TrialState
+from nas.search.stored import LineOperation, TrialState
 from nas.search.study import MALFORMED
 
 _TAIL = 4096
@@ -36,16 +36,16 @@ class _Journal:
     def apply(self, line: Mapping[str, Any]) -> None:
         """Apply one operation as Optuna does, ignoring those on an ended trial or a missing study."""
         op = line["op_code"]
-        if op == Operation.CREATE_STUDY:
+        if op == LineOperation.CREATE_STUDY:
             if line["study_name"] not in {name for name, _ in self.studies.values()}:
                 self.studies[self.made] = (line["study_name"], {})
                 self.made += 1
-        elif op == Operation.DELETE_STUDY:
+        elif op == LineOperation.DELETE_STUDY:
             self.studies.pop(line["study_id"], None)
-        elif op == Operation.SET_STUDY_USER_ATTR:
+        elif op == LineOperation.SET_STUDY_USER_ATTR:
             if line["study_id"] in self.studies:
                 self.studies[line["study_id"]][1].update(line["user_attr"])
-        elif op == Operation.CREATE_TRIAL:
+        elif op == LineOperation.CREATE_TRIAL:
             if line["study_id"] in self.studies:
                 self._create(line)
         elif "trial_id" in line and line["trial_id"] < len(self.trials):
@@ -65,11 +65,11 @@ class _Journal:
         if trial.state.is_finished():
             return
         op = line["op_code"]
-        if op == Operation.SET_TRIAL_STATE_VALUES:
+        if op == LineOperation.SET_TRIAL_STATE_VALUES:
             trial.state = TrialState(line["state"])
-        elif op == Operation.SET_TRIAL_INTERMEDIATE_VALUE:
+        elif op == LineOperation.SET_TRIAL_INTERMEDIATE_VALUE:
             trial.intermediate_values[line["step"]] = line["intermediate_value"]
-        elif op == Operation.SET_TRIAL_USER_ATTR:
+        elif op == LineOperation.SET_TRIAL_USER_ATTR:
             trial.note(line["user_attr"])
 
 

@@ -32,7 +32,7 @@ class Sizes:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stage:
+class DrawnStage:
     """One stage of a network in the drawing."""
 
     name: str
@@ -45,12 +45,12 @@ class Stage:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Described:
+class DescribedNetwork:
     """What can be computed about an architecture without training it."""
 
     report: Report
     sizes: Sizes
-    stages: tuple[Stage, ...]
+    stages: tuple[DrawnStage, ...]
 
 
 def described(
@@ -58,13 +58,13 @@ def described(
     rules: Sequence[Constraint],
     target: str,
     measured: Mapping[str, float] = MappingProxyType({}),
-) -> Described:
+) -> DescribedNetwork:
     """Check a network, by arithmetic where its text is enough, otherwise by tracing; its report names it ``target``.
 
     ``measured`` are metrics that were measured of it before, by name.
     """
     report, sizes = _known(architecture, rules, target, measured) or _built(architecture, rules, target, measured)
-    return Described(report=report, sizes=sizes, stages=_stages(architecture, report.layers))
+    return DescribedNetwork(report=report, sizes=sizes, stages=_stages(architecture, report.layers))
 
 
 def _known(
@@ -99,7 +99,7 @@ def _built(
     return replace(report, location=None), sizes
 
 
-def _stages(architecture: Architecture, layers: Sequence[Layer]) -> tuple[Stage, ...]:
+def _stages(architecture: Architecture, layers: Sequence[Layer]) -> tuple[DrawnStage, ...]:
     texts = str(architecture).split("/")[1:-1]
     outputs = {placed.stage: placed.output for placed in architecture.placed}  # that of a layer norm has channels last
     return tuple(
@@ -108,8 +108,8 @@ def _stages(architecture: Architecture, layers: Sequence[Layer]) -> tuple[Stage,
     )
 
 
-def _stage(name: str, blocks: Sequence[str], output: tuple[int, ...], layers: Sequence[Layer]) -> Stage:
-    return Stage(
+def _stage(name: str, blocks: Sequence[str], output: tuple[int, ...], layers: Sequence[Layer]) -> DrawnStage:
+    return DrawnStage(
         name=name,
         blocks=tuple(blocks),
         output=output,

@@ -9,7 +9,7 @@ from statistics import fmean
 from typing import Any, Literal, NamedTuple, get_args
 
 from nas.objective_text import ACCURACY, BALANCED, MEASURES
-from nas.search.stored import Seen, TrialState
+from nas.search.stored import SeenTrial, TrialState
 from nas.search.study import CONFIRMED, CURVE, MEASURED, REASON, TARGET, accuracy
 from nas.search.trial_order import has_won
 from nas.space.attributes import ARCHITECTURE, BROKEN, FINISHED, ORIGIN, SEED
@@ -26,7 +26,7 @@ _NAMES: Mapping[int, State] = {
 }
 
 
-class Source(NamedTuple):
+class TrialLocation(NamedTuple):
     """The location of a trial, which later commands need in addition to its number."""
 
     storage: str
@@ -78,7 +78,7 @@ class Row:
     """The accuracy that its study maximises: one of nas.objective_text.MEASURES."""
     measured: Mapping[str, float] = field(default_factory=dict)
     """Metrics by name that not every study has: the user's, and other objectives."""
-    source: Source | None = field(default=None, repr=False, compare=False)
+    source: TrialLocation | None = field(default=None, repr=False, compare=False)
     """None where the study was read without knowing its storage."""
 
     @property
@@ -116,7 +116,9 @@ METRICS = tuple(name for name in SORT_KEYS if name not in {"state", "architectur
 """Fields by which rows can be filtered with a comparison."""
 
 
-def row_of(trial: Seen, study_attrs: Mapping[str, Any], source: Source | None = None, measure: str = ACCURACY) -> Row:
+def row_of(
+    trial: SeenTrial, study_attrs: Mapping[str, Any], source: TrialLocation | None = None, measure: str = ACCURACY
+) -> Row:
     """The row of a trial that has a network, in a study that maximises ``measure``; its rank is not known yet.
 
     Raises one of ``MALFORMED`` where the trial holds something else than this tool writes.

@@ -14,7 +14,7 @@ from constraints.metrics import Layer
 from constraints.receptive_field import Field
 from constraints.report import Report
 from constraints.rules import Constraint
-from constraints.stages import STRUCTURE, Place, Split, split
+from constraints.stages import STRUCTURE, Place, StageSplit, split
 from constraints.verdicts import Verdict, judge
 from nas.architecture import norm_act
 from nas.architecture.spec import Architecture, Block, Placed
@@ -134,7 +134,7 @@ def _metrics(architecture: Architecture, constraints: Sequence[Constraint], own:
 
 
 def _responsible(
-    layers: Sequence[Layer], last: Layer, path: Sequence[Place], stages: Split
+    layers: Sequence[Layer], last: Layer, path: Sequence[Place], stages: StageSplit
 ) -> dict[str, tuple[str, ...]]:
     """The layers behind each metric."""
     convs = [layer for layer in layers if layer.kernel]
@@ -159,7 +159,7 @@ def _is_depthwise(conv: Layer) -> bool:
     return conv.macs == rows * columns * channels * height * width
 
 
-def _with_ends(verdict: Verdict, stages: Split, rules: Sequence[Constraint]) -> Verdict:
+def _with_ends(verdict: Verdict, stages: StageSplit, rules: Sequence[Constraint]) -> Verdict:
     """The verdict, with the stages listed as in a check where dilated convolutions end stages in place of strides."""
     if verdict.name not in STRUCTURE or not stages.stand_ins:
         return verdict

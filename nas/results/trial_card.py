@@ -13,7 +13,7 @@ from constraints.report import Report
 from constraints.rules import Constraint, parse_all
 from nas.architecture.spec import Architecture, parse
 from nas.latency.predictor import load
-from nas.results.network_description import Sizes, Stage, described
+from nas.results.network_description import DrawnStage, Sizes, described
 from nas.results.rows import Row
 from nas.search.study import CURVE, MALFORMED, VALIDATION_IMAGES, WHY, foreign, identity
 from nas.space.attributes import GIVEN
@@ -42,7 +42,7 @@ class Card:
     report: Report
     sizes: Sizes | None
     """None where the user's own model could not be summarised."""
-    stages: tuple[Stage, ...]
+    stages: tuple[DrawnStage, ...]
     head: str
     curve: tuple[Mapping[str, Any], ...]
     """The epochs, each a nas.training.training_run.Epoch as a table."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from nas.architecture.spec import parse
 from nas.results.trial_card import Card
-from nas.space.edit_alignment import Edit, edits
+from nas.space.edit_alignment import NetworkEdit, edits
 
 SURE = 2.0
 """Number of standard errors within which a difference may be chance: about 95 % of a normal distribution."""
@@ -20,7 +20,7 @@ _UNKNOWN = "their edits are not known, since a network made by your own code may
 class Explanation:
     """The edits between two trials' networks, and the change in accuracy as far as it is known."""
 
-    edits: tuple[Edit, ...] | None
+    edits: tuple[NetworkEdit, ...] | None
     """The fewest edits; None where one of the networks is not an architecture."""
     difference: float | None
     """Validation accuracy of the second minus that of the first; None where one is unknown."""
@@ -90,5 +90,5 @@ def explanation(left: Card, right: Card) -> Explanation:
     )
 
 
-def _between(left: str | None, right: str | None) -> tuple[Edit, ...] | None:
+def _between(left: str | None, right: str | None) -> tuple[NetworkEdit, ...] | None:
     return None if left is None or right is None else edits(parse(left), parse(right))

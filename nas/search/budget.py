@@ -42,7 +42,7 @@ class Goal:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Summary:
+class LaunchSummary:
     """How a launch ended: ``ended`` says why, ``unfinished`` how many trials the next launch would resume."""
 
     ended: str

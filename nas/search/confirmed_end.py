@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.config import LaunchConfig
-from nas.search.budget import Goal, Summary
+from nas.search.budget import Goal, LaunchSummary
 from nas.search.holding import hold, hold_folder
 from nas.search.training_way import Training
 from nas.search.trial_store import counts
@@ -53,7 +53,7 @@ def is_any_complete(driver: Driver) -> bool:
     return any(counts(trial) for trial in driver.store.trials())
 
 
-def is_reached(driver: Driver, summary: Summary, confirmed: Sequence[Confirmation]) -> bool:
+def is_reached(driver: Driver, summary: LaunchSummary, confirmed: Sequence[Confirmation]) -> bool:
     """Whether some candidate met the target, possibly by what was ``confirmed`` after a search for confirmed networks.
 
     The study then stores which, as it does where the search itself met the target.

@@ -9,7 +9,7 @@ from typing import Any
 from optuna.trial import FrozenTrial
 
 from nas.search.candidate import Candidate
-from nas.search.curve_forecast import CurveForecast, Seen
+from nas.search.curve_forecast import CurveForecast, CurvePoint
 from nas.search.retraining import Trained
 from nas.search.study import CURVE, accuracy
 from nas.search.trial_store import counts, is_finished, is_given
@@ -24,7 +24,7 @@ class Contender:
     """A network that is trained for some epochs, or to the end."""
 
     trial: int
-    seen: Seen
+    seen: CurvePoint
     network: str
     """Its text."""
     params: Mapping[str, Any]
@@ -47,7 +47,7 @@ def of_candidate(candidate: Candidate, accuracy: float, images: int) -> Contende
     last = candidate.curve[-1]
     return Contender(
         trial=candidate.trial.number,
-        seen=Seen(epochs=len(candidate.curve), accuracy=accuracy, images=images),
+        seen=CurvePoint(epochs=len(candidate.curve), accuracy=accuracy, images=images),
         network=str(candidate.architecture),
         params=candidate.trial.params,
         epoch_seconds=float(last["seconds"]),
@@ -69,9 +69,9 @@ def of_trials(trials: Iterable[FrozenTrial], images: int) -> dict[int, Contender
     }
 
 
-def seen(trial: FrozenTrial, images: int) -> Seen:
+def seen(trial: FrozenTrial, images: int) -> CurvePoint:
     """How far a trial with at least one epoch is trained."""
-    return Seen(epochs=max(trial.intermediate_values), accuracy=accuracy(trial) or 0.0, images=images)
+    return CurvePoint(epochs=max(trial.intermediate_values), accuracy=accuracy(trial) or 0.0, images=images)
 
 
 def ranked(contenders: Iterable[Contender], forecast: CurveForecast) -> list[Contender]:

@@ -37,7 +37,7 @@ FEWEST_EPOCHS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
+class CurvePoint:
     """How far a network is trained: ``accuracy`` after its last epoch, measured on ``images`` validation images."""
 
     epochs: int
@@ -63,17 +63,17 @@ class CurveForecast:
         """Fewest epochs of a confirmation."""
         return min(FEWEST_EPOCHS, self.epochs)
 
-    def error(self, seen: Seen, epochs: int) -> float:
+    def error(self, seen: CurvePoint, epochs: int) -> float:
         """The test error forecast after a training of ``epochs`` on all images."""
         return min(seen.error * remains(seen.epochs, self.epochs) * math.pow(epochs / self.epochs, -DECAY), 1.0)
 
-    def spread(self, seen: Seen, epochs: int) -> float:
+    def spread(self, seen: CurvePoint, epochs: int) -> float:
         """Standard deviation of the logarithm of the error that the test images will measure."""
         curve = FIRST_SPREAD if seen.epochs == 1 < self.epochs else CURVE_SPREAD
         measured = [_variance(seen.error, seen.images), _variance(self.error(seen, epochs), self.test_images)]
         return math.sqrt(LEVEL_SPREAD**2 + curve**2 + math.fsum(measured))
 
-    def length(self, seen: Seen, target: float) -> int | None:
+    def length(self, seen: CurvePoint, target: float) -> int | None:
         """The fewest epochs after which the error is forecast below that of the target by its spread, or None.
 
         At least FEWEST_EPOCHS, and at most those of a candidate.

@@ -15,14 +15,14 @@ from optuna.trial import FrozenTrial
 from constraints.errors import ConstraintError
 from nas.architecture.spec import Architecture
 from nas.cpu import cpu_class
-from nas.search.budget import Budget, Goal, Summary
+from nas.search.budget import Budget, Goal, LaunchSummary
 from nas.search.candidate import Candidate, State
 from nas.search.dispatch import Dispatch
 from nas.search.engine import Engine
 from nas.search.events import Events, What
 from nas.search.finalist import Finalist
 from nas.search.finish import Finish
-from nas.search.given_proposals import GivenProposals, Network
+from nas.search.given_proposals import GivenProposals, NetworkToTrain
 from nas.search.halving import Halving, rungs
 from nas.search.next_candidate import NextCandidate
 from nas.search.objectives import Objectives
@@ -30,7 +30,7 @@ from nas.search.outage import outlast
 from nas.search.pace import Pace, patience, too_short
 from nas.search.pool import BELOW, Pool
 from nas.search.proposals import Proposals
-from nas.search.target import Target
+from nas.search.target import SearchTarget
 from nas.search.tracked_store import TrackedStore
 from nas.search.trial_store import TrialStore
 from nas.space.sampler import FeasibleSampler
@@ -74,7 +74,7 @@ class Driver:
     """Seconds of an epoch in this launch; None until known."""
     notes: list[str] = field(default_factory=list)
     """Messages for the user that no trial's state shows, one line each."""
-    network: Network | None = None
+    network: NetworkToTrain | None = None
     """A given network that is trained to the end, once per seed, instead of a search."""
     seeds: Sequence[int] = ()
     goal: Goal | None = None
@@ -93,7 +93,7 @@ class Driver:
         self.pool = Pool(store=self.store, halving=halving, objectives=self.objectives, happened=self.events.add)
         self.proposals = self._source()
         self.finish = None if self.goal is None else self._finish(self.goal)
-        self.target = Target(budget=self.budget, store=self.store, objectives=self.objectives, notes=self.notes)
+        self.target = SearchTarget(budget=self.budget, store=self.store, objectives=self.objectives, notes=self.notes)
         self.dispatch = self._dispatch()
         self.next = NextCandidate(
             pool=self.pool,
@@ -141,7 +141,7 @@ class Driver:
         """The time by ``clock``, which may be replaced after construction."""
         return self.clock()
 
-    def run(self) -> Summary:
+    def run(self) -> LaunchSummary:
         """Search until a budget is spent; KeyboardInterrupt ends the workers and keeps everything finished."""
         self.hold()
         self._take_up()
@@ -159,7 +159,7 @@ class Driver:
             if self.trackers:
                 self.trackers.close()
         unfinished = len(self.pool.members) + len(self.proposals.leftover)
-        return Summary(ended=ended, unfinished=unfinished, best=self.target.best, reached=self._is_reached())
+        return LaunchSummary(ended=ended, unfinished=unfinished, best=self.target.best, reached=self._is_reached())
 
     @property
     def errors(self) -> Mapping[int, ConstraintError]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from nas.config import LaunchConfig
 from nas.search.fitting import follows_data, is_default
-from nas.search.kept_settings import Known
+from nas.search.kept_settings import KnownStudy
 from nas.search.study import IDENTITY, identity
 from nas.search.taught import Taught
 from nas.search.training_way import Training
@@ -26,7 +26,7 @@ def refuse_other_training(config: LaunchConfig, known: Mapping[str, Any]) -> Non
     given = {"recipe": config.recipe, "augmentation": shipped, "tune": config.tune}
     if all(value is None for value in given.values()):
         return
-    study = Known(study_name=config.study, user_attrs={IDENTITY: known})
+    study = KnownStudy(study_name=config.study, user_attrs={IDENTITY: known})
     searched = identity(study, "epochs")["epochs"]
     way = Training.of(study, searched)
     epochs = searched if follows_data(config) else config.epochs

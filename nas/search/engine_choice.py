@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choice:
+class EngineKind:
     """An engine: the module that starts it (``nas.search.engine.Starter``), and what may follow its name."""
 
     module: str
@@ -26,10 +26,10 @@ class Choice:
     """Whether its workers are processes on this machine."""
 
 
-KINDS: Mapping[str, Choice] = MappingProxyType(
+KINDS: Mapping[str, EngineKind] = MappingProxyType(
     {
-        "local": Choice(module="nas.search.resources", is_here=True),
-        "ray": Choice(module="nas.search.ray_engine", place="HOST:PORT", pattern=r"[^\s/]+:\d{1,5}"),
+        "local": EngineKind(module="nas.search.resources", is_here=True),
+        "ray": EngineKind(module="nas.search.ray_engine", place="HOST:PORT", pattern=r"[^\s/]+:\d{1,5}"),
     }
 )
 

@@ -34,7 +34,7 @@ from nas.training import recipes
 from nas.training.errors import SharedFaultError
 from nas.training.evaluation import normaliser
 from nas.training.given_model import GivenModel
-from nas.training.given_preparation import Prepared, prepare
+from nas.training.given_preparation import PreparedModel, prepare
 from nas.training.precision import resolve
 from nas.training.training_run import Result
 
@@ -147,7 +147,7 @@ def _done(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 
 @contextmanager
-def _prepared(placement: Placement, task: Task, send: Send) -> Iterator[Prepared]:
+def _prepared(placement: Placement, task: Task, send: Send) -> Iterator[PreparedModel]:
     """The network that the user code builds with the task's seed, ready to be trained."""
     given = task.given
     assert given is not None
@@ -167,7 +167,7 @@ def _unpacked(given: Given, send: Send) -> torch.nn.Module:
         return unpacked(given)
 
 
-def _on_cpu(work: Callable[[], Prepared], loader: Loader) -> Prepared:
+def _on_cpu(work: Callable[[], PreparedModel], loader: Loader) -> PreparedModel:
     """The result of ``work``; retried on the CPU where the code asks for a GPU that does not exist."""
     try:
         return work()
@@ -177,7 +177,7 @@ def _on_cpu(work: Callable[[], Prepared], loader: Loader) -> Prepared:
     return work()
 
 
-def _tried(placement: Placement, task: Task, model: torch.nn.Module, send: Send) -> Prepared:
+def _tried(placement: Placement, task: Task, model: torch.nn.Module, send: Send) -> PreparedModel:
     feed, device = task.feed, torch.device(placement.device)
     recipe = task.recipe or recipes.usual(task.epochs)
     images = torch.from_numpy(feed.dataset.train_images[feed.indices[:_TRIED]])
@@ -188,7 +188,7 @@ def _tried(placement: Placement, task: Task, model: torch.nn.Module, send: Send)
     return prepare(wrapped, shown, recipe, precision, is_finished=task.given.is_finished)
 
 
-def _trained(placement: Placement, task: Task, prepared: Prepared, send: Send) -> tuple[torch.nn.Module, Result]:
+def _trained(placement: Placement, task: Task, prepared: PreparedModel, send: Send) -> tuple[torch.nn.Module, Result]:
     """Train as a worker does; the time limit applies to the user code, not to making augmented images."""
 
     prepared.model.alive, rest = _signs(send)

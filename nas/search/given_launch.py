@@ -25,12 +25,12 @@ from nas.search.engines import engine, machine_name
 from nas.search.feeds import search_feed
 from nas.search.fitting import doubts_of, fitted, said
 from nas.search.given_network import judged_network, with_measures
-from nas.search.given_proposals import Network, key_of
+from nas.search.given_proposals import NetworkToTrain, key_of
 from nas.search.holding import hold, hold_folder, one_line_errors
 from nas.search.kept_settings import check_measured, existing
 from nas.search.launch_measures import measuring
 from nas.search.measure import images_of
-from nas.search.search_launch import Prepared
+from nas.search.search_launch import PreparedLaunch
 from nas.search.storage import open_storage
 from nas.search.study import SOURCE, TARGET, VALIDATION_IMAGES, create_or_resume, identity
 from nas.search.study_folder import claim
@@ -55,8 +55,8 @@ _WAY = ("recipe", "augmentation", "teacher")
 class Trainings:
     """A training of a network that is ready to run."""
 
-    network: Network
-    prepared: Prepared
+    network: NetworkToTrain
+    prepared: PreparedLaunch
     notes: tuple[str, ...]
     """Messages about the network, a line each."""
 
@@ -186,7 +186,7 @@ def prepare(config: LaunchConfig, wanted: Wanted, dataset: Dataset, observe: Cal
     )
     return Trainings(
         network=network,
-        prepared=Prepared(
+        prepared=PreparedLaunch(
             study=study,
             driver=driver,
             dataset=dataset,
@@ -199,7 +199,9 @@ def prepare(config: LaunchConfig, wanted: Wanted, dataset: Dataset, observe: Cal
     )
 
 
-def _missing(study: optuna.Study, network: Network, config: LaunchConfig, wanted: Wanted, folder: Path) -> list[int]:
+def _missing(
+    study: optuna.Study, network: NetworkToTrain, config: LaunchConfig, wanted: Wanted, folder: Path
+) -> list[int]:
     """The seeds without a complete or resumable trial; ends or refuses unfinished trials whose files have changed."""
     trials = [t for t in study.get_trials(deepcopy=False) if is_given(t)]
     mine = [t for t in trials if key_of(t.user_attrs) == network.key and t.state != TrialState.FAIL]

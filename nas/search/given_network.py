@@ -24,7 +24,7 @@ from nas.latency.predictor import Predictor
 from nas.search.feeds import search_feed
 from nas.search.given import Given, shown_images_of
 from nas.search.given_module import carrying, packed
-from nas.search.given_proposals import Network
+from nas.search.given_proposals import NetworkToTrain
 from nas.search.given_training import try_given
 from nas.search.measures import Measures
 from nas.search.resources import trying_placement
@@ -50,7 +50,7 @@ def judged_network(
     way: Training,
     *,
     latency: Predictor | None = None,
-) -> tuple[Network, tuple[str, ...]]:
+) -> tuple[NetworkToTrain, tuple[str, ...]]:
     """The wanted network, after one training step was tried, and messages about it.
 
     Where the study uses ``latency``, a network that is not an architecture is timed, since latency can only be
@@ -79,7 +79,7 @@ def _threads(latency: Predictor | None) -> int:
     return 1 if latency is None else latency.threads
 
 
-def _latency_notes(network: Network, latency: Predictor | None) -> Iterator[str]:
+def _latency_notes(network: NetworkToTrain, latency: Predictor | None) -> Iterator[str]:
     if latency is not None and network.architecture is None:
         yield (
             f"{LATENCY} {network.measured.get(LATENCY, inf):g} of {network.origin} is measured (median, torch, "
@@ -87,7 +87,7 @@ def _latency_notes(network: Network, latency: Predictor | None) -> Iterator[str]
         )
 
 
-def with_measures(network: Network, measures: Measures, dataset: Dataset) -> Network:
+def with_measures(network: NetworkToTrain, measures: Measures, dataset: Dataset) -> NetworkToTrain:
     """The network with its measured metrics, as of a candidate, and the constraints on these that it breaks.
 
     Raises UnusableInputError where the user's metrics would have to measure a module in memory.
@@ -108,7 +108,7 @@ def with_measures(network: Network, measures: Measures, dataset: Dataset) -> Net
     return replace(network, measured=values, broken=(*network.broken, *broken))
 
 
-def of_architecture(text: str, constraints: Sequence[str], dataset: Dataset) -> Network:
+def of_architecture(text: str, constraints: Sequence[str], dataset: Dataset) -> NetworkToTrain:
     """The network of an architecture's text or name, for the images and classes of the data.
 
     Raises ArchitectureError for invalid text, and UnusableInputError for an architecture written for other data.
@@ -126,7 +126,7 @@ def of_architecture(text: str, constraints: Sequence[str], dataset: Dataset) -> 
     found = metrics(architecture, rules)
     broken = tuple(v.expr for v in judge(rules, found.as_dict()) if not v.ok)
     origin = text.strip() if named.is_name(text) else "text"
-    return Network(origin=origin, architecture=architecture, given=None, metrics=found, broken=broken)
+    return NetworkToTrain(origin=origin, architecture=architecture, given=None, metrics=found, broken=broken)
 
 
 def _data(architecture: Architecture) -> str:
@@ -137,7 +137,9 @@ def _data_of(shape: Sequence[int], classes: int) -> str:
     return f"{'x'.join(map(str, shape))} and {classes} classes"
 
 
-def _of_code(*, rules: Sequence[str], wanted: Wanted, dataset: Dataset, threads: int, sandbox: Sandbox) -> Network:
+def _of_code(
+    *, rules: Sequence[str], wanted: Wanted, dataset: Dataset, threads: int, sandbox: Sandbox
+) -> NetworkToTrain:
     """The network that user code builds, checked as ``validate`` does."""
     target = parse_target(wanted.target)
     request = Request(
@@ -167,7 +169,7 @@ def _of_code(*, rules: Sequence[str], wanted: Wanted, dataset: Dataset, threads:
         is_finished=more["is_finished"],
         is_architecture=text is not None,
     )
-    return Network(
+    return NetworkToTrain(
         origin=name,
         architecture=None if text is None else named.architecture(text),
         given=given,
@@ -178,7 +180,9 @@ def _of_code(*, rules: Sequence[str], wanted: Wanted, dataset: Dataset, threads:
     )
 
 
-def _of_module(module: nn.Module, *, rules: Sequence[str], wanted: Wanted, dataset: Dataset, threads: int) -> Network:
+def _of_module(
+    module: nn.Module, *, rules: Sequence[str], wanted: Wanted, dataset: Dataset, threads: int
+) -> NetworkToTrain:
     """The network of a model in memory: checked in this process, where its code has run anyway, and sent to train."""
     from constraints import check
     from nas.architecture.module_import import from_module
@@ -200,7 +204,7 @@ def _of_module(module: nn.Module, *, rules: Sequence[str], wanted: Wanted, datas
         is_finished=True,
         is_architecture=architecture is not None,
     )
-    return Network(
+    return NetworkToTrain(
         origin=wanted.target,
         architecture=architecture,
         given=carrying(given, content),

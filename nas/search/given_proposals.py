@@ -24,7 +24,7 @@ from nas.space.sampler import FeasibleSampler
 
 
 @dataclass(frozen=True, kw_only=True)
-class Network:
+class NetworkToTrain:
     """A network to train: an architecture, or a network of user code (whose architecture may be known, too)."""
 
     origin: str
@@ -83,7 +83,7 @@ def _trained(study: Study, number: int, attributes: Mapping[str, Any], folder: P
 class GivenProposals(Proposals):
     """Makes a candidate of ``network`` for each of the ``seeds``: from its unfinished trial, or a new one."""
 
-    network: Network
+    network: NetworkToTrain
     seeds: deque[int]
     """The seeds without a trial."""
 

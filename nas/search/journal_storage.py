@@ -16,15 +16,15 @@ from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
 
 from constraints.errors import UnusableInputError
 from nas.optuna_private import GroupedJournal
-from nas.search.stored import Operation
+from nas.search.stored import LineOperation
 
 _JOURNAL_START = b'{"op_code":'
 _SQLITE_START = b"SQLite format 3\0"
 _OF_A_PROPOSAL = {
-    Operation.CREATE_TRIAL,
-    Operation.SET_TRIAL_PARAM,
-    Operation.SET_TRIAL_USER_ATTR,
-    Operation.SET_TRIAL_SYSTEM_ATTR,
+    LineOperation.CREATE_TRIAL,
+    LineOperation.SET_TRIAL_PARAM,
+    LineOperation.SET_TRIAL_USER_ATTR,
+    LineOperation.SET_TRIAL_SYSTEM_ATTR,
 }
 """Operations without fsync: there are dozens per proposal, and an fsync each would dominate its time."""
 
@@ -83,11 +83,11 @@ class _Journal(BaseJournalBackend):
     def _check(self, log: Mapping[str, Any]) -> None:
         """Count studies and trials; lines about a deleted study may be invalid, and Optuna ignores them."""
         op = log["op_code"]
-        self._studies += op == Operation.CREATE_STUDY
+        self._studies += op == LineOperation.CREATE_STUDY
         if log.get("study_id", -1) >= self._studies:
             raise LookupError(f"study {log['study_id']} was never made: lines are lost")
-        self._trials += op == Operation.CREATE_TRIAL
-        self._has_deleted |= op == Operation.DELETE_STUDY
+        self._trials += op == LineOperation.CREATE_TRIAL
+        self._has_deleted |= op == LineOperation.DELETE_STUDY
         if log.get("trial_id", -1) >= self._trials and not self._has_deleted:
             raise LookupError(f"trial {log['trial_id']} was never made: lines are lost")
 

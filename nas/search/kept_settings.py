@@ -22,20 +22,20 @@ _KEPT = ("constraints", "seed", "objective")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Known:
+class KnownStudy:
     """A study by its name and attributes."""
 
     study_name: str
     user_attrs: Mapping[str, Any]
 
 
-def existing(config: LaunchConfig) -> Known | None:
+def existing(config: LaunchConfig) -> KnownStudy | None:
     """The attributes of a configuration's study; None where it does not exist yet."""
     with opened_if_made(config.storage) as storage:
         if storage is None or config.study not in optuna.get_all_study_names(storage):
             return None
         attrs = optuna.load_study(storage=storage, study_name=config.study).user_attrs
-    return Known(study_name=config.study, user_attrs=attrs) if IDENTITY in attrs else None
+    return KnownStudy(study_name=config.study, user_attrs=attrs) if IDENTITY in attrs else None
 
 
 def check_measured(config: LaunchConfig, known: Mapping[str, Any]) -> None:

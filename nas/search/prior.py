@@ -16,7 +16,7 @@ from optuna.trial import TrialState
 
 from constraints.errors import UnusableInputError
 from nas.architecture.spec import Architecture, ArchitectureError, parse
-from nas.search.starts import Given, adapted
+from nas.search.starts import GivenStart, adapted
 from nas.search.study import MALFORMED, identity
 from nas.search.study_opening import open_study
 from nas.search.trial_order import best_trials
@@ -40,7 +40,7 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Result:
+class PriorResult:
     """A network of the other study, with its accuracy and number of epochs."""
 
     network: Architecture
@@ -53,7 +53,7 @@ class Prior:
     """What a search uses from another study."""
 
     study: str
-    starts: tuple[Given, ...]
+    starts: tuple[GivenStart, ...]
     weights: Mapping[str, float] | None
     """Weights of a proxy; None where the default proxy ranks the results as well."""
     lines: tuple[str, ...]
@@ -72,7 +72,7 @@ def read_prior(text: str, storage: str, study: str, identity_here: Mapping[str, 
     fitting = [(one, network) for number, one in best if (network := _fit_to(one.network, space)) is not None]
     numbers = {id(one): number for number, one in best}
     starts = tuple(
-        Given(origin=f"study {name}, trial {numbers[id(one)]}", architecture=network)
+        GivenStart(origin=f"study {name}, trial {numbers[id(one)]}", architecture=network)
         for one, network in fitting[:MOST_STARTS]
     )
     weights, ranking = fitted(results)
@@ -97,7 +97,7 @@ def _named(text: str, storage: str, study: str) -> tuple[str, str]:
     return place, name
 
 
-def _some(results: list[Result], text: str) -> list[Result]:
+def _some(results: list[PriorResult], text: str) -> list[PriorResult]:
     if not results:
         raise UnusableInputError(f"--from-study: {text!r}: none of its networks is trained: name another study")
     return results
@@ -108,7 +108,7 @@ def proxy_of(weights: Mapping[str, float]) -> LinearProxy:
     return replace(FITTED, weights=dict(weights))
 
 
-def fitted(results: Sequence[Result]) -> tuple[dict[str, float] | None, str]:
+def fitted(results: Sequence[PriorResult]) -> tuple[dict[str, float] | None, str]:
     """Weights that rank the results better than ``FITTED`` does, or None; and a line that says which.
 
     Ridge regression (Hoerl and Kennard, 1970) towards the weights ``FITTED``, on accuracies minus the mean of those
@@ -143,18 +143,18 @@ def _place(text: str, storage: str) -> tuple[str, str]:
     return (place if mark else storage), name
 
 
-def _results(study: optuna.Study) -> list[Result]:
+def _results(study: optuna.Study) -> list[PriorResult]:
     """Every network with the accuracy of its last epoch."""
     return [one for _, one in _trained(study)]
 
 
-def _best(study: optuna.Study) -> list[tuple[int, Result]]:
+def _best(study: optuna.Study) -> list[tuple[int, PriorResult]]:
     """The complete trials' numbers and results, best first, including those that a confirmation finished."""
     trained, ranked = dict(_trained(study)), best_trials(study, study.get_trials(deepcopy=False))
     return [(trial.number, trained[trial.number]) for trial in ranked if trial.number in trained]
 
 
-def _trained(study: optuna.Study) -> list[tuple[int, Result]]:
+def _trained(study: optuna.Study) -> list[tuple[int, PriorResult]]:
     found = []
     for trial in study.get_trials(deepcopy=False):
         text, curve = trial.user_attrs.get(ARCHITECTURE), trial.intermediate_values
@@ -162,7 +162,7 @@ def _trained(study: optuna.Study) -> list[tuple[int, Result]]:
             continue
         try:
             last = max(curve)
-            found.append((trial.number, Result(network=parse(text), epochs=last, accuracy=float(curve[last]))))
+            found.append((trial.number, PriorResult(network=parse(text), epochs=last, accuracy=float(curve[last]))))
         except (ArchitectureError, *MALFORMED):
             continue
     return found

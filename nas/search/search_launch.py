@@ -14,7 +14,7 @@ from nas.latency.predictor import Predictor
 from nas.loggers.trackers import Trackers
 from nas.search import teachers
 from nas.search.auto_precision import precisions
-from nas.search.budget import Budget, Summary
+from nas.search.budget import Budget, LaunchSummary
 from nas.search.confirmed_end import goal
 from nas.search.driver import Driver
 from nas.search.early_check import check_beginning, check_feasible, check_means, check_study, known_study
@@ -47,7 +47,7 @@ FLAGS = ("recipe", "augmentation", "tune", "teacher")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prepared:
+class PreparedLaunch:
     """A launch that is ready to run."""
 
     study: optuna.Study
@@ -77,7 +77,7 @@ def check(config: LaunchConfig) -> None:
 
 def prepare(
     config: LaunchConfig, dataset: Dataset, observe: Callable[[Driver], None], *, lapse: float = LAPSE_SECONDS
-) -> Prepared:
+) -> PreparedLaunch:
     """Open everything that a search needs; every error is raised before a worker starts.
 
     ``lapse`` is the lease's, in seconds.
@@ -161,7 +161,7 @@ def prepare(
         hold=check,
         goal=aim,
     )
-    return Prepared(
+    return PreparedLaunch(
         study=study,
         driver=driver,
         dataset=dataset,
@@ -199,7 +199,7 @@ def _learn(study: optuna.Study, sampler: FeasibleSampler, prior: Prior | None) -
         sampler.proxy = proxy_of(weights)
 
 
-def run(prepared: Prepared) -> Summary:
+def run(prepared: PreparedLaunch) -> LaunchSummary:
     """Search until a budget is spent; UnusableInputError where the disk or the database became unavailable.
 
     Everything stored before that is kept, and the next launch resumes from it.

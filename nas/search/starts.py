@@ -35,14 +35,14 @@ MOST_NEAR = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Given:
+class GivenStart:
     """A network, and where it came from."""
 
     origin: str
     architecture: Architecture
 
 
-def given(texts: Iterable[str], space: Space) -> list[Given]:
+def given(texts: Iterable[str], space: Space) -> list[GivenStart]:
     """The networks of ``--start``: a network's text or name, a target as for ``validate``, or a .txt file of these.
 
     Models are loaded in a limited child process. A network for other images or classes is adapted to the space's.
@@ -58,7 +58,7 @@ def given(texts: Iterable[str], space: Space) -> list[Given]:
             except UnusableInputError as error:
                 name = "" if text in str(error) else f"{text}: "
                 raise UnusableInputError(f"{place}{name}{error}", traceback=error.traceback) from error
-            found.append(Given(origin=text, architecture=network))
+            found.append(GivenStart(origin=text, architecture=network))
     return found
 
 
@@ -113,7 +113,7 @@ def adapted(network: Architecture, space: Space) -> Architecture:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class StartPlan:
     """The starting networks of a launch, after checks."""
 
     waiting: tuple[Waiting, ...]
@@ -122,10 +122,10 @@ class Plan:
 
 
 def plan(
-    several: Sequence[Given],
+    several: Sequence[GivenStart],
     feasible: FeasiblePart,
     broken: Callable[[Architecture], str | None] = lambda network: None,
-) -> Plan:
+) -> StartPlan:
     """The networks to try first: feasible ones as they are, for others the nearest feasible ones of the space.
 
     ``broken`` returns the constraint on a measured metric that a network breaks, if any. A feasible network outside the
@@ -149,10 +149,10 @@ def plan(
             waiting.setdefault(network, Waiting(architecture=network, is_start=True))
         why = _broken(rules) or "it is tried first, though the space does not hold it"
         lines += [f"start: {one.origin}: {why}; {found[0]}", *found[1:]]
-    return Plan(waiting=tuple(waiting.values()), lines=tuple(lines))
+    return StartPlan(waiting=tuple(waiting.values()), lines=tuple(lines))
 
 
-def begin(study: optuna.Study, plan: Plan, sampler: FeasibleSampler, trials: int) -> list[str]:
+def begin(study: optuna.Study, plan: StartPlan, sampler: FeasibleSampler, trials: int) -> list[str]:
     """Queue a plan's networks in a study, and make the sampler start around every starting network it ever had.
 
     ``trials`` is the launch's budget. The lines say which networks the study already has, and which exceed the budget.

@@ -54,7 +54,7 @@ class TrialState(IntEnum):
         return self not in {TrialState.RUNNING, TrialState.WAITING}
 
 
-class Seen(Protocol):
+class SeenTrial(Protocol):
     """The interface of a trial for readers; Optuna's own trials have it too."""
 
     @property
@@ -74,7 +74,7 @@ class Seen(Protocol):
         """Epoch -> validation accuracy."""
 
 
-class Operation(IntEnum):
+class LineOperation(IntEnum):
     """The operation of a journal line, with the numbers of Optuna's ``JournalOperation``."""
 
     CREATE_STUDY = 0

@@ -16,7 +16,7 @@ from nas.search.trial_store import TrialStore, best_accuracy, counts, is_finishe
 
 
 @dataclass(kw_only=True)
-class Target:
+class SearchTarget:
     """The target of a budget, if any, and whether the study's trials meet it."""
 
     budget: Budget

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-from nas.search.stored import Seen, TrialState
+from nas.search.stored import SeenTrial, TrialState
 from nas.search.study import CONFIRMED, MALFORMED, TARGET, WON, Described, accuracy, foreign
 from nas.space.attributes import BROKEN, FINISHED, GIVEN
 
-T = TypeVar("T", bound=Seen)
+T = TypeVar("T", bound=SeenTrial)
 
 
 def best_trials(study: Described, trials: Iterable[T]) -> list[T]:
@@ -34,7 +34,7 @@ def order(won: bool, accuracy: float | None, number: int) -> tuple[bool, bool, f
     return not won, accuracy is None, -(accuracy or 0.0), number
 
 
-def has_won(trial: Seen, study_attrs: Mapping[str, Any]) -> bool:
+def has_won(trial: SeenTrial, study_attrs: Mapping[str, Any]) -> bool:
     """Whether the search ended at confirmed networks over the target and this trial's network is one of them."""
     if FINISHED not in trial.user_attrs and trial.number not in study_attrs.get(WON, ()):
         return False
@@ -42,5 +42,5 @@ def has_won(trial: Seen, study_attrs: Mapping[str, Any]) -> bool:
     return mean is not None and target is not None and float(mean) > float(target)
 
 
-def _is_memory(trial: Seen) -> bool:
+def _is_memory(trial: SeenTrial) -> bool:
     return bool((trial.user_attrs.get(GIVEN) or {}).get("memory"))

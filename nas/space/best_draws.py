@@ -14,7 +14,7 @@ from nas.space.neighbourhood import neighbour_rows
 from nas.space.proxy import LinearProxy
 from nas.space.proxy_features import ProxyFeatures
 from nas.space.space import Choice, Encoded
-from nas.space.surrogate import Result, Surrogate
+from nas.space.surrogate import RatedNetwork, Surrogate
 
 CLIMBERS = 4
 """How many of the best networks a round starts from."""
@@ -25,7 +25,7 @@ Rank = Callable[[ProxyFeatures], npt.NDArray[np.float64]]
 
 
 def best_first(
-    feasible: FeasiblePart, rows: Sequence[Encoded], proxy: LinearProxy, learnt: Sequence[Result], *, climbs: bool
+    feasible: FeasiblePart, rows: Sequence[Encoded], proxy: LinearProxy, learnt: Sequence[RatedNetwork], *, climbs: bool
 ) -> Iterator[tuple[dict[str, Choice], Architecture]]:
     """Choices and networks, sorted by the surrogate or proxy, best first; the sort is stable.
 
@@ -46,6 +46,6 @@ def best_first(
         several = np.unique(np.concatenate([*near, best]), axis=0)
 
 
-def _ranking(proxy: LinearProxy, learnt: Sequence[Result], drawn: ProxyFeatures) -> Rank:
+def _ranking(proxy: LinearProxy, learnt: Sequence[RatedNetwork], drawn: ProxyFeatures) -> Rank:
     """The surrogate where there are results to learn from, else the proxy."""
     return Surrogate.fitted(proxy, learnt, drawn).worth if learnt else proxy.of

@@ -35,7 +35,7 @@ class OwnMetrics:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class FeasibleCount:
     """The feasible part, counted or estimated."""
 
     feasible: int
@@ -91,14 +91,14 @@ def relaxation(feasible: FeasiblePart) -> str:
     return ""
 
 
-def _counted(vector: Vector, constraints: Sequence[Constraint]) -> Found | None:
+def _counted(vector: Vector, constraints: Sequence[Constraint]) -> FeasibleCount | None:
     count = exact_count.count(vector, constraints)
     rejects = [exact_count.rejects(vector, c, constraints) for c in constraints] if count is not None else []
     if count is None or None in rejects:
         return None
     is_exact = count.metric == "params" and count.histogram[-1][0] is not None  # all above is no histogram
     exact: Bins = [{"below": edge, "networks": n} for edge, n in count.histogram]
-    return Found(
+    return FeasibleCount(
         feasible=count.feasible,
         rejects=[r for r in rejects if r is not None],
         rejects_are_exact=[True] * len(constraints),
@@ -114,7 +114,7 @@ def _drawn_histogram(vector: Vector, constraints: Sequence[Constraint], feasible
     return _histogram(vector, rows, feasible)
 
 
-def _estimated(vector: Vector, constraints: Sequence[Constraint], draws: int, own: OwnMetrics | None) -> Found:
+def _estimated(vector: Vector, constraints: Sequence[Constraint], draws: int, own: OwnMetrics | None) -> FeasibleCount:
     size = exact_count.size(vector)
     rows = uniform_draws.draw(vector, draws, np.random.default_rng(0))
     broken = ~_verdicts(vector, rows, constraints, own)
@@ -123,7 +123,7 @@ def _estimated(vector: Vector, constraints: Sequence[Constraint], draws: int, ow
     names = own.names if own is not None else ()
     exact = [None if c.metric in names else exact_count.rejects(vector, c, constraints) for c in constraints]
     drawn = [_scaled(n, size, draws) for n in broken.sum(0).tolist()]
-    return Found(
+    return FeasibleCount(
         feasible=feasible,
         rejects=[about if known is None else known for about, known in zip(drawn, exact, strict=True)],
         rejects_are_exact=[known is not None for known in exact],

@@ -7,13 +7,13 @@ import numpy.typing as npt
 
 from nas.space.counting.layer_graph import Edge, LayerGraph, Node
 from nas.space.layer_blocks import layer_blocks
-from nas.space.layer_reading import Layer, name
+from nas.space.layer_reading import ChainLayer, name
 from nas.space.stage_space import Form
 
 Floats = npt.NDArray[np.float64]
 Place = tuple[int, int]
 """Stage and layer of a node, without its width and residual."""
-Added = Layer | str | None
+Added = ChainLayer | str | None
 """What an edge adds: a layer, the head by its name, or nothing."""
 _POST = ("batch_norm", "relu")
 """Any norm and activation: the words of a space's layers do not depend on them."""
@@ -47,7 +47,7 @@ class EdgeLayers:
         if key not in self._splits:
             words: tuple[list[int], list[int]] = ([], [])
             for word, layer in enumerate(self.layers(edge)):
-                words[not isinstance(layer, Layer) or layer.word != wanted].append(word)
+                words[not isinstance(layer, ChainLayer) or layer.word != wanted].append(word)
             self._splits[key] = words
         return self._splits[key]
 
@@ -55,7 +55,7 @@ class EdgeLayers:
         """Place -> the places that follow it and the words that lead there; None where an edge adds nothing."""
         found: dict[Place, set[tuple[Place, frozenset[str] | None]]] = {}
         for edge in self._graph.edges:
-            words = [layer.word if isinstance(layer, Layer) else layer for layer in self.layers(edge)]
+            words = [layer.word if isinstance(layer, ChainLayer) else layer for layer in self.layers(edge)]
             known = frozenset(word for word in words if word is not None) if edge.slot is not None else None
             found.setdefault(edge.source[:2], set()).add((edge.target[:2], known))
         return found
@@ -84,7 +84,7 @@ class EdgeLayers:
         for word in words:
             blocks = layer_blocks(word, channels, out, post=_POST, residual=sums, stride=stride, dilation=dilation)
             components = tuple(component for block in blocks for component in block.components)
-            found.append(Layer(name(components, channels, _POST, blocks[0].calls), out, sums))
+            found.append(ChainLayer(name(components, channels, _POST, blocks[0].calls), out, sums))
         return tuple(found)
 
     def _adds_of(self, edge: Edge) -> Floats:

@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 
 from nas.architecture import norm_act
 from nas.architecture.spec import Architecture
-from nas.space.layer_reading import Frame, Layer, Reading, read
+from nas.space.layer_reading import ChainLayer, ChainReading, NetworkFrame, read
 from nas.space.stage_space import Residual
 
 Change = tuple[Any, Any] | None
 
 
-class Run(NamedTuple):
+class EditRun(NamedTuple):
     """How the last aligned pair differs in width and residual; the next pair may differ equally at no cost."""
 
     out: Change = None
@@ -28,7 +28,7 @@ class Run(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Edit:
+class NetworkEdit:
     """One edit."""
 
     kind: str
@@ -62,71 +62,71 @@ class _Alignment:
     """The cheapest way to a point of the alignment; the first of equally cheap ones."""
 
     cost: int
-    before: tuple[int, int, Run] | None
+    before: tuple[int, int, EditRun] | None
 
 
-def edits(first: Architecture, second: Architecture) -> tuple[Edit, ...]:
+def edits(first: Architecture, second: Architecture) -> tuple[NetworkEdit, ...]:
     """The fewest edits that turn the first network into the second, in order from the input."""
     a, b = read(first), read(second)
     return (*frame_edits(a.frame, b.frame), *_chain_edits(a, b))
 
 
-def frame_edits(a: Frame, b: Frame) -> tuple[Edit, ...]:
+def frame_edits(a: NetworkFrame, b: NetworkFrame) -> tuple[NetworkEdit, ...]:
     """The edits that are not of layers."""
     before, after = _facts(a), _facts(b)
     return tuple(
-        Edit(kind=kind, stage="", before=value, after=after[kind])
+        NetworkEdit(kind=kind, stage="", before=value, after=after[kind])
         for kind, value in before.items()
         if value != after[kind]
     )
 
 
-def paired(a: Layer, b: Layer, run: Run) -> tuple[int, Run]:
+def paired(a: ChainLayer, b: ChainLayer, run: EditRun) -> tuple[int, EditRun]:
     """The number of edits from layer ``a`` to ``b`` after a pair that changed by ``run``, and this pair's change."""
     out: Change = (a.out, b.out) if a.out != b.out else None
     residual: Change = (a.residual, b.residual) if a.residual != b.residual else None
     news = (out is not None and out != run.out) + (residual is not None and residual != run.residual)
-    return (a.word != b.word) + news, Run(out, residual)
+    return (a.word != b.word) + news, EditRun(out, residual)
 
 
-def _chain_edits(a: Reading, b: Reading) -> Iterator[Edit]:
+def _chain_edits(a: ChainReading, b: ChainReading) -> Iterator[NetworkEdit]:
     steps = _aligned(a.layers, b.layers)
     end = min((p for p in steps if p[:2] == (len(a.layers), len(b.layers))), key=lambda p: steps[p].cost)
     path = [end]
     while (before := steps[path[-1]].before) is not None:
         path.append(before)
-    found: list[Edit] = []
+    found: list[NetworkEdit] = []
     for (i, j, run), (to_i, to_j, _) in zip(path[::-1], path[-2::-1], strict=False):
         if to_j == j:
-            found.append(Edit(kind="removed", stage=f"C{a.stages[i]}", before=a.layers[i].word, after=None))
+            found.append(NetworkEdit(kind="removed", stage=f"C{a.stages[i]}", before=a.layers[i].word, after=None))
         elif to_i == i:
-            found.append(Edit(kind="added", stage=f"C{b.stages[j]}", before=None, after=b.layers[j].word))
+            found.append(NetworkEdit(kind="added", stage=f"C{b.stages[j]}", before=None, after=b.layers[j].word))
         else:
             _add_pair(found, a.layers[i], b.layers[j], run, f"C{b.stages[j]}")
     yield from found
 
 
-def _add_pair(found: list[Edit], a: Layer, b: Layer, run: Run, stage: str) -> None:
+def _add_pair(found: list[NetworkEdit], a: ChainLayer, b: ChainLayer, run: EditRun, stage: str) -> None:
     """Add the edits of a pair; one that continues a change extends that edit to its stage."""
     if a.word != b.word:
-        found.append(Edit(kind="layer", stage=stage, before=a.word, after=b.word))
+        found.append(NetworkEdit(kind="layer", stage=stage, before=a.word, after=b.word))
     _, now = paired(a, b, run)
     for kind, last, change in (("width", run.out, now.out), ("residual", run.residual, now.residual)):
         if change is None:
             continue
         if change == last:
             at = max(i for i, edit in enumerate(found) if edit.kind == kind)
-            found[at] = Edit(kind=kind, stage=_span(found[at].stage, stage), before=change[0], after=change[1])
+            found[at] = NetworkEdit(kind=kind, stage=_span(found[at].stage, stage), before=change[0], after=change[1])
         else:
-            found.append(Edit(kind=kind, stage=stage, before=change[0], after=change[1]))
+            found.append(NetworkEdit(kind=kind, stage=stage, before=change[0], after=change[1]))
 
 
-def _aligned(a: tuple[Layer, ...], b: tuple[Layer, ...]) -> dict[tuple[int, int, Run], _Alignment]:
+def _aligned(a: tuple[ChainLayer, ...], b: tuple[ChainLayer, ...]) -> dict[tuple[int, int, EditRun], _Alignment]:
     """(layers of ``a`` used, of ``b`` used, change of the last pair) -> the cheapest way there."""
-    steps = {(0, 0, Run()): _Alignment(0, None)}
-    by_place: dict[tuple[int, int], list[Run]] = {(0, 0): [Run()]}
+    steps = {(0, 0, EditRun()): _Alignment(0, None)}
+    by_place: dict[tuple[int, int], list[EditRun]] = {(0, 0): [EditRun()]}
 
-    def reach(place: tuple[int, int, Run], cost: int, before: tuple[int, int, Run]) -> None:
+    def reach(place: tuple[int, int, EditRun], cost: int, before: tuple[int, int, EditRun]) -> None:
         if place not in steps:
             by_place.setdefault(place[:2], []).append(place[2])
         if place not in steps or cost < steps[place].cost:
@@ -146,7 +146,7 @@ def _aligned(a: tuple[Layer, ...], b: tuple[Layer, ...]) -> dict[tuple[int, int,
     return steps
 
 
-def _facts(frame: Frame) -> dict[str, Any]:
+def _facts(frame: NetworkFrame) -> dict[str, Any]:
     names = {norm_act.is_norm(name): name.removesuffix("_norm") for name in frame.post}
     return {
         "input": "x".join(map(str, frame.input)),

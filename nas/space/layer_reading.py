@@ -18,7 +18,7 @@ LONGEST = 4
 Post = tuple[str, ...]
 
 
-class Layer(NamedTuple):
+class ChainLayer(NamedTuple):
     """One layer of a chain."""
 
     word: str
@@ -28,7 +28,7 @@ class Layer(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Frame:
+class NetworkFrame:
     """The properties of a whole network, apart from its layers."""
 
     head: str
@@ -39,16 +39,16 @@ class Frame:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
+class ChainReading:
     """A network as layers."""
 
-    frame: Frame
-    layers: tuple[Layer, ...]
+    frame: NetworkFrame
+    layers: tuple[ChainLayer, ...]
     stages: tuple[int, ...]
     """The stage of each layer, from 1."""
 
 
-def read(network: Architecture) -> Reading:
+def read(network: Architecture) -> ChainReading:
     """The layers of a network, with the norm and activation for which it has the fewest layers."""
     posts = list(dict.fromkeys(_posts(network)))
     return min((_read(network, post) for post in posts), key=lambda reading: (len(reading.layers), _length(reading)))
@@ -62,15 +62,15 @@ def name(components: tuple[Component, ...], channels: int, post: Post, calls: in
     return f"{calls}" * (calls > 1) + one
 
 
-def _read(network: Architecture, post: Post) -> Reading:
+def _read(network: Architecture, post: Post) -> ChainReading:
     layers, stages, channels = [], [], network.input[0]
     for number, stage in enumerate(network.stages, start=1):
         for layer in _layers(_without_classifier(network, number, stage), channels, post):
             layers.append(layer)
             stages.append(number)
             channels = layer.out
-    frame = Frame(head=network.head, post=post, input=network.input, classes=network.classes)
-    return Reading(frame=frame, layers=tuple(layers), stages=tuple(stages))
+    frame = NetworkFrame(head=network.head, post=post, input=network.input, classes=network.classes)
+    return ChainReading(frame=frame, layers=tuple(layers), stages=tuple(stages))
 
 
 def _without_classifier(network: Architecture, number: int, stage: Stage) -> Stage:
@@ -80,7 +80,7 @@ def _without_classifier(network: Architecture, number: int, stage: Stage) -> Sta
     return stage[:-1] if is_last and stage[-1] == classifier else stage
 
 
-def _layers(blocks: Sequence[Block], channels: int, post: Post) -> Iterator[Layer]:
+def _layers(blocks: Sequence[Block], channels: int, post: Post) -> Iterator[ChainLayer]:
     while blocks:
         first = blocks[0]
         if first.keeps_shape:
@@ -89,7 +89,9 @@ def _layers(blocks: Sequence[Block], channels: int, post: Post) -> Iterator[Laye
             components = next(_beginnings(blocks, channels, post), first.components)
             taken = len(components)
         out = layer_words.out_channels(components, channels)
-        yield Layer(name(components, channels, post, first.calls), out, "scaled" if first.scaled else first.residual)
+        yield ChainLayer(
+            name(components, channels, post, first.calls), out, "scaled" if first.scaled else first.residual
+        )
         blocks, channels = blocks[taken:], out
 
 
@@ -129,5 +131,5 @@ def _posts(network: Architecture) -> Iterator[Post]:
             yield norm, activation
 
 
-def _length(reading: Reading) -> int:
+def _length(reading: ChainReading) -> int:
     return sum(len(layer.word) for layer in reading.layers)

@@ -13,7 +13,7 @@ from nas.architecture.spec import Architecture, Block, HeadKind, Shape, Stage
 from nas.space.analytic import Added, ChainMetrics, Greatest, body, combined, head
 from nas.space.layer_blocks import layer_blocks
 from nas.space.space import Space
-from nas.space.stage_automaton import Event, event
+from nas.space.stage_automaton import StageEvent, event
 from nas.space.stage_space import Form, Residual
 
 Array = npt.NDArray[np.int64]
@@ -22,7 +22,7 @@ ADDED, GREATEST = Added._fields, Greatest._fields
 
 Key = tuple[int, int, int, int]
 """Form, first, second and word, as in ``Slot``."""
-Cell = tuple[ChainMetrics, Event, Architecture | None]
+Cell = tuple[ChainMetrics, StageEvent, Architecture | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,7 @@ class Tables:
     def __init__(self, space: Space) -> None:
         """Cheap; the slots are built on first use."""
         self.space = space
-        self.events: list[Event] = [Event()]
+        self.events: list[StageEvent] = [StageEvent()]
 
     @cached_property
     def slots(self) -> tuple[Slot, ...]:
@@ -188,7 +188,7 @@ def _chain(blocks: Stage, shape: Shape, out: int) -> Architecture:
 def _head_metrics(kind: HeadKind, last_map: Shape, classes: int, classifier: Block) -> Cell:
     """The metrics of the head; for ``gap``, including the 1x1 convolution to the classes before the global pool."""
     if kind != "gap":
-        return head(kind, last_map, classes), Event(), None
+        return head(kind, last_map, classes), StageEvent(), None
     chain = _chain((classifier,), last_map, classes)
     found = combined(body(chain), head(kind, (classes, *last_map[1:]), classes))
     return found, event(found.path), chain

@@ -25,7 +25,7 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from constraints.errors import UnusableInputError
-from nas.architecture.components import Component, Conv, Excite, Gated, Mixed, Part, read_parts
+from nas.architecture.components import Component, Conv, Excite, Gated, Mixed, MixedPart, read_parts
 from nas.architecture.spec import MOST_CALLS
 
 _MORE = r"(?:[2-9]|[1-9]\d+)"
@@ -42,12 +42,12 @@ _HELP = "not a layer: write c3, c5d2, c3g4, pw, sep5, sep3_5d2, ir3e4, gate7 (od
 _CALLED_AGAIN = "only a body layer is called several times, because it keeps size and channels: take the number off"
 
 
-class Layer(NamedTuple):
+class ParsedWord(NamedTuple):
     """A parsed word."""
 
     kind: str
     """c, pw, sep, ir or gate."""
-    parts: tuple[Part, ...]
+    parts: tuple[MixedPart, ...]
     """Its spatial convolution, or several side by side; none in a 1x1."""
     groups: int
     expansion: int
@@ -59,7 +59,7 @@ class Layer(NamedTuple):
     calls: int = 1
 
 
-def read(word: str) -> Layer:
+def read(word: str) -> ParsedWord:
     """Parse a word; ValueError where it names no layer."""
     match = _WORD.fullmatch(word)
     if match is None or _TOO_LONG.search(word):
@@ -67,7 +67,7 @@ def read(word: str) -> Layer:
     kind = match["kind"] or ("pw" if match["point"] else "c")
     parts = read_parts(match["parts"]) if match["parts"] else ()
     if kind == "c":
-        parts = (Part(int(match["kernel"]), int(match["dilation"] or 1)),)
+        parts = (MixedPart(int(match["kernel"]), int(match["dilation"] or 1)),)
     alone = len(parts) == 1 and (parts[0].kernel == 1 or parts[0].pool > 1)
     same = len(parts) > 1 and len(set(parts)) == 1
     has_bias, is_biased = bool(match["bias"]), kind in {"c", "gate"}
@@ -75,7 +75,7 @@ def read(word: str) -> Layer:
         raise ValueError(_HELP)
     if int(match["calls"] or 1) > MOST_CALLS:
         raise ValueError(f"a layer is called at most {MOST_CALLS} times")
-    return Layer(
+    return ParsedWord(
         kind,
         parts,
         int(match["groups"] or 1),
@@ -168,7 +168,7 @@ def components(
 
 
 def _depthwise(
-    parts: tuple[Part, ...], channels: int, stride: int, post: tuple[str, ...], *, bias: bool
+    parts: tuple[MixedPart, ...], channels: int, stride: int, post: tuple[str, ...], *, bias: bool
 ) -> Conv | Mixed:
     if len(parts) > 1:
         return Mixed(parts=parts, stride=stride, bias=bias, post=post)

@@ -21,9 +21,9 @@ from nas.space.analytic import metrics
 from nas.space.counting.layer_graph import Edge, LayerGraph, Node
 from nas.space.counting.listing import bounds
 from nas.space.edge_layers import Added, EdgeLayers, Floats, Place
-from nas.space.edit_alignment import Run, frame_edits, paired
+from nas.space.edit_alignment import EditRun, frame_edits, paired
 from nas.space.feasible import EmptySpaceError, FeasiblePart
-from nas.space.layer_reading import Frame, Layer, Reading, read
+from nas.space.layer_reading import ChainLayer, ChainReading, NetworkFrame, read
 from nas.space.space import Choice, Encoded
 
 MOST_PREFIXES = 200_000
@@ -80,7 +80,7 @@ class _State(NamedTuple):
     """State of an alignment: layers of the given network used, and how the last pair changed."""
 
     used: int
-    run: Run
+    run: EditRun
 
 
 _Alignments = Mapping[_State, int]
@@ -98,7 +98,7 @@ class _Prefix:
 class _Search:
     """The search in one form's networks."""
 
-    def __init__(self, graph: LayerGraph, own: Reading, feasible: FeasiblePart) -> None:
+    def __init__(self, graph: LayerGraph, own: ChainReading, feasible: FeasiblePart) -> None:
         self._graph, self._own, self._feasible = graph, own, feasible
         limits = bounds(feasible.constraints)
         self._names = tuple(limits)
@@ -117,7 +117,7 @@ class _Search:
         if budget < self.least:
             return
         totals = np.array([float(metric == "receptive_field") for metric in self._names])
-        start = _Prefix(rows=(), totals=totals, alignments={_State(0, Run()): 0})
+        start = _Prefix(rows=(), totals=totals, alignments={_State(0, EditRun()): 0})
         found = 0
         for row in self._completions(self._graph.start, start, budget - self._framed[0], looked):
             if self._feasible.vector.feasible(np.array([row]), self._feasible.constraints)[0]:
@@ -132,7 +132,7 @@ class _Search:
         space, best = self._graph.space, None
         for n, norm in enumerate(space.norms):
             for a, activation in enumerate(space.activations):
-                frame = Frame(
+                frame = NetworkFrame(
                     head=self._own.frame.head, post=(f"{norm}_norm", activation), input=space.input,
                     classes=space.classes,
                 )  # fmt: skip
@@ -247,7 +247,7 @@ class _Search:
     def _kinds(self, edge: Edge, state: _State) -> Iterator[tuple[list[int], Added]]:
         """The words of an edge in groups: all words that differ from the next layer to align share a representative."""
         layers = self._edges.layers(edge)
-        if not isinstance(layers[0], Layer):
+        if not isinstance(layers[0], ChainLayer):
             yield from (([word], layer) for word, layer in enumerate(layers))
             return
         own = self._own.layers

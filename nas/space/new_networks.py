@@ -13,7 +13,7 @@ from nas.space.best_draws import best_first
 from nas.space.feasible import FeasiblePart
 from nas.space.proxy import LinearProxy
 from nas.space.space import Choice, Encoded
-from nas.space.surrogate import Result, results
+from nas.space.surrogate import RatedNetwork, results
 
 PROXY_DRAWS = 1024
 """Feasible networks from which the proxy chooses the best for one trial."""
@@ -36,11 +36,13 @@ class NewNetworks:
         self.rejected: set[str] = set()
         """Networks that break a constraint on measured metrics."""
 
-    def learnt(self, study: Study) -> Sequence[Result]:
+    def learnt(self, study: Study) -> Sequence[RatedNetwork]:
         """What the proxy can learn from a study so far."""
         return results(study) if self.proxy is not None else ()
 
-    def unseen(self, seen: Set[str], generator: np.random.Generator, learnt: Sequence[Result] = ()) -> dict[str, Any]:
+    def unseen(
+        self, seen: Set[str], generator: np.random.Generator, learnt: Sequence[RatedNetwork] = ()
+    ) -> dict[str, Any]:
         """Uniform over the feasible networks that are not in the study, or the proxy's best of several such draws."""
         listed = self.feasible.listed
         if listed is not None and len(listed):
@@ -55,7 +57,7 @@ class NewNetworks:
         raise SpaceExhaustedError(f"no new feasible network in {sum(draws):,} draws; {self._tally(seen)}")
 
     def best(
-        self, rows: Iterator[Encoded], seen: Set[str], learnt: Sequence[Result], *, climbs: bool = True
+        self, rows: Iterator[Encoded], seen: Set[str], learnt: Sequence[RatedNetwork], *, climbs: bool = True
     ) -> dict[str, Choice] | None:
         """The first network not ``seen``, or the proxy's best around PROXY_DRAWS; None where there is none."""
         space = self.feasible.space

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from constraints.rules import Constraint
-from constraints.stages import STRUCTURE, Place, StageRules, State
+from constraints.stages import STRUCTURE, Place, PrefixState, StageRules
 
-__all__ = ["STRUCTURE", "Automaton", "Event", "Segment", "event"]
+__all__ = ["STRUCTURE", "Automaton", "Segment", "StageEvent", "event"]
 
 
 class Segment(NamedTuple):
@@ -23,7 +23,7 @@ class Segment(NamedTuple):
     """``"stride"``: the last one ends a stage; ``"dilation"``: it may."""
 
 
-class Event(NamedTuple):
+class StageEvent(NamedTuple):
     """What one layer does to the count of stages and of the convolutions in each."""
 
     segments: tuple[Segment, ...] = ()
@@ -54,7 +54,7 @@ class Totals(NamedTuple):
     """Whether a convolution larger than 1x1 is left in the open stage."""
 
 
-def event(path: Sequence[Place]) -> Event:
+def event(path: Sequence[Place]) -> StageEvent:
     """The event of a layer's convolutions on the main path."""
     strided = sum(place.is_strided for place in path)
     if strided > 1:
@@ -66,14 +66,14 @@ def event(path: Sequence[Place]) -> Event:
         if place.is_strided or place.is_dilated:
             segments.append(Segment(convs, is_spatial, "stride" if place.is_strided else "dilation"))
             convs, is_spatial = 0, False
-    return Event((*segments, Segment(convs, is_spatial)) if convs or is_spatial else tuple(segments))
+    return StageEvent((*segments, Segment(convs, is_spatial)) if convs or is_spatial else tuple(segments))
 
 
 class _States(NamedTuple):
     """Where a chain of layers leaves the rules."""
 
-    by_stride: State
-    choices: frozenset[State]
+    by_stride: PrefixState
+    choices: frozenset[PrefixState]
     """With each choice of stand-ins that may still keep every rule."""
 
 
@@ -86,10 +86,12 @@ class Automaton:
     machines, 1956).
     """
 
-    def __init__(self, constraints: Sequence[Constraint], events: Sequence[Event], most: int | None = None) -> None:
+    def __init__(
+        self, constraints: Sequence[Constraint], events: Sequence[StageEvent], most: int | None = None
+    ) -> None:
         """Enumerate every state that the events reach; no chain makes more than ``most`` stages, or convolutions."""
         self._stages = StageRules(constraints, most)
-        self._followers: dict[tuple[State, Segment], tuple[State, ...]] = {}
+        self._followers: dict[tuple[PrefixState, Segment], tuple[PrefixState, ...]] = {}
         self.rules = self._stages.rules
         start = self._stages.start
         states = [_States(start, frozenset(self._may_hold([start])))]
@@ -108,14 +110,14 @@ class Automaton:
         self.next: npt.NDArray[np.int64] = same[moves[first]]
         self.verdicts: npt.NDArray[np.bool_] = verdicts[first]
 
-    def _after(self, state: _States, e: Event) -> _States:
+    def _after(self, state: _States, e: StageEvent) -> _States:
         by_stride, choices = state
         for s in e.segments:
             by_stride = self._stages.step(by_stride, s.convs, is_spatial=s.is_spatial, closes=s.end == "stride")
             choices = frozenset(found for choice in choices for found in self._after_choice(choice, s))
         return _States(by_stride, choices)
 
-    def _after_choice(self, choice: State, s: Segment) -> tuple[State, ...]:
+    def _after_choice(self, choice: PrefixState, s: Segment) -> tuple[PrefixState, ...]:
         """What one choice becomes: few of them make up the many sets, so each is stepped once."""
         known = self._followers.get((choice, s))
         if known is None:
@@ -124,7 +126,7 @@ class Automaton:
             known = self._followers[choice, s] = tuple(self._may_hold(steps))
         return known
 
-    def _may_hold(self, choices: Sequence[State] | Iterator[State]) -> Iterator[State]:
+    def _may_hold(self, choices: Sequence[PrefixState] | Iterator[PrefixState]) -> Iterator[PrefixState]:
         return (choice for choice in choices if self._stages.may_hold(choice))
 
     def _verdict(self, state: _States) -> tuple[bool, ...]:

@@ -35,14 +35,14 @@ FAR = -8.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Result:
+class RatedNetwork:
     """A network of the study and its accuracy, of all results after as many epochs."""
 
     network: Architecture
     accuracy: float
 
 
-def results(study: Study) -> list[Result]:
+def results(study: Study) -> list[RatedNetwork]:
     """Every network that a study trained for an epoch or more, as if each was trained as long as the longest.
 
     Networks that the user trained, for as long as the user liked, are left out.
@@ -54,7 +54,9 @@ def results(study: Study) -> list[Result]:
         if trial.intermediate_values and ARCHITECTURE in trial.user_attrs and SEED not in trial.user_attrs
     ]
     last = [(trial, trial.intermediate_values[max(trial.intermediate_values)]) for trial in trials]
-    return [Result(network=parse(t.user_attrs[ARCHITECTURE]), accuracy=value) for t, value in last if isfinite(value)]
+    return [
+        RatedNetwork(network=parse(t.user_attrs[ARCHITECTURE]), accuracy=value) for t, value in last if isfinite(value)
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +94,7 @@ class Surrogate:
     """The best of the results."""
 
     @classmethod
-    def fitted(cls, proxy: LinearProxy, results: Sequence[Result], drawn: ProxyFeatures) -> Surrogate:
+    def fitted(cls, proxy: LinearProxy, results: Sequence[RatedNetwork], drawn: ProxyFeatures) -> Surrogate:
         """``results`` holds at least one; ``drawn`` is of random draws."""
         names = list(proxy.weights)
         rows = drawn.rows(names)

@@ -33,7 +33,7 @@ SECONDS = 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
-class Timing:
+class PrecisionTiming:
     """Processor seconds of a forward and backward pass through SAMPLE on one thread, in each precision."""
 
     float32: float
@@ -48,7 +48,7 @@ class Timing:
 SAMPLE = f"two 3x3 convolutions, dense and depthwise, {CHANNELS} channels, {SIDE}x{SIDE}, batch {BATCH}"
 
 
-def timing() -> Timing:
+def timing() -> PrecisionTiming:
     """The cached timing for this CPU and torch; measured now where there is none or its file is damaged.
 
     Processes that ask at the same time wait for the first one and get its result. Where the cache folder cannot be
@@ -69,7 +69,7 @@ def timing() -> Timing:
         return _measured_here()
 
 
-def measure() -> Timing:
+def measure() -> PrecisionTiming:
     """Time SAMPLE now: precisions alternate, the fastest repetition counts; processor time is robust to load."""
     layers, images = _sample()
     seconds: dict[bool, list[float]] = {False: [], True: []}
@@ -78,7 +78,7 @@ def measure() -> Timing:
         while len(seconds[True]) < TURNS and (not seconds[True] or time.thread_time() - began < SECONDS):
             for bfloat16, turns in seconds.items():
                 turns.append(_pass(layers, images, bfloat16=bfloat16))
-    return Timing(float32=min(seconds[False]), bfloat16=min(seconds[True]))
+    return PrecisionTiming(float32=min(seconds[False]), bfloat16=min(seconds[True]))
 
 
 def _sample() -> tuple[nn.Module, torch.Tensor]:
@@ -111,7 +111,7 @@ def _one_thread() -> Iterator[None]:
 
 
 @cache
-def _measured_here() -> Timing:
+def _measured_here() -> PrecisionTiming:
     return measure()
 
 
@@ -136,11 +136,11 @@ def _model() -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
 
 
-def _read(place: Path) -> Timing | None:
+def _read(place: Path) -> PrecisionTiming | None:
     """The timing in a file; None where there is none, or it is invalid."""
     try:
         table: Any = json.loads(place.read_text(encoding="utf-8"))
-        found = Timing(float32=float(table["float32"]), bfloat16=float(table["bfloat16"]))
+        found = PrecisionTiming(float32=float(table["float32"]), bfloat16=float(table["bfloat16"]))
     except (FileNotFoundError, ValueError, TypeError, KeyError):
         return None
     return found if all(0 < seconds < math.inf for seconds in asdict(found).values()) else None

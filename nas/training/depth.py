@@ -20,7 +20,7 @@ NOT_FINITE = "a value is not a finite number"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Range:
+class ValueRange:
     """The values that map to 0 and 255 for all images of one kind."""
 
     low: float
@@ -35,7 +35,7 @@ class Range:
         return scaled.round().astype(np.uint8)
 
 
-Ranges = Mapping[str, Range]
+Ranges = Mapping[str, ValueRange]
 
 
 def kind(image: Image.Image) -> str | None:
@@ -78,7 +78,7 @@ def extent(image: Image.Image) -> tuple[float, float]:
     return low, high
 
 
-def common_range(name: str, extents: Iterable[tuple[float, float]]) -> Range:
+def common_range(name: str, extents: Iterable[tuple[float, float]]) -> ValueRange:
     """The range of all images of one kind.
 
     A declared depth of 9 to 15 bits gives the range. For other non-negative integers it is the smallest depth in BITS
@@ -86,13 +86,13 @@ def common_range(name: str, extents: Iterable[tuple[float, float]]) -> Range:
     """
     bits = name.removesuffix("-bit")
     if bits.isdigit() and int(bits) < 16:
-        return Range(low=0, high=2 ** int(bits) - 1)
+        return ValueRange(low=0, high=2 ** int(bits) - 1)
     lows, highs = zip(*extents, strict=True)
     low, high = min(lows), max(highs)
     fitting = [bits for bits in BITS if high < 2**bits]
     if name == "floating-point" or low < 0 or not fitting:
-        return Range(low=low, high=high)
-    return Range(low=0, high=2 ** fitting[0] - 1)
+        return ValueRange(low=low, high=high)
+    return ValueRange(low=0, high=2 ** fitting[0] - 1)
 
 
 def is_colour_of_16_bits(image: Image.Image) -> bool:

@@ -32,7 +32,7 @@ class NotFiniteError(UnusableInputError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prepared:
+class PreparedModel:
     """A model to train, the precision of its training, and messages for the user, a line each."""
 
     model: GivenModel
@@ -42,7 +42,7 @@ class Prepared:
 
 def prepare(
     model: GivenModel, images: torch.Tensor, recipe: Recipe, precision: Precision, *, is_finished: bool = False
-) -> Prepared:
+) -> PreparedModel:
     """Try a model on ``images`` (standardised, N x C x H x W, on its device) without changing it.
 
     ``precision`` is the candidates' precision here; ``is_finished`` means that the model came with weights. Raises
@@ -63,7 +63,7 @@ def prepare(
         notes += [f"the recipe's whitening is left out: {why}"] if why else []
     if recipe.dirac:
         notes.append("the recipe's dirac initialisation is left out: it knows the blocks of architectures alone")
-    return Prepared(model=model, precision=chosen, notes=tuple(notes))
+    return PreparedModel(model=model, precision=chosen, notes=tuple(notes))
 
 
 def _tensors(model: nn.Module) -> Iterator[torch.Tensor]:

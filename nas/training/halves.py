@@ -1,10 +1,13 @@
-"""Computes the gradients of two halves of a batch in parallel threads; the step equals that of the whole batch.
+"""Computes the gradients of two halves of a batch in parallel threads.
 
 torch's own threads share every operation and synchronise after it: on two cores, the training of one small network is
-only 1.3 to 1.5 times as fast as on one. Here each half of the threads processes half of the images, and the halves
-synchronise only where the whole batch matters: batch norm uses mean and variance of both (Ioffe and Szegedy, *Batch
-Normalization*, 2015), forward and backward. Gradients are summed. So the step equals the normal one within rounding, as
-with any other number of threads.
+only 1.3 to 1.5 times as fast as on one. Here each half of the threads processes half of the images, and gradients are
+summed. Batch norm (Ioffe and Szegedy, *Batch Normalization*, 2015) uses one of two kinds of statistics:
+
+- those of the whole batch, forward and backward, for which the halves synchronise. The step equals the normal one
+  within rounding, as with any other number of threads.
+- with ``own_norms``, those of each half (ghost batch norm: Hoffer, Hubara and Soudry, *Train longer, generalize
+  better*, 2017), as is usual where several devices share a batch, so that no half waits for the other.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ import copy
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from inspect import signature
 from typing import Any
 
@@ -24,37 +27,48 @@ from torch.overrides import TorchFunctionMode
 
 _NORM = signature(F.batch_norm)
 HALVES = 2
+LEAST = 32
+"""Images of the smallest batch whose halves have statistics of their own: fewer would say too little."""
 Rows = slice
 """The rows of a batch that a thread processes."""
 
 
 class Halves:
-    """A network and its twin, which shares its weights but has its own gradients.
+    """A network and its twin, which shares its weights but has its own gradients and running statistics.
 
-    The network's running statistics are those of the whole batch; the twin's are not read.
+    The network's running statistics are those of the whole batch, or with ``own_norms`` the mean of both halves'.
     """
 
-    def __init__(self, model: nn.Module, threads: int) -> None:
+    def __init__(self, model: nn.Module, threads: int, *, own_norms: bool = False) -> None:
         """``threads`` is the total for both halves."""
         self.model, self.threads = model, threads
         self._twin = twin(model)
+        self._statistics = [[b for b in m.buffers() if b.is_floating_point()] for m in (model, self._twin)]
+        self.own_norms = own_norms and bool(self._statistics[0])
         self._exchange = Exchange(HALVES)
         self._pool = ThreadPoolExecutor(1, "half", torch.set_num_threads, (self._each,))  # ends when it is collected
 
     @classmethod
-    def of(cls, model: nn.Module, threads: int) -> Halves | None:
+    def of(cls, model: nn.Module, threads: int, *, own_norms: bool = False) -> Halves | None:
         """The halves of a network; None for an odd number of threads, or unusual batch norms."""
         norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
         is_usual = all(m.affine and m.track_running_stats and m.momentum is not None for m in norms)
-        return cls(model, threads) if is_usual and threads >= HALVES and threads % HALVES == 0 else None
+        is_even = threads >= HALVES and threads % HALVES == 0
+        return cls(model, threads, own_norms=own_norms) if is_usual and is_even else None
 
     @property
     def _each(self) -> int:
         return self.threads // HALVES
 
+    @property
+    def least(self) -> int:
+        """Images of the smallest batch that is computed in halves."""
+        return LEAST if self.own_norms else HALVES
+
     @contextmanager
     def shared(self) -> Iterator[None]:
-        """A block in which torch uses half of the threads for each half of the batch."""
+        """A block of steps, in which torch uses half of the threads for each half of the batch."""
+        self._pass_on_statistics()  # the network may have been restored from a checkpoint
         torch.set_num_threads(self._each)
         try:
             yield
@@ -79,13 +93,16 @@ class Halves:
             raise
         theirs = other.result()
         self._add_gradients()
+        if self.own_norms:
+            torch._foreach_lerp_(*self._statistics, 0.5)  # both variances are unbiased, as the whole batch's is
+            self._pass_on_statistics()
         return mine + theirs
 
     def _half(
         self, rank: int, model: nn.Module, rows: Rows, loss: Callable[[nn.Module, Rows], torch.Tensor]
     ) -> torch.Tensor:
         try:
-            with WholeBatchNorm(self._exchange, rank):
+            with nullcontext() if self.own_norms else WholeBatchNorm(self._exchange, rank):
                 found = loss(model, rows)
             found.backward()  # type: ignore[no-untyped-call]
         except threading.BrokenBarrierError:
@@ -99,6 +116,11 @@ class Halves:
         pairs = zip(self.model.parameters(), self._twin.parameters(), strict=True)
         both = [(mine.grad, theirs.grad) for mine, theirs in pairs if mine.grad is not None and theirs.grad is not None]
         torch._foreach_add_([mine for mine, _ in both], [theirs for _, theirs in both])
+
+    def _pass_on_statistics(self) -> None:
+        mine, theirs = self._statistics
+        if mine:
+            torch._foreach_copy_(theirs, mine)
 
 
 def twin(model: nn.Module) -> nn.Module:

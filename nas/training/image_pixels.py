@@ -28,7 +28,7 @@ _DAMAGED = (OSError, ValueError, SyntaxError, LookupError, EOFError, RuntimeErro
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class DecodingPlan:
     """The target of decoding: height, width and channels, and the ranges of images deeper than 8 bits."""
 
     shape: tuple[int, int, int]
@@ -36,7 +36,7 @@ class Plan:
 
 
 @dataclass(kw_only=True)
-class Seen:
+class DecodingNotes:
     """What decoding found that the user is told about."""
 
     images: int = 0
@@ -47,7 +47,7 @@ class Seen:
     deep_colour: list[str] = field(default_factory=list)
     brightest: int = 0
 
-    def add(self, other: Seen) -> None:
+    def add(self, other: DecodingNotes) -> None:
         """Add the findings of another block of images."""
         self.images += other.images
         self.transparent += other.transparent
@@ -100,7 +100,7 @@ def _is_transparent(image: Image.Image) -> bool:
     return image.has_transparency_data and image.convert("RGBA").getchannel("A").getextrema() != (255, 255)
 
 
-def pixels(file: ImageFile, plan: Plan, seen: Seen) -> np.ndarray:
+def pixels(file: ImageFile, plan: DecodingPlan, seen: DecodingNotes) -> np.ndarray:
     """The image as H x W x channels: palettes and CMYK become RGB; grey is repeated and alpha 255 added as planned."""
     height, width, channels = plan.shape
     if channels == 3 and (found := _plain(file, height, width)) is not None:

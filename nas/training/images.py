@@ -17,7 +17,16 @@ from constraints.errors import UnusableInputError
 from nas.training import depth
 from nas.training.disk import reserve
 from nas.training.image_files import ImageFile, Listing
-from nas.training.image_pixels import WITH_ALPHA, Plan, Seen, SurpriseError, channels_of, opened, pixels, shape_of
+from nas.training.image_pixels import (
+    WITH_ALPHA,
+    DecodingNotes,
+    DecodingPlan,
+    SurpriseError,
+    channels_of,
+    opened,
+    pixels,
+    shape_of,
+)
 
 Progress = Callable[[int, int], None]
 
@@ -37,7 +46,7 @@ def decode(listing: Listing, folder: Path, *, progress: Progress | None = None) 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # of damage, which raises anyway
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        plan = Plan(shape=shape_of(listing.train[0]), ranges={})
+        plan = DecodingPlan(shape=shape_of(listing.train[0]), ranges={})
         try:
             seen = _decode_as(plan, listing, folder, progress)
         except SurpriseError:  # rare, so the headers of all images are read only then
@@ -46,16 +55,16 @@ def decode(listing: Listing, folder: Path, *, progress: Progress | None = None) 
     return (*_on_ranges(plan), *_on_files(seen, listing))
 
 
-def _decode_as(plan: Plan, listing: Listing, folder: Path, progress: Progress | None) -> Seen:
-    seen, total = Seen(), len(listing.train) + len(listing.test)
+def _decode_as(plan: DecodingPlan, listing: Listing, folder: Path, progress: Progress | None) -> DecodingNotes:
+    seen, total = DecodingNotes(), len(listing.train) + len(listing.test)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for part, group in (("train", listing.train), ("test", listing.test)):
             path = folder / f"{part}_images.npy"
             out = open_memmap(path, mode="w+", dtype=np.uint8, shape=(len(group), *plan.shape))
             reserve(path)
 
-            def fill(start: int, group: Sequence[ImageFile] = group, out: np.ndarray = out) -> Seen:
-                block = Seen()
+            def fill(start: int, group: Sequence[ImageFile] = group, out: np.ndarray = out) -> DecodingNotes:
+                block = DecodingNotes()
                 for offset, file in enumerate(group[start : start + BLOCK]):
                     out[start + offset] = pixels(file, plan, block)
                 return block
@@ -68,7 +77,7 @@ def _decode_as(plan: Plan, listing: Listing, folder: Path, progress: Progress | 
     return seen
 
 
-def _survey(listing: Listing) -> Plan:
+def _survey(listing: Listing) -> DecodingPlan:
     """The common shape of all images from their headers, and the ranges of the deep ones from their values."""
     first, *others = listing.train + listing.test
     shape, extents = shape_of(first), defaultdict(list)
@@ -86,15 +95,17 @@ def _survey(listing: Listing) -> Plan:
             )
         channels, is_transparent = max(channels, bands), is_transparent or bands in WITH_ALPHA
     ranges = {kind: depth.common_range(kind, found) for kind, found in extents.items()}
-    return Plan(shape=(height, width, channels + (is_transparent and channels not in WITH_ALPHA)), ranges=ranges)
+    return DecodingPlan(
+        shape=(height, width, channels + (is_transparent and channels not in WITH_ALPHA)), ranges=ranges
+    )
 
 
-def _on_ranges(plan: Plan) -> Iterator[str]:
+def _on_ranges(plan: DecodingPlan) -> Iterator[str]:
     for kind, found in plan.ranges.items():
         yield f"{kind} images become 8-bit ones: values from {found.low:g} to {found.high:g} become 0 to 255"
 
 
-def _on_files(seen: Seen, listing: Listing) -> Iterator[str]:
+def _on_files(seen: DecodingNotes, listing: Listing) -> Iterator[str]:
     if seen.deep_colour and seen.brightest < depth.HIGH_BYTE_AT_LEAST:
         raise UnusableInputError(
             f"16-bit colour images use a small part of their range: {min(seen.deep_colour)} the first, "

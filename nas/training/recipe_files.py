@@ -28,7 +28,7 @@ SUFFIX = ".toml"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class AskedRecipe:
     """A recipe as the user asked for it."""
 
     recipe: Recipe
@@ -42,7 +42,7 @@ INLINE = "[recipe]"
 """Prefix of errors about a configuration's table."""
 
 
-def load(asked: str | Mapping[str, Any] | None, epochs: int) -> Source:
+def load(asked: str | Mapping[str, Any] | None, epochs: int) -> AskedRecipe:
     """The recipe with a name, from a TOML file or from a table as in such a file, for a training of ``epochs``.
 
     Options may follow a name, ``default,batch_size=64``, each value as in TOML. None means the default for that number
@@ -55,7 +55,7 @@ def load(asked: str | Mapping[str, Any] | None, epochs: int) -> Source:
         return _source({"name": "own", **asked}, INLINE, epochs)
     name = recipes.usual(epochs).name if asked is None else asked
     if name in RECIPES:
-        return Source(recipe=RECIPES[name].make(epochs), place=f"recipe {name}")
+        return AskedRecipe(recipe=RECIPES[name].make(epochs), place=f"recipe {name}")
     shipped, *options = name.split(",")
     if options:
         table = {"name": name, "base": shipped, **read_arguments(options)}
@@ -83,19 +83,19 @@ def _lines(value: Recipe | Phase) -> list[str]:
     return [f"{text:<{width}}  # {meaning}" for text, meaning in texts.items()]
 
 
-def _read(path: Path, epochs: int) -> Source:
+def _read(path: Path, epochs: int) -> AskedRecipe:
     name = path.name if path.stem in RECIPES else path.stem
     return _source({"name": name, **read_toml(path)}, str(path), epochs)
 
 
-def _source(table: dict[str, Any], place: str, epochs: int) -> Source:
+def _source(table: dict[str, Any], place: str, epochs: int) -> AskedRecipe:
     tune, base = table.pop("tune", {}), table.pop("base", None)
     if not isinstance(tune, dict):
         raise UnusableInputError(f"{place}: tune: {tune!r}: give a table [tune] of ranges")
     recipe = from_table(_over_base(base, table, place, epochs), place)
     if recipe.name in RECIPES and recipe != RECIPES[recipe.name].make(epochs):
         raise UnusableInputError(f"{place}: name: {recipe.name!r}: a recipe that ships has it: give another name")
-    return Source(recipe=recipe, tune=tune, place=place)
+    return AskedRecipe(recipe=recipe, tune=tune, place=place)
 
 
 def _over_base(base: Any, named: dict[str, Any], place: str, epochs: int) -> dict[str, Any]:

@@ -73,7 +73,13 @@ def default(epochs: int) -> Recipe:
     muon = Phase(optimiser="muon", peak_lr=0.05, rest_lr=0.1, momentum=0.9, weight_decay=0.01)
     # At a high learning rate, weights fluctuate from step to step; their average ranks candidates in mid-training.
     return Recipe(
-        name="default", phases=(muon,), label_smoothing=smoothing, ema_decay=0.99, whitening=True, whitening_spread=True
+        name="default",
+        phases=(muon,),
+        label_smoothing=smoothing,
+        ema_decay=0.99,
+        halved_norm=True,
+        whitening=True,
+        whitening_spread=True,
     )
 
 

@@ -103,7 +103,8 @@ class Session:
     def _halves(self, device: torch.device) -> Halves | None:
         """The halves of the threads on a CPU; None for user models, which may need the whole batch."""
         is_known = device.type == "cpu" and isinstance(self.model, Network)
-        return Halves.of(self.model, torch.get_num_threads()) if is_known else None
+        own_norms = self.recipe.halved_norm
+        return Halves.of(self.model, torch.get_num_threads(), own_norms=own_norms) if is_known else None
 
     def _optimisers(self, device: torch.device) -> Optimisers:
         return Optimisers(self.model, self.recipe, self.phase, capturable=device.type == "cuda")

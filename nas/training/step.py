@@ -125,7 +125,7 @@ class TrainingStep:
         self.optimisers.clear()
         for chosen in self.chosen.tensor_split(self.parts):
             loss = self._loss(chosen)
-            if self.halves and len(chosen) > 1:
+            if self.halves and len(chosen) >= self.halves.least:
                 self.loss += self.halves.differentiate(len(chosen), loss)
             else:
                 whole = loss(self.model, slice(len(chosen)))

@@ -6,15 +6,15 @@ import ast
 
 import pytest
 
-from constraints.code_layout import WIDTH, Place, is_bracketed, laid_out, place_in
+from constraints.code_layout import WIDTH, CodePlace, is_bracketed, laid_out, place_in
 
 LONG = "first_convolution_of_the_block(16, 32, 3, padding=1)"
 
 
 def test_what_fits_in_its_line_stays_in_it() -> None:
     room = WIDTH - len("x = f(a, b)")
-    assert laid_out("f(a, b)", Place(before="x = ", behind=" " * room)) == "f(a, b)"
-    assert laid_out("f(a, b)", Place(before="x = ", behind=" " * (room + 1))) == "f(\n    a,\n    b,\n)"
+    assert laid_out("f(a, b)", CodePlace(before="x = ", behind=" " * room)) == "f(a, b)"
+    assert laid_out("f(a, b)", CodePlace(before="x = ", behind=" " * (room + 1))) == "f(\n    a,\n    b,\n)"
 
 
 @pytest.mark.parametrize(("unit", "end"), [("  ", "\n"), ("\t", "\r\n")])
@@ -37,7 +37,7 @@ def test_a_choice_and_calls_within_it() -> None:
     if is_changed
     else {LONG}
 )"""
-    got = laid_out(text, Place(before="", behind=""))
+    got = laid_out(text, CodePlace(before="", behind=""))
     assert got == expected
     assert ast.dump(ast.parse(got)) == ast.dump(ast.parse(text))
 
@@ -50,7 +50,7 @@ def test_a_choice_and_calls_within_it() -> None:
     ],
 )
 def test_lines_of_the_users_keep_their_comments_and_strings(call: str, expected: str) -> None:
-    place = Place(before="", behind="")
+    place = CodePlace(before="", behind="")
     assert laid_out(f"seq({call}, g)", place) == f"seq(\n    {expected},\n    g,\n)"
     assert laid_out(call, place) == call
 

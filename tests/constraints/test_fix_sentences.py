@@ -12,7 +12,7 @@ from torch import nn
 
 from constraints.edits import Edit
 from constraints.fix_sentences import FixSentences, limits
-from constraints.fix_trials import Outcome, Trials
+from constraints.fix_trials import FixOutcome, Trials
 from constraints.rules import parse
 from constraints.tracer import Trace, trace
 from constraints.verdicts import Verdict, judge
@@ -42,10 +42,10 @@ def sentences(net: nn.Module | None = None) -> FixSentences:
     return FixSentences(model=net or model(), traced=traced, verdicts=verdicts)
 
 
-def outcome(*edits: Edit, params: int | None = 24, convs: int = 2) -> Outcome:
+def outcome(*edits: Edit, params: int | None = 24, convs: int = 2) -> FixOutcome:
     """Of a change after which the field is 5."""
     traced, verdicts = found(params, 5, convs)
-    return Outcome(change=edits, traced=traced, verdicts=verdicts)
+    return FixOutcome(change=edits, traced=traced, verdicts=verdicts)
 
 
 @pytest.mark.parametrize(

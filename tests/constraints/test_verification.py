@@ -175,3 +175,50 @@ def test_rows_of_a_batch_are_measured_each_by_itself() -> None:
     assert report.verified is not None
     assert report.verified["receptive_field_hw"] == [7, 7]
     assert report.verified["agrees"]
+
+
+@pytest.mark.parametrize(
+    "pooled",
+    [
+        lambda y: y.flatten(2).amax(2),
+        lambda y: torch.softmax(y.flatten(2), 1).sum(2),
+    ],
+)
+def test_rows_that_follow_each_other_on_one_axis_are_measured_inside_of_rows(pooled: Any) -> None:
+    """The unit in the middle of the flattened map begins or ends a row, so it sees an end of the strip."""
+    model = Written(lambda m, x: pooled(m.conv(x)), conv=nn.Conv2d(3, 4, 5, padding=2))
+    found = check(model, (3, 32, 32), require=[], verify=True)
+    assert found.verified is not None, found.warnings
+    assert (found.ok, found.verified["receptive_field_hw"]) == (True, [5, 5])
+
+
+def test_a_field_that_grows_with_the_input_is_not_contradicted_by_a_longer_one() -> None:
+    """Two halves of 16 columns, enlarged and joined with the map: on a strip of 256 pixels they are halves of 128."""
+
+    def run(m: Any, x: torch.Tensor) -> torch.Tensor:
+        y = m.conv(x)
+        return y + F.interpolate(F.adaptive_avg_pool2d(y, 2), size=y.shape[2:])  # type: ignore[no-any-return]
+
+    found = check(Written(run, conv=nn.Conv2d(3, 4, 3, padding=1)), (3, 32, 32), require=[], verify=True)
+    assert found.verified is None
+    assert found.warnings[-1].startswith("the receptive field is not verified, because the field depends on the input")
+
+
+def test_a_map_without_gradients_is_not_verified() -> None:
+    model = Written(lambda m, x: m.last(m.first(x).round()), first=nn.Conv2d(3, 4, 3), last=nn.Conv2d(4, 4, 3))
+    found = check(model, (3, 32, 32), require=[], verify=True)
+    assert (found.metrics["receptive_field_hw"], found.verified) == ([5, 5], None)
+    assert "no gradient reaches the input" in found.warnings[-1]
+
+
+def test_what_is_added_and_subtracted_again_is_seen() -> None:
+    """Quantised values with the gradient of the others: 3 pixels, then 2 more."""
+
+    def run(m: Any, x: torch.Tensor) -> torch.Tensor:
+        y = m.first(x)
+        return m.last(y + (y.round() - y).detach())  # type: ignore[no-any-return]
+
+    model = Written(run, first=nn.Conv2d(3, 4, 3), last=nn.Conv2d(4, 4, 3))
+    found = check(model, (3, 32, 32), require=[], verify=True)
+    assert found.verified is not None
+    assert (found.ok, found.verified["receptive_field_hw"]) == (True, [5, 5])

@@ -373,13 +373,13 @@ UNKNOWN: dict[str, Step] = {
     "cumsum": lambda x: x.cumsum(2), "sort": lambda x: x.sort(3).values, "topk": lambda x: x.topk(x.shape[2], 2).values,
     "fft": lambda x: torch.fft.ifft2(torch.fft.fft2(x)).real, "wherever positive": _wherever_positive,
     "gather": lambda x: x.gather(2, torch.arange(x.shape[2]).flip(0)[None, None, :, None].expand_as(x)),
-    "cdist": lambda x: torch.cdist(x, x.roll(1, 2)),
+    "pinv": torch.linalg.pinv,
     "take": lambda x: x.take(torch.arange(x.numel()).flip(0)).reshape(x.shape),
     "logcumsumexp": lambda x: torch.logcumsumexp(x, 3),
     "renorm": lambda x: torch.renorm(x, 2, 1, 5.0),
 }  # fmt: skip
 """What the trace does not follow along some axis."""
-_OF_ANOTHER_SHAPE = ("side by side", "cdist")
+_OF_ANOTHER_SHAPE = ("side by side", "pinv")
 
 
 class Threads(nn.Module):

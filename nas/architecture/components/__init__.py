@@ -6,7 +6,7 @@ from nas.architecture.components.component import Component, Convolution, Peak, 
 from nas.architecture.components.conv import Conv
 from nas.architecture.components.excite import Excite
 from nas.architecture.components.gated import Gated
-from nas.architecture.components.mixed import Mixed, Part, read_parts
+from nas.architecture.components.mixed import Mixed, MixedPart, read_parts
 from nas.architecture.components.unshuffle import Unshuffle
 from nas.architecture.errors import ArchitectureError
 
@@ -18,7 +18,7 @@ __all__ = [
     "Excite",
     "Gated",
     "Mixed",
-    "Part",
+    "MixedPart",
     "Peak",
     "Reach",
     "Shape",

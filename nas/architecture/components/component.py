@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar, NamedTuple, Self
 
-from nas.architecture.calls import Call
+from nas.architecture.calls import ModuleCall
 
 Shape = tuple[int, int, int]
 """(channels, height, width)."""
@@ -91,7 +91,7 @@ class Component(ABC):
         return self
 
     @abstractmethod
-    def call(self, channels: int) -> Call:
+    def call(self, channels: int) -> ModuleCall:
         """The call that creates its module for ``channels`` input channels."""
 
     def kind(self, channels: int) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, ClassVar, Self
 
-from nas.architecture.calls import CONV_OPTIONS, Call, Value, changed
+from nas.architecture.calls import CONV_OPTIONS, ModuleCall, Value, changed
 from nas.architecture.components.component import Convolution, Peak, Reach, Shape
 from nas.architecture.components.followed import Followed, side
 from nas.architecture.errors import ArchitectureError
@@ -88,14 +88,14 @@ class Conv(Followed):
         """As ``Component.with_out_channels``."""
         return replace(self, out=out)
 
-    def call(self, channels: int) -> Call:
+    def call(self, channels: int) -> ModuleCall:
         """As ``Component.call``."""
         factory = self.factory(("inputs", "filters", "kernel"), self._layers, CONV_OPTIONS)
         options = changed(stride=self.stride, padding=self.pad, dilation=self.dilation, groups=self.groups)
-        return Call(factory, (channels, self.out, self.kernel), options)
+        return ModuleCall(factory, (channels, self.out, self.kernel), options)
 
-    def _layers(self, inputs: Value, filters: Value, kernel: Value, **options: Value) -> dict[str, Call]:
-        conv = Call("nn.Conv2d", (inputs, filters, kernel), {**options, "bias": self.bias})
+    def _layers(self, inputs: Value, filters: Value, kernel: Value, **options: Value) -> dict[str, ModuleCall]:
+        conv = ModuleCall("nn.Conv2d", (inputs, filters, kernel), {**options, "bias": self.bias})
         return {"conv": conv, **self.following(filters)}
 
     @property

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import ClassVar, Self
 
-from nas.architecture.calls import Call
+from nas.architecture.calls import ModuleCall
 from nas.architecture.components.component import Component, Peak, Shape
 from nas.architecture.errors import ArchitectureError
 
@@ -40,9 +40,9 @@ class Excite(Component):
         """As ``Component.write``."""
         return f"se{self.reduction}"
 
-    def call(self, channels: int) -> Call:
+    def call(self, channels: int) -> ModuleCall:
         """As ``Component.call``."""
-        return Call("SqueezeExcite", (channels, self.hidden(channels)))
+        return ModuleCall("SqueezeExcite", (channels, self.hidden(channels)))
 
     def hidden(self, channels: int) -> int:
         """Width between the two linear layers."""

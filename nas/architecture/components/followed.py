@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from nas.architecture import norm_act
-from nas.architecture.calls import Call, Factory, Value
+from nas.architecture.calls import Factory, ModuleCall, Value
 from nas.architecture.components.component import Component
 
 
@@ -61,7 +61,7 @@ class Followed(Component):
         return self.post
 
     def factory(
-        self, parameters: tuple[str, ...], layers: Callable[..., Mapping[str, Call]], options: Mapping[str, int]
+        self, parameters: tuple[str, ...], layers: Callable[..., Mapping[str, ModuleCall]], options: Mapping[str, int]
     ) -> Factory:
         """The function that creates every component of this kind with the same layers after it."""
         followed = " and ".join(name.replace("_", " ") for name in self.post) or "nothing"
@@ -74,7 +74,7 @@ class Followed(Component):
             layers=layers,
         )
 
-    def following(self, channels: Value) -> dict[str, Call]:
+    def following(self, channels: Value) -> dict[str, ModuleCall]:
         """The layers ``norm`` and ``act``, as far as there are such, in their order."""
         return {"norm" if norm_act.is_norm(name) else "act": norm_act.TABLE[name].call(channels) for name in self.post}
 

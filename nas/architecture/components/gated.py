@@ -8,7 +8,7 @@ from math import prod
 from typing import Any, ClassVar
 
 from nas.architecture import norm_act
-from nas.architecture.calls import Call
+from nas.architecture.calls import ModuleCall
 from nas.architecture.components.component import Convolution, Peak, Shape
 from nas.architecture.components.followed import Followed
 from nas.architecture.errors import ArchitectureError
@@ -46,15 +46,15 @@ class Gated(Followed):
     def _write_name(self, channels: int) -> str:
         return f"gl{self.out}"
 
-    def call(self, channels: int) -> Call:
+    def call(self, channels: int) -> ModuleCall:
         """As ``Component.call``."""
-        return Call(self.factory(("inputs", "filters"), self._layers, {}), (channels, self.out))
+        return ModuleCall(self.factory(("inputs", "filters"), self._layers, {}), (channels, self.out))
 
-    def _layers(self, inputs: int | str, filters: int | str) -> dict[str, Call]:
+    def _layers(self, inputs: int | str, filters: int | str) -> dict[str, ModuleCall]:
         both = f"2 * {filters}" if isinstance(filters, str) else 2 * filters
-        layers = {"conv": Call("nn.Conv2d", (inputs, both, 1), {"bias": self.bias}), **self.following(both)}
+        layers = {"conv": ModuleCall("nn.Conv2d", (inputs, both, 1), {"bias": self.bias}), **self.following(both)}
         activation = layers.pop("act", None)
-        return {**layers, "gate": Call("Product", (activation,))}
+        return {**layers, "gate": ModuleCall("Product", (activation,))}
 
     def output(self, shape: Shape) -> Shape:
         """The same height and width."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, ClassVar, NamedTuple
 
-from nas.architecture.calls import Call, Value, changed
+from nas.architecture.calls import ModuleCall, Value, changed
 from nas.architecture.components.component import Convolution, Peak, Reach, Shape
 from nas.architecture.components.followed import Followed, side
 from nas.architecture.errors import ArchitectureError
@@ -17,7 +17,7 @@ _NAME = re.compile(rf"mx(?P<parts>{_PART}(?:_{_PART})+)(?:s(?P<stride>\d+))?")
 _ONE_PART = re.compile(r"(\d+)(?:d(\d+))?(?:a(\d+))?")
 
 
-class Part(NamedTuple):
+class MixedPart(NamedTuple):
     """The layers of one share of the channels: an average pool (none at 1), then a depthwise convolution."""
 
     kernel: int
@@ -31,10 +31,10 @@ class Part(NamedTuple):
         return f"{self.kernel}{dilated}{pooled}"
 
 
-def read_parts(text: str) -> tuple[Part, ...]:
+def read_parts(text: str) -> tuple[MixedPart, ...]:
     """The parts of ``1_3_7d3a3``."""
     matches = [_ONE_PART.fullmatch(part) for part in text.split("_")]
-    return tuple(Part(int(m[1]), int(m[2] or 1), int(m[3] or 1)) for m in matches if m is not None)
+    return tuple(MixedPart(int(m[1]), int(m[2] or 1), int(m[3] or 1)) for m in matches if m is not None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,7 @@ class Mixed(Followed):
     Tan and Le, MixConv: Mixed Depthwise Convolutional Kernels (2019). Every part keeps the size of the map at stride 1.
     """
 
-    parts: tuple[Part, ...]
+    parts: tuple[MixedPart, ...]
     stride: int = 1
 
     source_name: ClassVar[str] = "mixed"
@@ -77,24 +77,24 @@ class Mixed(Followed):
         """As ``Component.spatial_word``."""
         return "_".join(map(str, self.parts))
 
-    def call(self, channels: int) -> Call:
+    def call(self, channels: int) -> ModuleCall:
         """As ``Component.call``."""
         share = channels // len(self.parts)
         factory = self.factory(("filters", "*parts"), self._layers, {})
-        return Call(factory, (channels, *(self._part(part, share) for part in self.parts)))
+        return ModuleCall(factory, (channels, *(self._part(part, share) for part in self.parts)))
 
-    def _layers(self, filters: Value, *parts: Value) -> dict[str, Call]:
-        return {"conv": Call("MixedConv", (filters, *parts)), **self.following(filters)}
+    def _layers(self, filters: Value, *parts: Value) -> dict[str, ModuleCall]:
+        return {"conv": ModuleCall("MixedConv", (filters, *parts)), **self.following(filters)}
 
-    def _part(self, part: Part, share: int) -> Call:
+    def _part(self, part: MixedPart, share: int) -> ModuleCall:
         if part.kernel == 1:
-            return Call("nn.Identity")
+            return ModuleCall("nn.Identity")
         padding = part.dilation * (part.kernel - 1) // 2
         options = changed(stride=self.stride, padding=padding, dilation=part.dilation, groups=share)
         options |= {} if self.bias else {"bias": False}
-        conv = Call("nn.Conv2d", (share, share, part.kernel), options)
-        pool = Call("nn.AvgPool2d", (part.pool,), {"stride": 1, "padding": part.pool // 2})
-        return Call("nn.Sequential", (pool, conv)) if part.pool > 1 else conv
+        conv = ModuleCall("nn.Conv2d", (share, share, part.kernel), options)
+        pool = ModuleCall("nn.AvgPool2d", (part.pool,), {"stride": 1, "padding": part.pool // 2})
+        return ModuleCall("nn.Sequential", (pool, conv)) if part.pool > 1 else conv
 
     def output(self, shape: Shape) -> Shape:
         """Shape of the result; ArchitectureError where the parts do not divide the channels."""
@@ -105,7 +105,7 @@ class Mixed(Followed):
             )
         return channels, side(height, 1, self.stride, 1, 0), side(width, 1, self.stride, 1, 0)
 
-    def _spatial(self) -> tuple[Part, ...]:
+    def _spatial(self) -> tuple[MixedPart, ...]:
         return tuple(part for part in self.parts if part.kernel > 1)
 
     def params(self, channels: int) -> int:

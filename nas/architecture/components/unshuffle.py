@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Self
 
-from nas.architecture.calls import Call
+from nas.architecture.calls import ModuleCall
 from nas.architecture.components.component import Component, Peak, Reach, Shape
 from nas.architecture.errors import ArchitectureError
 
@@ -40,9 +40,9 @@ class Unshuffle(Component):
         """As ``Component.write``."""
         return f"u{self.factor}"
 
-    def call(self, channels: int) -> Call:
+    def call(self, channels: int) -> ModuleCall:
         """As ``Component.call``."""
-        return Call("nn.PixelUnshuffle", (self.factor,))
+        return ModuleCall("nn.PixelUnshuffle", (self.factor,))
 
     def output(self, shape: Shape) -> Shape:
         """As ``Component.output``."""

@@ -15,7 +15,7 @@ from nas.space import analytic
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layer:
+class DrawnLayer:
     """One component of a network, with its norm and activation."""
 
     stage: int
@@ -32,7 +32,7 @@ class Layer:
     field of the block's input."""
 
 
-def layers(architecture: Architecture) -> Iterator[Layer]:
+def layers(architecture: Architecture) -> Iterator[DrawnLayer]:
     """The components of the stages in order, with the values that a trace of the built network gives."""
     words = [[split_word(block)[2] for block in stage.split("-")] for stage in str(architecture).split("/")[1:-1]]
     field = Field()
@@ -44,7 +44,7 @@ def layers(architecture: Architecture) -> Iterator[Layer]:
         for i, one in enumerate(placed):
             params = one.component.params(one.input[0]) + _scale(block, placed) * (i == len(placed) - 1)
             word = words[s][b][i] + f" x{block.calls}" * (block.calls > 1)
-            yield Layer(
+            yield DrawnLayer(
                 stage=s, block=b, word=word, output=one.output, params=params,
                 macs=one.component.macs(one.input) * block.calls, field=fields[i],
             )  # fmt: skip
@@ -96,7 +96,7 @@ def drawing(text: str) -> dict[str, Any]:
     }
 
 
-def _row(layer: Layer) -> list[Any]:
+def _row(layer: DrawnLayer) -> list[Any]:
     field = layer.field
     low, side = int(field.lo[0]), int(field.hi[0] - field.lo[0]) + 1
     _, rows, columns = layer.output

@@ -17,7 +17,7 @@ import numpy as np
 
 from constraints.rules import Constraint, strongest
 from nas.space.bulk_metrics import Vector
-from nas.space.counting.half_paths import Halves, Plan, Points, TooLargeError
+from nas.space.counting.half_paths import CutPlan, PathHalves, Points, TooLargeError
 from nas.space.counting.meet_in_the_middle import pairs_below
 from nas.space.counting.metric_ranges import ranges
 from nas.space.counting.minimisation import Merged
@@ -64,14 +64,14 @@ def feasible(vector: Vector, constraints: Sequence[Constraint]) -> int | None:
 
 
 def _count(vector: Vector, constraints: Sequence[Constraint], *, most_broken: int) -> Count | None:
-    planned: list[tuple[Halves, Plan]] = []
+    planned: list[tuple[PathHalves, CutPlan]] = []
     moved = 0.0
     try:
         for form in range(len(vector.space.forms)):
             tracked = track(vector, constraints, form)
             if tracked is None:
                 return None
-            halves = Halves(Merged(Projection(tracked), most_broken=most_broken))
+            halves = PathHalves(Merged(Projection(tracked), most_broken=most_broken))
             plan = halves.plan()
             moved += plan.moved
             if moved > MOST_MOVED or plan.held > MOST_HELD:  # the other forms would only add to it
@@ -93,7 +93,7 @@ def rejects(vector: Vector, constraint: Constraint, constraints: Sequence[Constr
     return None if found is None else sum(n for pattern, n in found.broken.items() if 0 in pattern)
 
 
-def _added(vector: Vector, constraints: Sequence[Constraint], planned: Sequence[tuple[Halves, Plan]]) -> Count:
+def _added(vector: Vector, constraints: Sequence[Constraint], planned: Sequence[tuple[PathHalves, CutPlan]]) -> Count:
     alike = len(vector.space.norms) * len(vector.space.activations)
     broken: Counter[frozenset[int]] = Counter()
     bins: Counter[int] = Counter()
@@ -126,7 +126,7 @@ def _edges(tracked: TrackedMetrics) -> list[int]:
 class _CountedForm:
     """The networks of one form."""
 
-    def __init__(self, halves: Halves, plan: Plan, edges: Sequence[int]) -> None:
+    def __init__(self, halves: PathHalves, plan: CutPlan, edges: Sequence[int]) -> None:
         self.halves, self.plan, self.edges = halves, plan, edges
         self.tracked: TrackedMetrics = halves.merged.tracked
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from constraints.rules import Constraint, strongest
 from nas.space.bulk_metrics import Vector
-from nas.space.counting.half_paths import Halves, Points, TooLargeError
+from nas.space.counting.half_paths import PathHalves, Points, TooLargeError
 from nas.space.counting.layer_graph import Edge, Node
 from nas.space.counting.minimisation import DEAD, Merged
 from nas.space.counting.projection import Key, Projection
@@ -80,7 +80,7 @@ class _DrawnForm:
             raise TooLargeError
         self._tracked, self._projection = tracked, Projection(tracked)
         self._merged = Merged(self._projection, most_broken=0)
-        halves = Halves(self._merged)
+        halves = PathHalves(self._merged)
         halves.plan()  # refuses what 64 bits do not hold
         self._points = {} if self._merged.is_dead else halves.completions()
         self._known: dict[_Position, tuple[list[_Branch], list[int]]] = {}

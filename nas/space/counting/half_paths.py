@@ -50,7 +50,7 @@ class Points:
         return Points(classes=self.classes[at], outcomes=self.outcomes[at], multiples=multiples, counts=self.counts[at])
 
 
-class Plan(NamedTuple):
+class CutPlan(NamedTuple):
     """Where to cut, and what that costs at most: points moved in all, and points of one node."""
 
     cut: tuple[int, int]
@@ -59,7 +59,7 @@ class Plan(NamedTuple):
     held: float
 
 
-class Halves:
+class PathHalves:
     """Both halves of a form's networks."""
 
     def __init__(self, merged: Merged) -> None:
@@ -74,7 +74,7 @@ class Halves:
         self._least_to, self._least_from = self._least(self._start), self._least(self._end, backwards=True)
         self._shape = (max(1, *map(merged.count, self.nodes)), len(merged.outcomes), *(top + 1 for top in self.tops))
 
-    def plan(self) -> Plan:
+    def plan(self) -> CutPlan:
         """The cheapest cut, by an estimate from above that ignores how many points fall together below the tops."""
         if prod(map(float, self._shape)) >= LARGEST:
             raise TooLargeError
@@ -90,7 +90,7 @@ class Halves:
                 share = sizes[m.source] / max(1, sizes[m.target])
                 moved += len(m.moves) * (held[m.source] if _at(m.source) < cut else kept[m.target] * share)
             most = max(max(held[p] if _at(p) <= cut else 0.0, kept[p] if _at(p) >= cut else 0.0) for p in self.nodes)
-            plans.append(Plan(cut, moved, most))
+            plans.append(CutPlan(cut, moved, most))
         return min(plans, key=lambda plan: plan.moved)
 
     def _ways(self, first: Node, *, backwards: bool = False) -> dict[Node, float]:
@@ -212,7 +212,7 @@ class Halves:
 class _Pile:
     """Points that gather at one node, merged whenever they get many, so that copies take little memory."""
 
-    def __init__(self, halves: Halves) -> None:
+    def __init__(self, halves: PathHalves) -> None:
         self._halves = halves
         self._pieces: list[Points] = []
         self._size = 0

@@ -14,7 +14,7 @@ from nas.space.counting.layer_graph import Edge, LayerGraph, over_paths
 from nas.space.counting.projection import ProjectedEdge, Projection
 from nas.space.counting.tracked_metrics import Array, track
 from nas.space.layer_tables import ADDED, GREATEST
-from nas.space.stage_automaton import Event, Totals
+from nas.space.stage_automaton import StageEvent, Totals
 
 Range = list[int | float]
 """[least, greatest]."""
@@ -78,7 +78,7 @@ def _of_stages(vector: Vector) -> tuple[Range, Range]:
     return _plain(stages), _plain(convs | ({0} if 0 in stages else set()))
 
 
-def _of_events(projection: Projection, events: Sequence[Event]) -> tuple[set[int], set[int]]:
+def _of_events(projection: Projection, events: Sequence[StageEvent]) -> tuple[set[int], set[int]]:
     """Every number of stages, and of convolutions in one, of a form's networks."""
     edges = [edge for several in projection.edges.values() for edge in several]
 

@@ -29,6 +29,9 @@ class UpdateOptions:
     norm_bias_lr: float = option(
         1.0, "how many times as fast norms and biases learn (tensors of one axis or none)", low=0, factor=4
     )
+    halved_norm: bool = option(
+        False, "where two threads share a step, batch norm has statistics of each one's images, so neither waits"
+    )
 
     def groups(self, weights: Iterable[nn.Parameter], *, decay: float, scale: float) -> list[dict[str, Any]]:
         """An optimiser's parameter groups for ``weights``; norms and biases have no ``decay``. No group is empty."""

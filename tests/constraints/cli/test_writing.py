@@ -12,7 +12,7 @@ from constraints.cli.writing import Check, check_distinct, check_path, drafted, 
 from constraints.errors import ModelFailedError, UnusableInputError
 from constraints.findings import FixAll
 from constraints.report import Report
-from constraints.sandbox.parent import Outcome
+from constraints.sandbox.parent import CheckOutcome
 from constraints.sandbox.request import Request
 from constraints.verdicts import Verdict
 
@@ -51,7 +51,7 @@ class Words:
 )
 def test_what_is_said(report: Report, follow_ups: Mapping[str, Mapping[str, Any]], line: str) -> None:
     request = Request(target=parse_target("a.py:N"), require=(), follow_ups=("m:f",), drafts={"m:f": Path("d")})
-    outcome = Outcome(report=report, printed="", follow_ups=follow_ups)
+    outcome = CheckOutcome(report=report, printed="", follow_ups=follow_ups)
     assert written(Words(), outcome, request, lambda _: outcome) == line
 
 
@@ -82,7 +82,7 @@ def test_outputs_are_files_of_their_own(tmp_path: Path) -> None:
 
 def test_no_search_is_named(tmp_path: Path) -> None:
     request = Request(target=parse_target("a.py:N"), require=(), fixes_seconds=0.0)
-    outcome = Outcome(report=REPORT, printed="")
+    outcome = CheckOutcome(report=REPORT, printed="")
     line = "out.txt is not written: --fixes-timeout 0 looks for no edits: give it more seconds"
     assert written(Words(), outcome, request, lambda _: outcome) == line
 

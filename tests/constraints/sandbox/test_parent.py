@@ -13,7 +13,7 @@ import pytest
 from constraints.errors import ModelFailedError, UnusableInputError
 from constraints.rules import parse_all
 from constraints.sandbox.guarded import MARK
-from constraints.sandbox.parent import Outcome, Sandbox, check_file
+from constraints.sandbox.parent import CheckOutcome, Sandbox, check_file
 from constraints.sandbox.request import Limits, Request, Target
 
 NET = """
@@ -32,7 +32,7 @@ DAEMON = (
     "        os.execve('/bin/sleep', ['sleep', '86399'], {})\n    os._exit(0)\nos.wait()\n"
 )
 """An orphan with a session of its own and no environment: only its parent tells whose it is."""
-Check = Callable[..., Outcome]
+Check = Callable[..., CheckOutcome]
 LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory and strays are watched through /proc")
 
 
@@ -44,10 +44,10 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def checked(tmp_path: Path, sandbox: Sandbox) -> Callable[..., Outcome]:
+def checked(tmp_path: Path, sandbox: Sandbox) -> Callable[..., CheckOutcome]:
     """Check ``code`` with a network behind it."""
 
-    def check(code: str, limits: Limits = LIMITS) -> Outcome:
+    def check(code: str, limits: Limits = LIMITS) -> CheckOutcome:
         return sandbox.check(request(tmp_path, code, limits))
 
     return check

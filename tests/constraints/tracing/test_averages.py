@@ -120,6 +120,17 @@ AVERAGES: dict[str, Run] = {
     "a leaky activation by hand": lambda y: leaky(y.sum((2, 3))) / 32,
     "of a leaky activation by hand": lambda y: leaky(y / 32).sum((2, 3)),
     "by hand": lambda y: torch.einsum("nchw->nc", y) / 32,
+    "means of rows, stacked": lambda y: torch.stack([row.mean(2) for row in y.unbind(2)], 2).mean(2),
+    "means of columns, stacked in front": lambda y: torch.stack([column.mean(2) for column in y.unbind(3)]).mean(0),
+    "means of rows, joined": lambda y: torch.cat([row.mean(3) for row in y.split(1, 2)], 2).mean(2),
+    "means of halves, stacked": lambda y: torch.stack([half.mean((2, 3)) for half in y.chunk(2, 2)], 2).mean(2),
+    "sums of parts, stacked": lambda y: torch.stack([part.sum((2, 3)) for part in y.split([3, 5], 2)], 2).sum(2) / 32,
+    "pools of halves, joined": lambda y: torch.cat(
+        [nn.functional.adaptive_avg_pool2d(half, 1) for half in y.chunk(2, 3)], 2
+    ).mean((2, 3)),
+    "means of quarters with their axes": lambda y: torch.stack([q.mean((2, 3), True) for q in quarters(y)]).mean(0)[
+        ..., 0, 0
+    ],
 }
 OTHERS: dict[str, Run] = {
     "a sum": lambda y: y.sum((2, 3)),
@@ -144,6 +155,10 @@ OTHERS: dict[str, Run] = {
     "over more than a mask of ones": lambda y: y.sum((2, 3)) / torch.ones(1, 1, 8, 4).sum((2, 3)).clamp(min=33),
     "unequal parts of equal weight": lambda y: (y[:, :, :1].sum((2, 3)) + y[:, :, 1:].sum((2, 3)) / 7) / 8,
     "overlapping parts": lambda y: (y[:, :, :5].sum((2, 3)) + y[:, :, 4:].sum((2, 3))) / 32,
+    "stacked means of unequal parts": lambda y: torch.stack([p.mean((2, 3)) for p in y.split([3, 5], 2)]).mean(0),
+    "stacked means of overlapping parts": lambda y: torch.stack(
+        [p.mean((2, 3)) for p in (y[:, :, :5], y[:, :, 3:])]
+    ).mean(0),
     "a part left out": lambda y: sum(q.sum((2, 3)) for q in quarters(y)[1:]) / 32,
     "a mix of columns": lambda y: reduce(lambda a, b: torch.lerp(a, b, 0.5), y.unbind(3)).sum(2) / 32,
     "a quotient that is cut": lambda y: torch.div(y.sum((2, 3)), 32, rounding_mode="floor"),
@@ -176,11 +191,13 @@ def test_two_sums_that_are_divided_together_are_two_averages(run: Callable[[Any,
         lambda y: sum(column.sigmoid() for column in y.unbind(3)).sum(2) / 32,
         lambda y: sum(part.relu().sum((2, 3)) for part in (y[:, :, :4], y[:, :, 4:])) / 32,
         lambda y: sum(y[:, :, i, j].exp() for i in range(8) for j in range(4)) / 32,
+        lambda y: torch.stack([half.relu().mean((2, 3)) for half in y.chunk(2, 2)]).mean(0),
     ],
 )
 def test_functions_of_places_that_are_added_may_be_those_of_the_map_and_so_an_average(run: Run) -> None:
     found = traced(run)
     assert found.metrics.global_average_pools is None
+    assert found.metrics.fully_connected in (1, None)
     assert "may make an average over the whole map" in found.unknown["global_average_pools"]
 
 

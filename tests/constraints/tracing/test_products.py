@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from constraints.metrics import Metrics
 from constraints.tracer import Trace, trace
+from tests.constraints.tracing.known import CONV, known, sizes
 from tests.constraints.written import Written
 
 Run = Callable[[Any, torch.Tensor], torch.Tensor]
@@ -83,3 +84,18 @@ def test_what_a_linear_layer_makes_of_all_places_has_no_field_that_a_map_could_h
     found = traced(run, a=conv(3), b=conv(3), rows=nn.Linear(8, 8), places=nn.Linear(64, 64))
     assert found.metrics.receptive_field is None
     assert "each place sees all others" in found.unknown["receptive_field"]
+
+
+def test_distances_see_and_cost_what_a_product_does() -> None:
+    """Of 64 places to 5 entries of 3 numbers each; of the places of a map to each other, as in an attention."""
+    entries = nn.Parameter(torch.rand(5, 3))
+    found = known(lambda m, x: torch.cdist(m.a(x).flatten(2).transpose(1, 2), m.entries), a=CONV, entries=entries)
+    assert (sizes(found), found.calls[-1].macs, found.outcomes.hidden) == ([3, 3], 64 * 5 * 3, {})
+
+    def between(m: Any, x: torch.Tensor) -> Any:
+        places = m.a(x).flatten(2).transpose(1, 2)
+        return torch.cdist(places, places).neg().softmax(-1) @ places
+
+    assert sizes(known(between, a=CONV)) == [3, 3]
+    behind = known(lambda m, x: torch.cdist(m.a(x).mean((2, 3)), m.entries), a=CONV, entries=entries)
+    assert behind.calls[-1].macs == 5 * 3

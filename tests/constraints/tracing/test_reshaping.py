@@ -37,6 +37,21 @@ def behind(move: Move, kernel: int = 3) -> Layer:
         (lambda x: x.split([3, 5], 3)[1], (3, 3), (1, 1), (0, 3)),
         (lambda x: torch.stack(x.unbind(1), 1), (3, 3), (1, 1), (0, 0)),
         (lambda x: x.flip(3), (3, 3), (1, 1), (0, 5)),  # the first window holds the last three columns
+        (lambda x: x[:, :, ::2].rot90(1, (2, 3)), (5, 3), (2, 1), (0, 5)),  # rows are columns from the last on
+        (lambda x: x[:, :, ::2].rot90(2, (2, 3)), (5, 3), (2, 1), (2, 5)),
+        (lambda x: x[:, :, ::2].rot90(3, (3, 2)), (5, 3), (2, 1), (0, 5)),
+        (lambda x: x.rot90(1, (2, 3)).rot90(-1, (2, 3)), (3, 3), (1, 1), (0, 0)),
+        (lambda x: torch.complex(x, x * 2).conj().imag, (3, 3), (1, 1), (0, 0)),
+        (
+            lambda x: (
+                torch.view_as_real(torch.view_as_complex(x.unflatten(1, (2, 2)).movedim(2, -1).contiguous()) * 1j)
+                .movedim(-1, 2)
+                .flatten(1, 2)
+            ),
+            (3, 3),
+            (1, 1),
+            (0, 0),
+        ),
         (lambda x: F.pixel_unshuffle(x, 2), (6, 6), (2, 2), (0, 0)),
         (lambda x: x.repeat(1, 3, 1, 1), (3, 3), (1, 1), (0, 0)),
         (lambda x: x.index_select(1, torch.tensor([2, 0])), (3, 3), (1, 1), (0, 0)),

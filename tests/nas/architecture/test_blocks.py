@@ -8,7 +8,7 @@ from torch import nn
 
 from nas.architecture import assembly
 from nas.architecture.blocks import ChannelNorm, MixedConv, Product, SqueezeExcite, TanhExp, make
-from nas.architecture.components import Component, Conv, Excite, Gated, Mixed, Part
+from nas.architecture.components import Component, Conv, Excite, Gated, Mixed, MixedPart
 from nas.architecture.spec import Block
 
 
@@ -31,7 +31,7 @@ def test_the_first_half_is_activated_and_scales_the_second() -> None:
 
 
 def test_shares_of_a_mixture_go_their_own_ways_in_order() -> None:
-    made = make(Mixed(parts=(Part(1), Part(3), Part(3, 1, 3)), post=()).call(3))
+    made = make(Mixed(parts=(MixedPart(1), MixedPart(3), MixedPart(3, 1, 3)), post=()).call(3))
     for parameter in made.parameters():
         nn.init.ones_(parameter)
     x = torch.ones(1, 3, 5, 5)
@@ -91,7 +91,7 @@ def test_a_block_that_is_called_again_works_on_its_own_result() -> None:
         (Conv(out=4, post=()), {"conv": nn.Conv2d}),
         (Gated(out=4, post=("batch_norm", "gelu")),
          {"conv": nn.Conv2d, "norm": nn.BatchNorm2d, "gate": Product}),
-        (Mixed(parts=(Part(1), Part(3)), post=("hardswish",)), {"conv": MixedConv, "act": nn.Hardswish}),
+        (Mixed(parts=(MixedPart(1), MixedPart(3)), post=("hardswish",)), {"conv": MixedConv, "act": nn.Hardswish}),
     ],
 )  # fmt: skip
 def test_what_follows_a_convolution_follows_in_order(component: Component, layers: dict[str, type[nn.Module]]) -> None:
@@ -103,8 +103,8 @@ def test_what_follows_a_convolution_follows_in_order(component: Component, layer
 COMPONENTS = [
     Conv(out=6, kernel=5, stride=2, dilation=2, padding=3, groups=2, bias=True),
     Gated(out=5, bias=True, post=("layer_norm", "tanhexp")),
-    Mixed(parts=(Part(1), Part(3, 2)), bias=True),
-    Mixed(parts=(Part(3), Part(5, 1, 3)), stride=2),
+    Mixed(parts=(MixedPart(1), MixedPart(3, 2)), bias=True),
+    Mixed(parts=(MixedPart(3), MixedPart(5, 1, 3)), stride=2),
     Excite(reduction=3),
 ]
 

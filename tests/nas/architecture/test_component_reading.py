@@ -9,7 +9,7 @@ from torch import nn
 from constraints.errors import UnusableInputError
 from nas.architecture.blocks import make
 from nas.architecture.component_reading import read_component
-from nas.architecture.components import Component, Conv, Excite, Gated, Mixed, Part, Unshuffle
+from nas.architecture.components import Component, Conv, Excite, Gated, Mixed, MixedPart, Unshuffle
 from nas.architecture.graph import Graph
 from nas.architecture.held_tensors import Tensors
 
@@ -25,7 +25,7 @@ def component_of(model: nn.Module) -> Component:
     [
         Conv(out=12, kernel=5, stride=2), Conv(out=8, kernel=3, dilation=2, groups=8, bias=True, post=()),
         Gated(out=4, bias=True, post=()),
-        Mixed(parts=(Part(3), Part(5, 1, 3))), Excite(reduction=2), Unshuffle(factor=2),
+        Mixed(parts=(MixedPart(3), MixedPart(5, 1, 3))), Excite(reduction=2), Unshuffle(factor=2),
     ],
 )  # fmt: skip
 def test_a_component_is_read_as_it_was_made(component: Component) -> None:

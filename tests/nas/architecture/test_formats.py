@@ -15,9 +15,9 @@ from nas.architecture.spec import Architecture, parse
 SMALL = parse("BR.1x8x8.4/c4-c4s2/c4/fc")
 
 
-def exported(architecture: Architecture, code: str = "") -> formats.Exported:
+def exported(architecture: Architecture, code: str = "") -> formats.ExportedNetwork:
     model = formats.load(architecture, None)
-    return formats.Exported(model=model, input=architecture.input, about={"about": "é"}, source=lambda _: code)
+    return formats.ExportedNetwork(model=model, input=architecture.input, about={"about": "é"}, source=lambda _: code)
 
 
 def test_source_that_computes_something_else_is_not_written(tmp_path: Path) -> None:
@@ -28,7 +28,7 @@ def test_source_that_computes_something_else_is_not_written(tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
 
 
-def large(network: formats.Exported, factor: float) -> formats.Exported:
+def large(network: formats.ExportedNetwork, factor: float) -> formats.ExportedNetwork:
     """The same with logits ``factor`` times as large, and one that stays near 0."""
     last = [one for one in network.model.modules() if isinstance(one, torch.nn.Linear | torch.nn.Conv2d)][-1]
     with torch.no_grad():

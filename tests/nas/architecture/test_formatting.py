@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nas.architecture.calls import Call
+from nas.architecture.calls import ModuleCall
 from nas.architecture.formatting import call, constant, docstring, explode, join
 
 
@@ -19,10 +19,10 @@ def test_one_argument_a_line() -> None:
 
 
 def test_calls_within_calls() -> None:
-    conv = Call("nn.Conv2d", (3, "filters", 1), {"bias": False})
+    conv = ModuleCall("nn.Conv2d", (3, "filters", 1), {"bias": False})
     assert call(conv, 0, before="conv=") == "conv=nn.Conv2d(3, filters, 1, bias=False)"
-    assert call(Call("Product", (None,)), 0) == "Product(None)"
-    assert call(Call("Residual", (conv, Call("nn.ReLU"))), 0) == (
+    assert call(ModuleCall("Product", (None,)), 0) == "Product(None)"
+    assert call(ModuleCall("Residual", (conv, ModuleCall("nn.ReLU"))), 0) == (
         "Residual(nn.Conv2d(3, filters, 1, bias=False), nn.ReLU())"
     )
 

@@ -12,14 +12,14 @@ from torch.nn import functional as F
 from constraints.errors import UnusableInputError
 from nas.architecture import assembly
 from nas.architecture.blocks import make
-from nas.architecture.components import Component, Conv, Excite, Gated, Mixed, Part
+from nas.architecture.components import Component, Conv, Excite, Gated, Mixed, MixedPart
 from nas.architecture.graph import Graph
-from nas.architecture.reading import Reading, read
+from nas.architecture.reading import GraphReading, read
 from nas.architecture.spec import Block
 from tests.constraints.written import Written
 
 
-def reading(*layers: nn.Module, side: int = 8) -> Reading:
+def reading(*layers: nn.Module, side: int = 8) -> GraphReading:
     return read(Graph(nn.Sequential(*layers), (4, side, side)))
 
 
@@ -28,8 +28,8 @@ COMPONENTS: list[Component] = [
     Conv(out=6, kernel=5, stride=2, dilation=2, padding=3, groups=2, bias=True, post=("relu", "layer_norm")),
     Gated(out=3, bias=True, post=("batch_norm", "tanhexp")),
     Gated(out=3, post=()),
-    Mixed(parts=(Part(1), Part(3, 2, 3)), bias=True, post=("hardswish",)),
-    Mixed(parts=(Part(3), Part(5)), stride=2, post=()),
+    Mixed(parts=(MixedPart(1), MixedPart(3, 2, 3)), bias=True, post=("hardswish",)),
+    Mixed(parts=(MixedPart(3), MixedPart(5)), stride=2, post=()),
     Excite(reduction=4),
     Excite(reduction=2),
 ]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas.architecture.components import Component, Conv, Excite, Gated, Mixed, Part
+from nas.architecture.components import Component, Conv, Excite, Gated, Mixed, MixedPart
 from nas.architecture.named import NAMED, SEED, TINIEST
 from nas.architecture.norm_act import TABLE
 from nas.architecture.spec import (
@@ -43,8 +43,8 @@ def components(draw: st.DrawFn, channels: int, *, same_shape: bool) -> Component
         return Gated(out=channels, bias=draw(st.booleans()), post=post)
     if kind == "mixed":
         stride = 1 if same_shape else draw(st.integers(1, 2))
-        first = Part(1) if stride == 1 and draw(st.booleans()) else Part(5)
-        parts = (first, Part(3, draw(st.integers(1, 3)), draw(st.sampled_from([1, 3]))))
+        first = MixedPart(1) if stride == 1 and draw(st.booleans()) else MixedPart(5)
+        parts = (first, MixedPart(3, draw(st.integers(1, 3)), draw(st.sampled_from([1, 3]))))
         return Mixed(parts=parts, stride=stride, bias=draw(st.booleans()), post=draw(POSTS))
     if kind == "excite":
         return Excite(reduction=draw(st.integers(1, 8)))
@@ -196,9 +196,11 @@ def test_a_scale_needs_a_residual() -> None:
 
 def test_mixed_gated_and_excited_words() -> None:
     components = [p.component for p in parse("BR/c16-%mx1_3_7d2_7d3a3:b.gl16:bT.pw16:b-mx3_5s2-se8/fc").placed]
-    assert components[1] == Mixed(parts=(Part(1), Part(3), Part(7, 2), Part(7, 3, 3)), bias=True, post=())
+    assert components[1] == Mixed(
+        parts=(MixedPart(1), MixedPart(3), MixedPart(7, 2), MixedPart(7, 3, 3)), bias=True, post=()
+    )
     assert components[2] == Gated(out=16, bias=True, post=("tanhexp",))
-    assert components[4] == Mixed(parts=(Part(3), Part(5)), stride=2)
+    assert components[4] == Mixed(parts=(MixedPart(3), MixedPart(5)), stride=2)
     assert components[5] == Excite(reduction=8)
 
 

@@ -23,7 +23,7 @@ from nas.cpu import cpu_class
 from nas.results.board import leaderboard
 from nas.results.rows import Row
 from nas.search import search_launch
-from nas.search.budget import Summary
+from nas.search.budget import LaunchSummary
 from nas.search.confirmation import Confirmation
 from nas.search.storage import open_storage
 from nas.search.study import FINALIST, WON
@@ -154,7 +154,7 @@ def test_a_storage_that_is_no_journal_is_left_alone(here: Path, capsys: Captured
     ],
 )
 def test_the_end_of_a_search_says_what_is_left_to_do(unfinished: int, text: str) -> None:
-    summary = Summary(ended="the time is spent", unfinished=unfinished, best=None, reached=False)
+    summary = LaunchSummary(ended="the time is spent", unfinished=unfinished, best=None, reached=False)
     assert _ending(summary) == text
 
 
@@ -172,7 +172,7 @@ def test_one_image_a_class_is_refused_before_a_study_is_made(pictures: Path, cap
 def test_the_first_lines_say_what_there_is_to_know(
     pictures: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def end(prepared: search_launch.Prepared) -> Summary:
+    def end(prepared: search_launch.PreparedLaunch) -> LaunchSummary:
         prepared.lock.close()
         raise UnusableInputError("enough for this test")
 
@@ -217,7 +217,7 @@ def test_without_a_complete_trial_the_next_command_continues(here: Path) -> None
 def test_ctrl_c_leaves_the_leaderboard_and_the_next_commands(
     here: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupt(prepared: search_launch.Prepared) -> Summary:
+    def interrupt(prepared: search_launch.PreparedLaunch) -> LaunchSummary:
         prepared.lock.close()
         add(prepared.study, [0.5, 0.75], params=1_000)
         raise KeyboardInterrupt
@@ -245,7 +245,7 @@ def test_time_spent_before_anything_was_confirmed_leaves_the_best_to_be_confirme
     )
     studies = []
 
-    def spent(prepared: search_launch.Prepared) -> Summary:
+    def spent(prepared: search_launch.PreparedLaunch) -> LaunchSummary:
         prepared.lock.close()
         studies.append(prepared.study)
         add(prepared.study, [0.5], params=1_000)
@@ -253,7 +253,7 @@ def test_time_spent_before_anything_was_confirmed_leaves_the_best_to_be_confirme
             prepared.study.set_user_attr(FINALIST, {"trial": 0, "epochs": 1})
         assert prepared.driver.finish is not None
         prepared.driver.finish.survey(prepared.study.trials)
-        return Summary(ended="the time is spent", unfinished=0, best=0.5, reached=False)
+        return LaunchSummary(ended="the time is spent", unfinished=0, best=0.5, reached=False)
 
     def confirmed(study: optuna.Study, rows: Sequence[Row], *_: Any) -> list[Confirmation]:
         assert ([row.trial for row in rows], known) == ([0], False)

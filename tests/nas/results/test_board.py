@@ -10,7 +10,7 @@ from optuna.trial import TrialState
 
 from constraints.errors import UnusableInputError
 from nas.results.board import leaderboard
-from nas.results.rows import SORT_KEYS, Source
+from nas.results.rows import SORT_KEYS, TrialLocation
 from tests.nas.results.known import EPOCH_SECONDS, add
 
 
@@ -185,7 +185,7 @@ def test_the_best_is_the_best_complete_trial_of_the_study_whatever_is_shown(stud
 
 def test_a_row_knows_its_study_and_says_so_in_no_document(study: optuna.Study) -> None:
     board = leaderboard(study, storage="journal.log")
-    assert {row.source for row in (*board.rows, board.best)} == {Source("journal.log", "known")}
+    assert {row.source for row in (*board.rows, board.best)} == {TrialLocation("journal.log", "known")}
     assert board.to_json() == leaderboard(study).to_json()
     assert leaderboard(study).best.source is None
 

@@ -277,7 +277,7 @@ def test_unusable_targets_are_reported_in_a_line(here: Path, capsys: Captured) -
 
 
 def test_a_kind_of_file_is_one_entry_of_a_table(here: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
-    def write(network: formats.Exported, path: Path) -> None:
+    def write(network: formats.ExportedNetwork, path: Path) -> None:
         path.write_text(f"{network.about['architecture']} {network.input}")
 
     monkeypatch.setitem(formats.FORMATS, ".txt", formats.Format(content="its text", write=write, weights=".pt2"))

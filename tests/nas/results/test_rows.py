@@ -5,7 +5,7 @@ import json
 import optuna
 import pytest
 
-from nas.results.rows import COLUMNS, METRICS, SORT_KEYS, Source, row_of
+from nas.results.rows import COLUMNS, METRICS, SORT_KEYS, TrialLocation, row_of
 from nas.search.study import TARGET
 
 
@@ -26,7 +26,7 @@ def test_what_is_not_known_yet_is_none(study: optuna.Study) -> None:
 
 
 def test_its_document_leaves_out_where_it_is(study: optuna.Study) -> None:
-    here = row_of(study.trials[1], study.user_attrs, Source("journal.log", "known"))
+    here = row_of(study.trials[1], study.user_attrs, TrialLocation("journal.log", "known"))
     nowhere = row_of(study.trials[1], study.user_attrs)
     assert here == nowhere
     assert here.as_dict() == nowhere.as_dict()

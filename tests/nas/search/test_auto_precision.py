@@ -17,7 +17,7 @@ from nas.search.auto_precision import precisions
 from nas.search.engine import MAX_DEATHS
 from nas.search.study import PRECISIONS
 from nas.training import precision
-from nas.training.cpu_timing import Timing
+from nas.training.cpu_timing import PrecisionTiming
 from tests.engines import HereEngine
 
 
@@ -51,7 +51,7 @@ def test_a_study_keeps_its_precision_whatever_is_measured_later(
 ) -> None:
     found = []
     for float32 in (2.0, 1.0):
-        monkeypatch.setattr(precision, "timing", lambda: Timing(float32=float32, bfloat16=1.0))  # noqa: B023
+        monkeypatch.setattr(precision, "timing", lambda: PrecisionTiming(float32=float32, bfloat16=1.0))  # noqa: B023
         found.append(precisions(study, HereEngine(), nothing))
     assert found == [{cpu_class(): "bfloat16"}] * 2
     assert study.user_attrs[PRECISIONS] == found[0]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks.curves import read
-from nas.search.curve_forecast import CURVE_SPREAD, FIRST_SPREAD, CurveForecast, Seen, remains
+from nas.search.curve_forecast import CURVE_SPREAD, FIRST_SPREAD, CurveForecast, CurvePoint, remains
 
 FORECAST = CurveForecast(epochs=20, test_images=10_000)
 TEN = {1: 0.6773, 2: 0.7607, 5: 0.8290}
@@ -18,13 +18,13 @@ TWENTY = {1: 0.654, 2: 0.748, 5: 0.816, 10: 0.847, 20: 0.8556}
 
 @pytest.mark.parametrize("epochs", TEN)
 def test_the_documented_training_of_10_epochs_is_forecast(epochs: int) -> None:
-    found = 1 - FORECAST.error(Seen(epochs=epochs, accuracy=TEN[epochs]), 10)
+    found = 1 - FORECAST.error(CurvePoint(epochs=epochs, accuracy=TEN[epochs]), 10)
     assert found == pytest.approx(0.8565, abs=0.003)
 
 
 @pytest.mark.parametrize("epochs", TWENTY)
 def test_the_documented_training_of_20_epochs_is_forecast(epochs: int) -> None:
-    found = 1 - FORECAST.error(Seen(epochs=epochs, accuracy=TWENTY[epochs]), 20)
+    found = 1 - FORECAST.error(CurvePoint(epochs=epochs, accuracy=TWENTY[epochs]), 20)
     assert found == pytest.approx(0.8618, abs=0.003)
 
 
@@ -64,7 +64,7 @@ def test_the_share_never_falls_with_the_epochs_and_is_never_above_that_of_the_en
 @pytest.mark.parametrize(("accuracy", "length"), [(0.76, 12), (0.748, 16), (0.72, None), (0.9, 8)])
 def test_the_length_is_the_shortest_that_suffices(accuracy: float, length: int | None) -> None:
     """By hand: 0.608 e (E/10)^-0.17 exp(s) < 0.15, s the root of 0.04^2 + 0.02^2 + (1-e)/(5000 e) + (1-t)/(10000 t)."""
-    seen = Seen(epochs=2, accuracy=accuracy, images=5_000)
+    seen = CurvePoint(epochs=2, accuracy=accuracy, images=5_000)
     found = FORECAST.length(seen, 0.85)
     assert found == length
     if found is not None and found > 8:
@@ -76,11 +76,11 @@ def test_the_length_is_the_shortest_that_suffices(accuracy: float, length: int |
 
 
 def test_no_training_is_longer_than_a_candidate_s() -> None:
-    assert CurveForecast(epochs=4, test_images=10_000).length(Seen(epochs=2, accuracy=0.9), 0.8) == 4
+    assert CurveForecast(epochs=4, test_images=10_000).length(CurvePoint(epochs=2, accuracy=0.9), 0.8) == 4
 
 
 @pytest.mark.parametrize(("images", "error"), [(5_000, 0.0001), (100, 0.005), (0, 0.0005)])
 def test_a_perfect_accuracy_has_an_error_of_half_an_image(images: int, error: float) -> None:
     """Of 1,000 where their number is not known."""
-    assert Seen(epochs=1, accuracy=1.0, images=images).error == error
-    assert FORECAST.error(Seen(epochs=1, accuracy=0.0), 8) <= 1
+    assert CurvePoint(epochs=1, accuracy=1.0, images=images).error == error
+    assert FORECAST.error(CurvePoint(epochs=1, accuracy=0.0), 8) <= 1

@@ -11,7 +11,7 @@ from constraints.errors import UnusableInputError
 from nas.config import read_config
 from nas.search import engine_choice
 from nas.search.early_check import check_means
-from nas.search.engine_choice import KINDS, Choice, forms, is_here, split, starter
+from nas.search.engine_choice import KINDS, EngineKind, forms, is_here, split, starter
 from nas.search.engines import engine, machine_name
 
 
@@ -78,7 +78,7 @@ def test_a_further_engine_is_a_module_and_an_entry(monkeypatch: pytest.MonkeyPat
 
     module.check, module.start, module.machine = check, start, lambda device: f"a loop on {device}"
     monkeypatch.setitem(sys.modules, "loop_engine", module)
-    kinds = {**KINDS, "loop": Choice(module="loop_engine", place="NUMBER", pattern=r"\d+", is_here=True)}
+    kinds = {**KINDS, "loop": EngineKind(module="loop_engine", place="NUMBER", pattern=r"\d+", is_here=True)}
     monkeypatch.setattr(engine_choice, "KINDS", MappingProxyType(kinds))
     assert forms() == "local, ray, ray:HOST:PORT, loop or loop:NUMBER"
     config = read_config(None, {"engine": "loop:3", "workers": 2, "device": "cpu"})

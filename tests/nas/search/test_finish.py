@@ -17,7 +17,7 @@ from optuna.trial import TrialState
 from constraints.rules import parse_all
 from nas.results.board import leaderboard
 from nas.results.selection import best, find
-from nas.search.budget import Budget, Goal, Summary
+from nas.search.budget import Budget, Goal, LaunchSummary
 from nas.search.confirmation import Confirmation, add, confirmations
 from nas.search.driver import Driver
 from nas.search.epochs_ahead import EpochsAhead
@@ -126,7 +126,7 @@ def driver_of(study: optuna.Study, engine: Any, feed: Feed, folder: Path, *, cou
     )
 
 
-def run(study: optuna.Study, engine: Any, feed: Feed, folder: Path, **options: Any) -> tuple[Summary, Driver]:
+def run(study: optuna.Study, engine: Any, feed: Feed, folder: Path, **options: Any) -> tuple[LaunchSummary, Driver]:
     driver = driver_of(study, engine, feed, folder, **options)
     return driver.run(), driver
 

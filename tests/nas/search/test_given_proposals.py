@@ -10,7 +10,7 @@ from optuna.trial import TrialState
 from nas.architecture.spec import parse
 from nas.search.budget import Budget
 from nas.search.driver import Driver
-from nas.search.given_proposals import Network, key_of, networks
+from nas.search.given_proposals import NetworkToTrain, key_of, networks
 from nas.search.pool import Pool
 from nas.search.trial_store import best_accuracy, counts, proposed
 from nas.space.analytic import metrics
@@ -22,9 +22,11 @@ from tests.engines import HereEngine
 TEXT = "BR/c8-c8s2/c8/fc"
 
 
-def network(broken: tuple[str, ...] = ()) -> Network:
+def network(broken: tuple[str, ...] = ()) -> NetworkToTrain:
     architecture = parse(TEXT)
-    return Network(origin="text", architecture=architecture, given=None, metrics=metrics(architecture), broken=broken)
+    return NetworkToTrain(
+        origin="text", architecture=architecture, given=None, metrics=metrics(architecture), broken=broken
+    )
 
 
 def driver(study: optuna.Study, engine: HereEngine, feed: Feed, folder: Path, **fields: Any) -> Driver:

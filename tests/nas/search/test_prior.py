@@ -9,7 +9,7 @@ import optuna
 import pytest
 
 from constraints.errors import UnusableInputError
-from nas.search.prior import Result, fitted, proxy_of, read_prior
+from nas.search.prior import PriorResult, fitted, proxy_of, read_prior
 from nas.search.storage import open_storage
 from nas.search.study import CONFIRMED, IDENTITY, TARGET
 from nas.space.attributes import ARCHITECTURE, FINISHED
@@ -19,13 +19,13 @@ from nas.space.space import load
 SPACE = load("tiny")
 
 
-def results(count: int, sign: float) -> list[Result]:
+def results(count: int, sign: float) -> list[PriorResult]:
     """Accuracies that fall (or rise) with the share of residual layers, which the proxy takes for good."""
     generator = random.Random(0)
     networks = [SPACE.decode(SPACE.random(generator)) for _ in range(count)]
     residual = [str(network).count("+") for network in networks]
     return [
-        Result(network=n, epochs=4 + 4 * (i % 2), accuracy=0.5 + sign * 0.05 * r + 0.1 * (i % 2))
+        PriorResult(network=n, epochs=4 + 4 * (i % 2), accuracy=0.5 + sign * 0.05 * r + 0.1 * (i % 2))
         for i, (n, r) in enumerate(zip(networks, residual, strict=True))
     ]
 
@@ -47,7 +47,7 @@ def test_few_results_rank_nothing() -> None:
 
 
 def test_results_that_do_not_vary_rank_nothing() -> None:
-    weights, line = fitted([Result(network=r.network, epochs=4, accuracy=0.5) for r in results(20, sign=1.0)])
+    weights, line = fitted([PriorResult(network=r.network, epochs=4, accuracy=0.5) for r in results(20, sign=1.0)])
     assert weights is None
     assert "no better than the proxy" in line
 

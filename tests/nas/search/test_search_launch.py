@@ -33,7 +33,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> decoded.Dataset:
     return datasets.load("digits", cache=tmp_path_factory.mktemp("cache"))
 
 
-def prepare(digits: decoded.Dataset, folder: Path, **flags: Any) -> search_launch.Prepared:
+def prepare(digits: decoded.Dataset, folder: Path, **flags: Any) -> search_launch.PreparedLaunch:
     config = read_config(None, {**FLAGS, "storage": str(folder / "journal.log"), **flags})
     return search_launch.prepare(config, digits, lambda driver: None)
 

@@ -12,7 +12,7 @@ from constraints.errors import UnusableInputError
 from constraints.rules import parse_all
 from nas.architecture.spec import parse
 from nas.search.queue import Waiting, queued
-from nas.search.starts import Given, adapted, begin, given, is_target, plan
+from nas.search.starts import GivenStart, adapted, begin, given, is_target, plan
 from nas.space.encoding import choices_of
 from nas.space.feasible import FeasiblePart
 from nas.space.neighbourhood import neighbours
@@ -47,8 +47,8 @@ def feasible() -> FeasiblePart:
     return FeasiblePart(SPACE, parse_all(["params < 9k"]))
 
 
-def starts(*texts: str) -> list[Given]:
-    return [Given(origin=f"net{i}.py", architecture=parse(text)) for i, text in enumerate(texts)]
+def starts(*texts: str) -> list[GivenStart]:
+    return [GivenStart(origin=f"net{i}.py", architecture=parse(text)) for i, text in enumerate(texts)]
 
 
 @pytest.mark.parametrize(

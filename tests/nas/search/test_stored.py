@@ -14,7 +14,7 @@ def numbers(names: type[IntEnum]) -> dict[str, int]:
 
 def test_the_numbers_are_optunas() -> None:
     assert numbers(stored.TrialState) == numbers(optuna.trial.TrialState)
-    assert numbers(stored.Operation) == numbers(_storage.JournalOperation)
+    assert numbers(stored.LineOperation) == numbers(_storage.JournalOperation)
 
 
 def test_the_same_states_are_finished() -> None:

@@ -10,7 +10,7 @@ from nas.search.budget import Budget
 from nas.search.confirmation import Confirmation, add
 from nas.search.objectives import Objectives
 from nas.search.study import VALIDATION_IMAGES, WON
-from nas.search.target import Target
+from nas.search.target import SearchTarget
 from nas.search.trial_store import TrialStore
 from nas.space.attributes import ARCHITECTURE
 
@@ -20,9 +20,9 @@ def complete(study: optuna.Study, accuracy: float) -> None:
     study.add_trial(create_trial(value=accuracy, intermediate_values={1: accuracy}, user_attrs=attributes))
 
 
-def target_of(study: optuna.Study, target: float | None, *, stop: bool = True) -> Target:
+def target_of(study: optuna.Study, target: float | None, *, stop: bool = True) -> SearchTarget:
     budget = Budget(trials=9, seconds=1.0, epochs=1, target=target, stop_at_target=stop)
-    made = Target(budget=budget, store=TrialStore(study), objectives=Objectives(), notes=[])
+    made = SearchTarget(budget=budget, store=TrialStore(study), objectives=Objectives(), notes=[])
     made.survey(study.trials)
     return made
 

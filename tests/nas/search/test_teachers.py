@@ -14,7 +14,7 @@ from optuna.trial import create_trial
 from safetensors.torch import save
 
 from constraints.errors import UnusableInputError
-from nas.architecture.formats import Exported, save_program
+from nas.architecture.formats import ExportedNetwork, save_program
 from nas.architecture.model import build
 from nas.architecture.spec import parse
 from nas.results import selection
@@ -66,7 +66,7 @@ def test_an_export_teaches_as_weights_as_source_and_as_a_program(digits: Dataset
     assert read(tmp_path / "net.py", digits).hash == first.hash
     model = build(parse(TEXT)).eval()
     model.load_state_dict(state())
-    program = Exported(model=model, input=(3, 32, 32), about=about(digits), source=lambda _: "")
+    program = ExportedNetwork(model=model, input=(3, 32, 32), about=about(digits), source=lambda _: "")
     save_program(program, tmp_path / "net.pt2")
     assert read(tmp_path / "net.pt2", digits).hash == first.hash
 

@@ -12,7 +12,7 @@ from nas.space.best_draws import best_first
 from nas.space.feasible import FeasiblePart
 from nas.space.proxy import LinearProxy
 from nas.space.space import Encoded
-from nas.space.surrogate import Result
+from nas.space.surrogate import RatedNetwork
 
 FEWER = LinearProxy({"params": -1.0}, {"any": 1.0})
 
@@ -49,7 +49,7 @@ def test_what_was_learnt_turns_the_order_around(feasible: FeasiblePart, drawn: l
     networks = [feasible.space.decode(feasible.space.choices(row)) for row in drawn]
     sizes = np.log2([metrics(network).params for network in networks])
     learnt = [
-        Result(network=one, accuracy=0.5 + 0.2 * (size - sizes.mean()))
+        RatedNetwork(network=one, accuracy=0.5 + 0.2 * (size - sizes.mean()))
         for one, size in zip(networks, sizes.tolist(), strict=True)
     ]
     weak = LinearProxy({"params": -0.001}, {"any": 1.0})

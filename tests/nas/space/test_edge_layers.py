@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nas.space.edge_layers import EdgeLayers
-from nas.space.layer_reading import Layer
+from nas.space.layer_reading import ChainLayer
 from tests.nas.space.counting.test_layer_graph import ONE, STAGE, graph
 
 
@@ -11,7 +11,7 @@ def test_edges_add_layers_by_word_and_the_head_by_its_name() -> None:
     one = graph(stages=[STAGE | {"depth": [3], "width": ONE, "body": ["c3", "2sep3"], "residual": [True]}])
     layers = EdgeLayers(one, ("params",))
     (body,) = [edge for edge in one.edges if edge.words == 2]
-    assert layers.layers(body) == (Layer("c3", 8, True), Layer("2sep3", 8, True))
+    assert layers.layers(body) == (ChainLayer("c3", 8, True), ChainLayer("2sep3", 8, True))
     assert layers.adds(body).tolist() == [[8 * 8 * 9 + 16], [8 * 9 + 16 + 8 * 8 + 16]]
     assert layers.split(body, "2sep3") == ([1], [0])
     assert layers.layers(layers.by_source[one.start][0]) == (None,)

@@ -4,7 +4,7 @@ from constraints.rules import parse_all
 from nas.space.bulk_metrics import Vector
 from nas.space.layer_tables import ADDED, GREATEST, Slot, Tables
 from nas.space.space import Space, load
-from nas.space.stage_automaton import Event, Segment
+from nas.space.stage_automaton import Segment, StageEvent
 
 WIDTHS = {"low": 8, "high": 16, "step": 8}
 
@@ -78,7 +78,7 @@ def test_last_layers_stride_or_are_dilated() -> None:
     assert (dilated["params"], dilated["macs"]) == (9 * 4 * 8 + 16, 32**2 * 9 * 4 * 8)
     assert (strided["receptive_field"], dilated["receptive_field"]) == (2, 2 * 3)
     events = [tables.events[int(last.events[form, 0, 1, 0])] for form in (0, 1)]
-    assert events == [Event((Segment(1, True, "stride"),)), Event((Segment(1, True, "dilation"),))]
+    assert events == [StageEvent((Segment(1, True, "stride"),)), StageEvent((Segment(1, True, "dilation"),))]
 
 
 def test_heads_by_hand() -> None:

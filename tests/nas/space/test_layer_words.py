@@ -3,7 +3,7 @@
 import pytest
 
 from constraints.errors import UnusableInputError
-from nas.architecture.components import Conv, Excite, Gated, Mixed, Part
+from nas.architecture.components import Conv, Excite, Gated, Mixed, MixedPart
 from nas.space.layer_words import check_first, check_last, check_word, components, misfit, read, word_of
 
 POST = ("batch_norm", "relu")
@@ -68,9 +68,9 @@ def test_a_gate_multiplies_two_halves() -> None:
 
 def test_several_kernels_share_the_channels() -> None:
     mixed, _ = components("sep1_3_7d3a3", 12, 16, post=POST)
-    assert mixed == Mixed(parts=(Part(1), Part(3), Part(7, 3, 3)), post=POST)
+    assert mixed == Mixed(parts=(MixedPart(1), MixedPart(3), MixedPart(7, 3, 3)), post=POST)
     spread, _ = components("sep3_5", 12, 16, post=POST, stride=2, dilation=4)
-    assert spread == Mixed(parts=(Part(3, 4), Part(5, 4)), stride=2, post=POST)
+    assert spread == Mixed(parts=(MixedPart(3, 4), MixedPart(5, 4)), stride=2, post=POST)
 
 
 def test_squeeze_and_excitation_ends_any_layer() -> None:

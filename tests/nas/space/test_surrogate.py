@@ -18,7 +18,7 @@ from nas.space.feasible import FeasiblePart
 from nas.space.proxy import FITTED, LinearProxy
 from nas.space.proxy_features import ProxyFeatures
 from nas.space.sampler import FeasibleSampler
-from nas.space.surrogate import DEPARTURE, NOISE, OFFSET, Result, Surrogate, log_improvement, posterior, results
+from nas.space.surrogate import DEPARTURE, NOISE, OFFSET, RatedNetwork, Surrogate, log_improvement, posterior, results
 
 NETWORK = "BR/c32-pw32-c32s2/+dw.pw32-+c32g4-dws2-pw64/c64d2-dw-pw64-c64s2/+c64-dw-pw64/fc"
 LARGER = "BR/c32-pw32-c32s2/+dw.pw32-+c32-dws2-pw64/c64d2-dw-pw64-c96s2/+c96-dw-pw96/fc"
@@ -93,7 +93,7 @@ def test_a_result_of_a_trial_that_its_confirmation_completed_is_moved_as_any_oth
 def test_worth_is_the_improvement_a_second_and_obeys_the_proxys_limit() -> None:
     networks = [parse(NETWORK), parse(LARGER)]
     features = ProxyFeatures.of(networks)
-    known = [Result(network=networks[0], accuracy=0.5)]
+    known = [RatedNetwork(network=networks[0], accuracy=0.5)]
 
     def worth(proxy: LinearProxy) -> npt.NDArray[np.float64]:
         return Surrogate.fitted(proxy, known, features).worth(features)

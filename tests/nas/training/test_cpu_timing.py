@@ -15,7 +15,7 @@ import torch
 from nas.cpu import cpu_class
 from nas.search.worker_processes import WorkerContext
 from nas.training import cpu_timing
-from nas.training.cpu_timing import FOLDER, TURNS, Timing, measure, timing
+from nas.training.cpu_timing import FOLDER, TURNS, PrecisionTiming, measure, timing
 
 AS_MADE_BY_HAND = {"float32": 3.0, "bfloat16": 2.0}
 
@@ -45,7 +45,7 @@ def kept(cache: Path) -> Path:
     ],
 )
 def test_bfloat16_is_faster_where_it_is_by_more_than_a_tenth(float32: float, bfloat16: float, faster: bool) -> None:
-    assert Timing(float32=float32, bfloat16=bfloat16).is_bfloat16_faster is faster
+    assert PrecisionTiming(float32=float32, bfloat16=bfloat16).is_bfloat16_faster is faster
 
 
 def test_measuring_leaves_threads_and_random_numbers_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,7 +69,7 @@ def test_it_is_measured_once_and_read_back(cache: Path) -> None:
         torch.__version__,
     )
     kept(cache).write_text(json.dumps(AS_MADE_BY_HAND))
-    assert timing() == Timing(**AS_MADE_BY_HAND)
+    assert timing() == PrecisionTiming(**AS_MADE_BY_HAND)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_processes_that_ask_at_once_agree(cache: Path) -> None:
     assert [file.suffix for file in sorted(cache.iterdir())] == [".json", ".lock"]
 
 
-def _ask(environment: dict[str, str]) -> Timing:
+def _ask(environment: dict[str, str]) -> PrecisionTiming:
     os.environ.update(environment)  # a worker's is that of the server it is forked from
     return timing()
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from constraints.errors import UnusableInputError
-from nas.training.depth import Range, common_range
+from nas.training.depth import ValueRange, common_range
 from nas.training.image_files import ImageFile, Listing
 from nas.training.images import decode
 
@@ -61,11 +61,11 @@ def decoded(tmp_path: Path, *pictures: bytes) -> tuple[list[int], tuple[str, ...
     ],
 )
 def test_one_range_holds_all_images(name: str, extents: Sequence[tuple[float, float]], low: float, high: float) -> None:
-    assert common_range(name, extents) == Range(low=low, high=high)
+    assert common_range(name, extents) == ValueRange(low=low, high=high)
 
 
 def test_a_single_value_becomes_black_without_a_division_by_zero() -> None:
-    assert Range(low=3, high=3).as_bytes(np.array([3.0, 3.0])).tolist() == [0, 0]
+    assert ValueRange(low=3, high=3).as_bytes(np.array([3.0, 3.0])).tolist() == [0, 0]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from constraints.errors import UnusableInputError
 from nas.training.averaging import Average
 from nas.training.given_model import GivenModel
-from nas.training.given_preparation import Prepared, prepare
+from nas.training.given_preparation import PreparedModel, prepare
 from nas.training.optimisers import Optimisers, hidden_filters
 from nas.training.recipes import Recipe, default, sgd
 
@@ -37,7 +37,7 @@ class Net(nn.Module):
         return self.way(self, images) if self.way else self.logits(images)
 
 
-def prepared(model: nn.Module, recipe: Recipe | None = None, *, is_finished: bool = False) -> Prepared:
+def prepared(model: nn.Module, recipe: Recipe | None = None, *, is_finished: bool = False) -> PreparedModel:
     torch.manual_seed(0)
     return prepare(GivenModel(model, 10), IMAGES, recipe or default(2), "float32", is_finished=is_finished)
 

@@ -125,6 +125,58 @@ def test_twin_sees_new_weights() -> None:
     torch.testing.assert_close(found, _share(copy.deepcopy(network), images, labels, slice(None)).detach())
 
 
+def test_own_norms_are_those_of_each_half() -> None:
+    """Gradients are the sum of both halves', each computed alone, and running statistics their mean."""
+    network, (images, labels) = _network(), _batch()
+    alone = [copy.deepcopy(network), copy.deepcopy(network)]
+    rows = slice(5), slice(5, IMAGES)
+    expected = [_share(one, images, labels, part) for one, part in zip(alone, rows, strict=True)]
+    for loss in expected:
+        loss.backward()  # type: ignore[no-untyped-call]
+    halves = Halves(network, 2, own_norms=True)
+    with halves.shared():
+        found = halves.differentiate(IMAGES, lambda model, rows: _share(model, images, labels, rows))
+    torch.testing.assert_close(found, (expected[0] + expected[1]).detach())
+    for mine, *theirs in zip(network.parameters(), *(one.parameters() for one in alone), strict=True):
+        assert mine.grad is not None
+        torch.testing.assert_close(mine.grad, torch.stack([p.grad for p in theirs if p.grad is not None]).sum(0))
+    for name, mine in network.named_buffers():
+        theirs = [one.get_buffer(name) for one in alone]
+        torch.testing.assert_close(mine, torch.stack(theirs).mean(0) if mine.is_floating_point() else theirs[0])
+
+
+def test_own_norms_start_from_the_statistics_that_were_restored() -> None:
+    """The twin's statistics are no part of a checkpoint: those of a network that was read back are taken over."""
+    network, (images, labels) = _network(), _batch()
+    first, again = Halves(network, 2, own_norms=True), copy.deepcopy(network)
+
+    def step(halves: Halves) -> None:
+        with halves.shared():
+            halves.differentiate(IMAGES, lambda model, rows: _share(model, images, labels, rows))
+
+    step(first)
+    later = Halves(again, 2, own_norms=True)
+    again.load_state_dict(network.state_dict())
+    step(first), step(later)
+    torch.testing.assert_close(dict(again.named_buffers()), dict(network.named_buffers()))
+
+
+def test_a_batch_too_small_for_own_norms_is_computed_whole() -> None:
+    """Sixteen images a half are the fewest; halves that share their statistics need an image each."""
+    network = _network()
+    assert [Halves(network, 2, own_norms=own).least for own in (True, False)] == [32, 2]
+
+
+def test_a_network_without_batch_norm_is_halved_as_well() -> None:
+    """It has no statistics, of the whole batch or its own."""
+    network, (images, labels) = nn.Sequential(nn.Conv2d(3, 5, 8), nn.Flatten()).to(torch.float64), _batch()
+    whole = _share(copy.deepcopy(network), images, labels, slice(None)).detach()
+    halves = Halves(network, 2, own_norms=True)
+    with halves.shared():
+        found = halves.differentiate(IMAGES, lambda model, rows: _share(model, images, labels, rows))
+    torch.testing.assert_close(found, whole)
+
+
 def test_only_an_even_number_of_threads_is_halved() -> None:
     """Of three, one would have nothing to do; statistics that are not kept as usual are left to torch."""
     network = _network()

@@ -8,22 +8,22 @@ from torch import nn
 
 from constraints.errors import UnusableInputError
 from nas.training import precision
-from nas.training.cpu_timing import Timing, timing
+from nas.training.cpu_timing import PrecisionTiming, timing
 from nas.training.precision import Precision, autocast, resolve
 
 CPU = torch.device("cpu")
 
 
-FASTER, SLOWER = Timing(float32=2.0, bfloat16=1.0), Timing(float32=1.0, bfloat16=16.0)
+FASTER, SLOWER = PrecisionTiming(float32=2.0, bfloat16=1.0), PrecisionTiming(float32=1.0, bfloat16=16.0)
 
 
-def measured(monkeypatch: pytest.MonkeyPatch, found: Timing) -> None:
+def measured(monkeypatch: pytest.MonkeyPatch, found: PrecisionTiming) -> None:
     """Let this machine's CPU be one of these times."""
     monkeypatch.setattr(precision, "timing", lambda: found)
 
 
 @pytest.mark.parametrize(("found", "wanted"), [(FASTER, "bfloat16"), (SLOWER, "float32")])
-def test_auto_is_what_is_faster(found: Timing, wanted: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_is_what_is_faster(found: PrecisionTiming, wanted: str, monkeypatch: pytest.MonkeyPatch) -> None:
     measured(monkeypatch, found)
     assert resolve("auto", CPU) == wanted
 
@@ -34,7 +34,9 @@ def test_auto_is_measured_on_this_machine() -> None:
 
 @pytest.mark.parametrize("before", ["float32", "bfloat16"])
 @pytest.mark.parametrize("found", [FASTER, SLOWER])
-def test_what_was_chosen_before_stays(before: Precision, found: Timing, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_chosen_before_stays(
+    before: Precision, found: PrecisionTiming, monkeypatch: pytest.MonkeyPatch
+) -> None:
     measured(monkeypatch, found)
     assert resolve("auto", CPU, before) == before
 
@@ -42,7 +44,7 @@ def test_what_was_chosen_before_stays(before: Precision, found: Timing, monkeypa
 @pytest.mark.parametrize("setting", ["float32", "bfloat16"])
 @pytest.mark.parametrize("found", [FASTER, SLOWER])
 def test_what_is_asked_for_is_done_whatever_is_faster(
-    setting: Precision, found: Timing, monkeypatch: pytest.MonkeyPatch
+    setting: Precision, found: PrecisionTiming, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured(monkeypatch, found)
     assert resolve(setting, CPU) == resolve(setting, CPU, "bfloat16") == setting

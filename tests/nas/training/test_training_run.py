@@ -16,7 +16,7 @@ from constraints.errors import UnusableInputError
 from nas.architecture.model import build
 from nas.architecture.spec import parse
 from nas.training import datasets, recipes, splits
-from nas.training.cpu_timing import Timing
+from nas.training.cpu_timing import PrecisionTiming
 from nas.training.errors import OtherTrainingError
 from nas.training.feed import Feed
 from nas.training.options.phase import Phase
@@ -136,9 +136,9 @@ def test_the_precision_of_the_start_is_kept(
     straight, path = copy.deepcopy(network), tmp_path / "c.pt"
     train(straight, digits_feed, recipe=replace(RECIPE, precision="bfloat16"), epochs=2, seed=1)
     given = {"recipe": RECIPE, "epochs": 2, "seed": 1, "checkpoint": path}
-    monkeypatch.setattr("nas.training.precision.timing", lambda: Timing(float32=2.0, bfloat16=1.0))
+    monkeypatch.setattr("nas.training.precision.timing", lambda: PrecisionTiming(float32=2.0, bfloat16=1.0))
     train(network, digits_feed, on_epoch=lambda epoch: False, **given)  # type: ignore[arg-type]
-    monkeypatch.setattr("nas.training.precision.timing", lambda: Timing(float32=1.0, bfloat16=16.0))
+    monkeypatch.setattr("nas.training.precision.timing", lambda: PrecisionTiming(float32=1.0, bfloat16=16.0))
     train(network, digits_feed, **given)  # type: ignore[arg-type]
     assert same(straight, network)
 

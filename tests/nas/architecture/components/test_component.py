@@ -12,7 +12,7 @@ from torch import nn
 
 from constraints.tracer import trace
 from nas.architecture import components
-from nas.architecture.calls import Call
+from nas.architecture.calls import ModuleCall
 from nas.architecture.codegen import source
 from nas.architecture.components import Component, Convolution, Peak, Shape
 from nas.architecture.model import build
@@ -41,8 +41,8 @@ class Clip(Component):
     def write(self, channels: int, usual: str) -> str:
         return f"clip{self.limit}"
 
-    def call(self, channels: int) -> Call:
-        return Call("nn.Hardtanh", (-self.limit, self.limit))
+    def call(self, channels: int) -> ModuleCall:
+        return ModuleCall("nn.Hardtanh", (-self.limit, self.limit))
 
     def params(self, channels: int) -> int:
         return 0

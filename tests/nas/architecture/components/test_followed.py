@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from nas.architecture.calls import Call
-from nas.architecture.components import Conv, Gated, Mixed, Part
+from nas.architecture.calls import ModuleCall
+from nas.architecture.components import Conv, Gated, Mixed, MixedPart
 from nas.architecture.components.followed import Followed, side
 
 
@@ -16,7 +16,7 @@ from nas.architecture.components.followed import Followed, side
         (Conv(out=4, bias=True, post=()), "conv_bias", "A convolution with bias, then nothing."),
         (Gated(out=4, post=("layer_norm",)), "gated_ln", "A gated 1x1 convolution without bias, then layer norm."),
         (
-            Mixed(parts=(Part(1), Part(3)), post=("tanhexp", "batch_norm")),
+            Mixed(parts=(MixedPart(1), MixedPart(3)), post=("tanhexp", "batch_norm")),
             "mixed_tanhexp_bn",
             "Parallel depthwise convolutions without bias, then tanhexp and batch norm.",
         ),
@@ -30,8 +30,11 @@ def test_functions_are_named_after_what_follows(component: Followed, name: str, 
 
 def test_layers_in_their_order() -> None:
     component = Conv(out=4, post=("silu", "layer_norm"))
-    assert list(component.following(4).items()) == [("act", Call("nn.SiLU")), ("norm", Call("ChannelNorm", (4,)))]
-    assert component.following("filters")["norm"] == Call("ChannelNorm", ("filters",))
+    assert list(component.following(4).items()) == [
+        ("act", ModuleCall("nn.SiLU")),
+        ("norm", ModuleCall("ChannelNorm", (4,))),
+    ]
+    assert component.following("filters")["norm"] == ModuleCall("ChannelNorm", ("filters",))
 
 
 @pytest.mark.parametrize(("post", "params", "maps"), [((), 0, 0), (("relu",), 0, 2), (("relu", "batch_norm"), 10, 2)])

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas.architecture import components
-from nas.architecture.components import Component, Conv, Excite, Gated, Mixed, Part
+from nas.architecture.components import Component, Conv, Excite, Gated, Mixed, MixedPart
 from nas.architecture.errors import ArchitectureError
 
 USUAL = ("batch_norm", "relu")
@@ -33,7 +33,7 @@ def test_words(word: str, component: Component) -> None:
 
 
 def test_a_mixture() -> None:
-    expected = Mixed(parts=(Part(3), Part(7, 3, 5)), stride=2, bias=True, post=("gelu",))
+    expected = Mixed(parts=(MixedPart(3), MixedPart(7, 3, 5)), stride=2, bias=True, post=("gelu",))
     assert components.read("mx3_7d3a5s2:bG", 16, "BR") == expected
 
 
@@ -61,7 +61,7 @@ def test_what_is_no_layer(word: str) -> None:
         (Conv(out=8, kernel=1, groups=8, post=USUAL), "dwk1"),
         (Conv(out=8, groups=4, post=USUAL), "c8g4"),
         (Conv(out=8, kernel=1, groups=4, post=USUAL), "pw8g4"),
-        (Mixed(parts=(Part(1), Part(3, 2), Part(3, 1, 3)), stride=1, post=USUAL), "mx1_3d2_3a3"),
+        (Mixed(parts=(MixedPart(1), MixedPart(3, 2), MixedPart(3, 1, 3)), stride=1, post=USUAL), "mx1_3d2_3a3"),
         (Excite(reduction=16), "se16"),
     ],
 )
@@ -79,7 +79,7 @@ CONVS = st.builds(
 POINTWISE = st.builds(Conv, out=st.just(8), kernel=st.just(1), groups=st.sampled_from([1, 8]), bias=st.booleans(),
                       padding=st.integers(0, 2), post=POSTS)  # fmt: skip
 GATED = st.builds(Gated, out=st.integers(1, 99), bias=st.booleans())
-PARTS = st.builds(Part, st.sampled_from([3, 5, 7]), st.integers(1, 3), st.sampled_from([1, 3]))
+PARTS = st.builds(MixedPart, st.sampled_from([3, 5, 7]), st.integers(1, 3), st.sampled_from([1, 3]))
 MIXED = st.builds(Mixed, parts=st.lists(PARTS, min_size=2, max_size=4, unique=True).map(tuple),
                   stride=st.integers(1, 2), bias=st.booleans(), post=POSTS)  # fmt: skip
 COMPONENTS = CONVS | POINTWISE | GATED | MIXED | st.builds(Excite, reduction=st.integers(1, 99))
