@@ -19,11 +19,14 @@ from constraints.unknown_names import hint_of_name
 _OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "unable to mmap", "cannot allocate memory")
 _LONGEST = 300
 _EXIT = "take the exit out, or put it under if __name__ == '__main__'"
+_LAYER = "_failed_layer"
+"""Attribute of an exception: the layer that raised it."""
 _callers_of_user_code: dict[int, CodeType] = {}
 """Code objects by ``id``, since hashing them is slow and functions are wrapped anew in every run."""
 P = ParamSpec("P")
 R = TypeVar("R")
 
+NO_DOWNLOAD = "nothing is downloaded here: build it without weights (pretrained=False) or data (download=False)"
 _OTHER_INPUT = (
     "if the model is made for another input, give its shape: --input 3,224,224, in Python input_size=(3, 224, 224)"
 )
@@ -32,7 +35,8 @@ _HINTS = {
     "hole_height_range=(16, 16), hole_width_range=(16, 16), fill=MEAN, fill_mask=None)",
     "module 'albumentations' has no attribute": "the installed version has no such transform: use one that it has",
     "from 'albumentations'": "the installed version has no such transform: use one that it has",
-    "urlopen error": "nothing is downloaded here: build it without weights (pretrained=False) or data (download=False)",
+    "urlopen error": NO_DOWNLOAD,
+    "outgoing traffic has been disabled": "nothing is downloaded here: build it without weights (pretrained=False)",
     "there is no internet connection": "nothing is downloaded here: build it without weights, from a file that is here",
     "locate the file on the Hub": "nothing is downloaded here: build it without weights (pretrained=False)",
     "before Module.__init__() call": "call super().__init__() first",
@@ -62,6 +66,11 @@ def calls_user_code(function: Callable[P, R]) -> Callable[P, R]:
     code = function.__code__
     _callers_of_user_code[id(code)] = code
     return function
+
+
+def note_layer(error: BaseException, path: str) -> None:
+    """Note in an exception the layer that raised it; a layer around that one changes nothing."""
+    vars(error).setdefault(_LAYER, path)
 
 
 def is_ours(error: BaseException) -> bool:
@@ -106,7 +115,7 @@ def _reason(stage: str, error: BaseException) -> str:
     what = _first_line(error) or _line(error)
     text = f"the model's code raised at {stage}: {type(error).__name__}: {what}{_place(error)}"
     of_one = (hint for found, hint in _OF_ONE_SAMPLE.items() if stage == "forward" and found.search(str(error)))
-    hint = next(of_one, "") or hint_of(str(error)) or hint_of_name(error)
+    hint = next(of_one, "") or hint_of(str(error)) or hint_of_name(error) or hint_of_file(error)
     return f"{text}: {hint}" if hint else text
 
 
@@ -153,7 +162,17 @@ def hint_of(message: str) -> str:
     return next((hint for part, hint in _HINTS.items() if part in message), "")
 
 
+def hint_of_file(error: BaseException) -> str:
+    """Where to put a file that the code names by a relative path and does not find; empty for any other error."""
+    name = error.filename if isinstance(error, FileNotFoundError) else None
+    if not isinstance(name, str) or Path(name).is_absolute():
+        return ""
+    return f"put it into {Path.cwd().joinpath(name).resolve().parent}"
+
+
 def _place(error: BaseException) -> str:
-    """The last traceback line in code that is neither this tool's nor torch's nor Python's."""
+    """The last traceback line in code that is neither this tool's nor torch's nor Python's, and the noted layer."""
     own = [frame for frame in traceback.extract_tb(error.__traceback__) if is_users(frame.filename)]
-    return f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
+    line = f"{own[-1].filename}:{own[-1].lineno}" if own else ""
+    layer = f"in layer {path}" if (path := vars(error).get(_LAYER)) else ""
+    return f" ({', '.join(filter(None, (line, layer)))})" if line or layer else ""

@@ -69,8 +69,9 @@ def specs(sizes: Sizes) -> tuple[InputSpec, ...]:
     """The input specifications for ``sizes``; raises UnusableInputError for an impossible one."""
     if isinstance(sizes, InputSpec):
         return (sizes,)
-    several = sizes and all(isinstance(s, (InputSpec, Sequence)) and not isinstance(s, str) for s in sizes)
-    shapes: list[Any] = list(sizes) if several else [sizes]
+    given = sizes if isinstance(sizes, Sequence) else ()  # callers give anything
+    several = given and all(isinstance(s, (InputSpec, Sequence)) and not isinstance(s, str) for s in given)
+    shapes: list[Any] = list(given) if several else [given]
     found = [s if isinstance(s, InputSpec) else InputSpec(shape=tuple(s)) for s in shapes]
     if not found or not all(f.shape and all(isinstance(n, int) and n > 0 for n in f.shape) for f in found):
         raise UnusableInputError(

@@ -2,38 +2,106 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from inspect import Parameter, isclass
+from collections.abc import Collection, Mapping, Sequence
+from inspect import Parameter, isclass, signature
+from types import MappingProxyType
 from typing import Any
 
 from constraints.errors import MissingChoiceError, UnusableInputError
+from constraints.sandbox.read_entries import Entries, as_toml
 from constraints.sandbox.standins import absent_path
+
+_TABLES = (
+    "addict.",
+    "argparse.Namespace",
+    "box.",
+    "easydict.",
+    "ml_collections.",
+    "omegaconf.",
+    "types.SimpleNamespace",
+    "yacs.",
+)
+"""Beginnings of the names of classes that hold named values, for which a table of TOML serves as well."""
+_NOTHING: Mapping[str, Entries] = MappingProxyType({})
 
 
 def check_arguments(
-    name: str, parameters: Sequence[Parameter], arguments: Collection[str], flag: str = "--arg"
+    name: str,
+    parameters: Sequence[Parameter],
+    arguments: Collection[str],
+    flag: str = "--arg",
+    *,
+    entries: Mapping[str, Entries] = _NOTHING,
+    variables: Collection[str] = (),
 ) -> None:
-    """Raise UnusableInputError, naming the flag, for a missing or an unknown argument."""
+    """Raise UnusableInputError, naming the flag, for a missing or an unknown argument.
+
+    ``entries`` are those that are read of each parameter's value, ``variables`` the file's own, of which one with the
+    name of a parameter is meant for it.
+    """
     named = [p for p in parameters if p.kind in {p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY}]
-    needed = [p.name for p in named if p.default is p.empty and p.name not in arguments]
-    needed += [p.name for p in parameters if p.kind is p.POSITIONAL_ONLY and p.default is p.empty]
+    needed = [p for p in named if p.default is p.empty and p.name not in arguments]
+    needed += [p for p in parameters if p.kind is p.POSITIONAL_ONLY and p.default is p.empty]
     if needed:
-        hint = " ".join(f"{flag} {n}=..." for n in needed)
-        if classes := {p.name: kind for p in parameters if p.name in needed and (kind := _own_class(p.annotation))}:
-            given = ", ".join(f"{n}={classes[n]}(...)" if n in classes else f"{n}=..." for n in needed)
-            hint = f"no flag can give a {' or a '.join(classes.values())}: write in the file "
-            hint += f"net = {name}({given}), and name net"
-            raise MissingChoiceError(f"{name!r} needs arguments: {', '.join(needed)}: {hint}")
-        raise MissingChoiceError(f"{name!r} needs arguments: {', '.join(needed)}: give {hint}")
+        missing = ", ".join(p.name for p in needed)
+        raise MissingChoiceError(f"{name!r} needs arguments: {missing}: {_way(name, needed, flag, entries, variables)}")
     strange = [a for a in arguments if a not in {p.name for p in named}]
     if strange and not any(p.kind is p.VAR_KEYWORD for p in parameters):
         known = ", ".join(p.name for p in named) or "none"
         raise UnusableInputError(f"{name!r} takes no argument {strange[0]!r}: {flag} {strange[0]}: it takes {known}")
 
 
+def needs_nothing(function: Any) -> bool:
+    """Whether a class or function can be called without arguments."""
+    return not required(function)
+
+
+def required(function: Any) -> int:
+    """The number of required arguments of a class or function; 0 where Python does not know its parameters."""
+    try:
+        parameters = signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return 0
+    return sum(p.default is p.empty and p.kind not in {p.VAR_POSITIONAL, p.VAR_KEYWORD} for p in parameters)
+
+
+def _way(
+    name: str, needed: Sequence[Parameter], flag: str, entries: Mapping[str, Entries], variables: Collection[str]
+) -> str:
+    """How to give the arguments: by flags, or in the file, where an object is needed or a variable has it."""
+    classes = {p.name: kind for p in needed if (kind := _own_class(p.annotation))}
+    own = {p.name: p.name for p in needed if p.name in variables} or {
+        p.name: _made(p.annotation, kind) for p in needed if (kind := classes.get(p.name, ""))
+    }
+    if own:
+        given = ", ".join(f"{p.name}={own.get(p.name, '...')}" for p in needed)
+        reason = "" if own.keys() & variables else f"no flag can give a {' or a '.join(classes.values())}: "
+        return f"{reason}write in the file net = {name}({given}), and name net"
+    return f"give {' '.join(_flagged(p, flag, entries.get(p.name, {})) for p in needed)}"
+
+
+def _flagged(parameter: Parameter, flag: str, entries: Entries) -> str:
+    """The flag for an argument; a table has the entries that are read of it."""
+    if entries or _is_table(parameter.annotation):
+        return f"{flag} '{parameter.name}={as_toml(entries) if entries else '{...}'}'"
+    return f"{flag} {parameter.name}=..."
+
+
 def _own_class(annotation: Any) -> str:
-    """The name of the class of which a parameter wants an object; empty for Python's own, whose values TOML has."""
+    """The name of the class of which a parameter wants an object; empty for those whose values TOML has."""
+    if _is_table(annotation):
+        return ""
     if path := absent_path(annotation):
         return path.rpartition(".")[2]
     is_own = isclass(annotation) and annotation is not Parameter.empty and annotation.__module__ != "builtins"
     return str(annotation.__name__) if is_own else ""
+
+
+def _is_table(annotation: Any) -> bool:
+    known = f"{annotation.__module__}.{annotation.__name__}" if isclass(annotation) else ""
+    return (absent_path(annotation) or known).startswith(_TABLES)
+
+
+def _made(annotation: Any, kind: str) -> str:
+    """The call that makes an object of a class, without arguments where it needs none."""
+    return f"{kind}()" if isclass(annotation) and needs_nothing(annotation) else f"{kind}(...)"

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import ast
 import dis
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from itertools import islice, pairwise
+from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 from torch import nn
 
 from constraints.errors import MissingChoiceError, NoModelError
+from constraints.sandbox.arguments import needs_nothing, required
+from constraints.sandbox.source import read
 from constraints.sandbox.standins import ABSENT, NotInstalledError, absent_path, absent_reason
+from constraints.sandbox.unreached_models import unreached
 from constraints.unknown_names import near_method
 
 FIXED = "fixed_model"
@@ -42,7 +47,7 @@ def only_model(module: ModuleType, place: str, *, is_given: bool = False) -> str
     if not is_given and (fixed := _fixed(module)):
         return fixed
     names = _roots(module) or _instances(vars(module))
-    if names and all(inspect.isclass(vars(module)[name]) and not _needs_nothing(vars(module)[name]) for name in names):
+    if names and all(inspect.isclass(vars(module)[name]) and not needs_nothing(vars(module)[name]) for name in names):
         names = _built_of(module, names) or ([] if is_given else _makers_of(module, names)) or names
     names = names or _makers_of_layers(module, is_given=is_given)
     if not names:
@@ -59,7 +64,7 @@ def _fixed(module: ModuleType) -> str:
     """The name of the last function that ``validate --fix`` wrote into a file; empty where there is none."""
     own = [n for n, t in vars(module).items() if inspect.isfunction(t) and t.__module__ == module.__name__]
     return next(
-        (n for n in reversed(own) if re.fullmatch(rf"{FIXED}(_\d+)?", n) and _needs_nothing(vars(module)[n])), ""
+        (n for n in reversed(own) if re.fullmatch(rf"{FIXED}(_\d+)?", n) and needs_nothing(vars(module)[n])), ""
     )
 
 
@@ -72,10 +77,18 @@ def _why_none(module: ModuleType, place: str) -> str:
         return f"{unfinished[0]} has no forward method: {f'rename {near}' if near else 'write one'}"
     makers = [n for n, t in space.items() if inspect.isfunction(t) and t.__module__ == module.__name__]
     made = [n for n in makers if any(is_module_class(r) for r in _reached(space[n], space))]
-    named = f"{place}:{made[0]}" if made else "file:NAME"
     if imported := [n for n, t in space.items() if is_module_class(t) and not t.__module__.startswith("torch.")]:
         return f"it defines none of its own: name one that it imports: {place}:{imported[0]}"
+    if not made and (elsewhere := unreached(_tree(module))):
+        return elsewhere
+    named = f"{place}:{made[0]}" if made else "file:NAME, or the file that defines the network"
     return f"it defines no nn.Module: name a function that returns one: {named}"
+
+
+def _tree(module: ModuleType) -> ast.Module:
+    """The syntax of a file; empty where it has none, as modules of several files do."""
+    file = Path(getattr(module, "__file__", None) or "")
+    return read(file).tree if file.is_file() else ast.Module(body=[], type_ignores=[])
 
 
 def _check_bases(module: ModuleType, place: str) -> None:
@@ -116,7 +129,7 @@ def _built_of(module: ModuleType, classes: list[str]) -> list[str]:
 def _makers_of(module: ModuleType, classes: list[str]) -> list[str]:
     """The functions, not used by another such one, that need no argument and make networks of these classes."""
     kinds = {vars(module)[name] for name in classes}
-    return _makers(module, lambda function, reached: bool(reached & kinds) and _needs_nothing(function))
+    return _makers(module, lambda function, reached: bool(reached & kinds) and needs_nothing(function))
 
 
 def _makers_of_layers(module: ModuleType, *, is_given: bool) -> list[str]:
@@ -125,7 +138,7 @@ def _makers_of_layers(module: ModuleType, *, is_given: bool) -> list[str]:
     def makes(function: FunctionType, reached: set[Any]) -> bool:
         named = set().union(*map(_names, [function, *filter(inspect.isfunction, reached)]))
         layers = [thing for thing in (*reached, *(getattr(nn, name, None) for name in named)) if _is_layer(thing)]
-        return bool(layers) and (is_given or _needs_nothing(function))
+        return bool(layers) and (is_given or needs_nothing(function))
 
     return _makers(module, makes)
 
@@ -159,11 +172,18 @@ def _roots(module: ModuleType) -> list[str]:
     space, own = vars(module), {t: n for t, n in _own(module).items() if not inspect.isabstract(t)}
     reached = {t: set(_reached(t, space)) for t in own}
     parts = {a for a in own for b in own if a is not b and a in reached[b] and b not in reached[a]}
+    parts |= _held(module, own)
     roots = [t for t in own if t not in parts and t.forward is not nn.Module.forward]
     roots = [t for t in roots if not own[t].startswith("_")] or (roots if not _instances(space) else [])
-    for is_fit in (_takes_one_input, _needs_nothing):
+    for is_fit in (_takes_one_input, needs_nothing):
         roots = list(filter(is_fit, roots)) or roots
     return [own[t] for t in roots]
+
+
+def _held(module: ModuleType, own: Container[Any]) -> set[Any]:
+    """The classes of which modules of other classes of the file, given as its variables, have an instance."""
+    wholes = [t for t in vars(module).values() if type(t) in own and _takes_one_input(type(t))]
+    return {type(part) for whole in wholes for part in whole.modules()} - {type(whole) for whole in wholes}
 
 
 def _instances(space: Mapping[str, Any]) -> list[str]:
@@ -183,7 +203,7 @@ def _instances(space: Mapping[str, Any]) -> list[str]:
 def _instance_of(module: ModuleType, name: str) -> str:
     """The name of an instance of the class, where the class needs arguments and the file has an instance."""
     space = vars(module)
-    if not inspect.isclass(space[name]) or _needs_nothing(space[name]):
+    if not inspect.isclass(space[name]) or needs_nothing(space[name]):
         return name
     built = [n for n in _instances(space) if type(space[n]) is space[name]]
     return built[0] if len(built) == 1 else name
@@ -218,18 +238,5 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
             yield from _codes(constant)
 
 
-def _needed(function: Any) -> int:
-    """The number of required arguments."""
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        return 0
-    return sum(p.default is p.empty and p.kind not in {p.VAR_POSITIONAL, p.VAR_KEYWORD} for p in parameters)
-
-
-def _needs_nothing(kind: Any) -> bool:
-    return not _needed(kind)
-
-
 def _takes_one_input(kind: Any) -> bool:
-    return _needed(kind.forward) <= 2  # itself and the input
+    return required(kind.forward) <= 2  # itself and the input

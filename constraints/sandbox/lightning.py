@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from constraints.faults import calls_user_code
+from constraints.sandbox.argument_tables import ArgumentTable
 
 
 class LightningModule(nn.Module):
@@ -28,7 +28,7 @@ class LightningModule(nn.Module):
         elif given:
             found = {n: value for n, value in found.items() if n in given}
         left_out = (ignore,) if isinstance(ignore, str) else ignore
-        kept = self.__dict__.setdefault("hparams", _Hyperparameters())  # each call adds to those of the calls before
+        kept = self.__dict__.setdefault("hparams", ArgumentTable())  # each call adds to those of the calls before
         kept.update({n: v for n, v in found.items() if n not in left_out})
 
     @property
@@ -40,16 +40,3 @@ class LightningModule(nn.Module):
         """Log nothing."""
 
     log_dict = log
-
-
-class _Hyperparameters(dict[str, Any]):
-    """A dictionary whose entries are attributes too."""
-
-    __setattr__ = dict.__setitem__
-
-    @calls_user_code
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self[name]
-        except KeyError:
-            raise AttributeError(name) from None  # the error that ``hasattr`` and ``copy`` expect

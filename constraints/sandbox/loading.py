@@ -22,7 +22,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 
 from constraints.errors import UnusableInputError, shortened
-from constraints.faults import calls_user_code, hint_of, is_out_of_memory
+from constraints.faults import calls_user_code, hint_of, hint_of_file, is_out_of_memory
 from constraints.sandbox.loops import NAME as LOOPS
 from constraints.sandbox.loops import Loops
 from constraints.sandbox.no_arguments import nothing_required
@@ -31,7 +31,7 @@ from constraints.sandbox.notebooks import starts
 from constraints.sandbox.packages import package_of
 from constraints.sandbox.remedies import Remedies
 from constraints.sandbox.request import Target
-from constraints.sandbox.slicing import needed
+from constraints.sandbox.slicing import free_names, needed
 from constraints.sandbox.source import AWAITING, Source, SourcePart, read
 from constraints.sandbox.time_limit import TooLongError, at_most
 from constraints.sandbox.written_files import WrittenFiles
@@ -100,6 +100,7 @@ class Loader:
 
     def _file(self, file: Path, name: str) -> ModuleType:
         source = read(file, self.source)
+        self.remedies.file = file.resolve()
         self.found += source.warnings
         if source.written:
             self._find_first(WrittenFiles(source.written))
@@ -117,7 +118,8 @@ class Loader:
         module = _new_module(package or file.stem, file)
         if self.loops:
             vars(module)[LOOPS] = self.loops.counted
-            self.cells |= {name: (str(file), start) for name, start in starts(source).items()}
+            for path, of in source.files(file):
+                self.cells |= {name: (str(path), start) for name, start in starts(of).items()}
         self._run(module, source, name)
         return module
 
@@ -139,6 +141,7 @@ class Loader:
         """Run the statements of a file; in a notebook, only those that the model needs."""
         chosen = iter(needed(source.tree.body, name)) if source.is_notebook else None
         flags, idle, left = AWAITING * source.is_notebook, 0, self.seconds
+        free = free_names(source.tree)
         for part in source.parts:
             if part.text:
                 lines = part.text.splitlines(keepends=True)
@@ -148,6 +151,8 @@ class Loader:
                 if chosen is not None and not next(chosen):
                     idle += not isinstance(statement, ast.Pass)  # a line of shell was replaced by it
                     continue
+                is_star = isinstance(statement, ast.ImportFrom) and statement.names[0].name == "*"
+                self.remedies.absent.starred = free - vars(module).keys() if is_star else frozenset()
                 allowed = max(left, _LEAST_SHARE * self.seconds)
                 left -= self._statement(module, part, statement, flags, allowed)
         if idle:
@@ -166,7 +171,8 @@ class Loader:
         counts = not isinstance(statement, (*_IMPORTS, *_DEFINITIONS))
         with at_most(seconds if counts else None) as watch:
             try:
-                self.remedies.applied(lambda: _run(code, module), Path(part.name.partition(", cell ")[0]))
+                file = Path(part.name.partition(", cell ")[0]).resolve()
+                self.remedies.in_its_folder(lambda: self.remedies.applied(lambda: _run(code, module), file), file)
             except (Exception, SystemExit, TooLongError) as error:
                 if isinstance(statement, _IMPORTS) or is_out_of_memory(error):
                     raise
@@ -178,7 +184,7 @@ class Loader:
     def _leave_out(self, place: str, error: BaseException) -> None:
         reason = shortened(f"{type(error).__name__}: {error}", _LONGEST)
         self.left_out.append(error)
-        hint = hint_of(str(error))
+        hint = hint_of(str(error)) or hint_of_file(error)
         self.found.append(f"{place}: left out, because it failed: {reason}" + (f": {hint}" if hint else ""))
 
 

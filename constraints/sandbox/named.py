@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,12 +25,14 @@ from constraints.errors import (
 )
 from constraints.faults import calls_user_code, failed
 from constraints.missing_modules import remedy
+from constraints.sandbox.argument_tables import with_attributes
 from constraints.sandbox.arguments import check_arguments
 from constraints.sandbox.choice import is_models_name, is_module_class, only_model
 from constraints.sandbox.loading import Loader
 from constraints.sandbox.pipelines import of_another_library, pipelines_in
+from constraints.sandbox.read_entries import entries_of
 from constraints.sandbox.request import Target
-from constraints.sandbox.standins import NotInstalledError, absent_path
+from constraints.sandbox.standins import NotInstalledError, absent_path, absent_reason
 from constraints.suggestions import nearest
 
 _SAME = 60
@@ -140,6 +143,8 @@ def made_model(target: Target, thing: Any, arguments: Mapping[str, Any], loader:
         raise _no_module(target.name, thing)
     with stage("construction", send):
         model = _called(target.name, thing, arguments, loader)
+    if reason := absent_reason(model):
+        raise NotInstalledError(f"no model in {target.place}: {target.name} returns {reason}")
     if not isinstance(model, nn.Module):
         raise _no_module(f"{target.name}()", model)
     return model
@@ -154,7 +159,9 @@ def _no_module(name: str, thing: Any) -> UnusableInputError:
 
 def _called(name: str, thing: Any, arguments: Mapping[str, Any], loader: Loader, flag: str = "--arg") -> Any:
     _check_arguments(name, thing, arguments, flag)
-    return loader.remedies.on_cpu(lambda: _constructed(thing, arguments))
+    given = {key: with_attributes(value) for key, value in arguments.items()}
+    remedies = loader.remedies
+    return remedies.in_its_folder(lambda: remedies.on_cpu(lambda: _constructed(thing, given)))
 
 
 @calls_user_code
@@ -164,10 +171,27 @@ def _constructed(thing: Any, arguments: Mapping[str, Any]) -> Any:
 
 def _check_arguments(name: str, thing: Any, arguments: Mapping[str, Any], flag: str) -> None:
     try:
-        parameters = [*inspect.signature(thing).parameters.values()]
+        parameters = [*_signature(thing).parameters.values()]
     except (TypeError, ValueError):
         return  # written in C: a wrong argument shows when it is called
-    check_arguments(name, parameters, arguments, flag)
+    entries = {p.name: entries_of(thing, p.name) for p in parameters if p.name not in arguments}
+    module = sys.modules.get(getattr(thing, "__module__", ""))
+    variables = {n for n, value in vars(module).items() if _is_value(value)} if module else set()
+    check_arguments(name, parameters, arguments, flag, entries=entries, variables=variables)
+
+
+def _signature(thing: Any) -> inspect.Signature:
+    """The signature, with the classes of its annotations where the file's own names give them."""
+    try:
+        return inspect.signature(thing, eval_str=True)
+    except (NameError, AttributeError, TypeError, SyntaxError):  # of what only a type checker imports
+        return inspect.signature(thing)
+
+
+def _is_value(value: Any) -> bool:
+    """Whether a variable may be meant as an argument: no module, class or function, and not absent."""
+    is_code = inspect.ismodule(value) or inspect.isclass(value) or inspect.isroutine(value)
+    return not is_code and not absent_path(value)
 
 
 def named_pipelines(

@@ -27,16 +27,16 @@ def joined(source: Source) -> str:
 
     Raises UnusableInputError for a cell that has such a line of its own.
     """
-    for part in source.parts:
+    for part in source.own_parts:
         if own := _MARKED.search(f"{part.text}\n"):
             raise UnusableInputError(f"a cell has a line {own[0].strip()!r}: take it out")
-    return "".join(f"{_MARK}{part.cell}\n{part.text}\n" for part in source.parts)
+    return "".join(f"{_MARK}{part.cell}\n{part.text}\n" for part in source.own_parts)
 
 
 def starts(source: Source) -> dict[str, int]:
     """Name of each cell -> how many lines of the joined text precede it; empty for a ``.py`` file."""
     found, lines = dict[str, int](), 0
-    for part in source.parts if source.is_notebook else ():
+    for part in source.own_parts if source.is_notebook else ():
         lines += 1
         found[part.name] = lines
         lines += part.text.count("\n") + 1
@@ -51,7 +51,7 @@ def with_text(notebook: str, source: Source, text: str) -> str:
     mark = BOM * notebook.startswith(BOM)
     notebook = notebook.removeprefix(BOM)
     document = json.loads(notebook)
-    before, after = ({part.cell: part.text for part in source.parts}, dict(_cells(text)))
+    before, after = ({part.cell: part.text for part in source.own_parts}, dict(_cells(text)))
     for number, cell in enumerate(code_cells(document), 1):
         if number in before and after[number] != before[number]:
             key = "source" if "source" in cell else "input"

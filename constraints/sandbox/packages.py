@@ -35,6 +35,18 @@ def _imported(node: ast.stmt) -> list[str]:
     return [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
 
 
+def folder_with(name: str, file: Path) -> Path | None:
+    """The folder of a file, or one above it within its project, where a relative path leads to something."""
+    if not name or Path(name).is_absolute():
+        return None
+    for folder in file.parents[:_ANCESTORS]:
+        if (folder / name).exists():
+            return folder
+        if any((folder / mark).exists() for mark in _PROJECT):
+            return None
+    return None
+
+
 def home_of(package: str, file: Path) -> Path | None:
     """The folder above a file, within its project, that holds a package or module of this name."""
     for folder in file.resolve().parents[:_ANCESTORS]:

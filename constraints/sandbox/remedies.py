@@ -1,7 +1,7 @@
-"""Remedies for errors of a user's code that come from this machine: modules that are missing here, and GPUs.
+"""Remedies for errors of a user's code that come from this machine: missing modules, GPUs, folders and networks.
 
 A module that an import does not find is looked for in the folders above the file, or replaced by a stand-in. Code that
-asks for a GPU where there is none runs on the CPU.
+asks for a GPU where there is none runs on the CPU. Files by relative paths are read from the folder of the code too.
 """
 
 from __future__ import annotations
@@ -11,14 +11,15 @@ import importlib.util
 import re
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, chdir
 from pathlib import Path
 from typing import TypeVar
 
 from constraints.faults import missing
 from constraints.owners import is_users
 from constraints.sandbox.cpu_only import WARNING, CpuOnly, asks_for_accelerator
-from constraints.sandbox.packages import home_of
+from constraints.sandbox.no_network import HubOffline
+from constraints.sandbox.packages import folder_with, home_of
 from constraints.sandbox.standins import StandIns
 
 T = TypeVar("T")
@@ -37,11 +38,17 @@ class Remedies:
         """The folder of the target's outermost package."""
         self.package = ""
         """That package's name."""
+        self.file: Path | None = None
+        """The target's file."""
         self._tell = tell
         self._undo = ExitStack()
         self._is_on_cpu = False
 
     def __enter__(self) -> Remedies:
+        offline = HubOffline()
+        self._undo.callback(offline.undo)
+        sys.meta_path.insert(0, offline)
+        self._undo.callback(sys.meta_path.remove, offline)
         self._undo.callback(self.absent.forget)
         sys.meta_path.append(self.absent)
         self._undo.callback(sys.meta_path.remove, self.absent)
@@ -73,6 +80,23 @@ class Remedies:
             if isinstance(error, ImportError) or not self.avoids_accelerator(str(error)):
                 raise
         return call()
+
+    def in_its_folder(self, call: Callable[[], T], file: Path | None = None) -> T:
+        """What ``call`` returns; it is called again in the folder of its file where only that has a file that it reads.
+
+        Code is often written to run there, as Jupyter runs a notebook. ``file`` is that of the target if not given.
+        """
+        file = file or self.file
+        try:
+            return call()
+        except FileNotFoundError as error:
+            name = error.filename if isinstance(error.filename, str) else ""
+            folder = folder_with(name, file) if file else None
+            if folder is None:
+                raise
+        self._tell(f"{name} is read from {folder}, since it is not in {Path.cwd()}")
+        with chdir(folder):
+            return call()
 
     def avoids_accelerator(self, error: str) -> bool:
         """Whether an error says that there is no GPU; if so, the code runs on the CPU from then on."""

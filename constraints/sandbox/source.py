@@ -10,7 +10,7 @@ import tokenize
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ _MAGIC = re.compile(r"(?P<indent>\s*)(?:[!%?]|[\w., ]+=\s*[!%]|[\w.]+\?{1,2}\s*$
 _CELL_MAGIC = re.compile(r"\s*%%(?P<name>\w+)")
 _TRANSPARENT = frozenset({"time", "timeit", "capture", "prun"})
 """Cell magics after which the cell is Python."""
+_RUNS = re.compile(r"^[ \t]*%run[ \t]+(?:-\w+[ \t]+)*(?P<quote>[\"']?)(?P<path>[^\s\"'#]+)(?P=quote)", re.MULTILINE)
+"""A line of a cell that runs another file."""
 _WRITES = re.compile(
     r"\s*%%(?:writefile|file)\s+(?:-a\s+)?[\"']?(?:\./)?(?P<path>[^\"'\n]+\.py)[\"']?\s*\n(?P<text>.*)", re.DOTALL
 )
@@ -43,6 +45,8 @@ class SourcePart:
     statements: tuple[ast.stmt, ...]
     cell: int = 0
     """Its number among a notebook's cells of code, from 1."""
+    is_of_another: bool = False
+    """Whether it is from a file that a cell runs (``%run``)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +59,17 @@ class Source:
     is_notebook: bool = False
     written: Mapping[str, str] = field(default_factory=dict)
     """Path -> text of the Python files that cells write."""
+    others: tuple[tuple[Path, Source], ...] = ()
+    """The files that cells run, whose parts are among ``parts``."""
+
+    def files(self, file: Path) -> tuple[tuple[Path, Source], ...]:
+        """This source as that of ``file``, and those of the files that it runs."""
+        return ((file, self), *(pair for path, other in self.others for pair in other.files(path)))
+
+    @property
+    def own_parts(self) -> tuple[SourcePart, ...]:
+        """The parts of the file itself."""
+        return tuple(part for part in self.parts if not part.is_of_another)
 
     @property
     def tree(self) -> ast.Module:
@@ -169,8 +184,9 @@ def _check_encoding(file: Path, data: bytes) -> None:
         raise UnusableInputError(f"cannot decode {file}:{line}: {what}: {remedy}") from error
 
 
-def _notebook(file: Path, data: bytes | str) -> Source:
-    parts, warnings, shell, written = [], [], 0, dict[str, str]()
+def _notebook(file: Path, data: bytes | str, around: tuple[Path, ...] = ()) -> Source:
+    parts, warnings, shell, written = list[SourcePart](), list[str](), 0, dict[str, str]()
+    others: list[tuple[Path, Source]] = []
     for number, text in _cells(file, data):
         name = f"{file}, cell {number}"
         if file_written := _WRITES.match(text):
@@ -179,7 +195,19 @@ def _notebook(file: Path, data: bytes | str) -> Source:
             written[path] = f"{before}{file_written['text']}\n"
             continue
         python, left_out = _python(text)
-        shell += left_out
+        runs = list(_RUNS.finditer(text)) if left_out else []
+        for run in runs:
+            path = _path_of(file.parent / run["path"])
+            if path is None or path.resolve() in (*around, file.resolve()):
+                warnings.append(
+                    f"{name}: %run {run['path']} left out: there is no such file: put it beside the notebook"
+                )
+                continue
+            other = _run_by(path, (*around, file.resolve()))
+            others.append((path, other))
+            parts += [replace(part, is_of_another=True) for part in other.parts]
+            warnings += [f"{name}: run here, as %run asks: {path}", *other.warnings]
+        shell += left_out - len(runs)
         try:
             statements = tuple(_parsed(python, name, AWAITING).body)
         except (SyntaxError, ValueError) as error:
@@ -191,7 +219,21 @@ def _notebook(file: Path, data: bytes | str) -> Source:
         warnings.append(f"{file}: imported from the cells that write them: {', '.join(written)}")
     if shell:
         warnings.append(_of_shell(file, shell))
-    return Source(parts=tuple(parts), warnings=tuple(warnings), is_notebook=True, written=written)
+    return Source(parts=tuple(parts), warnings=tuple(warnings), is_notebook=True, written=written, others=tuple(others))
+
+
+def _path_of(place: Path) -> Path | None:
+    """The file that ``%run`` means; the ending ``.py`` may be left out."""
+    found = place if place.suffix in {".py", NOTEBOOK} else place.with_name(f"{place.name}.py")
+    return found if found.is_file() else None
+
+
+def _run_by(file: Path, around: tuple[Path, ...]) -> Source:
+    """A file that a cell runs; ``around`` are the notebooks that run it."""
+    if file.suffix == NOTEBOOK:
+        return _notebook(file, file.read_bytes(), around)
+    source, text = read(file), decoded(file)[0].removeprefix(BOM)
+    return replace(source, parts=tuple(replace(part, text=part.text or text) for part in source.parts))
 
 
 def _cells(file: Path, data: bytes | str) -> Iterator[tuple[int, str]]:

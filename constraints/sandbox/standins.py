@@ -41,6 +41,8 @@ class StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         """Those that are replaced, by their names."""
         self.is_sealed = False
         """Whether the model is built, after which no stand-in may be used."""
+        self.starred: frozenset[str] = frozenset()
+        """The names that ``from MODULE import *`` binds."""
         self._parts: dict[str, _StandIn] = {}
 
     def allow(self, package: str, folder: Path | None = None) -> None:
@@ -126,11 +128,18 @@ class _Module(ModuleType):
         self.__dict__["_absent"] = absent
 
     def __getattr__(self, name: str) -> Any:
+        absent: StandIns = self.__dict__["_absent"]
+        if name == "__all__":
+            return sorted(absent.starred)
         if name.startswith("__"):
             raise AttributeError(name)
-        absent: StandIns = self.__dict__["_absent"]
         absent.use(f"{self.__name__}.{name}")
         return absent.part(f"{self.__name__}.{name}")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Be what a module that is missing defines: ``from data import loaders`` does not tell which of both it is."""
+        absent: StandIns = self.__dict__["_absent"]
+        return absent.part(self.__name__)(*args, **kwargs)
 
 
 def _refusing(name: str) -> Any:

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
-from constraints.faults import calls_user_code
+from constraints.faults import NO_DOWNLOAD, calls_user_code
+from constraints.sandbox.no_network import is_downloading
 
 
 class TooLongError(BaseException):
@@ -26,8 +27,11 @@ def at_most(seconds: float | None) -> Iterator[Callable[[], float]]:
         return
 
     @calls_user_code
-    def stop(_: int, __: FrameType | None) -> NoReturn:
-        raise TooLongError(f"it ran for {round(seconds, 2):g} s at import: put it under if __name__ == '__main__'")
+    def stop(_: int, frame: FrameType | None) -> NoReturn:
+        took = f"{round(seconds, 2):g} s at import"
+        if is_downloading(frame):
+            raise TooLongError(f"it was downloading for {took}: {NO_DOWNLOAD}")
+        raise TooLongError(f"it ran for {took}: put it under if __name__ == '__main__'")
 
     before = signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, seconds)

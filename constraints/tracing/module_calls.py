@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from torch import nn
 
-from constraints.faults import calls_user_code
+from constraints.faults import calls_user_code, note_layer
 from constraints.tracing.run import Frame
 
 _PATH = "_traced_path"
@@ -120,6 +120,9 @@ def _named(forward: Callable[..., Any], recorder: Follower, kind: type | None = 
         stack.append(Frame(path, not module._modules))
         try:
             return forward(module, *args, **kwargs)
+        except Exception as error:
+            note_layer(error, path)
+            raise
         finally:
             stack.pop()
 

@@ -12,6 +12,7 @@ from constraints.cli.parameters import parameters_of
 from constraints.cli.target import parse_target, read_source
 from constraints.errors import UnusableInputError
 from constraints.sandbox.arguments import check_arguments
+from constraints.sandbox.read_entries import entries_in
 from constraints.sandbox.request import Limits
 from nas.architecture import named
 
@@ -64,8 +65,10 @@ class Wanted:
             target = parse_target(self.target)
             tree = read_source(target)
             parameters = None if tree is None else parameters_of(tree, target.name)
-            if parameters is not None:
-                check_arguments(target.name, parameters, self.arguments)
+            if tree is not None and parameters is not None:
+                found = next(node for node in tree.body if getattr(node, "name", "") == target.name)
+                entries = {p.name: entries_in(found, p.name) for p in parameters}
+                check_arguments(target.name, parameters, self.arguments, entries=entries)
 
     def limits(self) -> Limits:
         """Limits of the code; UnusableInputError for an invalid duration or size."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -49,6 +50,13 @@ def test_a_line_of_the_models_own_is_named() -> None:
     line = refused.__code__.co_firstlineno + 1
     assert str(error).endswith(f"({__file__}:{line})")
     assert "recorder" not in str(error)
+
+
+def test_the_layer_that_raised_is_named() -> None:
+    layers = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Sequential(nn.ReLU(), nn.Conv2d(9, 8, 3)))
+    assert str(failed("forward", caught(lambda: trace(layers)))).endswith(", in layer 1.1)")
+    own = Written(lambda m, x: m.a(x), a=layers)
+    assert re.search(r"\.py:\d+, in layer a\.1\.1\)$", str(failed("forward", caught(lambda: trace(own)))))
 
 
 @pytest.mark.parametrize(

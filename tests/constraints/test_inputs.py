@@ -53,7 +53,7 @@ def test_one_shape_or_one_for_each_input() -> None:
     assert specs(sizes) == (one, two)
 
 
-@pytest.mark.parametrize("sizes", [(), (3, 0), ("3", 2), [(3, 4), ()], "333"])
+@pytest.mark.parametrize("sizes", [(), (3, 0), ("3", 2), [(3, 4), ()], "333", 3, None, 3.0])
 def test_an_impossible_size_is_refused(sizes: Any) -> None:
     with pytest.raises(UnusableInputError, match=r"unusable input size: .*: give positive integers"):
         specs(sizes)

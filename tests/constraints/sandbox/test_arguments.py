@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import inspect
 import re
+from argparse import Namespace
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -14,6 +17,16 @@ from constraints.sandbox.standins import StandIns
 
 class Config:
     """An object that no TOML describes."""
+
+    def __init__(self, width: int) -> None:
+        """Needs an argument of its own."""
+
+
+@dataclass(kw_only=True)
+class Defaults:
+    """A configuration whose values have defaults."""
+
+    width: int = 8
 
 
 def simple(width: int, names: list[str], depth: int) -> None:
@@ -28,7 +41,17 @@ def of_missing(cfg: object) -> None:
     """Takes an object of a class that is not installed."""
 
 
+def of_defaults(cfg: Defaults, width: int) -> None:
+    """Takes an object that is made without arguments."""
+
+
+def of_namespace(args: Namespace) -> None:
+    """Takes an object whose entries a table has too."""
+
+
 of_config.__annotations__["cfg"] = Config  # as without postponed annotations
+of_defaults.__annotations__["cfg"] = Defaults
+of_namespace.__annotations__["args"] = Namespace
 of_missing.__annotations__["cfg"] = StandIns().part("omegaconf_x.DictConfig")
 
 
@@ -46,9 +69,30 @@ of_missing.__annotations__["cfg"] = StandIns().part("omegaconf_x.DictConfig")
             "'f' needs arguments: cfg: no flag can give a DictConfig: write in the file "
             "net = f(cfg=DictConfig(...)), and name net",
         ),
+        (
+            of_defaults,
+            "'f' needs arguments: cfg, width: no flag can give a Defaults: write in the file "
+            "net = f(cfg=Defaults(), width=...), and name net",
+        ),
+        (of_namespace, "'f' needs arguments: args: give --arg 'args={...}'"),
     ],
 )
 def test_what_is_missing_is_named_with_the_way_to_give_it(function: object, said: str) -> None:
     assert callable(function)
     with pytest.raises(UnusableInputError, match=f"^{re.escape(said)}$"):
         check_arguments("f", [*inspect.signature(function).parameters.values()], ())
+
+
+@pytest.mark.parametrize(
+    ("entries", "variables", "said"),
+    [
+        ({"width": {"first": {}}}, set(), "give --arg 'width={first=...}' --arg names=... --arg depth=..."),
+        ({}, {"depth", "other"}, "write in the file net = f(width=..., names=..., depth=depth), and name net"),
+    ],
+)
+def test_entries_make_a_table_and_a_variable_of_the_file_is_taken(
+    entries: dict[str, Any], variables: set[str], said: str
+) -> None:
+    parameters = [*inspect.signature(simple).parameters.values()]
+    with pytest.raises(UnusableInputError, match=f"depth: {re.escape(said)}$"):
+        check_arguments("f", parameters, (), entries=entries, variables=variables)

@@ -68,6 +68,11 @@ def chosen(code: str, *, is_given: bool = False) -> str:
         ("features = nn.Sequential(nn.Linear(2, 2))\nmodel = nn.Sequential(features, nn.Linear(2, 2))\n", "model"),
         ("net = nn.Sequential(nn.Linear(2, 2))\nmany = nn.DataParallel(net)\n", "net"),
         ("many = nn.DataParallel(nn.Linear(2, 2))\n", "many"),
+        (
+            network("Body") + network("Head", ", width") + network("Net", ", body, head")
+            .replace("self.f = nn.Linear(2, 2)", "self.body, self.head = body, head")
+            + "model = Net(Body(), Head(3))", "model",
+        ),
         ("class Abstract(nn.Module):\n    pass\n" + network("Net").replace("nn.Module", "Abstract"), "Net"),
     ],
 )  # fmt: skip
@@ -93,7 +98,7 @@ def test_a_file_without_a_model_says_so() -> None:
         (network("Net").replace("forward", "foward"), "Net has no forward method: rename foward"),
         (
             network("Net").replace("(nn.Module)", "") + "def other(): pass\n",
-            "it defines no nn.Module: name a function that returns one: file:NAME",
+            "it defines no nn.Module: name a function that returns one: file:NAME, or the file that defines",
         ),
         (
             "def outer(i):\n    return inner(i)\ndef inner(i):\n    return Base(i)\nBase = nn.Linear\n",
@@ -102,7 +107,7 @@ def test_a_file_without_a_model_says_so() -> None:
     ],
 )
 def test_why_a_file_has_no_model(code: str, reason: str) -> None:
-    with pytest.raises(NoModelError, match=f"{reason}$"):
+    with pytest.raises(NoModelError, match=f"{reason}( the network)?$"):
         chosen(code)
 
 

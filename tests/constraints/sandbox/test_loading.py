@@ -287,3 +287,62 @@ def test_a_cell_may_await(loader: Loader, tmp_path: Path) -> None:
     )
     (tmp_path / "awaiting.ipynb").write_text(notebook(*cells))
     assert load(loader, tmp_path / "awaiting.ipynb", name="Net").Net.width == 3
+
+
+def test_a_relative_path_is_that_of_the_files_own_folder_or_of_one_above_it(loader: Loader, tmp_path: Path) -> None:
+    (tmp_path / "project" / "data").mkdir(parents=True)
+    (tmp_path / "project" / "data" / "classes.txt").write_text("a b c")
+    (tmp_path / "project" / "pyproject.toml").write_text("")
+    (tmp_path / "above.txt").write_text("beyond the project")
+    code = "names = open('data/classes.txt').read().split()\nother = open('above.txt').read()\n"
+    module = load(loader, tmp_path / "project" / "src" / "relative_net.py", code)
+    assert module.names == ["a", "b", "c"]
+    assert not hasattr(module, "other")
+    elsewhere = tmp_path / "elsewhere"
+    read, left_out = loader.warnings()
+    assert read == f"data/classes.txt is read from {tmp_path / 'project'}, since it is not in {elsewhere}"
+    assert left_out.endswith(f"No such file or directory: 'above.txt': put it into {elsewhere}")
+    assert Path.cwd() == elsewhere
+
+
+def test_a_star_of_a_missing_package_gives_the_names_that_are_bound_nowhere(loader: Loader, tmp_path: Path) -> None:
+    code = """
+    from torch.nn import *
+    from fastai_x.all import *
+    own = 3
+    layer = Linear(own, 4)
+    path = untar_data(URLS.CIFAR)
+    class Sep(Module):
+        pass
+    """
+    module = load(loader, tmp_path / "starred_net.py", code)
+    assert isinstance(module.layer, sys.modules["torch"].nn.Linear)
+    assert issubclass(module.Sep, sys.modules["torch"].nn.Module)
+    assert repr(module.path) == "<fastai_x.all.untar_data(), which is not installed>"
+
+
+def test_what_is_imported_from_a_folder_without_it_can_be_called(loader: Loader, tmp_path: Path) -> None:
+    (tmp_path / "data_x").mkdir()
+    module = load(loader, tmp_path / "calls_net.py", "from data_x import get_loaders\ntrain = get_loaders(3)\n")
+    assert repr(module.train) == "<data_x.get_loaders(), which is not installed>"
+    assert len(loader.warnings()) == 1
+
+
+def test_what_a_cell_runs_is_run(loader: Loader, tmp_path: Path) -> None:
+    (tmp_path / "common.ipynb").write_text(notebook("import math\nDROP = 0.5", "%run parts\nprint('no')"))
+    (tmp_path / "parts.py").write_text("def block(width):\n    return math.sqrt(width) * DROP\n")
+    file = tmp_path / "runs.ipynb"
+    file.write_text(notebook("%run -i './common.ipynb'\n%run gone.py", "class Net:\n    out = block(16)\n"))
+    assert load(loader, file).Net.out == 4 * 0.5
+    assert loader.warnings() == (
+        f"{file}, cell 1: run here, as %run asks: {tmp_path / 'common.ipynb'}",
+        f"{tmp_path / 'common.ipynb'}, cell 2: run here, as %run asks: {tmp_path / 'parts.py'}",
+        f"{file}, cell 1: %run gone.py left out: there is no such file: put it beside the notebook",
+        f"{file}: statements not run, since the model needs none (training, data, plots): 1",
+    )
+
+
+def test_a_notebook_that_runs_itself_ends(loader: Loader, tmp_path: Path) -> None:
+    file = tmp_path / "circle.ipynb"
+    file.write_text(notebook("%run circle.ipynb", "class Net:\n    out = 3\n"))
+    assert load(loader, file).Net.out == 3

@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from constraints.sandbox.slicing import needed
+from constraints.sandbox.slicing import free_names, needed
 
 NET = "class Net(nn.Module):\n    def __init__(self):\n        self.c = conv(widths[0], DROP)\n"
 
@@ -41,6 +41,19 @@ def test_a_value_that_a_helper_reads_is_kept_with_what_it_is_made_of() -> None:
     code = f"base = 4\nlast = 9\nwide = 2 * base\nwidths = [1]\nDROP = 0\ndef conv(a, b): return wide\n{NET}"
     assert {"base = 4", "wide = 2 * base"} <= set(kept(code))
     assert "last = 9" not in kept(code)
+
+
+def test_what_makes_a_class_with_required_arguments_is_kept_with_them() -> None:
+    made = "model = Wide(cfg).to('cuda')"
+    code = f"cfg = load()\nclass Wide(nn.Module):\n    def __init__(self, cfg, deep=1):\n        pass\n{made}\nn = 3\n"
+    assert {"cfg = load()", made} <= set(kept(code, ""))
+    assert "n = 3" not in kept(code, "")
+    assert made not in kept(code.replace("self, cfg,", "self, cfg=None,"), "")
+
+
+def test_names_that_a_file_reads_and_binds_nowhere() -> None:
+    code = "import a.b\nfrom c import d as e\ndef f(g):\n    return g, h, len(a), e\nclass I(J):\n    k = l"
+    assert free_names(ast.parse(code)) == {"h", "J", "l"}
 
 
 def test_a_local_name_of_a_method_is_no_global_one() -> None:

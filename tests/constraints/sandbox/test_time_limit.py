@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,16 @@ def test_a_loop_is_ended_and_the_handler_of_before_is_back() -> None:
         _turn_forever()
     assert signal.getsignal(signal.SIGALRM) == before
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_a_download_is_named_as_such() -> None:
+    inside: dict[str, Any] = {"__name__": "urllib.request"}
+    exec("def fetch():\n    while True:\n        pass", inside)
+    with (
+        pytest.raises(TooLongError, match=r"it was downloading for 0\.05 s at import: .*pretrained=False"),
+        at_most(0.05),
+    ):
+        inside["fetch"]()
 
 
 def test_without_a_limit_the_seconds_are_told() -> None:
