@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from constraints.errors import UnusableInputError
+from constraints.errors import NoModelError, UnusableInputError
 from constraints.sandbox.syntax_errors import remedy_of
 
 NOTEBOOK = ".ipynb"
@@ -246,7 +246,7 @@ def _cells(file: Path, data: bytes | str) -> Iterator[tuple[int, str]]:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UnusableInputError(f"not a notebook: {str(file)!r}: {error}: save it again in Jupyter") from error
     if (language := _language(document)) != "python":
-        raise UnusableInputError(f"not a Python notebook: {str(file)!r}: its language is {language}: give another")
+        raise NoModelError(f"not a Python notebook: {str(file)!r}: its language is {language}: give another")
     yield from enumerate(texts, 1)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from constraints.errors import UnusableInputError
+from constraints.errors import NoModelError, UnusableInputError
 from constraints.sandbox.source import Source, decoded, editable, read
 
 
@@ -184,3 +184,9 @@ def test_what_only_the_compiler_finds_is_a_syntax_error_too(tmp_path: Path, book
     found = source(book, "return 3", "await x", "y = 2")
     assert lines(found) == ["await x", "y = 2"]
     assert found.warnings == (f"{book}, cell 1: left out, because it is not Python: line 1: 'return' outside function",)
+
+
+def test_a_notebook_of_another_language_holds_no_model(book: Path) -> None:
+    book.write_text(notebook("x", language_info={"name": "R"}))
+    with pytest.raises(NoModelError):  # which is skipped in a folder
+        read(book)
