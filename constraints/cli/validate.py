@@ -22,9 +22,9 @@ from constraints.output.formats import FORMATS, LISTS, NAMES, json_line
 from constraints.output.plain import say, sentence
 from constraints.output.summary import skipped_line
 from constraints.report import Report
+from constraints.sandbox.cells import NOTEBOOK
 from constraints.sandbox.parent import CheckOutcome, Sandbox, check_file
 from constraints.sandbox.request import Request, Target
-from constraints.sandbox.source import NOTEBOOK
 
 _CHANNELS = 3
 _INPUT = "3,32,32"
