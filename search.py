@@ -57,6 +57,7 @@ from nas.cli.flags import (
     Teachers,
     Trackers,
     duration,
+    file,
     flag,
     formats,
     formats_of,
@@ -148,8 +149,8 @@ def validate(  # noqa: PLR0917 (one parameter for each flag)
     mean: Annotated[
         str, flag(help="mean of the data, with which dropout should fill holes", value="R,G,B", group=RULES)
     ] = "0.4914,0.4822,0.4465",
-    fix: Annotated[Path | None, flag(help="write the fixed network", value="OUT.py", group=FIXES)] = None,
-    patch: Annotated[Path | None, flag(help="write the edited source lines", value="OUT.diff", group=FIXES)] = None,
+    fix: Annotated[Path | None, file(help="write the fixed network", value="OUT.py", group=FIXES)] = None,
+    patch: Annotated[Path | None, file(help="write the edited source lines", value="OUT.diff", group=FIXES)] = None,
     fixes_timeout: Annotated[
         str, duration("--fixes-timeout", help="limit of the search for fixes; 0 is none", group=FIXES, may_be_0=True)
     ] = "10s",
@@ -200,7 +201,7 @@ def launch(  # noqa: PLR0917 (one parameter for each flag)
     ] = None,
     constraints: Constraints = None,
     require: Require = None,
-    metrics: Annotated[Path | None, flag(help="your own metrics", value="FILE.py", group=RULES)] = None,
+    metrics: Annotated[Path | None, file(help="your own metrics", value="FILE.py", group=RULES)] = None,
     objective: Annotated[
         str | None,
         flag(
@@ -277,9 +278,9 @@ def launch(  # noqa: PLR0917 (one parameter for each flag)
     workers: Annotated[int | None, flags.workers()] = None,
     device: Device = None,
     engine: Engine = None,
-    config: Annotated[Path | None, flag(help="all of these in one file", value="FILE.toml", group=OUTPUT)] = None,
+    config: Annotated[Path | None, file(help="all of these in one file", value="FILE.toml", group=OUTPUT)] = None,
     write_config: Annotated[
-        Path | None, flag(help="write the configuration of this launch", value="FILE.toml", group=OUTPUT)
+        Path | None, file(help="write the configuration of this launch", value="FILE.toml", group=OUTPUT)
     ] = None,
     log: Trackers = None,
     format_: BoardFormat = "table",
@@ -313,7 +314,7 @@ def train(  # noqa: PLR0917
     constraints: Constraints = None,
     require: Require = None,
     metrics: Annotated[
-        Path | None, flag(help="your own metrics, those of the study", value="FILE.py", group=RULES)
+        Path | None, file(help="your own metrics, those of the study", value="FILE.py", group=RULES)
     ] = None,
     seeds: Annotated[
         int, flag(help="number of trainings, one trial each", value="N", check=least(1), group=BUDGET)
@@ -458,7 +459,7 @@ def compare(
 
 @command(app, STUDIES, "report --to report.html")
 def report(
-    to: Annotated[Path, flag(help="file of the page", value="FILE.html", group=OUTPUT)] = Path("report.html"),
+    to: Annotated[Path, file(help="file of the page", value="FILE.html", group=OUTPUT)] = Path("report.html"),
     study: Study = None,
     storage: Storage = STORAGE,
 ) -> int:
@@ -545,7 +546,7 @@ def export(  # noqa: PLR0917
     trial: Annotated[str, flags.trial()],
     to: Annotated[
         Path,
-        flag(
+        file(
             help=f"a file name that ends with {listed('nas.architecture.formats:FORMATS')}", value="FILE", group=OUTPUT
         ),
     ],
@@ -583,7 +584,7 @@ def space(  # noqa: PLR0917
     constraints: Constraints = None,
     require: Require = None,
     metrics: Annotated[
-        Path | None, flag(help="your own metrics; counts are then estimates", value="FILE.py", group=RULES)
+        Path | None, file(help="your own metrics; counts are then estimates", value="FILE.py", group=RULES)
     ] = None,
     timeout: Annotated[str, duration("--timeout", help="limit of your own metrics, per network: 60s, 5m")] = "60s",
     memory: Memory = "4GiB",
@@ -620,7 +621,8 @@ def dashboard(
 @command(app, MACHINE, "doctor --storage runs/journal.log")
 def doctor(
     storage: Annotated[
-        str | None, flag(help="also open this storage: a journal file, or a database's URL", value="PATH|URL")
+        str | None,
+        flag(help="also open this storage: a journal file, or a database's URL", value="PATH|URL", check=flags.stored),
     ] = None,
     clean: Annotated[bool, flag("--clean", help="remove the caches, after asking")] = False,
     yes: Annotated[bool, flag("--yes", help="remove them without asking")] = False,

@@ -35,6 +35,7 @@ from torch.overrides import TorchFunctionMode
 
 from benchmarks import attention_probe, macs
 from benchmarks.attention_probe import NotComparableError
+from constraints.errors import with_type
 from constraints.tracer import Trace, trace
 
 QUICK_SECONDS = 40
@@ -215,7 +216,7 @@ def _strip(name: str, side: int, length: int) -> tuple[attention_probe.Build, in
                     for n in (length // 2, length):
                         _features(build((across, n)).eval(), torch.zeros(1, 3, across, n))
             except Exception as error:  # the model's own code, at a size or with an option that it was not written for
-                failed = failed or f"{type(error).__name__} {(str(error).splitlines() or [''])[0][:60]}"
+                failed = failed or with_type(error, 80)
             else:
                 return build, across
     raise NotComparableError(f"not at another size: {failed}")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+LONGEST_REASON = 300
+"""Characters of another error's message that one of ours has in it."""
+
 
 def shortened(text: str, most: int) -> str:
     """A text on one line, cut between words where it has more than ``most`` characters; then it ends in ``…``."""
@@ -12,6 +15,16 @@ def shortened(text: str, most: int) -> str:
         return line
     words = line[: most - 1].rpartition(" ")[0]
     return f"{words} …" if words else f"{line[: most - 1]}…"
+
+
+def first_line(error: BaseException, most: int = LONGEST_REASON) -> str:
+    """The first line of an error's message, in at most ``most`` characters; empty where it has no message."""
+    return shortened(str(error).strip().partition("\n")[0], most)
+
+
+def with_type(error: BaseException, most: int = LONGEST_REASON) -> str:
+    """The type of an error of other code, and the first line of its message."""
+    return f"{type(error).__name__}: {first_line(error, most)}"
 
 
 class ExitCode(IntEnum):

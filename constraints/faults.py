@@ -11,13 +11,12 @@ from pathlib import Path
 from types import CodeType
 from typing import ParamSpec, TypeVar
 
-from constraints.errors import ModelFailedError, ToolFailedError, shortened
+from constraints.errors import LONGEST_REASON, ModelFailedError, ToolFailedError, first_line, shortened, with_type
 from constraints.missing_modules import remedy
 from constraints.owners import OURS, is_users
 from constraints.unknown_names import hint_of_name
 
 _OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "unable to mmap", "cannot allocate memory")
-_LONGEST = 300
 _EXIT = "take the exit out, or put it under if __name__ == '__main__'"
 _LAYER = "_failed_layer"
 """Attribute of an exception: the layer that raised it."""
@@ -99,7 +98,7 @@ def failed(stage: str, error: BaseException) -> ModelFailedError | ToolFailedErr
 
 def _at_fault(error: BaseException) -> str:
     frame = traceback.extract_tb(error.__traceback__)[-1]
-    place = f"{type(error).__name__}: {_first_line(error)} ({Path(frame.filename).name}:{frame.lineno})"
+    place = f"{with_type(error)} ({Path(frame.filename).name}:{frame.lineno})"
     return f"a fault of this tool: {place}: run it again with --debug, and report what that prints"
 
 
@@ -112,7 +111,7 @@ def _reason(stage: str, error: BaseException) -> str:
         return (
             f"the model's code imports at {stage} what is not installed: {package!r}{_place(error)}: {remedy(package)}"
         )
-    what = _first_line(error) or _line(error)
+    what = first_line(error) or _line(error)
     text = f"the model's code raised at {stage}: {type(error).__name__}: {what}{_place(error)}"
     of_one = (hint for found, hint in _OF_ONE_SAMPLE.items() if stage == "forward" and found.search(str(error)))
     hint = next(of_one, "") or hint_of(str(error)) or hint_of_name(error) or hint_of_file(error)
@@ -142,14 +141,10 @@ def _is_shared(package: str) -> bool:
     return bool(folders) and not any(map(is_users, folders))
 
 
-def _first_line(error: BaseException) -> str:
-    return shortened((str(error).strip().splitlines() or [""])[0], _LONGEST)
-
-
 def _line(error: BaseException) -> str:
     """The source line of an error without a message, such as an assertion."""
     own = [frame for frame in traceback.extract_tb(error.__traceback__) if is_users(frame.filename)]
-    return shortened(own[-1].line or "", _LONGEST) if own else ""
+    return shortened(own[-1].line or "", LONGEST_REASON) if own else ""
 
 
 def hint_of(message: str) -> str:

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.utils._pytree import tree_leaves
 
-from constraints.errors import UnusableInputError, shortened
+from constraints.errors import UnusableInputError, first_line
 from constraints.inputs import Sizes, specs
 from constraints.metrics import LATENCY, ONNX_LATENCY
 from constraints.model_state import copied, parts
@@ -96,7 +96,7 @@ def onnx_milliseconds(
             session, names = _session(ready, sample, threads)
             _compare(session, names, ready, sample)
         except Exception as error:  # the exporter and the runtime raise dozens of types
-            reason = shortened((str(error).strip().splitlines() or [type(error).__name__])[0], _LONGEST)
+            reason = first_line(error, _LONGEST) or type(error).__name__
             raise UnmeasuredError(f"onnxruntime cannot run the model: {reason}") from error
     feed = _fed(names, sample.tensors)
     return _median(lambda: feed, lambda given: session.run(None, given), seconds)

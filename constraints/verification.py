@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import nn
 
-from constraints.errors import UnusableInputError, shortened
+from constraints.errors import UnusableInputError, first_line, with_type
 from constraints.gradient_probe import Probed, on_strip, probe_call
 from constraints.inputs import Sizes
 from constraints.judged_call import JudgedCall, judged_call
@@ -65,7 +65,7 @@ def verify(model: nn.Module, report: Report, input_size: Sizes, input_data: Any 
                 for axis, (m, field) in enumerate(zip(measured, traced, strict=True))
             ]
     except Exception as error:  # raised by the user's model for a size or precision that it was not written for
-        return _unverified(report, _first_line(error))
+        return _unverified(report, _reason(error))
     if any(reasons):
         return _unverified(report, next(filter(None, reasons)))
     return _with_verdict(report, measured, traced)
@@ -126,7 +126,7 @@ def _measured(linear: nn.Module, call: JudgedCall, report: Report, axis: int, fi
         try:
             found = _probed(linear, call, report, axis, length)
         except Exception as error:  # raised for a size that the model was not written for
-            why = f"the model does not take a longer one: {_first_line(error)}"
+            why = f"the model does not take a longer one: {_reason(error)}"
             break
         if length > own and not _grows(call, axis, own, length, found.units):
             why = f"its map of {found.units} units does not grow with the input"
@@ -183,9 +183,9 @@ def _unverified(report: Report, reason: str) -> Report:
     return replace(report, warnings=(*report.warnings, f"the receptive field is not verified, because {reason}"))
 
 
-def _first_line(error: Exception) -> str:
-    text = shortened((str(error).splitlines() or [""])[0], _LONGEST_REASON)
-    return text if isinstance(error, UnusableInputError) else f"the probe met {type(error).__name__}: {text}"
+def _reason(error: Exception) -> str:
+    is_ours = isinstance(error, UnusableInputError)
+    return first_line(error, _LONGEST_REASON) if is_ours else f"the probe met {with_type(error, _LONGEST_REASON)}"
 
 
 def _sides(sizes: Sequence[int]) -> str:

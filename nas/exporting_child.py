@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from constraints.errors import ConstraintError, UnusableInputError, shortened
+from constraints.errors import ConstraintError, UnusableInputError, with_type
 from constraints.sandbox.loading import Loader
 from constraints.sandbox.named import Send, load_model, stage
 from nas.architecture.formats import FORMATS, ExportedNetwork, load_weights
@@ -53,8 +53,7 @@ def _written(model: nn.Module, arguments: Mapping[str, Any], to: Path) -> None:
     except ConstraintError:
         raise
     except Exception as error:
-        text = shortened((str(error).strip().splitlines() or [""])[0], _LONGEST)
         raise UnusableInputError(
-            f"the model cannot be written as {to.suffix}: {type(error).__name__}: {text}: give --to with the ending "
+            f"the model cannot be written as {to.suffix}: {with_type(error, _LONGEST)}: give --to with the ending "
             ".safetensors or .py"
         ) from error

@@ -17,12 +17,14 @@ from constraints.edits import applied
 from constraints.errors import UnusableInputError
 from constraints.insertions import on_the_input
 from constraints.report import Report
+from constraints.sandbox.cells import NOTEBOOK
 from constraints.sandbox.child import Checked
 from constraints.sandbox.choice import FIXED
 from constraints.sandbox.notebooks import script
 from constraints.sandbox.patching import patched, source_file
 from constraints.sandbox.request import Request
-from constraints.sandbox.source import NOTEBOOK, editable, read
+from constraints.sandbox.source import read
+from constraints.sandbox.source_text import editable
 from nas.architecture.formats import FORMATS, ExportedNetwork, save_source, save_weights
 from nas.architecture.model import Network, build
 from nas.architecture.module_import import Imported, import_module

@@ -13,7 +13,7 @@ from typing import Any
 from constraints.cli.writing import Check, check_path
 from constraints.errors import ConstraintError, UnusableInputError
 from constraints.sandbox.request import Request
-from constraints.sandbox.source import decoded
+from constraints.sandbox.source_text import decoded
 
 _HEADER, _MARK = 2, len("--- ")
 _NO_NEWLINE = "\n\\ No newline at end of file\n"

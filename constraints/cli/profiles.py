@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from constraints.errors import UnusableInputError
-from constraints.rules import ASSIGNMENT
+from constraints.rules import ASSIGNMENT, Constraint, parse_all
+from constraints.suggestions import nearest
 
 _LISTS = ("constraints", "require")
 TABLES = (*_LISTS, "profiles")
 """The keys of ``[tool.nas]`` that hold constraints."""
+_CUTOFF = 0.72
+"""Similarity from which another key is one of these, misspelt; no field of a launch reaches it."""
+_TABLE = re.compile(rb"\btool\s*\.\s*[\"']?nas\b|\bnas[\"']?\s*=")
+"""A line that begins the table, or gives it as a value."""
 
 
 def read_constraints(path: Path, profile: str | None = None) -> tuple[str, ...]:
@@ -43,13 +49,20 @@ def projects(folder: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
     """
     for place in (folder.resolve(), *folder.resolve().parents):
         path = place / "pyproject.toml"
-        if path.is_file() and b"tool.nas" in path.read_bytes():
-            yield path, _table(_document(path).get("tool", {}).get("nas", {}), "tool.nas", str(path))
+        try:
+            mentions = bool(_TABLE.search(path.read_bytes()))
+        except OSError:
+            continue
+        if mentions and (found := _document(path).get("tool", {}).get("nas")) is not None:
+            yield path, _table(found, "tool.nas", str(path))
 
 
 def project(folder: Path) -> tuple[Path, Mapping[str, Any]] | None:
     """The nearest of ``projects`` with constraints, and these; files without them are passed over, as ruff does."""
     for path, table in projects(folder):
+        for key in table.keys() - {*TABLES}:
+            if meant := nearest(key, TABLES, otherwise=" ", cutoff=_CUTOFF).strip():
+                raise UnusableInputError(f"unknown key in [tool.nas] of {path}: {key!r}: {meant}")
         if found := {key: table[key] for key in TABLES if key in table}:
             return path, found
     return None
@@ -73,6 +86,25 @@ def expressions(document: Mapping[str, Any], source: str, profile: str | None = 
         hint = f"choose one with --profile: {', '.join(profiles)}" if profiles else 'write require = ["params < 200k"]'
         raise UnusableInputError(f"no constraints in {source}: {profile or 'its top level'} is empty: {hint}")
     return found
+
+
+def rules(
+    require: Sequence[str],
+    file: Path | None,
+    profile: str | None,
+    folder: Path | None = None,
+    *,
+    known: Collection[str] | None = (),
+) -> tuple[Constraint, ...]:
+    """The constraints that ``chosen`` gives; errors name the file; ``known`` are metrics as in ``parse_all``."""
+    texts = chosen(require, file, profile, folder)
+    own = len(texts) - len(require)
+    try:
+        found = parse_all(texts[:own], known)
+    except UnusableInputError as error:
+        place = project(folder) if folder and not file else None
+        raise UnusableInputError(f"{f'[tool.nas] of {place[0]}' if place else file}: {error}") from error
+    return (*found, *parse_all(texts[own:], known))
 
 
 def chosen(

@@ -11,8 +11,9 @@ from typing import TypeGuard
 from constraints.cli.modules import MissingModuleError, files_of
 from constraints.errors import UnusableInputError
 from constraints.metrics import LATENCIES, Metrics
+from constraints.sandbox.cells import NOTEBOOK
 from constraints.sandbox.request import Target
-from constraints.sandbox.source import NOTEBOOK, read
+from constraints.sandbox.source import read
 from constraints.suggestions import nearest
 
 SUFFIXES = (".py", NOTEBOOK)

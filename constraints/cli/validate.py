@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 
 from constraints.cli.options import check_format, read_arguments, read_limits, read_numbers, read_seconds
-from constraints.cli.profiles import chosen
+from constraints.cli.profiles import rules
 from constraints.cli.target import line_of, parse_target, possible_metrics, read_source
 from constraints.cli.targets import Targets, expand, may_hold_model
 from constraints.cli.writing import Check, Writer, drafted, written
@@ -22,10 +22,9 @@ from constraints.output.formats import FORMATS, LISTS, NAMES, json_line
 from constraints.output.plain import say, sentence
 from constraints.output.summary import skipped_line
 from constraints.report import Report
-from constraints.rules import parse_all
+from constraints.sandbox.cells import NOTEBOOK
 from constraints.sandbox.parent import CheckOutcome, Sandbox, check_file
 from constraints.sandbox.request import Request, Target
-from constraints.sandbox.source import NOTEBOOK
 
 _CHANNELS = 3
 _INPUT = "3,32,32"
@@ -129,8 +128,8 @@ def _request(options: Options, target: Target) -> Request:
     """The options as a request; the file is parsed, not run."""
     tree = read_source(target)
     folder = target.file.parent if target.file else Path()
-    asked = chosen(options.require, options.constraints, options.profile, folder)
-    require = parse_all(asked, possible_metrics(tree))
+    known = possible_metrics(tree)
+    require = rules(options.require, options.constraints, options.profile, folder, known=known)
     augmentation = parse_target(options.augmentation, needs_name=True) if options.augmentation else None
     if augmentation:
         read_source(augmentation)

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from constraints.errors import UnusableInputError
+from constraints.sandbox.cells import NOTEBOOK, code_cells
 from constraints.sandbox.slicing import needed
-from constraints.sandbox.source import BOM, NOTEBOOK, Source, SourcePart, code_cells, read
+from constraints.sandbox.source import Source, SourcePart, read
+from constraints.sandbox.source_text import BOM
 
 _MARK = "# %% cell "
 _MARKED = re.compile(rf"^{re.escape(_MARK)}(?P<number>\d+)\n", re.MULTILINE)

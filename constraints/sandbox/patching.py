@@ -10,11 +10,13 @@ from typing import Any
 from constraints.checker import examined
 from constraints.edits import applied
 from constraints.errors import UnusableInputError
+from constraints.sandbox.cells import NOTEBOOK
 from constraints.sandbox.child import Checked
 from constraints.sandbox.layer_calls import LayerCalls
 from constraints.sandbox.notebooks import joined, placed, with_text
 from constraints.sandbox.request import Request, Target
-from constraints.sandbox.source import NOTEBOOK, editable, read
+from constraints.sandbox.source import read
+from constraints.sandbox.source_text import editable
 from constraints.source_edits import edited
 
 

@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 import ast
-import io
-import json
 import re
-import tokenize
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from constraints.errors import UnusableInputError
+from constraints.sandbox.cells import NOTEBOOK, cells, python_of
+from constraints.sandbox.source_text import BOM, check_encoding, decoded
 from constraints.sandbox.syntax_errors import remedy_of
 
-NOTEBOOK = ".ipynb"
 AWAITING = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 """The compiler's flag for cells of notebooks, which may await outside of functions."""
-BOM = "\ufeff"
-_LONE_CR = re.compile(r"\r(?!\n)")
-_MAGIC = re.compile(r"(?P<indent>\s*)(?:[!%?]|[\w., ]+=\s*[!%]|[\w.]+\?{1,2}\s*$)")
-_CELL_MAGIC = re.compile(r"\s*%%(?P<name>\w+)")
-_TRANSPARENT = frozenset({"time", "timeit", "capture", "prun"})
-"""Cell magics after which the cell is Python."""
 _RUNS = re.compile(r"^[ \t]*%run[ \t]+(?:-\w+[ \t]+)*(?P<quote>[\"']?)(?P<path>[^\s\"'#]+)(?P=quote)", re.MULTILINE)
 """A line of a cell that runs another file."""
 _WRITES = re.compile(
@@ -90,47 +81,15 @@ def read(file: Path, text: str | None = None) -> Source:
     return _notebook(file, data) if file.suffix == NOTEBOOK else _script(file, data)
 
 
-def decoded(file: Path) -> tuple[str, str]:
-    """The text of a file and its encoding, for a ``.py`` by its coding line; a byte order mark and line ends are kept.
-
-    Raises UnusableInputError for a wrong encoding, and for lines that end in CR alone, which a diff cannot contain.
-    """
-    data, is_notebook = file.read_bytes(), file.suffix == NOTEBOOK
-    try:
-        encoding = "utf-8" if is_notebook else tokenize.detect_encoding(io.BytesIO(data).readline)[0]
-        encoding = encoding.removesuffix("-sig")
-        text = data.decode(encoding)
-    except (SyntaxError, LookupError, UnicodeError) as error:
-        remedy = "save it as UTF-8" if is_notebook else "correct its coding line"
-        raise UnusableInputError(f"cannot decode {str(file)!r}: {error}: {remedy}") from error
-    if text.encode(encoding) != data:  # as with encodings that have states or marks
-        raise UnusableInputError(f"{str(file)!r} cannot be written again as {encoding}: save it as UTF-8")
-    if _LONE_CR.search(text):
-        raise UnusableInputError(f"lines of {str(file)!r} end in CR alone: save it with ends in LF or CRLF")
-    return text, encoding
-
-
-def editable(file: Path) -> tuple[str, str]:
-    """As ``decoded``, for a file that is to be edited; raises UnusableInputError where its text is not Python."""
-    text, encoding = decoded(file)
-    try:
-        if file.suffix != NOTEBOOK:
-            ast.parse(text.removeprefix(BOM))
-    except SyntaxError as error:
-        what = f"{file}:{error.lineno} is a line of shell or magic"
-        raise UnusableInputError(f"{what}: take such lines out, or save the file as a notebook") from error
-    return text, encoding
-
-
 def _script(file: Path, data: bytes | str) -> Source:
     """A ``.py`` file; lines of shell and magic, as in a notebook that was saved as a script, are left out."""
     if isinstance(data, bytes):
-        _check_encoding(file, data)
+        check_encoding(file, data)
     try:
         return Source(parts=(_file(file, data),))
     except UnusableInputError:
         try:
-            python, left_out = _python(data if isinstance(data, str) else decoded(file)[0])
+            python, left_out = python_of(data if isinstance(data, str) else decoded(file)[0])
             tree = _parsed(python, str(file))
         except (UnusableInputError, SyntaxError, ValueError):
             left_out = 0
@@ -163,38 +122,17 @@ def _parsed(data: bytes | str, name: str, flags: int = 0) -> ast.Module:
     return tree
 
 
-def _check_encoding(file: Path, data: bytes) -> None:
-    """Raise UnusableInputError for bytes that Python rejects, though ``ast.parse`` accepts them in a comment."""
-    if b"\0" in data:
-        raise UnusableInputError(f"not UTF-8: {str(file)!r} holds null bytes, as UTF-16 does: save it as UTF-8")
-    try:
-        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
-    except SyntaxError as error:
-        if error.msg.startswith("unknown encoding"):
-            return  # the parser reports it with its line
-        encoding = "utf-8"
-    try:
-        data.decode(encoding)
-    except LookupError:
-        return  # for example a codec from text to text, which the parser reports too
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        what = f"byte 0x{data[error.start]:02x} is no {encoding.removesuffix('-sig').upper()}"
-        remedy = "save it as UTF-8, or say on its first line how it is encoded, as in # coding: latin-1"
-        raise UnusableInputError(f"cannot decode {file}:{line}: {what}: {remedy}") from error
-
-
 def _notebook(file: Path, data: bytes | str, around: tuple[Path, ...] = ()) -> Source:
     parts, warnings, shell, written = list[SourcePart](), list[str](), 0, dict[str, str]()
     others: list[tuple[Path, Source]] = []
-    for number, text in _cells(file, data):
+    for number, text in cells(file, data):
         name = f"{file}, cell {number}"
         if file_written := _WRITES.match(text):
             path = file_written["path"].strip()
             before = written.get(path, "") if " -a " in text.partition("\n")[0] else ""
             written[path] = f"{before}{file_written['text']}\n"
             continue
-        python, left_out = _python(text)
+        python, left_out = python_of(text)
         runs = list(_RUNS.finditer(text)) if left_out else []
         for run in runs:
             path = _path_of(file.parent / run["path"])
@@ -234,52 +172,3 @@ def _run_by(file: Path, around: tuple[Path, ...]) -> Source:
         return _notebook(file, file.read_bytes(), around)
     source, text = read(file), decoded(file)[0].removeprefix(BOM)
     return replace(source, parts=tuple(replace(part, text=part.text or text) for part in source.parts))
-
-
-def _cells(file: Path, data: bytes | str) -> Iterator[tuple[int, str]]:
-    """Number (from 1, code cells only) and text of the code cells, in the formats 3 and 4."""
-    try:
-        document = json.loads(data)  # reads UTF-16 and UTF-32 too
-        texts = ["".join(cell.get("source", cell.get("input", ""))) for cell in code_cells(document)]
-    except UnicodeDecodeError as error:
-        raise UnusableInputError(f"cannot decode {str(file)!r}: {error}: save it as UTF-8") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UnusableInputError(f"not a notebook: {str(file)!r}: {error}: save it again in Jupyter") from error
-    if (language := _language(document)) != "python":
-        raise UnusableInputError(f"not a Python notebook: {str(file)!r}: its language is {language}: give another")
-    yield from enumerate(texts, 1)
-
-
-def code_cells(document: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The cells of code of a notebook's JSON, in the formats 3 and 4."""
-    sheets = document.get("worksheets", [document])
-    return [cell for sheet in sheets for cell in sheet["cells"] if cell["cell_type"] == "code"]
-
-
-def _language(document: Mapping[str, Any]) -> str:
-    metadata = document.get("metadata", {})
-    named = metadata.get("language_info", {}).get("name") or metadata.get("kernelspec", {}).get("language")
-    return "python" if not named or "python" in str(named).lower() else str(named)
-
-
-def _python(text: str) -> tuple[str, int]:
-    """The Python of a cell, and its number of lines of shell or magic, which become ``pass`` to keep line numbers."""
-    magic = _CELL_MAGIC.match(text)
-    if magic and magic["name"] not in _TRANSPARENT:
-        return "", len(text.splitlines())
-    try:
-        ast.parse(text)
-    except (SyntaxError, ValueError):
-        pass
-    else:
-        return text, 0
-    lines, left_out, goes_on = [], 0, False
-    for line in text.splitlines():
-        match = _MAGIC.match(line)
-        if goes_on or match:
-            goes_on = line.rstrip().endswith("\\")
-            left_out += 1
-            lines.append(f"{match['indent'] if match else ''}pass" if match else "")
-        else:
-            lines.append(line)
-    return "\n".join(lines), left_out

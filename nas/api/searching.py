@@ -23,6 +23,7 @@ from nas.search.confirm_launch import confirm_trials
 from nas.search.confirmation import Confirmation
 from nas.search.confirmed_end import is_any_complete, is_reached, to_confirm
 from nas.search.driver import Driver
+from nas.search.kept_settings import settled
 from nas.search.presence import has_launch
 from nas.search.retraining import Progress
 from nas.search.study_data import load_study_data
@@ -75,7 +76,7 @@ def launch(config: str | Path | None = None, *, progress: bool = False, **fields
     line's message, in which flags are keywords.
     """
     given = {name: str(value) if isinstance(value, Path) else value for name, value in fields.items()}
-    settings = read_config(None if config is None else Path(config), given)
+    settings = settled(read_config(None if config is None else Path(config), given))
     search_launch.check(settings)
     with quiet():
         dataset = warned(datasets.load(settings.data))

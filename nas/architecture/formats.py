@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from constraints.errors import UnusableInputError
+from constraints.errors import UnusableInputError, first_line
 from nas.architecture.spec import Architecture, Shape
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def load_weights(model: nn.Module, weights: Path) -> None:
     try:
         model.load_state_dict(load_file(weights))
     except (OSError, SafetensorError, RuntimeError) as error:
-        reason = str(error).partition("\n")[0].rstrip(":")
+        reason = first_line(error).rstrip(":")
         raise UnusableInputError(
             f"unusable weights: {weights}: {reason}: confirm the trial, which trains it from scratch"
         ) from error

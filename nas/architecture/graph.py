@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.fx import Node
 
-from constraints.errors import UnusableInputError
+from constraints.errors import UnusableInputError, with_type
 
 _PASSING = {"dropout", "feature_dropout", "alpha_dropout", "contiguous", "clone", "alias", "detach", "to"}
 """Operations that change no value in eval mode."""
@@ -30,7 +30,7 @@ class Graph:
             program = torch.export.export(judged, (torch.zeros(2, *shape),))
         except Exception as error:  # torch.export raises errors of many kinds, with no common base
             raise UnusableInputError(
-                f"cannot follow the model's forward pass: {type(error).__name__}: {_first_line(error)}: "
+                f"cannot follow the model's forward pass: {with_type(error).rstrip('. :')}: "
                 "write it without branches that depend on the values"
             ) from error
         signature = program.graph_signature
@@ -134,7 +134,3 @@ def _leading_to(node: Node) -> set[Node]:
             found.add(node)
             waiting += node.all_input_nodes
     return found
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0].rstrip(". :")

@@ -44,6 +44,25 @@ def flag(
     )
 
 
+def file(*names: str, help: str, value: str, group: str) -> Any:
+    """A flag that takes the path of a file."""
+    return flag(*names, help=help, value=value, group=group, check=_named)
+
+
+def _named(ctx: typer.Context, param: typer.CallbackParam, value: Path | None) -> Path | None:
+    """Check that a path names something: an empty one arrives as the working folder."""
+    if value is not None and not value.name and not ctx.resilient_parsing:
+        raise UnusableInputError(f"{param.opts[0]}: no file: {str(value)!r}, or nothing: give the path of a file")
+    return value
+
+
+def stored(ctx: typer.Context, param: typer.CallbackParam, value: str | None) -> str | None:
+    """Check that a storage is named."""
+    if value is not None and not value.strip() and not ctx.resilient_parsing:
+        raise UnusableInputError(f"{param.opts[0]}: {value!r}: give a path, or a database's URL")
+    return value
+
+
 def _checked(reader: Callable[..., Any]) -> Callable[..., Any]:
     """Check a flag's value with the function that reads it; errors name the flag."""
 
@@ -123,7 +142,7 @@ def _of_project(ctx: typer.Context, param: typer.CallbackParam, value: str | Non
     if found is not None:
         say(f"note: {name} {masked(found.value)}, from {found.source}", sys.stderr)
         value = found.value
-    return place.expanded(value) if name == "storage" and value is not None else value
+    return place.expanded(str(stored(ctx, param, value))) if name == "storage" and value is not None else value
 
 
 def workers(default: str = "one per core, or per GPU") -> Any:
@@ -152,7 +171,7 @@ def trial(help: str = "a number, best, an architecture's text, seed, or a champi
 Study = Annotated[str | None, study(check=_of_project)]
 Storage = Annotated[str, storage(check=_of_project)]
 Constraints = Annotated[
-    Path | None, flag("--constraints", help="constraints from a file", value="FILE.toml", group=RULES)
+    Path | None, file("--constraints", help="constraints from a file", value="FILE.toml", group=RULES)
 ]
 Require = Annotated[
     list[str] | None,

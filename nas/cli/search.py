@@ -49,14 +49,18 @@ def launch(config_file: Path | None, flags: Mapping[str, Any], write_config: Pat
 
     check_format(output_format, FORMATS)
     project, console = settings(Path()), SafeConsole(stderr=True)
-    config = read_config(config_file, flags, project)
+    asked = read_config(config_file, flags, project)
     with working(CHECKING):
         from nas.search import search_launch
         from nas.search.confirmed_end import is_reached
+        from nas.search.kept_settings import kept, settled
         from nas.training import datasets
 
+        config = settled(asked)
         search_launch.check(config)
     introduce_settings(project, LaunchConfig.model_fields, console)
+    if words := kept(asked, config):
+        print_line(words, console)
     if write_config is not None:
         write_text(write_config, config.to_toml())
     if config.data == "auto":  # its download may be waited for

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
-from constraints.errors import UnusableInputError
+from constraints.errors import UnusableInputError, first_line
 from nas.passwords import masked
 
 if TYPE_CHECKING:
@@ -74,10 +74,10 @@ def tracker(text: str) -> Tracker:
         ) from error
     except Exception as error:  # each package has its own errors
         raise UnusableInputError(
-            f"cannot log to {kind}: {first_line(error)}: give another place, or leave out --log {masked(text)}"
+            f"cannot log to {kind}: {reason(error)}: give another place, or leave out --log {masked(text)}"
         ) from error
 
 
-def first_line(error: Exception) -> str:
+def reason(error: Exception) -> str:
     """The message of another package's error, on one line, without passwords."""
-    return masked(str(error).partition("\n")[0]) or type(error).__name__
+    return masked(first_line(error)) or type(error).__name__

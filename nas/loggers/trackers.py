@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from nas.loggers.choice import first_line, split, tracker
+from nas.loggers.choice import reason, split, tracker
 from nas.loggers.tracker import Tracker, TrialRun
 
 
@@ -58,7 +58,7 @@ class Trackers:
                 call(text, one)
             except Exception as error:  # packages of trackers may raise anything
                 del self._trackers[text]
-                self._notes.append(f"nothing more is logged to {split(text)[0]}: {first_line(error)}")
+                self._notes.append(f"nothing more is logged to {split(text)[0]}: {reason(error)}")
 
 
 def _numbers(epoch: Mapping[str, Any]) -> dict[str, float]:

@@ -10,7 +10,7 @@ from typing import Any
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, RDBStorage
 
-from constraints.errors import UnusableInputError
+from constraints.errors import UnusableInputError, first_line
 from nas.passwords import masked
 from nas.search.stored import nothing_at
 
@@ -96,5 +96,5 @@ def _holds_tables(place: str, options: Mapping[str, Any]) -> bool:
 
 def reason(error: BaseException) -> str:
     """The database's message in one line, without passwords and error numbers."""
-    text = str(error).strip().partition("\n")[0] or type(error).__name__
+    text = first_line(error) or type(error).__name__
     return masked(re.sub(r"^\([\w.]+\)\s*|\[Errno -?\d+\] ", "", text)).rstrip(". ")

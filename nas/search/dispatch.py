@@ -8,7 +8,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from constraints.errors import ConstraintError, KilledError, ModelFailedError
+from constraints.errors import ConstraintError, KilledError, ModelFailedError, with_type
 from nas.search.budget import Budget
 from nas.search.candidate import Candidate, State
 from nas.search.engine import MAX_DEATHS, Engine
@@ -139,7 +139,7 @@ class Dispatch:
             self.errors[candidate.trial.number] = error
             self.pool.fail(candidate, str(error))
         except Exception as error:
-            self.pool.fail(candidate, f"{type(error).__name__}: {str(error).partition(chr(10))[0]}")
+            self.pool.fail(candidate, with_type(error))
         else:
             self.pool.refusals = 0
             if not is_beginning(outcome.curve, candidate.curve):  # what it had trained could not be continued

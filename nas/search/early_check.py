@@ -9,6 +9,7 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
+from nas.architecture.spec import DEFAULT_INPUT
 from nas.config import LaunchConfig
 from nas.latency.predictor import load as load_latency
 from nas.loggers import choice
@@ -19,14 +20,13 @@ from nas.search.fitting import follows_data
 from nas.search.holding import hold
 from nas.search.measures import check_file, counted, needs_latency
 from nas.search.objectives import Objectives
-from nas.search.scope import kept_space
+from nas.search.scope import space_of
 from nas.search.storage import opened_if_made
 from nas.search.stored import is_database, is_postgresql, run_folder
 from nas.search.study import known_of, refuse_other
 from nas.search.training_way import Training
 from nas.search.writable import check_writable, exists
 from nas.space.feasible import FeasiblePart
-from nas.space.space import load
 from nas.user_augmentation import check_source, is_file
 
 _THUMBNAILS = ("auto", "cifar10", "digits")
@@ -64,8 +64,8 @@ def check_feasible(config: LaunchConfig, known: Mapping[str, Any]) -> None:
     if not {"space", "constraints"} & config.model_fields_set:
         return
     is_known, rules = config.data in _THUMBNAILS, counted(config.rules)
-    name = kept_space(config, known) or config.space
-    space = load(name) if is_known else load(name, input=_ANY_IMAGE)
+    image = DEFAULT_INPUT if is_known else _ANY_IMAGE
+    space = space_of(config, known, config.space, input=image)
     judged = rules if is_known else tuple(rule for rule in rules if rule.metric in _OF_NO_DATA)
     if judged:
         FeasiblePart(space, judged).sample(random.Random(config.seed))

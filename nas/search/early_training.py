@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from nas.config import LaunchConfig
 from nas.search.fitting import follows_data, is_default
+from nas.search.kept_settings import KnownStudy
 from nas.search.study import IDENTITY, identity
 from nas.search.taught import Taught
 from nas.search.training_way import Training
 from nas.user_augmentation import is_file
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Known:
-    """A study by its name and identity."""
-
-    study_name: str
-    user_attrs: Mapping[str, Any]
 
 
 def refuse_other_training(config: LaunchConfig, known: Mapping[str, Any]) -> None:
@@ -33,7 +26,7 @@ def refuse_other_training(config: LaunchConfig, known: Mapping[str, Any]) -> Non
     given = {"recipe": config.recipe, "augmentation": shipped, "tune": config.tune}
     if all(value is None for value in given.values()):
         return
-    study = _Known(study_name=config.study, user_attrs={IDENTITY: known})
+    study = KnownStudy(study_name=config.study, user_attrs={IDENTITY: known})
     searched = identity(study, "epochs")["epochs"]
     way = Training.of(study, searched)
     epochs = searched if follows_data(config) else config.epochs

@@ -22,10 +22,10 @@ from nas.search.storage import close_storage, open_storage
 from nas.search.study import IMAGES, identity
 from nas.search.study_opening import load, open_study, quiet
 from nas.search.writable import check_writable
-from nas.space import space as spaces
 from nas.space.analytic import metrics
 from nas.space.attributes import ARCHITECTURE
 from nas.space.feasible import FeasiblePart
+from nas.space.study_space import stored_space
 
 if TYPE_CHECKING:
     import optuna
@@ -133,7 +133,7 @@ def _nearest(network: Architecture, known: Mapping[str, str] | None, constraints
     if known is None:
         return "take one that keeps it"
     try:
-        space = spaces.load(known["name"], input=network.input, classes=network.classes)
+        space = stored_space(known, input=network.input, classes=network.classes)
     except UnusableInputError:
         return "take one that keeps it"
     if space.fingerprint != known["hash"]:

@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 
-from constraints.errors import ConstraintError, KilledError
+from constraints.errors import ConstraintError, KilledError, with_type
 from nas.search.engine import MAX_DEATHS, Engine
 from nas.search.pace import forget_steps
 from nas.search.pool import MOST_REFUSALS
@@ -54,7 +54,7 @@ class FinalistJob:
         except ConstraintError as error:
             return _failed(str(error))
         except Exception as error:
-            return _failed(f"{type(error).__name__}: {str(error).partition(chr(10))[0]}")
+            return _failed(with_type(error))
         self._submit()
         return None
 

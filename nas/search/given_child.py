@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from constraints.errors import ConstraintError, ModelFailedError
+from constraints.errors import ConstraintError, ModelFailedError, with_type
 from constraints.faults import failed
 from constraints.owners import is_users
 from constraints.sandbox.child import Checked
@@ -213,8 +213,7 @@ def _fault(error: Exception) -> ConstraintError:
     found = failed("training", error)
     if isinstance(found, ModelFailedError):
         return found
-    text = (str(error).strip().splitlines() or [""])[0]
-    return ModelFailedError(f"the model's training raised: {type(error).__name__}: {text}", traceback=found.traceback)
+    return ModelFailedError(f"the model's training raised: {with_type(error)}", traceback=found.traceback)
 
 
 def _signs(send: Send) -> tuple[Callable[[], None], Callable[[], None]]:

@@ -27,11 +27,12 @@ from nas.search.fitting import doubts_of, fitted, said
 from nas.search.given_network import judged_network, with_measures
 from nas.search.given_proposals import NetworkToTrain, key_of
 from nas.search.holding import hold, hold_folder, one_line_errors
+from nas.search.kept_settings import check_measured, existing
 from nas.search.launch_measures import measuring
 from nas.search.measure import images_of
 from nas.search.search_launch import PreparedLaunch
-from nas.search.storage import open_storage, opened_if_made
-from nas.search.study import IDENTITY, SOURCE, TARGET, VALIDATION_IMAGES, Described, create_or_resume, identity
+from nas.search.storage import open_storage
+from nas.search.study import SOURCE, TARGET, VALIDATION_IMAGES, create_or_resume, identity
 from nas.search.study_folder import claim
 from nas.search.study_identity import describe, training_identity
 from nas.search.taught import Taught
@@ -71,14 +72,11 @@ def settled(config: LaunchConfig, given: Mapping[str, Any]) -> LaunchConfig:
 
     A project's settings only apply to new studies, except for the path of a metrics file.
     """
-    study = _existing(config)
+    study = existing(config)
     if study is None:
         return config
     known = identity(study)
-    if "metrics" in known and config.metrics is None:
-        raise UnusableInputError(
-            f"study {config.study!r} measures networks by {known['metrics']['name']}: give that file: --metrics"
-        )
+    check_measured(config, known)
     usual = {name: known[name] for name in ("epochs", "constraints", "seed", "objective") if name in known}
     usual |= dict.fromkeys((*_WAY, "tune"))
     usual |= {} if "metrics" in known else {"metrics": None}
@@ -103,14 +101,6 @@ def _asked(config: LaunchConfig, wanted: Wanted) -> LaunchConfig:
     return config.model_copy(update=way)
 
 
-def _existing(config: LaunchConfig) -> Described | None:
-    """The study's description; None where it does not exist yet."""
-    with opened_if_made(config.storage) as storage:
-        summaries = optuna.get_all_study_summaries(storage=storage) if storage is not None else []
-        found = [summary for summary in summaries if summary.study_name == config.study]
-    return found[0] if found and IDENTITY in found[0].user_attrs else None
-
-
 def _way(
     config: LaunchConfig, wanted: Wanted, dataset: Dataset, teacher: Taught | None
 ) -> tuple[LaunchConfig, Training, Sizing | None, Training]:
@@ -118,7 +108,7 @@ def _way(
 
     The last item is how it would train in a new study.
     """
-    study = _existing(config)
+    study = existing(config)
     asked = Training.asked(
         config.recipe, config.augmentation, config.epochs, tune=config.tune, dataset=dataset, teacher=teacher
     )

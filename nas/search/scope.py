@@ -12,7 +12,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from nas.architecture.spec import DEFAULT_CLASSES, DEFAULT_INPUT, Shape
 from nas.config import LaunchConfig
+from nas.space.space import Space, load
+from nas.space.study_space import stored_space
 from nas.training.decoded import Dataset
 
 IMAGES_A_TRIAL = 10
@@ -26,27 +29,42 @@ _SPACE_IS_ASKED_FOR = {"space", "constraints", "start", "from_study"}
 def scoped(config: LaunchConfig, dataset: Dataset, known: Mapping[str, Any]) -> LaunchConfig:
     """The configuration with trials and space chosen by the data; ``known`` is what the study was made with.
 
-    A study keeps its space if that is one of those chosen here, whatever else is given.
+    A study keeps its space unless another is given.
     """
     chosen: dict[str, Any] = {}
     if "trials" not in config.model_fields_set:
         chosen["trials"] = _trials(len(dataset.split().validation), config.trials)
-    if (kept := kept_space(config, known)) is not None:
-        chosen["space"] = kept
+    if keeps_space(config, known):
+        chosen["space"] = known["space"]["name"]
     elif not _SPACE_IS_ASKED_FOR & config.model_fields_set:
         chosen["space"] = _space(dataset, config.space)
     return config.model_copy(update=chosen)
 
 
-def kept_space(config: LaunchConfig, known: Mapping[str, Any]) -> str | None:
-    """The space that a study keeps; None where another is asked for, or its own is not one of those chosen here."""
-    before = None if "space" in config.model_fields_set else known.get("space", {}).get("name")
-    return before if before in {config.space, SMALL_SPACE} else None
+def keeps_space(config: LaunchConfig, known: Mapping[str, Any]) -> bool:
+    """Whether a launch searches the space that its study has: there is one, and no other is asked for."""
+    return "space" in known and "space" not in config.model_fields_set
 
 
-def changed(before: LaunchConfig, after: LaunchConfig) -> dict[str, str]:
-    """Flag -> its value, in words, for everything that ``scoped`` changed."""
+def space_of(
+    config: LaunchConfig,
+    known: Mapping[str, Any],
+    chosen: str,
+    *,
+    input: Shape = DEFAULT_INPUT,
+    classes: int = DEFAULT_CLASSES,
+) -> Space:
+    """The space of a launch: the one that its study stores if ``config`` asks for no other, else ``chosen``."""
+    if keeps_space(config, known):
+        return stored_space(known["space"], input=input, classes=classes)
+    return load(chosen, input=input, classes=classes)
+
+
+def changed(before: LaunchConfig, after: LaunchConfig, known: Mapping[str, Any]) -> dict[str, str]:
+    """Flag -> its value, in words, for everything that ``scoped`` chose by the data."""
     words = {"--trials": f"{after.trials} trials", "--space": f"space {after.space}"}
+    if "space" in known:
+        del words["--space"]
     return {flag: text for flag, text in words.items() if getattr(before, flag[2:]) != getattr(after, flag[2:])}
 
 

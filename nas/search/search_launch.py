@@ -28,7 +28,7 @@ from nas.search.launch_measures import measuring
 from nas.search.measure import images_of
 from nas.search.postgres_lease import LAPSE_SECONDS
 from nas.search.prior import Prior, proxy_of, read_prior
-from nas.search.scope import changed, scoped
+from nas.search.scope import changed, scoped, space_of
 from nas.search.starts import begin, given, plan
 from nas.search.storage import open_storage
 from nas.search.study import IMAGES, PRIOR, TARGET, VALIDATION_IMAGES, create_or_resume, shared
@@ -100,7 +100,7 @@ def prepare(
         asked.check_rule(dataset)
     known = known_study(config)
     config, before = scoped(config, dataset, known), config
-    space = spaces.load(config.space, input=dataset.image_shape, classes=len(dataset.classes))
+    space = space_of(before, known, config.space, input=dataset.image_shape, classes=len(dataset.classes))
     proxy = FITTED if config.guess else None
     with ExitStack() as held, one_line_errors():
         measures, objectives = measuring(config, held)
@@ -169,7 +169,7 @@ def prepare(
         lock=lock,
         advice=doubts,
         beginning=tuple(beginning),
-        sizing=said(feed, way, config.epochs, sized, changed(before, config)),
+        sizing=said(feed, way, config.epochs, sized, changed(before, config, known)),
     )
 
 

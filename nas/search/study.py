@@ -50,11 +50,11 @@ TARGET = "target"
 
 REMEDIES = {
     "data": "use the data that the study was made with, or another --study",
-    "space": "use the space that the study was made with, or another --study",
-    "constraints": "use the constraints that the study was made with, or another --study",
-    "seed": "keep the seed, or use another --study",
-    "epochs": "keep the budget of a candidate, or use another --study",
-    "objective": "keep the objective, or use another --study",
+    "space": "leave --space out to keep its own, or use another --study",
+    "constraints": "leave them out to keep its own, or use another --study",
+    "seed": "leave --seed out to keep its own, or use another --study",
+    "epochs": "leave --epochs out to keep its own, or use another --study",
+    "objective": "leave --objective out to keep its own, or use another --study",
 }
 OPTIONAL = {
     "metrics": "use the file of metrics that the study was made with, or another --study",
@@ -184,8 +184,9 @@ def _as_it_is(value: Any) -> Any:
     return value
 
 
-def _named(value: Mapping[str, Any]) -> dict[str, str]:
-    return {"name": str(value.get("name", "")), "hash": str(value["hash"])}
+def _named(value: Mapping[str, Any]) -> dict[str, Any]:
+    table = {"table": value["table"]} if "table" in value else {}
+    return {"name": str(value.get("name", "")), "hash": str(value["hash"]), **table}
 
 
 _READ: Mapping[str, Callable[[Any], Any]] = {

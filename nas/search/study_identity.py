@@ -14,6 +14,7 @@ from nas.search.provenance import keep_launch
 from nas.search.study import DATA, SOURCE, TARGET
 from nas.search.training_way import Training
 from nas.space.space import Space
+from nas.space.study_space import as_stored
 from nas.training.decoded import Dataset
 
 
@@ -22,7 +23,7 @@ def search_identity(
 ) -> dict[str, object]:
     """The identity of a study that is made by a search."""
     found = training_identity(config, dataset, asked, objective=objective, latency=latency)
-    return {"data": found.pop("data"), "space": {"name": config.space, "hash": space.fingerprint}, **found}
+    return {"data": found.pop("data"), "space": as_stored(config.space, space), **found}
 
 
 def training_identity(

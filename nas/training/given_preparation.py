@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.parameter import is_lazy
 
-from constraints.errors import UnusableInputError
+from constraints.errors import UnusableInputError, first_line, with_type
 from constraints.faults import calls_user_code
 from nas.training.given_model import GivenModel, placed
 from nas.training.optimisers import Optimisers
@@ -150,7 +150,7 @@ def _check_optimisers(model: GivenModel, recipe: Recipe) -> None:
         except (RuntimeError, TypeError, ValueError) as error:
             kinds = ", ".join(sorted({str(weight.dtype) for weight in model.parameters()}))
             raise UnusableInputError(
-                f"the recipe's {phase.optimiser} cannot train weights of {kinds}: {str(error).partition(chr(10))[0]}: "
+                f"the recipe's {phase.optimiser} cannot train weights of {kinds}: {first_line(error)}: "
                 "keep them as dense float32 tensors, or give another --recipe"
             ) from error
 
@@ -165,7 +165,7 @@ def _copied(model: GivenModel) -> GivenModel:
         return copy.deepcopy(model)
     except Exception as error:
         raise UnusableInputError(
-            f"the model cannot be copied: {type(error).__name__}: {str(error).partition(chr(10))[0]}: the average of "
+            f"the model cannot be copied: {with_type(error)}: the average of "
             "its weights needs a copy: keep in it what copy.deepcopy takes"
         ) from error
 

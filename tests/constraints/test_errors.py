@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from constraints.errors import shortened
+from constraints.errors import first_line, shortened, with_type
 
 
 @pytest.mark.parametrize(
@@ -20,3 +20,11 @@ from constraints.errors import shortened
 )
 def test_a_text_is_cut_between_words(text: str, most: int, cut: str) -> None:
     assert shortened(text, most) == cut
+
+
+@pytest.mark.parametrize(
+    ("message", "line"), [("", ""), ("one", "one"), ("\n  one \ntwo", "one"), ("a b c", "a …"), ("one\r\ntwo", "one")]
+)
+def test_of_another_errors_message_the_first_line_is_shown(message: str, line: str) -> None:
+    assert first_line(ValueError(message), 4) == line
+    assert with_type(ValueError(message), 4) == f"ValueError: {line}"

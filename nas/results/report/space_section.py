@@ -18,7 +18,8 @@ from nas.architecture.spec import parse
 from nas.results.rows import Row
 from nas.space.bulk_metrics import Vector
 from nas.space.description import describe
-from nas.space.space import Space, load
+from nas.space.space import Space
+from nas.space.study_space import stored_space
 from nas.user_folders import user_cache
 from nas.version import version
 
@@ -43,7 +44,7 @@ def space_section(identity: Mapping[str, Any], constraints: Sequence[Constraint]
     name = str(known.get("name"))
     try:
         network = parse(next(row.architecture for row in rows if row.architecture))
-        space = load(name, input=network.input, classes=network.classes)
+        space = stored_space(known, input=network.input, classes=network.classes)
         if space.fingerprint != known.get("hash"):
             return SpaceSection(name=name, note="The space has changed since the study was made.")
         return SpaceSection(name=name, found=_described(space, constraints))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from constraints.cli.profiles import chosen, read_constraints
+from constraints.cli.profiles import chosen, read_constraints, rules
 from constraints.errors import UnusableInputError
-from constraints.rules import ASSIGNMENT
+from constraints.rules import ASSIGNMENT, parse_all
+from nas.config import LaunchConfig
 
 PROFILES = """
 [profiles.small]
@@ -55,3 +57,32 @@ def test_what_holds_no_constraints_is_refused_in_one_line(
 def test_a_profile_needs_its_file() -> None:
     with pytest.raises(UnusableInputError, match="no file for profile 'small': give --constraints"):
         chosen([], None, "small")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("requires = ['params < 3']", "unknown key in [tool.nas] of {}: 'requires': did you mean require?"),
+        ("constraint.params = '< 3'", "unknown key in [tool.nas] of {}: 'constraint': did you mean constraints?"),
+        ("require = ['parms < 3']", "[tool.nas] of {}: unknown metric: 'parms': did you mean params?"),
+        ("constraints.params = '<'", "[tool.nas] of {}: not a constraint: 'params <': write METRIC OP VALUE"),
+    ],
+)
+def test_what_is_wrong_in_a_project_is_said_with_its_file(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "pyproject.toml"
+    file.write_text(f"[tool.nas]\n{text}\n")
+    with pytest.raises(UnusableInputError, match=f"^{re.escape(said.format(file))}"):
+        rules([], None, None, tmp_path / "inner")
+
+
+@pytest.mark.parametrize("text", ["[tool.nas]\n{}", "[tool . nas]\n{}", "[tool]\nnas = {{ {} }}", '[tool."nas"]\n{}'])
+def test_a_table_of_a_project_is_found_however_it_is_written(tmp_path: Path, text: str) -> None:
+    (tmp_path / "pyproject.toml").write_text(text.format("require = ['params < 3']"))
+    assert rules([], None, None, tmp_path) == parse_all("params < 3")
+    assert rules(["convs > 2"], None, None, tmp_path) == parse_all("convs > 2")
+
+
+def test_fields_of_a_launch_are_no_misspelt_constraints(tmp_path: Path) -> None:
+    fields = "\n".join(f"{name} = 3" for name in LaunchConfig.model_fields if name != "constraints")
+    (tmp_path / "pyproject.toml").write_text(f"[tool.nas]\n{fields}\nrequire = 'params < 3'\n")
+    assert rules([], None, None, tmp_path) == parse_all("params < 3")

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from constraints.errors import UnusableInputError
-from constraints.sandbox.source import Source, decoded, editable, read
+from constraints.errors import NoModelError, UnusableInputError
+from constraints.sandbox.source import Source, read
+from constraints.sandbox.source_text import decoded, editable
 
 
 def notebook(*cells: str, **metadata: object) -> str:
@@ -84,23 +85,6 @@ def test_a_python_file_is_one_part(tmp_path: Path) -> None:
     found = read(tmp_path / "net.py")
     assert [type(s) for s in found.tree.body] == [ast.Assign, ast.ClassDef]
     assert (len(found.parts), found.is_notebook, found.warnings) == (1, False, ())
-
-
-@pytest.mark.parametrize(
-    ("data", "reason"),
-    [
-        (b"x = 1\ry = 2\r", "end in CR alone"),
-        (b"x = 1\r\ny = 2\r", "end in CR alone"),
-        (b"# coding: nothing\n", "cannot decode .*unknown encoding"),
-        (b"# coding: rot13\n", "cannot decode .*not a text encoding"),
-        (b"x = '\xff'\n", "cannot decode"),
-        (b"# coding: ascii\n#\n#\nx = '\xff'\n", "cannot decode"),
-    ],
-)
-def test_what_no_patch_is_written_of(tmp_path: Path, data: bytes, reason: str) -> None:
-    (tmp_path / "a.py").write_bytes(data)
-    with pytest.raises(UnusableInputError, match=reason):
-        decoded(tmp_path / "a.py")
 
 
 @pytest.mark.parametrize(
@@ -184,3 +168,9 @@ def test_what_only_the_compiler_finds_is_a_syntax_error_too(tmp_path: Path, book
     found = source(book, "return 3", "await x", "y = 2")
     assert lines(found) == ["await x", "y = 2"]
     assert found.warnings == (f"{book}, cell 1: left out, because it is not Python: line 1: 'return' outside function",)
+
+
+def test_a_notebook_of_another_language_holds_no_model(book: Path) -> None:
+    book.write_text(notebook("x", language_info={"name": "R"}))
+    with pytest.raises(NoModelError):  # which is skipped in a folder
+        read(book)

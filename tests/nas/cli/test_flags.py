@@ -44,3 +44,26 @@ def test_the_note_of_a_projects_storage_shows_no_password(here: Path, capsys: py
     note, error = capsys.readouterr().err.splitlines()
     assert note == f"note: storage nosuch://me:***@host/d, from [tool.nas] of {here}/pyproject.toml"
     assert "nosuch://me:***@host/d" in error
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "export best --to", "report --to", "launch --config", "launch --write-config", "launch --metrics",
+        "launch --constraints", "train seed --metrics", "validate seed --fix", "validate seed --patch",
+        "space --metrics",
+    ],
+)  # fmt: skip
+def test_an_empty_path_is_refused_by_its_flag(command: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert search.run([*command.split(), ""]) == 2
+    name = command.rsplit(maxsplit=1)[-1]
+    assert capsys.readouterr().err.startswith(f"error: {name}: no file: '.', or nothing: give the path of a file")
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["studies", "leaderboard", "show", "confirm", "delete x", "enqueue seed", "export best --to x.py", "doctor"],
+)
+def test_an_empty_storage_is_refused(command: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert search.run([*command.split(), "--storage", " "]) == 2
+    assert capsys.readouterr().err.startswith("error: --storage: ' ': give a path, or a database's URL")

@@ -12,7 +12,7 @@ import optuna
 import pytest
 
 import search
-from nas.search.holding import hold
+from nas.search.holding import hold, hold_folder
 from nas.search.storage import open_storage
 from nas.search.study import IDENTITY
 from nas.search.study_folder import MARK, claim
@@ -126,6 +126,32 @@ def test_a_storage_that_cannot_be_written_is_refused_before_it_asks(
     why = refused(capsys, "enqueue", "seed", "--storage", storage)
     assert why.endswith(": give --storage a writable path"), "before the network is judged, which breaks a rule"
     assert folder.is_dir()
+
+
+@pytest.mark.parametrize("job", ["driver", "confirm"])
+def test_a_study_that_is_held_is_refused_before_it_asks(
+    study: optuna.Study, capsys: Captured, monkeypatch: pytest.MonkeyPatch, job: str
+) -> None:
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("rich.console.Console.input", lambda *_, **__: pytest.fail("it asked"))
+    with hold(JOURNAL, "known", job):
+        assert "is held by another process" in refused(capsys, "delete", "known")
+
+
+def test_a_launch_from_another_working_folder_holds_its_study(
+    here: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = f"sqlite:///{here}/studies.db"
+    made = optuna.create_study(storage=open_storage(storage, write=True), study_name="known")
+    made.set_user_attr(IDENTITY, {"data": {"name": "digits", "hash": "d"}})
+    folder = claim(storage, made).resolve()
+    (here / "other").mkdir()
+    monkeypatch.chdir(here / "other")
+    with hold_folder(folder, storage, "known"):
+        assert str(folder) in refused(capsys, "delete", "known", "--yes", "--storage", storage)
+    assert not any((here / "other").iterdir()), "made for the locks"
+    assert search.run(["delete", "known", "--yes", "--storage", storage]) == 0
+    assert not folder.exists()
 
 
 def test_what_is_not_deleted(study: optuna.Study, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,9 +65,12 @@ def test_a_study_that_no_launch_made_is_refused(journal: str) -> None:
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ({"seed": 1}, "made with other seed: 0, not 1: keep the seed, or"),
+        ({"seed": 1}, "made with other seed: 0, not 1: leave --seed out to keep its own, or"),
         ({"epochs": 8}, "made with other epochs: 7, not 8: "),
-        ({"objective": "accuracy,params"}, "made with other objective: accuracy, not accuracy,params: keep"),
+        (
+            {"objective": "accuracy,params"},
+            "made with other objective: accuracy, not accuracy,params: ",
+        ),
         ({"constraints": ["params < 100k"]}, "made with other constraints: receptive_field > 44, "),
     ],
 )

@@ -68,9 +68,9 @@ def test_what_is_asked_for_and_what_may_not_be_in_the_small_space_stays(flags: d
 
 
 @pytest.mark.parametrize(
-    ("name", "space"), [("assignment", "assignment"), ("tiny", "tiny"), ("mine.toml", "tiny"), ("wide", "tiny")]
+    ("name", "space"), [("assignment", "assignment"), ("tiny", "tiny"), ("mine.toml", "mine.toml"), ("wide", "wide")]
 )
-def test_a_study_keeps_the_space_that_was_chosen_for_it(name: str, space: str) -> None:
+def test_a_study_keeps_its_space(name: str, space: str) -> None:
     assert chosen(1_295, 143, known={"space": {"name": name, "hash": "0"}}).space == space
     assert chosen(1_295, 143, known={"epochs": 3}).space == "tiny", "made for given networks alone"
 
@@ -88,5 +88,7 @@ def test_a_study_keeps_its_space_whatever_but_another_space_is_given(name: str, 
 
 def test_what_the_data_decided_is_said_by_its_flags() -> None:
     usual = read_config(None, {})
-    assert changed(usual, chosen(1_295, 143)) == {"--trials": "14 trials", "--space": "space tiny"}
-    assert changed(usual, chosen(45_000, 5_000)) == {}
+    assert changed(usual, chosen(1_295, 143), {}) == {"--trials": "14 trials", "--space": "space tiny"}
+    assert changed(usual, chosen(45_000, 5_000), {}) == {}
+    known = {"space": {"name": "wide", "hash": "0"}}
+    assert changed(usual, chosen(1_295, 143, known=known), known) == {"--trials": "14 trials"}, "the study's own"

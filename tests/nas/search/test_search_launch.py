@@ -55,6 +55,25 @@ def test_a_refused_launch_frees_the_study(digits: decoded.Dataset, tmp_path: Pat
     prepare(digits, tmp_path).lock.close()
 
 
+def test_a_study_keeps_its_space_after_the_file_has_changed(digits: decoded.Dataset, tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('base = "tiny"\nactivations = ["relu"]\n')
+    prepare(digits, tmp_path, space=str(file)).lock.close()
+    file.write_text('base = "tiny"\nactivations = ["gelu"]\n')
+    unasked = {name: value for name, value in FLAGS.items() if name != "space"}
+    config = read_config(None, {**unasked, "storage": str(tmp_path / "journal.log")})
+    for _ in range(2):
+        search_launch.check(config)
+        prepared = search_launch.prepare(config, digits, lambda driver: None)
+        prepared.lock.close()
+        assert prepared.driver.sampler.feasible.space.activations == ["relu"]
+        assert "space" not in prepared.sizing
+        file.unlink(missing_ok=True)
+    file.write_text('base = "tiny"\nactivations = ["gelu"]\n')
+    with pytest.raises(UnusableInputError, match=r"made with other space: .* leave --space out to keep its own"):
+        prepare(digits, tmp_path, space=str(file))
+
+
 def test_what_trains_is_named(digits: decoded.Dataset, tmp_path: Path) -> None:
     prepared = prepare(digits, tmp_path)
     prepared.lock.close()
@@ -198,7 +217,8 @@ def test_trials_and_space_follow_the_size_of_the_data_and_a_study_keeps_its_spac
     chosen = ", 14 trials, space tiny, chosen by their number: --epochs, --trials and --space ask for others"
     assert len(digits.split().validation) == 143
     assert launched("new") == (14, "tiny", chosen)
-    assert launched("new") == (14, "tiny", chosen), "the same study again"
+    again = ", 14 trials, chosen by their number: --epochs and --trials ask for others"
+    assert launched("new") == (14, "tiny", again), "the same study again, which keeps its space"
     assert launched("old", space="assignment")[:2] == (14, "assignment")
     assert launched("old", trials=20)[:2] == (20, "assignment"), "its own space"
 

@@ -1,0 +1,68 @@
+"""The cells of a notebook: their code, without the lines of shell and magic; no torch."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from constraints.errors import NoModelError, UnusableInputError
+
+NOTEBOOK = ".ipynb"
+"""Suffix of a notebook's file."""
+_MAGIC = re.compile(r"(?P<indent>\s*)(?:[!%?]|[\w., ]+=\s*[!%]|[\w.]+\?{1,2}\s*$)")
+_CELL_MAGIC = re.compile(r"\s*%%(?P<name>\w+)")
+_TRANSPARENT = frozenset({"time", "timeit", "capture", "prun"})
+"""Cell magics after which the cell is Python."""
+
+
+def cells(file: Path, data: bytes | str) -> Iterator[tuple[int, str]]:
+    """Number (from 1, code cells only) and text of the code cells, in the formats 3 and 4."""
+    try:
+        document = json.loads(data)  # reads UTF-16 and UTF-32 too
+        texts = ["".join(cell.get("source", cell.get("input", ""))) for cell in code_cells(document)]
+    except UnicodeDecodeError as error:
+        raise UnusableInputError(f"cannot decode {str(file)!r}: {error}: save it as UTF-8") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UnusableInputError(f"not a notebook: {str(file)!r}: {error}: save it again in Jupyter") from error
+    if (language := _language(document)) != "python":
+        raise NoModelError(f"not a Python notebook: {str(file)!r}: its language is {language}: give another")
+    yield from enumerate(texts, 1)
+
+
+def code_cells(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The cells of code of a notebook's JSON, in the formats 3 and 4."""
+    sheets = document.get("worksheets", [document])
+    return [cell for sheet in sheets for cell in sheet["cells"] if cell["cell_type"] == "code"]
+
+
+def _language(document: Mapping[str, Any]) -> str:
+    metadata = document.get("metadata", {})
+    named = metadata.get("language_info", {}).get("name") or metadata.get("kernelspec", {}).get("language")
+    return "python" if not named or "python" in str(named).lower() else str(named)
+
+
+def python_of(text: str) -> tuple[str, int]:
+    """The Python of a cell, and its number of lines of shell or magic, which become ``pass`` to keep line numbers."""
+    magic = _CELL_MAGIC.match(text)
+    if magic and magic["name"] not in _TRANSPARENT:
+        return "", len(text.splitlines())
+    try:
+        ast.parse(text)
+    except (SyntaxError, ValueError):
+        pass
+    else:
+        return text, 0
+    lines, left_out, goes_on = [], 0, False
+    for line in text.splitlines():
+        match = _MAGIC.match(line)
+        if goes_on or match:
+            goes_on = line.rstrip().endswith("\\")
+            left_out += 1
+            lines.append(f"{match['indent'] if match else ''}pass" if match else "")
+        else:
+            lines.append(line)
+    return "\n".join(lines), left_out
