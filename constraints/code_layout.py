@@ -57,7 +57,7 @@ def _fits(line: str) -> bool:
 
 
 def _broken(text: str, indent: str, place: CodePlace) -> str:
-    """The expression over several lines; empty if it is neither a call nor a conditional expression."""
+    """The expression over several lines; empty if it is no call, dictionary or conditional expression."""
     bare = text[1:-1] if is_bracketed(text) else text
     node = _parsed(bare)
     inner, back = place.end + indent + place.unit, place.end + indent
@@ -65,6 +65,10 @@ def _broken(text: str, indent: str, place: CodePlace) -> str:
         first, condition, other = (_segment(bare, n) for n in (node.body, node.test, node.orelse))
         first, other = (_within(part, indent + place.unit, place) for part in (first, other))
         return f"({inner}{first}{inner}if {condition}{inner}else {other}{back})"
+    if isinstance(node, ast.Dict):
+        starts = [f"{_segment(bare, key)}: " if key else "**" for key in node.keys]
+        entries = [f"{start}{_segment(bare, value)}" for start, value in zip(starts, node.values, strict=True)]
+        return f"{{{''.join(f'{inner}{entry},' for entry in entries)}{back}}}"
     if isinstance(node, ast.Call) and not node.keywords and len(node.args) > 1:
         given = [_segment(bare, argument) for argument in node.args]
         if _lines(bare) != sum(map(_lines, given)):  # the user's own lines between them, with comments

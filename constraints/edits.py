@@ -80,6 +80,17 @@ Change = tuple[Edit, ...]
 """Edits that are made together, in this order."""
 
 
+def without_overwritten(change: Change) -> Change:
+    """A change without the edits of which later ones of the same layer set every argument again."""
+    return tuple(edit for i, edit in enumerate(change) if not _is_overwritten(edit, change[i + 1 :]))
+
+
+def _is_overwritten(edit: Edit, later: Change) -> bool:
+    again = {name for other in later if other.layer == edit.layer and not other.rewrite for name in other.arguments}
+    is_of_arguments = bool(edit.arguments) and not (edit.rewrite or edit.called or edit.wraps)
+    return is_of_arguments and edit.arguments.keys() <= again
+
+
 def words(change: Change, others: Mapping[str, Sequence[str]] = MappingProxyType({})) -> str:
     """A change as the subject of a sentence, similar edits in one phrase; ``others`` is from ``other_names``."""
     phrases = []

@@ -9,7 +9,7 @@ from functools import cached_property
 from itertools import count, islice
 
 from constraints.edit_code import inserted_lines
-from constraints.edits import Change, words
+from constraints.edits import Change, without_overwritten, words
 from constraints.findings import FixAll
 from constraints.fix_sentences import FixSentences, limits
 from constraints.fix_trials import FixOutcome, Trials
@@ -140,7 +140,7 @@ class FixSearch:
                 if len(longer) < len(best.get(covered | fixed, (*longer, None))):
                     best[covered | fixed] = longer
         found = best.get(frozenset(self.failing), ())
-        return tuple(sorted(found, key=lambda edit: edit.order))
+        return without_overwritten(tuple(sorted(found, key=lambda edit: edit.order)))
 
     def _without_needless(self, outcome: FixOutcome) -> FixOutcome:
         """The outcome without unnecessary edits."""

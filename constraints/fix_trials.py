@@ -12,7 +12,7 @@ from torch import nn
 from constraints.called_convs import Calls, watched
 from constraints.candidates import changes
 from constraints.conv_sites import CONVS
-from constraints.edits import Change, applied, words
+from constraints.edits import Change, applied, without_overwritten, words
 from constraints.exits import exits_raised
 from constraints.forward_edits import CONVOLUTIONS
 from constraints.model_state import parts
@@ -91,7 +91,8 @@ class Trials:
         with applied(self.model, node.change):
             found = [change for i in node.failing for change in islice(self.changes(node, i), most)]
         originals = parts(self.model).modules
-        return (node.change + change for change in found if all(edit.layer in originals for edit in change))
+        kept = (change for change in found if all(edit.layer in originals for edit in change))
+        return (without_overwritten(node.change + change) for change in kept)
 
     def fixes(self, outcome: FixOutcome, index: int) -> bool:
         """Whether a verdict holds with the change, and no verdict that held before fails."""

@@ -23,7 +23,7 @@ _LINE_END = re.compile(rb"\r\n|\r|\n")
 _BOM = "\ufeff"
 _REPEATABLE = (
     ast.Name, ast.Attribute, ast.Constant, ast.BinOp, ast.UnaryOp, ast.Tuple, ast.Subscript,
-    ast.IfExp, ast.Compare, ast.operator, ast.unaryop, ast.cmpop, ast.expr_context,
+    ast.IfExp, ast.Compare, ast.BoolOp, ast.operator, ast.unaryop, ast.cmpop, ast.boolop, ast.expr_context,
 )  # fmt: skip
 """Nodes of expressions that may be repeated in the source: they have no side effects and the same value each time."""
 _FUNCTIONAL = "torch.nn.functional"
@@ -53,6 +53,8 @@ class CallEdit:
     """Names of the parameters of the called function, in order."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
     """Parameter -> its new value."""
+    entries: Mapping[str, str] = field(default_factory=dict)
+    """Parameter -> the expression of its new value, put over that in a dictionary that the call passes on by ``**``."""
     rewrites: tuple[Callable[[str, Written], str], ...] = ()
     """(text of the call, its new arguments) -> the text that replaces it; applied one after another."""
     function: str = ""
@@ -157,6 +159,8 @@ class Bytes:
                 added.append(f"{name}={value!r}")
             else:
                 found.append(Piece(*self.span(given), repr(value)))
+        if edit.entries:
+            found.append(self._over(node, edit.entries))
         if edit.function:
             found += [*self._called(node, edit.function), *self._left_out(node, edit)]
         if added:
@@ -178,6 +182,14 @@ class Bytes:
             text = rewrite(text, partial(written, call, edit.parameters))
         whole, first, last = self.data.decode(), len(self.data[:start].decode()), len(self.data[:stop].decode())
         return Piece(start, stop, laid_out(text, place_in(whole, first, last)))
+
+    def _over(self, node: ast.Call, entries: Mapping[str, str]) -> Piece:
+        """``**{**kwargs, "dilation": 2}`` in place of ``**kwargs``."""
+        (passed,) = (keyword.value for keyword in node.keywords if keyword.arg is None)
+        start, stop = self.span(passed)
+        pairs = ", ".join(f'"{name}": {value}' for name, value in entries.items())
+        whole, first, last = self.data.decode(), len(self.data[:start].decode()), len(self.data[:stop].decode())
+        return Piece(start, stop, laid_out(f"{{**{ast.unparse(passed)}, {pairs}}}", place_in(whole, first, last)))
 
     def _called(self, node: ast.Call, function: str) -> Iterator[Piece]:
         """Replace the function by one of the same module; by its full name if the module lacks it or is not named."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -35,10 +35,18 @@ class IterationValues:
 
     def by_index(self, loop: Loop, by_turn: Mapping[int, str], old: str) -> str:
         """An expression that has the new value of each of these iterations, and ``old`` in the others."""
-        name, text = self._index(loop), old
-        for value in dict.fromkeys(by_turn.values()):
-            turns = sorted(turn for turn, other in by_turn.items() if other == value)
-            is_one = f"{name} == {turns[0]}" if len(turns) == 1 else f"{name} in {tuple(turns)}"
+        return self.by_indices((loop,), {(turn,): value for turn, value in by_turn.items()}, old)
+
+    def by_indices(self, loops: Sequence[Loop], by_turns: Mapping[tuple[int, ...], str], old: str) -> str:
+        """The same of iterations of loops inside each other."""
+        names, text = [self._index(loop) for loop in loops], old
+        for value in dict.fromkeys(by_turns.values()):
+            turns = sorted(turn for turn, other in by_turns.items() if other == value)
+            is_one = " and ".join(f"{name} == {turn}" for name, turn in zip(names, turns[0], strict=True))
+            if len(turns) > 1:
+                several = turns if len(names) > 1 else [turn for (turn,) in turns]
+                which = ", ".join(names)
+                is_one = f"{f'({which})' if len(names) > 1 else which} in {tuple(several)}"
             text = is_one if (value, text) == (TRUE, FALSE) else f"{value} if {is_one} else {text}"
         return text
 

@@ -91,6 +91,7 @@ class LayerCalls:
             call: replace(
                 made[call],
                 arguments={**made[call].arguments, **passing.calls[call].arguments},
+                entries={**made[call].entries, **passing.calls[call].entries},
                 rewrites=made[call].rewrites or passing.calls[call].rewrites,
             )
             for call in both

@@ -48,13 +48,23 @@ class MadeLayers:
         self, calls: tuple[UserCall, ...], loop: Loop, values: Values, among: set[str]
     ) -> dict[int, str] | None:
         """Iteration of a loop -> its new value; None where an iteration has several."""
-        found: dict[int | None, set[str | None]] = {}
+        by_turns = self.by_turns(calls, (loop,), values, among)
+        return None if by_turns is None else {turn: value for (turn,), value in by_turns.items()}
+
+    def by_turns(
+        self, calls: tuple[UserCall, ...], loops: Sequence[Loop], values: Values, among: set[str]
+    ) -> dict[tuple[int, ...], str] | None:
+        """Iterations of loops inside each other -> the new value; None where the same iterations have several."""
+        found: dict[tuple[int, ...], set[str | None]] = {}
         for layer in among:
-            found.setdefault(self.level(calls, layer).turns.get(loop), set()).add(values.get(layer))
-        if None in found or any(len(of_turn) > 1 for of_turn in found.values()):
+            of_layer = self.level(calls, layer).turns
+            if not all(loop in of_layer for loop in loops):
+                return None
+            found.setdefault(tuple(of_layer[loop] for loop in loops), set()).add(values.get(layer))
+        if any(len(of_turns) > 1 for of_turns in found.values()):
             return None
-        pairs = ((turn, next(iter(of_turn))) for turn, of_turn in found.items())
-        return {turn: value for turn, value in sorted(pairs, key=str) if turn is not None and value is not None}
+        pairs = ((turns, next(iter(of_turns))) for turns, of_turns in found.items())
+        return {turns: value for turns, value in sorted(pairs, key=str) if value is not None}
 
     def by_frame(self, calls: tuple[UserCall, ...], values: Values) -> dict[int, str | None]:
         """Each run of the function that contains a call -> the value passed to it; None where it keeps the default."""

@@ -47,6 +47,14 @@ def parameters_of(call: UserCall, node: ast.Call, parameters: Sequence[str]) -> 
     return tuple(dict.fromkeys(names))
 
 
+def passes_keyword(call: UserCall, node: ast.Call, parameters: Sequence[str], name: str) -> str:
+    """The name of the ``**kwargs`` by which a call may get an argument; empty where another star may give it too."""
+    keywords = _stars(call)[1]
+    stars = [k.value for k in node.keywords if k.arg is None] + [a for a in node.args if isinstance(a, ast.Starred)]
+    is_only = len(stars) == 1 and _is_name(stars[0], keywords)
+    return keywords if is_only and name in _passed(call, node, parameters) else ""
+
+
 def also_set(
     layers: Mapping[str, Sequence[Level]], layer: str, level: int, name: str, node_of: Callable[[UserCall], ast.Call]
 ) -> Iterator[str]:

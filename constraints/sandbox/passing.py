@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import combinations
 
 from constraints.errors import UnusableInputError
 from constraints.sandbox.constructions import UserCall
 from constraints.sandbox.iteration_values import FALSE, TRUE, IterationValues
 from constraints.sandbox.made_layers import MadeLayers, Values
 from constraints.sandbox.new_parameters import NewParameters
-from constraints.sandbox.passed_on import given, parameters_of
+from constraints.sandbox.passed_on import given, parameters_of, passes_keyword
 from constraints.sandbox.user_file import default_of, is_constant, variables
 from constraints.source_edits import CallEdit, Piece, argument
 
@@ -90,13 +91,24 @@ class Passing:
             self._outwards(calls, value.id, values, before if is_starred else "")
             return
         if is_starred:
-            argument(node, parameters, name)  # raises, with the star
+            self._put_over(calls, name, parameters, values, before)
+            return
         new = {name: Expression(self._expression(calls, name, values, old))}
-        known = self.calls.get(calls[-1])
-        self.calls[calls[-1]] = CallEdit(
-            position=calls[-1].position, parameters=tuple(parameters),
-            arguments={**known.arguments, **new} if known else new,
-        )  # fmt: skip
+        known = self.calls.get(calls[-1]) or CallEdit(position=calls[-1].position, parameters=tuple(parameters))
+        self.calls[calls[-1]] = replace(known, arguments={**known.arguments, **new})
+
+    def _put_over(
+        self, calls: tuple[UserCall, ...], name: str, parameters: Sequence[str], values: Values, before: str
+    ) -> None:
+        """Set an argument that ``**kwargs`` gives to other layers too, by an entry over that of the dictionary."""
+        node = self.made.source.node(calls[-1])
+        star = passes_keyword(calls[-1], node, parameters, name)
+        if not star:
+            argument(node, parameters, name)  # raises, with the star
+        old = f'{star}.get("{name}", {before})'
+        new = {name: self._expression(calls, f"new_{name}", values, old)}
+        known = self.calls.get(calls[-1]) or CallEdit(position=calls[-1].position, parameters=tuple(parameters))
+        self.calls[calls[-1]] = replace(known, entries={**known.entries, **new})
 
     def _expression(self, calls: tuple[UserCall, ...], name: str, values: Values, old: str) -> str:
         """The value within the function that contains the outermost of ``calls``."""
@@ -112,6 +124,11 @@ class Passing:
             by_turn = self.made.by_turn(calls, loop, values, all_of)
             if by_turn is not None:
                 return self.loops.by_index(loop, by_turn, old)
+        loops = [*self.made.source.loops_around(calls[-1])]
+        for inner in (found for count in range(2, len(loops) + 1) for found in combinations(loops, count)):
+            by_turns = self.made.by_turns(calls, inner[::-1], values, all_of)
+            if by_turns is not None:
+                return self.loops.by_indices(inner[::-1], by_turns, old)
         frames = {id(self.made.level(calls, layer).frame) for layer in values}
         of_frames = {layer for layer in all_of if id(self.made.level(calls, layer).frame) in frames}
         if len(set(values.values())) == 1:

@@ -17,7 +17,7 @@ from typing import IO, Any, Self
 
 from constraints.errors import UnusableInputError
 from nas.training.image_files import Listing, has_suffix_of_image, list_tree
-from nas.training.image_tree import PART_OF, Place, Tree
+from nas.training.image_tree import PART_OF, Place, Tree, is_table
 from nas.training.memory import usable_bytes
 
 ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2", ".tbz", ".zip")
@@ -153,6 +153,10 @@ def _decompressed(archive: Path) -> Iterator[IO[bytes]]:
             pass
 
 
+def _is_read(name: str) -> bool:
+    return has_suffix_of_image(name) or is_table(name)
+
+
 def _members_of_tar(archive: Path) -> Iterator[_Member]:
     with (
         _decompressed(archive) as stream,
@@ -168,7 +172,7 @@ def _members_of_tar(archive: Path) -> Iterator[_Member]:
             elif member.islnk():
                 yield name, member.linkname
             elif member.isreg():
-                stream_of_member = tar.extractfile(member) if has_suffix_of_image(name) else None
+                stream_of_member = tar.extractfile(member) if _is_read(name) else None
                 yield name, stream_of_member.read() if stream_of_member else b""
 
 
@@ -185,7 +189,7 @@ def _members_of_zip(archive: Path) -> Iterator[_Member]:
                 target = packed.read(member).decode("utf-8", "surrogateescape")
                 yield name, posixpath.join(posixpath.dirname(name), target)
             else:
-                yield name, packed.read(member) if has_suffix_of_image(name) else b""
+                yield name, packed.read(member) if _is_read(name) else b""
 
 
 def _zip_name(member: zipfile.ZipInfo) -> str:

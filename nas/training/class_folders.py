@@ -18,7 +18,7 @@ class ClassFolders:
     loose: Sequence[str] = ()
     """Images in a part but in no class folder."""
     tables: Sequence[str] = ()
-    """Files such as ``labels.csv``, which may hold the classes, but are not read."""
+    """Files such as ``labels.csv``, which may hold the classes."""
 
     def check(self) -> tuple[str, ...]:
         """The classes, sorted; UnusableInputError where the parts do not hold the same two or more."""
@@ -48,9 +48,9 @@ class ClassFolders:
         for part in dict.fromkeys(("train", other)):
             loose = [file for file in self.loose if file.startswith(f"{part}/")]
             if loose and not self._of(part):
-                table = f", as {self.tables[0]} may say, which is not read" if self.tables else ""
-                what = f"images of {part} are in no class folder: {loose[0]}: {self.origin}"
-                return f"{what}: put each into {part}/<class>/{table}"
+                table = f"{self.tables[0]} gives a label to none" if self.tables else "there is no labels.csv"
+                what = f"images of {part} are in no class folder, and {table} of them: {loose[0]}: {self.origin}"
+                return f"{what}: put each into {part}/<class>/, or its name and label into a line of labels.csv"
         return ""
 
     def _different(self, part: str) -> str:

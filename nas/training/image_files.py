@@ -6,7 +6,7 @@ import posixpath
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy as np
 from constraints.errors import UnusableInputError
 from nas.training.class_folders import ClassFolders
 from nas.training.image_tree import MACOS_FOLDER, PART_OF, PARTS, VALIDATION, Place, Tree, is_table, junk, walk
+from nas.training.label_tables import with_labels
 
 FORMATS = {
     "AVIF": (".avif", ".avifs"),
@@ -68,6 +69,8 @@ class Listing:
     validation: int = 0
     left_out: tuple[tuple[str, str], ...] = ()
     """Path and reason of each file that was left out."""
+    of_tables: tuple[str, ...] = ()
+    """Messages about labels that were read from tables."""
 
     def labels(self, part: str) -> np.ndarray:
         """Class numbers (int64) of one part's images."""
@@ -78,7 +81,7 @@ class Listing:
     @property
     def notes(self) -> tuple[str, ...]:
         """Messages about the files, a line each."""
-        notes = []
+        notes = [*self.of_tables]
         if self.validation:
             notes.append(f"the data's own validation split is used: {self.validation:,} images select, no others")
         if deeper := [file for file in (*self.train, *self.test) if "/" in file.name]:
@@ -124,6 +127,7 @@ def list_tree(origin: str, tree: Tree) -> Listing:
     where there are two validation splits.
     """
     roots = _roots(origin, tree)
+    tree, notes = with_labels(origin, tree, roots[0]) if roots else (tree, ())
     _refuse_two_splits(origin, tree, roots)
     classes: set[tuple[str, str]] = set()
     images: dict[tuple[str, str, str], ImageFile] = {}  # a later member of the same name replaces the earlier one
@@ -149,9 +153,9 @@ def list_tree(origin: str, tree: Tree) -> Listing:
         origin=origin,
         classes=classes,
         loose=sorted(file for file, why in left_out if why == LOOSE),
-        tables=sorted(map(readable, map("/".join, filter(_is_table, tree.tables | tree.files.keys())))),
+        tables=sorted(map(readable, map("/".join, filter(_is_table, tree.tables.keys() | tree.files.keys())))),
     )
-    return _sorted(folders, [images[key] for key in sorted(images)], sorted(left_out))
+    return replace(_sorted(folders, [images[key] for key in sorted(images)], sorted(left_out)), of_tables=notes)
 
 
 def _roots(origin: str, tree: Tree) -> list[Place]:

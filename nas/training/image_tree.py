@@ -28,8 +28,8 @@ class Tree:
     folders: set[Place] = field(default_factory=set)
     files: dict[Place, Path | bytes] = field(default_factory=dict)
     dangling: set[Place] = field(default_factory=set)
-    tables: set[Place] = field(default_factory=set)
-    """Tables beside the parts, for messages."""
+    tables: dict[Place, Path] = field(default_factory=dict)
+    """Tables beside the parts of a folder; an archive has them among its files."""
 
 
 _Open = list[tuple[Path, Place, frozenset[tuple[int, int]]]]
@@ -50,7 +50,7 @@ def walk(folder: Path) -> Tree:
                 if place or entry.name in PART_OF:
                     _enter(entry, (*place, entry.name), above, tree, open_folders)
                 elif is_table(entry.name):
-                    tree.tables.add((entry.name,))
+                    tree.tables[entry.name,] = Path(entry.path)
     except OSError as error:
         raise UnusableInputError(
             f"the data cannot be read ({error.strerror}): {error.filename}: make it readable, or give other data"
@@ -116,7 +116,8 @@ def folder_key(folder: Path) -> str:
     digest, tree = hashlib.sha256(os.fsencode(folder.resolve())), walk(folder)
     for place in sorted(tree.folders | tree.dangling):
         digest.update(os.fsencode("/".join(place)) + b"\n")
-    for place, path in sorted(tree.files.items()):
+    is_flat = any(len(place) == 2 for place in tree.files)  # only then labels may come from the tables
+    for place, path in sorted({**tree.files, **(tree.tables if is_flat else {})}.items()):
         assert isinstance(path, Path)
         try:
             status = path.stat()

@@ -7,7 +7,7 @@ from torch import nn
 
 from constraints.conv_edits import dilate, restride
 from constraints.conv_sites import sites
-from constraints.edits import Called, Edit, applied, ordinal, other_names, words
+from constraints.edits import Called, Edit, applied, ordinal, other_names, without_overwritten, words
 from constraints.tracer import trace
 
 
@@ -29,6 +29,20 @@ def test_alike_edits_are_one_phrase() -> None:
     assert (
         words((replace(calls[0], called=Called("conv2d", "part")),)) == "stride 2 in conv2d called in forward of part"
     )
+
+
+def test_an_edit_that_a_later_one_sets_again_is_left_out() -> None:
+    def dilation(layer: str, number: int, **more: int) -> Edit:
+        return Edit(
+            layer=layer, text=f"dilation {number} in {{}}", size=1, make=lambda layer: layer,
+            arguments={"dilation": number, **more},
+        )  # fmt: skip
+
+    first, other, last = dilation("a", 2), dilation("b", 2), dilation("a", 5, padding=5)
+    assert without_overwritten((first, other, last)) == (other, last)
+    assert without_overwritten((last, other, first)) == (last, other, first)  # its padding is not set again
+    split = replace(last, rewrite=lambda *_: "")
+    assert without_overwritten((first, split)) == (first, split)
 
 
 def test_ordinals() -> None:

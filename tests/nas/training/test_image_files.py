@@ -214,11 +214,12 @@ def test_flat_parts_with_a_table_of_labels_are_refused_with_the_table(tmp_path: 
     for part in ("train", "test"):
         (folder / part).mkdir(parents=True)
         Image.new("L", (2, 2)).save(folder / part / "1.png")
-    where = re.escape(f": train/1.png: {outer}: put each into train/<class>/")
-    with pytest.raises(UnusableInputError, match=f"^images of train are in no class folder{where}$"):
+    where = re.escape(f": train/1.png: {outer}: put each into train/<class>/, or its name and label into a line of ")
+    what = "^images of train are in no class folder, and "
+    with pytest.raises(UnusableInputError, match=f"{what}there is no labels.csv of them{where}labels.csv$"):
         list_folder(outer)
-    (folder / "labels.csv").write_text("1.png,cat\n")
-    with pytest.raises(UnusableInputError, match=f"{where}, as labels.csv may say, which is not read$"):
+    (folder / "labels.csv").write_text("2.png,cat\n")
+    with pytest.raises(UnusableInputError, match=f"{what}labels.csv gives a label to none of them{where}labels.csv$"):
         list_folder(outer)
 
 
@@ -226,8 +227,8 @@ def test_a_flat_part_beside_one_with_classes_is_named(make_folder: MakeFolder) -
     folder = make_folder(count=1)
     shutil.rmtree(folder / "test")
     shutil.copytree(folder / "train/cat", folder / "test")
-    (folder / "test/answers.tsv").write_text("000.png\tcat\n")
-    why = r"^images of test are in no class folder: test/000.png: .*: put each into test/<class>/, as test/answers.tsv "
+    (folder / "test/answers.tsv").write_text("other.png\tcat\n")
+    why = r"^images of test are in no class folder, and test/answers.tsv gives a label to none of them: test/000.png: "
     with pytest.raises(UnusableInputError, match=why):
         list_folder(folder)
 

@@ -1,0 +1,159 @@
+"""Labels from tables beside images that are in no class folder; every expected label is written in the table."""
+
+from __future__ import annotations
+
+import re
+import tarfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from constraints.errors import UnusableInputError
+from nas.training import datasets
+from nas.training.archives import list_archive
+from nas.training.image_files import Listing, list_folder
+from nas.training.image_tree import folder_key
+
+TRAIN = {"a.png": "cat", "b.png": "dog", "c.png": "cat"}
+TEST = {"d.png": "dog", "e.png": "cat"}
+
+
+def flat(folder: Path, train: dict[str, str] | None = None, test: dict[str, str] | None = None) -> Path:
+    """Images of 2x2 pixels, directly in their parts."""
+    for part, names in (("train", train or TRAIN), ("test", test or TEST)):
+        (folder / part).mkdir(parents=True)
+        for number, name in enumerate(names):
+            Image.new("L", (2, 2), 10 * number).save(folder / part / name)
+    return folder
+
+
+def lines(*tables: dict[str, str], heading: str = "filename,label", by: str = ",") -> str:
+    rows = [f"{name}{by}{label}" for table in tables for name, label in table.items()]
+    return "\n".join([*([heading] if heading else []), *rows]) + "\n"
+
+
+def labels(found: Listing) -> dict[str, str]:
+    return {file.name: file.class_name for file in (*found.train, *found.test)}
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        lines(TRAIN, TEST),
+        lines(TRAIN, TEST, heading=""),
+        lines(TRAIN, TEST, heading="file;class", by=";"),
+        "\ufeff" + lines(TRAIN, TEST).replace("\n", "\r\n"),
+        lines(TRAIN, TEST).replace(".png", ""),
+        lines({f"train/{n}": c for n, c in TRAIN.items()}, {f"./data/test/{n}": c for n, c in TEST.items()}),
+        "id,size,class\n" + "".join(f"{n},7,{c}\n" for n, c in (TRAIN | TEST).items()),
+    ],
+    ids=["commas", "no heading", "semicolons", "of Windows", "no endings", "paths", "three columns"],
+)
+def test_labels_are_those_of_a_table_beside_the_parts(tmp_path: Path, table: str) -> None:
+    folder = flat(tmp_path / "data")
+    (folder / "labels.csv").write_bytes(table.encode())
+    found = list_folder(folder)
+    assert labels(found) == TRAIN | TEST
+    assert found.classes == ("cat", "dog")
+    assert found.notes == ("labels are read from labels.csv: 5 images",)
+
+
+def test_each_part_may_have_its_own_table_and_names_that_the_other_has_too(tmp_path: Path) -> None:
+    folder = flat(tmp_path, {"0.png": "1", "1.png": "0"}, {"0.png": "0", "1.png": "1"})
+    (folder / "train_labels.csv").write_text("id,label\n0,1\n1,0\n")
+    (folder / "test/answers.tsv").write_text("0.png\t0\n1.png\t1\n")
+    (folder / "sample_submission.csv").write_text("id,label\n0,0\n1,0\n")
+    found = list_folder(folder)
+    assert [(file.part, file.name, file.class_name) for file in (*found.train, *found.test)] == [
+        ("train", "1.png", "0"), ("train", "0.png", "1"), ("test", "0.png", "0"), ("test", "1.png", "1"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_an_archive_is_read_in_the_same_way(tmp_path: Path, kind: str) -> None:
+    folder = flat(tmp_path / "data")
+    (folder / "labels.csv").write_text(lines(TRAIN, TEST))
+    archive = tmp_path / f"data.{kind}"
+    if kind == "zip":
+        with zipfile.ZipFile(archive, "w") as packed:
+            for file in sorted(folder.rglob("*.*")):
+                packed.write(file, file.relative_to(tmp_path))
+    else:
+        with tarfile.open(archive, "w") as tar:
+            tar.add(folder, "data")
+    found = list_archive(archive)
+    assert labels(found) == TRAIN | TEST
+    assert found.notes == ("labels are read from labels.csv: 5 images",)
+
+
+def test_what_has_no_label_and_what_is_not_there_is_counted(tmp_path: Path) -> None:
+    folder = flat(tmp_path, TRAIN | {"x.png": ""})
+    (folder / "labels.csv").write_text(lines(TRAIN, TEST, {"y.png": "cat", "z.png": "dog", "x.png": " "}))
+    found = list_folder(folder)
+    assert labels(found) == TRAIN | TEST
+    assert found.notes == (
+        "labels are read from labels.csv: 5 images",
+        "labels.csv names images that are not there: 2, y.png the first",
+        "1 file was left out (1 in no class folder), train/x.png the first",
+    )
+
+
+def test_a_part_with_class_folders_reads_no_table(tmp_path: Path) -> None:
+    folder = flat(tmp_path)
+    for part in ("train", "test"):
+        for name in ("cat", "dog"):
+            (folder / part / name).mkdir()
+            Image.new("L", (2, 2)).save(folder / part / name / "1.png")
+    (folder / "labels.csv").write_text(lines(TRAIN, TEST))
+    found = list_folder(folder)
+    assert len(found.train) == len(found.test) == 2
+    assert found.notes == ("5 files were left out (5 in no class folder), test/d.png the first",)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (
+            "filename,cat,dog\na.png,1,0\n",
+            "the table labels.csv has no column of labels among filename, cat, dog: {}: ",
+        ),
+        (lines(TRAIN, TEST, {"a.png": "dog"}), "train/a.png has two labels: cat and dog: {}: keep one of them"),
+        (lines({"a.png": ".cat"}), "the table labels.csv has a label that begins with a dot: .cat: {}: call"),
+        ("filename,label\na.png,caf\udce9\n", "the table labels.csv cannot be read ("),
+        (lines(TRAIN), "images of test are in no class folder, and labels.csv gives a label to none of them: test/d"),
+        (lines({"other.png": "cat"}), "images of train are in no class folder, and labels.csv gives a label to none"),
+    ],
+    ids=["one-hot", "two labels", "hidden", "latin", "half", "none"],
+)
+def test_what_cannot_be_read_as_one_label_an_image_is_refused(tmp_path: Path, table: str, message: str) -> None:
+    folder = flat(tmp_path)
+    (folder / "labels.csv").write_bytes(table.encode("utf-8", "surrogateescape"))
+    with pytest.raises(UnusableInputError, match=f"^{re.escape(message.format(folder))}"):
+        list_folder(folder)
+
+
+def test_a_name_that_both_parts_have_is_refused_in_a_table_of_both(tmp_path: Path) -> None:
+    folder = flat(tmp_path, {"0.png": "a", "1.png": "b"}, {"0.png": "b", "2.png": "a"})
+    (folder / "labels.csv").write_text(lines({"1.png": "b", "0.png": "a", "2.png": "a"}))
+    with pytest.raises(UnusableInputError, match=r"0\.png, which is in train and in test: .*: write train/0\.png$"):
+        list_folder(folder)
+    paths = {"train/0.png": "a", "train/1.png": "b", "test/0.png": "b", "test/2.png": "a"}
+    (folder / "labels.csv").write_text(lines(paths, {"train/2.png": "b"}))
+    found = list_folder(folder)
+    assert found.notes[1] == "labels.csv names images that are not there: 1, train/2.png the first"
+    assert {f"{file.part}/{file.name}": file.class_name for file in (*found.train, *found.test)} == paths
+
+
+def test_other_labels_are_other_data(tmp_path: Path) -> None:
+    folder = flat(tmp_path / "data")
+    (folder / "labels.csv").write_text(lines(TRAIN, TEST))
+    before, key = datasets.load(str(folder), cache=tmp_path / "cache"), folder_key(folder)
+    (folder / "labels.csv").write_text(lines(TRAIN | {"a.png": "dog"}, TEST))
+    after = datasets.load(str(folder), cache=tmp_path / "cache")
+    assert folder_key(folder) != key
+    assert np.bincount(before.train_labels).tolist() == [2, 1]
+    assert np.bincount(after.train_labels).tolist() == [1, 2]
+    assert before.content_hash != after.content_hash
