@@ -27,7 +27,8 @@ from rich.console import Console
 from rich.table import Table
 
 from constraints.cli.targets import expand, may_hold_model
-from constraints.errors import UnusableInputError
+from constraints.errors import NoModelError, UnusableInputError
+from constraints.sandbox.request import Target
 
 _ROOT = Path(__file__).parents[1]
 _EXAMPLES = _ROOT / "docs" / "examples"
@@ -54,11 +55,21 @@ def main() -> None:
     options = parser.parse_args()
     folder = options.files or Path(os.environ.get("NAS_FIELD") or _EXAMPLES)
     try:
-        targets = [t.text for t in expand([str(folder)]).targets if may_hold_model(t)]
+        targets = [t.text for t in expand([str(folder)]).targets if _is_for_validate(t)]
     except UnusableInputError as error:
         sys.exit(f"error: {error}")
     document = measure(targets, 1 if options.quick else _REPEATS)
     print(json.dumps(document)) if options.json else _show(document)
+
+
+def _is_for_validate(target: Target) -> bool:
+    """Whether ``validate`` in a folder has a line for a file: an error too, but not that it has no model."""
+    try:
+        return may_hold_model(target)
+    except NoModelError:
+        return False
+    except UnusableInputError:
+        return True
 
 
 def measure(targets: Sequence[str], repeats: int) -> dict[str, Any]:

@@ -25,7 +25,9 @@ _callers_of_user_code: dict[int, CodeType] = {}
 P = ParamSpec("P")
 R = TypeVar("R")
 
-NO_DOWNLOAD = "nothing is downloaded here: build it without weights (pretrained=False) or data (download=False)"
+NO_DOWNLOAD = (
+    "nothing is downloaded here: build it without weights (pretrained=False, weights=None) or data (download=False)"
+)
 _OTHER_INPUT = (
     "if the model is made for another input, give its shape: --input 3,224,224, in Python input_size=(3, 224, 224)"
 )

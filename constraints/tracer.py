@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from constraints.collection import without_collection
+from constraints.collection import rare_collection, without_collection
 from constraints.compile_wrappers import as_written
 from constraints.inputs import InputSpec, Sizes, specs
 from constraints.model_state import Parts, copied, has_own_eval, parts, unchanged
@@ -44,7 +44,11 @@ def trace(model: nn.Module, input_size: Sizes = (3, 32, 32), *, input_data: Any 
     registering them. Exceptions of the model's own code are passed on unchanged; UnusableInputError is raised for an
     impossible input, or where the forward pass needs one that is not given.
     """
-    with as_written(parts(model)) as written, ready(written, input_size, input_data) as (found, samples):
+    with (
+        rare_collection(),
+        as_written(parts(model)) as written,
+        ready(written, input_size, input_data) as (found, samples),
+    ):
         run, sample = recorded(found, samples)
     with without_collection():
         summary = summarised(run)

@@ -36,6 +36,8 @@ _IMPORTS = {
 }  # fmt: skip
 """Name that the lines of edits may use -> the line that imports it."""
 FOLLOW_UP = f"{__name__}:write_fixed"
+_TABLE = '{0} = type("{0}", (dict,), {{"__getattr__": dict.get}})'
+"""The line that makes the class of tables that arguments are."""
 
 
 def write_fixed(checked: Checked, request: Request) -> dict[str, Any]:
@@ -127,15 +129,26 @@ def _function(text: str, checked: Checked, request: Request) -> tuple[str, str]:
     if root in _IMPORTS:
         raise UnusableInputError(f"its name {root} is that of a module which the edits use: give it another one")
     names = Names(model=_free("model", {root}), on_the_input=_free(on_the_input.__name__, used))
-    given = ", ".join(f"{key}={value!r}" for key, value in request.arguments.items())
+    table = _free("Table", used)
+    given = ", ".join(f"{key}={_written(value, table)}" for key, value in request.arguments.items())
     made = target if checked.is_finished else f"{target}({given})"
-    lines = (f"{names.model} = {made}", *edit_lines(checked.model, report.change, names), f"return {names.model}")
+    making = (_TABLE.format(table),) if f"{table}(" in made else ()
+    making = (*making, f"{names.model} = {made}")
+    lines = (*making, *edit_lines(checked.model, report.change, names), f"return {names.model}")
     imports = [line for name, line in _IMPORTS.items() if any(re.search(rf"\b{name}\.", line) for line in lines)]
     about = textwrap.fill(_summary(report), 110, subsequent_indent="    ")
     fixed = _free(FIXED, used)
     helper = f"{names.helper()}\n\n" if any(names.on_the_input in line for line in lines) else ""
     body = "".join(f"    {line}\n" for line in (f'"""{about}"""', *imports, "", *lines))
     return fixed, f"{helper}def {fixed}():\n{body}".replace("\n    \n", "\n\n")
+
+
+def _written(value: Any, table: str) -> str:
+    """The source of an argument; ``table`` is a class of dictionaries whose entries are attributes too."""
+    if isinstance(value, dict):
+        pairs = ", ".join(f"{key!r}: {_written(entry, table)}" for key, entry in value.items())
+        return f"{table}({{{pairs}}})"
+    return f"[{', '.join(_written(entry, table) for entry in value)}]" if isinstance(value, list) else repr(value)
 
 
 def _free(name: str, used: Container[str]) -> str:

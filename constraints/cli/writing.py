@@ -86,7 +86,8 @@ def written(writer: Writer, outcome: CheckOutcome, request: Request, check: Chec
     if reason := found.get("refused"):
         return f"{not_written}{reason}"
     again = replace(request, follow_ups=(), fixes_seconds=0.0, verify=False, augmentation=None, drafts={})
+    draft = request.drafts[writer.follow_up]
     try:
-        return writer.write(found, request.drafts[writer.follow_up], again, check)
+        return writer.write(found, draft, again, check)
     except ConstraintError as error:  # also raised for the written code
-        return f"{not_written}{error}"
+        return f"{not_written}{error}".replace(str(draft.parent), str(writer.path.parent))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -35,6 +36,8 @@ from constraints.sandbox.request import Target
 from constraints.sandbox.standins import NotInstalledError, absent_path, absent_reason
 from constraints.suggestions import nearest
 
+_OF_FALLBACK = re.compile(r"'NoneType' object|is not defined")
+"""Error where code uses what it could not import."""
 _SAME = 60
 """Length of the beginning of an error by which it is recognised."""
 Send = Callable[[Mapping[str, Any]], None]
@@ -63,7 +66,8 @@ def explained(error: ConstraintError, loader: Loader) -> ConstraintError:
     found = [warning for warning in loader.found if not any(text in warning for text in said)]
     is_known = any(module.remedy() in str(error) for module in loader.remedies.absent.packages.values())
     remedies = "" if is_known else loader.remedies.absent.remedies()
-    reasons = list(filter(None, (remedies, *found)))
+    own = loader.remedies.absent.unfound_remedies() if _OF_FALLBACK.search(str(error)) else ""
+    reasons = list(filter(None, (remedies, own, *found)))
     if not reasons or isinstance(error, (NoModelError, ToolFailedError)):
         return error
     return type(error)(f"{error} ({'; '.join(reasons)})", traceback=error.traceback)

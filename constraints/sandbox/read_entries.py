@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 Entries = Mapping[str, Any]
@@ -38,9 +38,10 @@ def entries_in(definition: ast.stmt, parameter: str) -> Entries:
     if maker is None:
         return found
     stored = {*_stored(maker, parameter)}
+    given = {maker.name: parameter, **dict(_handed_on(maker, functions, parameter))}
     for function in functions:
         called = {id(n.func) for n in ast.walk(function) if isinstance(n, ast.Call)}
-        bases = stored | {parameter} if function is maker else stored
+        bases = stored | ({given[function.name]} if function.name in given else set())
         for node in ast.walk(function):
             here = found
             for key in (_path(node, bases) or ()) if id(node) not in called else ():
@@ -61,6 +62,20 @@ def _stored(maker: ast.AST, parameter: str) -> Iterator[str]:
             yield from (ast.unparse(target) for target in node.targets if isinstance(target, ast.Attribute))
         elif isinstance(node, ast.Call) and ast.unparse(node.func) == "self.save_hyperparameters":
             yield from (_SAVED for given in node.args if ast.unparse(given) == parameter)
+
+
+def _handed_on(
+    maker: ast.FunctionDef | ast.AsyncFunctionDef,
+    methods: Sequence[ast.FunctionDef | ast.AsyncFunctionDef],
+    parameter: str,
+) -> Iterator[tuple[str, str]]:
+    """The methods that a constructor calls with a parameter, and the names that they give it."""
+    names = {f"self.{method.name}": [a.arg for a in method.args.args[1:]] for method in methods}
+    for node in (n for n in ast.walk(maker) if isinstance(n, ast.Call)):
+        method = ast.unparse(node.func)
+        for name, value in zip(names.get(method, []), node.args, strict=False):
+            if ast.unparse(value) == parameter:
+                yield method.removeprefix("self."), name
 
 
 def _path(node: ast.AST, bases: set[str]) -> list[str] | None:

@@ -135,7 +135,10 @@ def _notebook(file: Path, data: bytes | str, around: tuple[Path, ...] = ()) -> S
         python, left_out = python_of(text)
         runs = list(_RUNS.finditer(text)) if left_out else []
         for run in runs:
-            path = _path_of(file.parent / run["path"])
+            path, own = _path_of(file.parent / run["path"]), _python_name(run["path"]).removeprefix("./")
+            if own in written:
+                parts.append(_run_part(own, written[own]))
+                continue
             if path is None or path.resolve() in (*around, file.resolve()):
                 warnings.append(
                     f"{name}: %run {run['path']} left out: there is no such file: put it beside the notebook"
@@ -161,9 +164,19 @@ def _notebook(file: Path, data: bytes | str, around: tuple[Path, ...] = ()) -> S
 
 
 def _path_of(place: Path) -> Path | None:
-    """The file that ``%run`` means; the ending ``.py`` may be left out."""
-    found = place if place.suffix in {".py", NOTEBOOK} else place.with_name(f"{place.name}.py")
+    """The file that ``%run`` means."""
+    found = Path(_python_name(str(place)))
     return found if found.is_file() else None
+
+
+def _python_name(name: str) -> str:
+    """The name of a file that ``%run`` means; the ending ``.py`` may be left out."""
+    return name if name.endswith((".py", NOTEBOOK)) else f"{name}.py"
+
+
+def _run_part(name: str, text: str) -> SourcePart:
+    """A Python file that one cell writes and another one runs."""
+    return SourcePart(name=name, text=text, statements=_file(Path(name), text).statements, is_of_another=True)
 
 
 def _run_by(file: Path, around: tuple[Path, ...]) -> Source:

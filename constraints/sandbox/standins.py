@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 
 from constraints.errors import UnusableInputError
 from constraints.missing_modules import MissingModule
+from constraints.owners import is_users
 from constraints.sandbox.lightning import LightningModule
 
 _LIGHTNING = frozenset({"pytorch_lightning", "lightning"})
@@ -41,6 +42,8 @@ class StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         """Those that are replaced, by their names."""
         self.is_sealed = False
         """Whether the model is built, after which no stand-in may be used."""
+        self.unfound: dict[str, MissingModule] = {}
+        """Modules that the user's code imports and that nothing found, replaced or not."""
         self.starred: frozenset[str] = frozenset()
         """The names that ``from MODULE import *`` binds."""
         self._parts: dict[str, _StandIn] = {}
@@ -54,6 +57,8 @@ class StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     ) -> importlib.machinery.ModuleSpec | None:
         """Find the modules of allowed packages."""
         if not any(f"{fullname}.".startswith(f"{package}.") for package in self.packages):
+            if file := _importing_file():
+                self.unfound[fullname] = MissingModule(name=fullname, folder=None if "." in fullname else file.parent)
             return None
         return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
 
@@ -96,6 +101,11 @@ class StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         """What to do, for an error that a stand-in may have caused; empty where there is none."""
         return "; ".join(f"{module.lack()}: {module.remedy()}" for module in self.packages.values())
 
+    def unfound_remedies(self) -> str:
+        """The same for modules whose absence the code handles itself, as by ``except ImportError``."""
+        own = [module for name, module in self.unfound.items() if name not in self.packages and name not in sys.modules]
+        return "; ".join(f"{module.lack()}: {module.remedy()}" for module in own)
+
     def warnings(self) -> list[str]:
         """A warning for each package that was replaced."""
         return [
@@ -107,6 +117,15 @@ class StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         """Remove the stand-ins from ``sys.modules``."""
         for name in [n for n, m in sys.modules.items() if isinstance(m, _Module)]:
             del sys.modules[name]
+
+
+def _importing_file() -> Path | None:
+    """The user's file whose import is running; None where a library imports."""
+    frame = inspect.currentframe()
+    while frame is not None and (frame.f_code.co_filename == __file__ or "importlib" in frame.f_code.co_filename):
+        frame = frame.f_back
+    file = frame.f_code.co_filename.partition(", cell ")[0] if frame else ""
+    return Path(file).resolve() if file and is_users(file) else None
 
 
 def absent_path(value: Any) -> str:

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import wraps
 from multiprocessing.pool import ThreadPool
 from threading import Thread
 from typing import Any, Protocol
@@ -101,14 +100,27 @@ def watched(watcher: Watcher, modules: Iterable[nn.Module] = ()) -> Iterator[Non
 
 def _imported(changed: Iterable[tuple[Any, str, Any]], modules: Iterable[nn.Module]) -> list[tuple[Any, str, Any]]:
     """The names that the modules' files imported for a watched function, with the replacement."""
-    made = {id(getattr(owner, name)): new for owner, name, new in changed if not isinstance(owner, type)}
     files = {type(m).__module__ for m in modules} - {"torch"}
     known = [sys.modules[f] for f in files if f in sys.modules and not f.startswith("torch.")]
+    if not known:
+        return []
+    made = {id(getattr(owner, name)): new for owner, name, new in changed if not isinstance(owner, type)}
     return [(file, name, made[id(v)]) for file in known for name, v in list(vars(file).items()) if id(v) in made]
 
 
+def _in_place_of(method: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorator: the name and the signature of a method, in a tenth of the time that ``functools.wraps`` takes."""
+
+    def named(made: Callable[..., Any]) -> Callable[..., Any]:
+        made.__name__ = method.__name__
+        vars(made)["__wrapped__"] = method
+        return made
+
+    return named
+
+
 def _reading(method: Callable[..., Any], watcher: Watcher) -> Callable[..., Any]:
-    @wraps(method)
+    @_in_place_of(method)
     def reading(self: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         if watcher.is_followed():
             for tensor in (self, *(a for a in args if isinstance(a, torch.Tensor))):
@@ -121,7 +133,7 @@ def _reading(method: Callable[..., Any], watcher: Watcher) -> Callable[..., Any]
 def _printing(method: Callable[..., Any], watcher: Watcher) -> Callable[..., Any]:
     """Printing a tensor reads its values in many small operations, which count as one read."""
 
-    @wraps(method)
+    @_in_place_of(method)
     def printing(self: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         if not watcher.is_followed():
             return method(self, *args, **kwargs)
@@ -142,7 +154,7 @@ def _leaving(enter: Callable[..., Any], watcher: Watcher) -> Callable[..., Any]:
 
 
 def _reducing(method: Callable[..., Any], watcher: Watcher) -> Callable[..., Any]:
-    @wraps(method)
+    @_in_place_of(method)
     def reducing(self: torch.Tensor, protocol: Any) -> Any:
         if not watcher.is_followed():
             return method(self, protocol)
@@ -154,7 +166,7 @@ def _reducing(method: Callable[..., Any], watcher: Watcher) -> Callable[..., Any
 
 
 def _copying(method: Callable[..., Any], watcher: Watcher) -> Callable[..., Any]:
-    @wraps(method)
+    @_in_place_of(method)
     def copying(self: torch.Tensor, memo: dict[int, Any]) -> Any:
         with watcher.unread():
             return method(self, memo)
@@ -163,7 +175,7 @@ def _copying(method: Callable[..., Any], watcher: Watcher) -> Callable[..., Any]
 
 
 def _rewrapping(method: Callable[..., Any], watcher: Watcher, at: int) -> Callable[..., Any]:
-    @wraps(method)
+    @_in_place_of(method)
     def rewrapping(*args: Any, **kwargs: Any) -> Any:
         made = method(*args, **kwargs)
         if watcher.is_followed() and len(args) > at and isinstance(args[at], torch.Tensor):
@@ -174,7 +186,7 @@ def _rewrapping(method: Callable[..., Any], watcher: Watcher, at: int) -> Callab
 
 
 def _starting(method: Callable[[Thread], None], watcher: Watcher) -> Callable[[Thread], None]:
-    @wraps(method)
+    @_in_place_of(method)
     def start(self: Thread) -> None:
         is_of_a_pool = "worker" in getattr(getattr(self, "_target", None), "__name__", "")  # it outlives the run
         if watcher.is_followed() and not is_of_a_pool:
@@ -185,7 +197,7 @@ def _starting(method: Callable[[Thread], None], watcher: Watcher) -> Callable[[T
 
 
 def _submitting(method: Callable[..., Any], watcher: Watcher) -> Callable[..., Any]:
-    @wraps(method)
+    @_in_place_of(method)
     def submit(
         self: ThreadPoolExecutor | ThreadPool, function: Callable[..., Any], /, *args: Any, **kwargs: Any
     ) -> Any:

@@ -14,16 +14,14 @@ class Exported:
         """Begin with none."""
         self._held: list[tuple[torch.Tensor, torch.Tensor]] = []
         """Each tensor with a copy of its values."""
-
-    def __bool__(self) -> bool:
-        """Whether there are any."""
-        return bool(self._held)
+        self.has_any = False
 
     def add(self, tensor: torch.Tensor) -> None:
         """Add a tensor whose values leave the run; a meta tensor has none that could be written from outside."""
         if not tensor.is_meta:
             with torch.utils._python_dispatch._disable_current_modes():
                 self._held.append((tensor, tensor.detach().clone()))
+            self.has_any = True
 
     def look_again(self) -> None:
         """Copy the current values again, after an operation of the run wrote to them."""

@@ -20,12 +20,12 @@ def peak_bytes(storages: Iterable[Storage], end: int) -> int:
     memory; not counted are weights, what is computed from weights only, and results that nothing reads (the indices
     of a max pooling). So in a chain the peak is the largest input + output of one out-of-place operation.
     """
-    return _peak(((s.size_bytes, s.born, s.last) for s in storages if _counts(s)), end)
+    return _peak([(s.size_bytes, s.born, s.last) for s in storages if s.last != s.born or not s.is_auxiliary], end)
 
 
 def peak_int8_bytes(storages: Iterable[Storage], end: int) -> int:
     """As ``peak_bytes``, with one byte for each real number."""
-    return _peak(((s.int8_bytes, s.born, s.last) for s in storages if _counts(s)), end)
+    return _peak([(s.int8_bytes, s.born, s.last) for s in storages if s.last != s.born or not s.is_auxiliary], end)
 
 
 def ram_bytes(storages: Sequence[Storage], end: int) -> int:
@@ -36,19 +36,17 @@ def ram_bytes(storages: Sequence[Storage], end: int) -> int:
     """
     last = {id(s): s.last for s in storages}
     for s in storages:
-        over = next((o for o in s.operands if o is not s and last[id(o)] == s.born > o.born), None)
-        if over is not None:
-            last[id(over)] = s.born - 1
-    return _peak(((s.int8_bytes, s.born, last[id(s)]) for s in storages if _counts(s)), end)
+        for o in s.operands:
+            if o is not s and last[id(o)] == s.born > o.born:
+                last[id(o)] = s.born - 1
+                break
+    counted = [s for s in storages if s.last != s.born or not s.is_auxiliary]
+    return _peak([(s.int8_bytes, s.born, last[id(s)]) for s in counted], end)
 
 
 def weight_bytes_int8(parameters: Iterable[torch.Tensor]) -> int:
     """Bytes of the weights: one per element of kernels and matrices, four per element of parameters with fewer axes."""
     return sum(p.numel() * (INT8_BYTES if p.dim() > 1 else INT32_BYTES) for p in parameters)
-
-
-def _counts(storage: Storage) -> bool:
-    return storage.last != storage.born or not storage.is_auxiliary
 
 
 def _peak(lives: Iterable[tuple[int, int, int]], end: int) -> int:

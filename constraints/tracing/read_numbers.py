@@ -34,18 +34,21 @@ class ReadNumbers:
         self._find = rounds
         self._has_round = False
         """Whether round numbers, or unknown numbers, were read."""
+        self.is_empty = True
+        """Whether nothing has been read so far."""
         self.unchosen_seed: int | None = None
         """The seed of torch's generator as long as the program does not choose one."""
 
     def note(self, result: Any) -> None:
         """Record the result of an operation if it is a number."""
         if isinstance(result, (float, complex)) or type(result) is int:
+            self.is_empty = False
             self._numbers.add(abs(result))
             self._has_round = self._has_round or type(result) is int
 
     def note_all(self) -> None:
         """Record that a tensor was read as a list or an array, from which any number may be computed."""
-        self._has_round = True
+        self._has_round, self.is_empty = True, False
 
     def come_back(self, operator: Operator, args: Sequence[Any], kwargs: Mapping[str, Any] | None) -> Returned:
         """Return "read" if an argument was read before, "maybe" if one may be computed from such numbers, else "".
@@ -75,11 +78,6 @@ class ReadNumbers:
             or (floats and self._finds_division)
         )
         return "maybe" if may_be else ""
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing has been read so far."""
-        return not (self._numbers or self._has_round)
 
     @cached_property
     def _finds_division(self) -> bool:

@@ -173,7 +173,7 @@ class Recorder(TorchDispatchMode):
 
     def left(self, tensor: torch.Tensor) -> Handle:
         """The handle of an output."""
-        if self._exported:
+        if self._exported.has_any:
             self._note_changes()
         return self._handle(tensor)
 
@@ -196,7 +196,7 @@ class Recorder(TorchDispatchMode):
                 return _in_parts(func, *args, **(kwargs or {}))
         if not self.has_autograd and torch.is_grad_enabled():
             self.wants_gradients = True
-        if self._exported:
+        if self._exported.has_any:
             self._note_changes()
         restated, really = args, operator
         if operator.is_special:
@@ -217,21 +217,23 @@ class Recorder(TorchDispatchMode):
             shapes = shapes_of(results, operator.op)
             outputs = [self.handles.made(t, shape) for t, shape in zip(results, shapes, strict=True)]
         targets = self.handles.written(operator, args, kwargs or {}, outputs, shapes) if writes else ()
-        if waits:
-            for handle in outputs:
-                handle.round = waits
-        frame, again = self.here.stack[-1], self.numbers.come_back(really, args, kwargs)
+        for handle in outputs if waits else ():
+            handle.round = waits
+        frame = self.here.stack[-1]
+        again = "" if self.numbers.is_empty else self.numbers.come_back(really, args, kwargs)
         limits = (
             may_mask(operator.op) and len(shapes[0]) > _TWO_CHANNEL_AXES and self._notes.limits(operator, args, kwargs)
         )
         self.operations.append(
             RecordedOperation(operator, held, named, inputs, outputs, shapes, frame, targets, again, limits)
         )
-        self._note_numbers(func, args, result, writes=bool(writes))
+        if writes or result.__class__ is not torch.Tensor:
+            self._note_others(func, args, result, writes=bool(writes))
         return result
 
-    def _note_numbers(self, func: Any, args: tuple[Any, ...], result: Any, *, writes: bool) -> None:
-        if writes and self._exported:
+    def _note_others(self, func: Any, args: tuple[Any, ...], result: Any, *, writes: bool) -> None:
+        """Note a result that is a number, and memory that was written to or exchanged."""
+        if writes and self._exported.has_any:
             self._exported.look_again()
         self.numbers.note(result)
         if func is SET_DATA:  # x.data = y

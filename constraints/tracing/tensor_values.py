@@ -130,8 +130,8 @@ class TensorValues:
         storage = self.store(call.index, handle, shape)
         storage.is_auxiliary = which > 0 and not is_view and not targets
         if recorded.operator.is_elementwise and not which:
-            operands = [v.storage for v in call.inputs if v.storage is not None and v.shape == shape]
-            storage.operands = tuple(s for s in operands if s.int8_bytes == storage.int8_bytes)
+            size, held = storage.int8_bytes, [v.storage for v in call.inputs if v.shape == shape]
+            storage.operands = tuple([s for s in held if s is not None and s.int8_bytes == size])
         return storage
 
     def made(self, call: Call, which: int, shape: Shape, result: Result, storage: Storage | None) -> Value:

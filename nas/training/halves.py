@@ -94,7 +94,8 @@ class Halves:
         theirs = other.result()
         self._add_gradients()
         if self.own_norms:
-            torch._foreach_lerp_(*self._statistics, 0.5)  # both variances are unbiased, as the whole batch's is
+            own, twins = self._statistics
+            torch._foreach_lerp_(own, twins, 0.5)  # both variances are unbiased, as the whole batch's is
             self._pass_on_statistics()
         return mine + theirs
 

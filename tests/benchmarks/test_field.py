@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
 from benchmarks import field
+from constraints.cli.target import parse_target
 
 REPORTS = {
     "good.py": {"constraints": [{"expr": "a > 1", "ok": True, "fix": []}], "fix_all": None},
@@ -42,3 +44,12 @@ def test_a_row_for_each_model(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (rows["good.py"]["seconds_over_torch"], document["most_processor_seconds_over_torch"]) == (2.0, 1.5)
     assert document["twelve_layers_seconds_over_torch"] == 0.25  # the least of each
     assert [document[key] for key in ("with_verdict", "failing", "fixed_at_once")] == [2, 1, 1]
+
+
+def test_files_that_cannot_be_read_have_a_row_and_those_without_a_model_none(tmp_path: Path) -> None:
+    texts = {"two.py": "print 3", "net.py": "import torch", "plain.py": "x = 3"}
+    texts["r.ipynb"] = '{"cells": [], "metadata": {"language_info": {"name": "R"}}}'
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    kept = [name for name in texts if field._is_for_validate(parse_target(str(tmp_path / name)))]
+    assert kept == ["two.py", "net.py"]

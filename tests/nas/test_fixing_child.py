@@ -191,3 +191,17 @@ def test_what_cannot_be_written_is_said(run: object, text: str, rule: str, more:
     assert reason in said
     assert not Path("out.py").exists()
     assert not Path("out.safetensors").exists()
+
+
+def test_tables_of_arguments_are_written_with_their_attributes(run: Any) -> None:
+    code = UNWRITTEN.replace("__init__(self)", "__init__(self, cfg, more)").replace(
+        "3, 8, 3", "3, cfg.net['width'], more[0].k"
+    )
+    given = ("--arg", "cfg={net={width=8}}", "--arg", "more=[{k=3}]")
+    _, said = run(code, "Chain", "dilated_convs >= 1", more=given)
+    assert said.startswith("wrote out.py: given.py with the function fixed_model"), said
+    written = Path("out.py").read_text("utf-8")
+    assert "    model = Chain(cfg=Table({'net': Table({'width': 8})}), more=[Table({'k': 3})])\n" in written
+    space: dict[str, Any] = {}
+    exec(written, space)
+    assert space["fixed_model"]().conv.dilation == (2, 2)

@@ -32,7 +32,7 @@ class Words:
         if found.get("breaks"):
             raise UnusableInputError("it breaks a rule")
         if found.get("raises"):
-            raise ModelFailedError("the file's own code raised")
+            raise ModelFailedError(f"the file's own code raised ({draft}:3)")
         return f"{found['x']} {draft} {request.follow_ups} {request.fixes_seconds:g}"
 
 
@@ -43,14 +43,18 @@ class Words:
         (replace(REPORT, fix_all=FIX), {}, "out.txt is not written: the check was cut short"),
         (replace(REPORT, fix_all=FIX), {"m:f": {"refused": "no chain"}}, "out.txt is not written: no chain"),
         (replace(REPORT, fix_all=FIX), {"m:f": {"breaks": 1}}, "out.txt is not written: it breaks a rule"),
-        (replace(REPORT, fix_all=FIX), {"m:f": {"x": 1}}, "1 d () 0"),
-        (replace(REPORT, fix_all=FIX), {"m:f": {"raises": 1}}, "out.txt is not written: the file's own code raised"),
-        (replace(REPORT, constraints=()), {"m:f": {"x": 1}}, "1 d () 0"),
-        (replace(REPORT, constraints=(replace(BROKEN, name="augmentation"),)), {"m:f": {"x": 1}}, "1 d () 0"),
+        (replace(REPORT, fix_all=FIX), {"m:f": {"x": 1}}, "1 .out.xy/d () 0"),
+        (
+            replace(REPORT, fix_all=FIX),
+            {"m:f": {"raises": 1}},
+            "out.txt is not written: the file's own code raised (./d:3)",
+        ),
+        (replace(REPORT, constraints=()), {"m:f": {"x": 1}}, "1 .out.xy/d () 0"),
+        (replace(REPORT, constraints=(replace(BROKEN, name="augmentation"),)), {"m:f": {"x": 1}}, "1 .out.xy/d () 0"),
     ],
 )
 def test_what_is_said(report: Report, follow_ups: Mapping[str, Mapping[str, Any]], line: str) -> None:
-    request = Request(target=parse_target("a.py:N"), require=(), follow_ups=("m:f",), drafts={"m:f": Path("d")})
+    request = Request(target=parse_target("a.py:N"), require=(), follow_ups=("m:f",), drafts={"m:f": Path(".out.xy/d")})
     outcome = CheckOutcome(report=report, printed="", follow_ups=follow_ups)
     assert written(Words(), outcome, request, lambda _: outcome) == line
 

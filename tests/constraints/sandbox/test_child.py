@@ -185,3 +185,26 @@ def test_each_line_of_the_answer_is_a_stage_or_the_outcome(tmp_path: Path) -> No
     assert stages == ["import", "forward", "", "the search for fixes", ""]
     assert lines[-1]["answer"] == {**lines[2]["partial"], "follow_ups": {}}
     assert lines[-1]["answer"]["report"]["ok"] is True
+
+
+def test_what_the_code_could_not_import_is_said_where_it_uses_none_in_its_place(run: Any) -> None:
+    code = "try:\n    from gone_x import Block\nexcept ImportError:\n    Block = None\n" + NET
+    broken = code.replace("nn.Conv2d(1, width, 1 + 2 * deep)", "Block(1, width)")
+    with pytest.raises(ModelFailedError, match=r"'NoneType' object is not callable .*\(gone_x is neither in "):
+        run("Net", broken, arguments={"width": 3})
+    with pytest.raises(ModelFailedError, match=r"expected input\[1, 1, 8, 8\] to have 3 channels") as error:
+        run("Net", code.replace("Conv2d(1,", "Conv2d(3,"), arguments={"width": 3})
+    assert "gone_x" not in str(error.value)
+
+
+def test_a_table_is_read_by_items_and_attributes(run: Any) -> None:
+    code = NET.replace("self, width, *, deep=False", "self, args").replace(
+        "width, 1 + 2 * deep", "args.c.width, args['k']"
+    )
+    # A 3x3 convolution from 1 to 5 channels: 5 * 9 weights and 5 biases.
+    report = run(
+        "Net", code.replace("made = Net(2)\n_hidden = made", ""), arguments={"args": {"c": {"width": 5}, "k": 3}}
+    )
+    assert report.metrics["params"] == 5 * 9 + 5
+    with pytest.raises(UnusableInputError, match=r"give --arg 'args=\{c=\{width=\.\.\.\}, k=\.\.\.\}'$"):
+        run("Net", code)

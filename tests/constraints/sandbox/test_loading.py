@@ -346,3 +346,29 @@ def test_a_notebook_that_runs_itself_ends(loader: Loader, tmp_path: Path) -> Non
     file = tmp_path / "circle.ipynb"
     file.write_text(notebook("%run circle.ipynb", "class Net:\n    out = 3\n"))
     assert load(loader, file).Net.out == 3
+
+
+def test_what_a_cell_writes_is_run_as_its_file_would_be(loader: Loader, tmp_path: Path) -> None:
+    file = tmp_path / "writes.ipynb"
+    file.write_text(notebook("%%writefile part.py\nwidth = 3\n", "%run part\n", "class Net:\n    out = 2 * width\n"))
+    assert load(loader, file).Net.out == 2 * 3
+    assert loader.warnings() == (f"{file}: imported from the cells that write them: part.py",)
+
+
+def test_what_the_code_itself_does_without_is_noted(loader: Loader, tmp_path: Path) -> None:
+    code = """
+    import json
+    try:
+        import gone_x
+    except ImportError:
+        gone_x = None
+    try:
+        from scipy.gone_y import thing
+    except ImportError:
+        pass
+    """
+    load(loader, tmp_path / "without_net.py", code)
+    said = loader.remedies.absent.unfound_remedies()
+    assert said.startswith(f"gone_x is neither in {tmp_path} nor installed: put gone_x.py into {tmp_path} or, if it")
+    assert "json" not in said
+    assert loader.warnings() == ()

@@ -50,3 +50,13 @@ def test_a_function_and_an_inherited_constructor_read_them_too() -> None:
     assert as_toml(entries_in(function, "args")) == "{width=...}"
     assert as_toml(entries_of(Net, "args")) == "{width=..., depth=...}"
     assert entries_of(len, "args") == {}
+
+
+def test_a_method_that_the_constructor_calls_reads_them_under_its_own_name() -> None:
+    code = (
+        "class Net(nn.Module):\n    def __init__(self, args):\n        self.build(3, args)\n"
+        "    def build(self, depth, cfg):\n        return conv(cfg.width, depth.bits)\n"
+        "    def other(self, cfg):\n        return cfg.unread\n"
+    )
+    (definition,) = ast.parse(code).body
+    assert as_toml(entries_in(definition, "args")) == "{width=...}"

@@ -47,7 +47,7 @@ def test_rows_and_columns_that_share_a_pointwise_layer_are_told_apart_again(keep
         y = m.a(x)
         rows, columns = keeps(y) if keeps else (F.adaptive_avg_pool2d(y, (8, 1)), F.adaptive_avg_pool2d(y, (1, 6)))
         joined = F.hardswish(m.norm(m.shared(torch.cat([rows, columns.transpose(2, 3)], 2))))
-        rows, columns = joined.split([8, 6], 2)
+        rows, columns = torch.split(joined, [8, 6], 2)
         return rows, columns.transpose(2, 3)
 
     found = known(run, (3, 8, 6), a=CONV, shared=nn.Conv2d(3, 2, 1), norm=nn.BatchNorm2d(2))

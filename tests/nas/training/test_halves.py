@@ -157,7 +157,8 @@ def test_own_norms_start_from_the_statistics_that_were_restored() -> None:
     step(first)
     later = Halves(again, 2, own_norms=True)
     again.load_state_dict(network.state_dict())
-    step(first), step(later)
+    step(first)
+    step(later)
     torch.testing.assert_close(dict(again.named_buffers()), dict(network.named_buffers()))
 
 
