@@ -10,7 +10,7 @@ from decimal import Decimal
 from numbers import Integral, Real
 from typing import Any, overload
 
-from constraints.errors import ModelFailedError
+from constraints.errors import ModelFailedError, UnusableInputError
 from constraints.metrics import LATENCIES, Metrics
 
 _PAST_FLOATS = 2**1024
@@ -36,7 +36,8 @@ class CustomMetric:
         number = _plain(value)
         if number is None:
             shown = " ".join(repr(value).split())
-            raise ModelFailedError(f"metric {self.name!r} gave {shown:.100}: return one number or truth value")
+            wanted = "a finite number" if isinstance(value, Integral) else "one number or truth value"
+            raise ModelFailedError(f"metric {self.name!r} gave {shown:.100}: return {wanted}")
         return number
 
 
@@ -56,6 +57,10 @@ def _plain(value: Any) -> int | float | bool | None:
     return number if isinstance(number, float) or abs(number) < _PAST_FLOATS else None
 
 
+class MetricNameError(UnusableInputError, ValueError):
+    """A function gives its metric a name that is taken, or none."""
+
+
 @overload
 def metric(function: Compute) -> CustomMetric: ...
 
@@ -73,7 +78,7 @@ def metric(
 
     The result is a plain value; there is no registry: pass it to ``check(model, metrics=[...])``, or define it (or
     import it) in the file that ``validate`` is given, where it is found automatically. Raises ValueError when the
-    name is a built-in metric's.
+    name is a built-in metric's, and for what is no function with a name.
     """
     if function is None:
         return lambda given: _made(given, maximised=maximised)
@@ -81,11 +86,12 @@ def metric(
 
 
 def _made(function: Compute, *, maximised: bool) -> CustomMetric:
-    if function.__name__ in {*Metrics.definitions(), *LATENCIES}:
-        raise ValueError(f"a built-in metric has this name: {function.__name__!r}: choose another")
-    return CustomMetric(
-        name=function.__name__, definition=inspect.getdoc(function) or "", compute=function, maximised=maximised
-    )
+    name = getattr(function, "__name__", "")
+    if not (callable(function) and name):  # a partial, a value
+        raise MetricNameError(f"a metric has the name of its function: {function!r} has none: decorate a function")
+    if name in {*Metrics.definitions(), *LATENCIES}:
+        raise MetricNameError(f"a built-in metric has this name: {name!r}: choose another")
+    return CustomMetric(name=name, definition=inspect.getdoc(function) or "", compute=function, maximised=maximised)
 
 
 def found_in(namespace: Mapping[str, Any]) -> tuple[CustomMetric, ...]:

@@ -47,9 +47,18 @@ def test_metrics_are_of_the_built_and_traced_network(file: Path, sandbox: Sandbo
     assert dict(found) == {"norms": 3, "doubled": 2 * params}
 
 
+MADE = "from constraints import metric\n@metric\n"
+
+
 @pytest.mark.parametrize(
     ("text", "error", "message"),
     [
+        (
+            f"{MADE}def params(m, t):\n    return 1",
+            ModelFailedError,
+            "^a built-in metric has this name: 'params'",
+        ),
+        ("from constraints import metric\nf = metric(3)", ModelFailedError, "^a metric has the name of its"),
         ("x = 1", UnusableInputError, "no metric in .*: decorate a function"),
         ("def f(:", UnusableInputError, r"syntax error: .*own\.py:1"),
         ("1 / 0", ModelFailedError, r"raised at import: ZeroDivisionError: division by zero .*own\.py:1"),
