@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypedDict
@@ -21,7 +19,7 @@ from nas.loggers.choice import split
 from nas.objective_text import check, read
 from nas.project_settings import Settings
 from nas.search import engine_choice
-from nas.toml import read_toml, validated
+from nas.toml import read_toml, validated, value_text
 
 DEFAULT_TARGET = 0.85
 
@@ -108,7 +106,10 @@ AUGMENTATION_RULE = "augmentation"
 _LONGEST_NAME = 240
 """In bytes: a file's name has at most 255 on every common file system, including endings such as ``.deleted``."""
 _BY_DATA = ("space", "trials", "epochs")
-"""Fields that the size of the data decides where they are not given."""
+"""Fields that the size of the data may decide where they are not given."""
+_NEEDS_SPACE = ("constraints", "start", "from_study")
+"""Fields with which the default space stays, as a smaller one may not satisfy or contain what they give."""
+DEFAULT_RECIPE = "default"
 Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
 
 
@@ -161,30 +162,37 @@ class LaunchConfig(BaseModel):
         """The constraints on a network; the default ones if only the augmentation's was given."""
         return [text for text in self.constraints if text != AUGMENTATION_RULE] or list(ASSIGNMENT)
 
-    def to_toml(self) -> str:
-        """The effective configuration; ``--config`` reads it back as an equal value."""
-        left = [name for name in _BY_DATA if name not in self.model_fields_set]
+    @property
+    def by_data(self) -> tuple[str, ...]:
+        """The fields that the size of the data decides: neither they nor what settles them is given.
+
+        A default that a file repeats asks for no more than one that is left out.
+        """
+        usual = type(self)()
+        settled = set(self.model_fields_set)
+        if any(getattr(self, name) != getattr(usual, name) for name in _NEEDS_SPACE):
+            settled.add("space")
+        if self.recipe not in (None, DEFAULT_RECIPE):
+            settled.add("epochs")
+        return tuple(name for name in _BY_DATA if name not in settled)
+
+    def to_toml(self, kept: Collection[str] = ()) -> str:
+        """The effective configuration; ``--config`` reads it back as an equal value.
+
+        ``kept`` are fields that are left out because the study has its own.
+        """
+        by_data = [name for name in self.by_data if name not in kept]
+        hints = {
+            "so that the size of the data decides, here and where this is read": by_data,
+            f"as study {self.study} keeps its own; a new study has those of its data, or the defaults": kept,
+        }
         lines = [
-            f"{name} = {_as_toml(value)}"
+            f"{name} = {value_text(value)}"
             for name, value in self.model_dump(mode="json").items()
-            if value is not None and name not in left
+            if value is not None and name not in {*by_data, *kept}
         ]
-        hint = [f"# {', '.join(left)}: left out, so that the size of the data decides, here and where this is read"]
-        return "\n".join([*(hint if left else []), *lines]) + "\n"
-
-
-def _as_toml(value: Any) -> str:
-    """A value on one line; a table is inline, without its None values."""
-    if isinstance(value, dict):
-        known = (f"{_key(key)} = {_as_toml(one)}" for key, one in value.items() if one is not None)
-        return f"{{{', '.join(known)}}}"
-    if isinstance(value, list):
-        return f"[{', '.join(map(_as_toml, value))}]"
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _key(name: str) -> str:
-    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name)
+        said = [f"# {', '.join(names)}: left out, {why}" for why, names in hints.items() if names]
+        return "\n".join([*said, *lines]) + "\n"
 
 
 def read_config(

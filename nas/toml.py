@@ -1,7 +1,9 @@
-"""TOML files read into validated values; every error names the file, the key, the value and what is allowed."""
+"""TOML files read into validated values, and values as TOML; errors name file, key, value and what to give."""
 
 from __future__ import annotations
 
+import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Any, TypeVar
@@ -75,3 +77,17 @@ def _keys_beside(model: type[BaseModel], location: tuple[int | str, ...]) -> lis
             candidates = [annotation, *getattr(annotation, "__args__", ())]
             here = next(c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel))
     return sorted(here.model_fields)
+
+
+def value_text(value: Any) -> str:
+    """A TOML value on one line; a table is inline, without its None values."""
+    if isinstance(value, dict):
+        known = (f"{_key(key)} = {value_text(one)}" for key, one in value.items() if one is not None)
+        return f"{{{', '.join(known)}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(value_text, value))}]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from nas.config import LaunchConfig
+from nas.config import DEFAULT_RECIPE, LaunchConfig
 from nas.objective_text import BALANCED
 from nas.search.study_augmentation import usual_augmentation
 from nas.search.training_way import Training
-from nas.training import named_recipes, recipes
+from nas.training import recipes
 from nas.training.data_advice import advice
 from nas.training.decoded import Dataset
 from nas.training.default_sizes import Sizing, sentence, sizing
@@ -43,12 +43,12 @@ def fitted(
 
 def follows_data(config: LaunchConfig) -> bool:
     """Whether epochs and batch size are chosen by the number of images."""
-    return is_default(config) and "epochs" not in config.model_fields_set
+    return "epochs" in config.by_data
 
 
 def is_default(config: LaunchConfig) -> bool:
     """Whether the recipe is the default, asked for or not."""
-    return config.recipe in (None, named_recipes.DEFAULT)
+    return config.recipe in (None, DEFAULT_RECIPE)
 
 
 def said(feed: Feed, way: Training, epochs: int, sized: Sizing | None, others: Mapping[str, str] | None = None) -> str:

@@ -23,7 +23,6 @@ LEAST_TRIALS = 10
 SMALL_SPACE = "tiny"
 SMALL_SIDE = 32
 FEW_IMAGES = 4_096
-_SPACE_IS_ASKED_FOR = {"space", "constraints", "start", "from_study"}
 
 
 def scoped(config: LaunchConfig, dataset: Dataset, known: Mapping[str, Any]) -> LaunchConfig:
@@ -32,11 +31,11 @@ def scoped(config: LaunchConfig, dataset: Dataset, known: Mapping[str, Any]) -> 
     A study keeps its space unless another is given.
     """
     chosen: dict[str, Any] = {}
-    if "trials" not in config.model_fields_set:
+    if "trials" in config.by_data:
         chosen["trials"] = _trials(len(dataset.split().validation), config.trials)
     if keeps_space(config, known):
         chosen["space"] = known["space"]["name"]
-    elif not _SPACE_IS_ASKED_FOR & config.model_fields_set:
+    elif "space" in config.by_data:
         chosen["space"] = _space(dataset, config.space)
     return config.model_copy(update=chosen)
 

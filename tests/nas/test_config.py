@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from constraints.errors import UnusableInputError
 from constraints.rules import ASSIGNMENT, parse
-from nas.config import LaunchConfig, read_config
+from nas.config import DEFAULT_RECIPE, LaunchConfig, read_config
+from nas.training import named_recipes
 
 
 def test_without_flags_and_file_the_contract_s_defaults_hold() -> None:
@@ -115,6 +116,40 @@ def test_what_follows_the_data_is_not_written_where_nobody_asked_for_it(tmp_path
         assert (name in text.splitlines()[0]) != is_asked
     file.write_text(text := read_config(None, {"epochs": 1, "trials": 2, "space": "tiny"}).to_toml())
     assert text.startswith('space = "tiny"'), "nothing is left to the data"
+
+
+@pytest.mark.parametrize(
+    ("flags", "by_data"),
+    [
+        ({}, ("space", "trials", "epochs")),
+        ({"recipe": "default"}, ("space", "trials", "epochs")),
+        ({"recipe": "sgd"}, ("space", "trials")),
+        ({"constraints": ["params > 100k"]}, ("trials", "epochs")),
+        ({"start": ["seed"]}, ("trials", "epochs")),
+        ({"from_study": "other"}, ("trials", "epochs")),
+        ({"constraints": ["params > 100k"], "recipe": "sgd", "trials": 3}, ()),
+    ],
+)
+def test_what_a_written_file_leaves_to_the_data_is_left_to_it_where_it_is_read(
+    tmp_path: Path, flags: dict[str, Any], by_data: tuple[str, ...]
+) -> None:
+    before = read_config(None, flags)
+    (tmp_path / "a.toml").write_text(text := before.to_toml())
+    assert before.by_data == read_config(tmp_path / "a.toml", {}).by_data == by_data
+    assert text.startswith(f"# {', '.join(by_data)}: left out, so that" if by_data else "space = ")
+
+
+def test_the_default_recipe_has_one_name() -> None:
+    assert DEFAULT_RECIPE == named_recipes.DEFAULT
+
+
+def test_what_a_study_keeps_is_left_out_and_said() -> None:
+    lines = read_config(None, {"epochs": 7, "study": "mine"}).to_toml(("space", "epochs")).splitlines()
+    assert lines[:2] == [
+        "# trials: left out, so that the size of the data decides, here and where this is read",
+        "# space, epochs: left out, as study mine keeps its own; a new study has those of its data, or the defaults",
+    ]
+    assert not [line for line in lines if line.startswith(("space", "epochs"))]
 
 
 def test_a_recipe_may_be_in_the_file_and_is_written_back(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -65,6 +66,12 @@ def test_what_is_asked_for_and_what_may_not_be_in_the_small_space_stays(flags: d
     asked = read_config(None, flags)
     assert chosen(1_295, 143, **flags).space == asked.space
     assert chosen(1_295, 143, trials=3, **flags) == asked.model_copy(update={"trials": 3})
+
+
+def test_a_file_that_repeats_the_defaults_asks_for_no_space(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text(read_config(None, {}).to_toml())
+    images = cast("Dataset", Images(1_295, 143))
+    assert scoped(read_config(tmp_path / "a.toml", {}), images, {}).space == "tiny"
 
 
 @pytest.mark.parametrize(
