@@ -23,7 +23,7 @@ from nas.search.objectives import Objectives
 from nas.search.scope import space_of
 from nas.search.storage import opened_if_made
 from nas.search.stored import is_database, is_postgresql, run_folder
-from nas.search.study import known_of, refuse_other
+from nas.search.study import REMEDIES, known_of, refuse_other
 from nas.search.training_way import Training
 from nas.search.writable import check_writable, exists
 from nas.space.feasible import FeasiblePart
@@ -95,7 +95,7 @@ def check_study(config: LaunchConfig) -> Mapping[str, Any]:
         left = {"epochs"} if follows_data(config) else set()  # the study's own are used
         if config.metrics is None:  # else the objective's direction needs the user's file to run
             asked["objective"] = str(Objectives.parse(config.objective))
-        refuse_other(config.study, known, asked, [key for key in asked if key not in left])
+        refuse_other(config.study, known, asked, {key: REMEDIES[key] for key in asked if key not in left})
         refuse_other_training(config, known)
         if not is_postgresql(config.storage) and exists(run_folder(config.storage, config.study)):
             with hold(config.storage, config.study):

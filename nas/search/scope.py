@@ -41,8 +41,9 @@ def scoped(config: LaunchConfig, dataset: Dataset, known: Mapping[str, Any]) -> 
 
 
 def keeps_space(config: LaunchConfig, known: Mapping[str, Any]) -> bool:
-    """Whether a launch searches the space that its study has: there is one, and no other is asked for."""
-    return "space" in known and "space" not in config.model_fields_set
+    """Whether a launch searches the space that its study has: it can be made, and no other is asked for."""
+    own = known.get("space", {})
+    return bool("table" in own or own.get("name")) and "space" not in config.model_fields_set
 
 
 def space_of(

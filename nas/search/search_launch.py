@@ -120,7 +120,9 @@ def prepare(
         other = config.from_study
         prior = read_prior(other, config.storage, config.study, identity, space) if other else None
         begun = plan([*given(config.start, space), *(prior.starts if prior else ())], feasible, sampler.broken_measured)
-        study = create_or_resume(storage, config.study, identity, sampler, objectives.directions)
+        study = create_or_resume(
+            storage, config.study, identity, sampler, objectives.directions, asked=before.model_fields_set
+        )
         folder = claim(config.storage, study)
         held.enter_context(hold_folder(folder, config.storage, config.study))
         way = Training.of(study, config.epochs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from constraints.errors import UnusableInputError
@@ -56,6 +56,10 @@ REMEDIES = {
     "epochs": "leave --epochs out to keep its own, or use another --study",
     "objective": "leave --objective out to keep its own, or use another --study",
 }
+NO_LONGER_THERE = {
+    "space": "its own is no longer the same here: give --space what it was made with, or use another --study",
+}
+"""Remedies for what nobody asked for: there is nothing to leave out."""
 OPTIONAL = {
     "metrics": "use the file of metrics that the study was made with, or another --study",
     "latency": "launch where the study was made, by the same calibration, or use another --study",
@@ -88,8 +92,12 @@ def create_or_resume(
     made_with: Mapping[str, Any],
     sampler: optuna.samplers.BaseSampler,
     directions: Sequence[Direction] = ("maximize",),
+    *,
+    asked: Collection[str] = tuple(REMEDIES),
 ) -> optuna.Study:
     """The study ``name``, created if it does not exist; UnusableInputError where its identity is another one.
+
+    ``asked`` are the keys of it that the user gave, which the error's advice depends on.
 
     ``made_with`` maps each key of REMEDIES, and optionally keys of OPTIONAL, to a JSON value; of a value with ``name``
     and ``hash``, only the hash is compared.
@@ -110,20 +118,22 @@ def create_or_resume(
         known = {**known, "space": made_with["space"]}
     elif "space" in known and "space" not in made_with:
         made_with = {**made_with, "space": known["space"]}
-    refuse_other(name, known, made_with, REMEDIES | OPTIONAL)
+    unasked = {key: text for key, text in NO_LONGER_THERE.items() if key not in asked}
+    refuse_other(name, known, made_with, REMEDIES | unasked | OPTIONAL)
     if study.user_attrs[IDENTITY].keys() != known.keys():
         study.set_user_attr(IDENTITY, {**study.user_attrs[IDENTITY], "space": made_with["space"]})
     return study
 
 
-def refuse_other(name: str, known: Mapping[str, Any], made_with: Mapping[str, Any], keys: Iterable[str]) -> None:
-    """Raise UnusableInputError where the study ``name`` with the identity ``known`` differs in one of ``keys``."""
-    for key in keys:
+def refuse_other(
+    name: str, known: Mapping[str, Any], made_with: Mapping[str, Any], remedies: Mapping[str, str]
+) -> None:
+    """Raise UnusableInputError where the study ``name``, made with ``known``, differs in a key of ``remedies``."""
+    for key, remedy in remedies.items():
         before, now = known.get(key), made_with.get(key)
         if _decisive(before) != _decisive(now):
             raise UnusableInputError(
-                f"study {name!r} was made with other {key}: {_short(before)}, not {_short(now)}: "
-                f"{(REMEDIES | OPTIONAL)[key]}"
+                f"study {name!r} was made with other {key}: {_short(before)}, not {_short(now)}: {remedy}"
             )
 
 
@@ -213,5 +223,5 @@ def _decisive(value: Any) -> Any:
 
 def _short(value: Any) -> str:
     if isinstance(value, Mapping):
-        return f"{value['name']} ({value['hash'][:8]})"
+        return f"{value['name'] or 'one without a name'} ({value['hash'][:8]})"
     return ", ".join(value) if isinstance(value, list) else "none" if value is None else str(value)

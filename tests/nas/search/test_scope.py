@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from nas.config import LaunchConfig, read_config
-from nas.search.scope import changed, scoped
+from nas.search.scope import changed, keeps_space, scoped, space_of
+from nas.space.space import load
 from nas.training.decoded import Dataset
 from nas.training.splits import Split
 
@@ -91,6 +92,14 @@ def test_a_study_keeps_its_space_whatever_but_another_space_is_given(name: str, 
     assert chosen(1_295, 143, known=known, **flags).space == name
     assert chosen(45_000, 5_000, known=known, **flags).space == name
     assert chosen(1_295, 143, known=known, **{**flags, "space": "wide"}).space == "wide"
+
+
+def test_a_space_without_name_and_table_cannot_be_kept() -> None:
+    assert chosen(1_295, 143, known={"space": {"name": "", "hash": "0"}}).space == "tiny", "compared by its hash"
+    config = read_config(None, {})
+    assert not keeps_space(config, {"space": {"hash": "0"}})
+    assert keeps_space(config, {"space": {"hash": "0", "table": {}}})
+    assert space_of(config, {"space": {"name": "", "hash": "0"}}, "tiny") == load("tiny")
 
 
 def test_what_the_data_decided_is_said_by_its_flags() -> None:

@@ -74,6 +74,26 @@ def test_a_study_keeps_its_space_after_the_file_has_changed(digits: decoded.Data
         prepare(digits, tmp_path, space=str(file))
 
 
+@pytest.mark.parametrize(
+    ("own", "said"), [({"name": "tiny"}, r"tiny \(deadbeef\)"), ({}, r"one without a name \(deadbeef\)")]
+)
+def test_a_space_that_has_changed_is_not_advised_to_be_left_out_where_it_was(
+    digits: decoded.Dataset, tmp_path: Path, own: dict[str, str], said: str
+) -> None:
+    prepared = prepare(digits, tmp_path)
+    prepared.lock.close()
+    made_with = prepared.study.user_attrs[IDENTITY]
+    prepared.study.set_user_attr(IDENTITY, {**made_with, "space": {**own, "hash": "deadbeef"}})
+    unasked = {name: value for name, value in FLAGS.items() if name != "space"}
+    config = read_config(None, {**unasked, "storage": str(tmp_path / "journal.log")})
+    search_launch.check(config)
+    wanted = rf"other space: {said}, not tiny \(.*: its own is no longer the same here: give --space what it was made"
+    with pytest.raises(UnusableInputError, match=wanted):
+        search_launch.prepare(config, digits, lambda driver: None)
+    with pytest.raises(UnusableInputError, match=rf"other space: {said}, not tiny .* leave --space out"):
+        prepare(digits, tmp_path)
+
+
 def test_what_trains_is_named(digits: decoded.Dataset, tmp_path: Path) -> None:
     prepared = prepare(digits, tmp_path)
     prepared.lock.close()
