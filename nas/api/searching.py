@@ -23,7 +23,7 @@ from nas.search.confirm_launch import confirm_trials
 from nas.search.confirmation import Confirmation
 from nas.search.confirmed_end import is_any_complete, is_reached, to_confirm
 from nas.search.driver import Driver
-from nas.search.kept_settings import settled
+from nas.search.kept_settings import existing, kept, settled
 from nas.search.presence import has_launch
 from nas.search.retraining import Progress
 from nas.search.study_data import load_study_data
@@ -76,8 +76,12 @@ def launch(config: str | Path | None = None, *, progress: bool = False, **fields
     line's message, in which flags are keywords.
     """
     given = {name: str(value) if isinstance(value, Path) else value for name, value in fields.items()}
-    settings = settled(read_config(None if config is None else Path(config), given))
+    asked = read_config(None if config is None else Path(config), given)
+    study = existing(asked)
+    settings = settled(asked, study)
     search_launch.check(settings)
+    if progress and (words := kept(asked, study)):
+        _say(words)
     with quiet():
         dataset = warned(datasets.load(settings.data))
         with watching(progress) as observe:
@@ -169,9 +173,13 @@ def warned(dataset: decoded.Dataset) -> decoded.Dataset:
 def _say_end(ended: str) -> None:
     """Replace the live view by why the search ended and what to do next."""
     following = "next, of what launch returns: .board, and .best for nas.show, nas.confirm and nas.export"
+    _say(f"search ended: {ended}; {following}")
+
+
+def _say(line: str) -> None:
     console = SafeConsole(stderr=True)
     is_folded = console.is_terminal or console.is_jupyter  # elsewhere a line stays one
-    console.print(f"search ended: {ended}; {following}", highlight=False, soft_wrap=not is_folded, markup=False)
+    console.print(line, highlight=False, soft_wrap=not is_folded, markup=False)
 
 
 @contextmanager

@@ -53,16 +53,18 @@ def launch(config_file: Path | None, flags: Mapping[str, Any], write_config: Pat
     with working(CHECKING):
         from nas.search import search_launch
         from nas.search.confirmed_end import is_reached
-        from nas.search.kept_settings import kept, settled
+        from nas.search.kept_settings import existing, kept, settled
+        from nas.search.written_config import written
         from nas.training import datasets
 
-        config = settled(asked)
+        study = existing(asked)
+        config = settled(asked, study)
         search_launch.check(config)
     introduce_settings(project, LaunchConfig.model_fields, console)
-    if words := kept(asked, config):
+    if words := kept(asked, study):
         print_line(words, console)
     if write_config is not None:
-        write_text(write_config, config.to_toml())
+        write_text(write_config, written(config, study))
     if config.data == "auto":  # its download may be waited for
         print_line("data: CIFAR-10 in $NAS_DATA, ./data or the cache folder, else its download", console)
     with quiet():

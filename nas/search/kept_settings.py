@@ -15,6 +15,7 @@ import optuna
 from constraints.errors import UnusableInputError
 from nas.config import LaunchConfig
 from nas.search.fitting import follows_data
+from nas.search.scope import keeps_space
 from nas.search.storage import opened_if_made
 from nas.search.study import IDENTITY, SOURCE, identity
 
@@ -46,12 +47,11 @@ def check_measured(config: LaunchConfig, known: Mapping[str, Any]) -> None:
         )
 
 
-def settled(config: LaunchConfig) -> LaunchConfig:
-    """The configuration, with an existing study's rules, seed, objective, epochs and data where none are set.
+def settled(config: LaunchConfig, study: KnownStudy | None) -> LaunchConfig:
+    """The configuration, with an ``existing`` study's rules, seed, objective, epochs and data where none are set.
 
     Raises UnusableInputError where the study measures networks by a user's file, and none is given.
     """
-    study = existing(config)
     if study is None:
         return config
     known = identity(study)
@@ -67,10 +67,19 @@ def settled(config: LaunchConfig) -> LaunchConfig:
     )
 
 
-def kept(before: LaunchConfig, after: LaunchConfig) -> str:
-    """In words, what ``settled`` took from the study; empty where that is nothing."""
-    words = []
-    for name in (*_KEPT, "epochs", "data"):
-        if (value := getattr(after, name)) != getattr(before, name):
-            words.append(f"{name} {', '.join(value) if isinstance(value, list) else value}")
-    return f"kept, as study {after.study} has it: {'; '.join(words)}" if words else ""
+def kept(asked: LaunchConfig, study: KnownStudy | None) -> str:
+    """In words, what a launch keeps of its study and is not the default; empty where that is nothing."""
+    if study is None:
+        return ""
+    known, after = identity(study), settled(asked, study)
+    own = {name: getattr(after, name) for name in (*_KEPT, "epochs", "data")}
+    if keeps_space(asked, known) and known["space"]["name"]:
+        own = {"space": known["space"]["name"], **own}
+    if "epochs" in asked.by_data:
+        own["epochs"] = known.get("epochs", asked.epochs)
+    words = [
+        f"{name} {', '.join(value) if isinstance(value, list) else value}"
+        for name, value in own.items()
+        if value != getattr(asked, name)
+    ]
+    return f"kept, as study {asked.study} has it: {'; '.join(words)}" if words else ""

@@ -9,14 +9,17 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import optuna
 import pytest
 
 import nas
 import search
 from constraints.errors import UnusableInputError
 from nas.api import searching
-from nas.config import LaunchConfig, LaunchFields
+from nas.config import LaunchConfig, LaunchFields, read_config
 from nas.search.confirmation import Confirmation
+from nas.search.storage import open_storage
+from nas.search.study import IDENTITY
 from nas.training import datasets
 from tests.engines import few_digits, search_in_this_process
 
@@ -58,6 +61,22 @@ def test_progress_is_printed_when_asked_for(capsys: Captured) -> None:
     assert out == ""
     assert "trial 0: " in err
     assert "confirm trial 0, seed 0: 1 of 1 epochs\n" in err
+
+
+def test_what_is_kept_of_a_study_is_said_with_progress(here: Path, capsys: Captured) -> None:
+    study = optuna.create_study(storage=open_storage("runs/journal.log", write=True), study_name="search")
+    made_with = {
+        "data": {"name": "digits", "hash": "x"},
+        "space": {"name": "tiny", "hash": "y"},
+        "seed": 3,
+        "epochs": 7,
+    }
+    study.set_user_attr(IDENTITY, {**made_with, "constraints": read_config(None, {}).rules, "objective": "accuracy"})
+    line = "kept, as study search has it: space tiny; seed 3; epochs 7\n"
+    for progress in (False, True):
+        with pytest.raises(UnusableInputError, match="made with other data"):
+            nas.launch(data="digits", storage="runs/journal.log", workers=1, device="cpu", progress=progress)
+        assert (line in capsys.readouterr().err) == progress
 
 
 def test_fields_win_over_a_file(here: Path) -> None:

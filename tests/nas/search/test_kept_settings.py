@@ -10,8 +10,9 @@ import pytest
 
 from constraints.errors import UnusableInputError
 from nas.config import LaunchConfig, read_config
+from nas.search import kept_settings
 from nas.search.early_check import check_study
-from nas.search.kept_settings import existing, kept, settled
+from nas.search.kept_settings import existing, kept
 from nas.search.storage import open_storage
 from nas.search.study import IDENTITY, SOURCE
 
@@ -39,15 +40,21 @@ def asked(folder: Path, **flags: Any) -> LaunchConfig:
     return read_config(None, {"storage": str(folder / "journal.log"), **flags})
 
 
+def settled(config: LaunchConfig) -> LaunchConfig:
+    return kept_settings.settled(config, existing(config))
+
+
 def test_what_is_not_given_is_the_study_s(study: optuna.Study, tmp_path: Path) -> None:
     before = asked(tmp_path)
     found = settled(before)
     assert (found.rules, found.seed, found.objective) == (["params < 60000"], 3, "balanced_accuracy,params")
     assert found.data == "/there/shapes"
-    assert kept(before, found) == (
-        "kept, as study search has it: constraints params < 60000; seed 3; objective balanced_accuracy,params; "
-        "data /there/shapes"
+    assert kept(before, existing(before)) == (
+        "kept, as study search has it: space wide; constraints params < 60000; seed 3; "
+        "objective balanced_accuracy,params; epochs 7; data /there/shapes"
     )
+    given = asked(tmp_path, space="wide", epochs=7, seed=3, constraints=["params < 60000"], data="/there/shapes")
+    assert kept(given, existing(given)) == "kept, as study search has it: objective balanced_accuracy,params"
     check_study(found)
 
 
@@ -73,7 +80,7 @@ def test_a_new_study_has_the_defaults(study: optuna.Study, tmp_path: Path) -> No
         before = asked(tmp_path, **flags)
         assert existing(before) is None
         assert settled(before) is before
-        assert kept(before, before) == ""
+        assert kept(before, existing(before)) == ""
     assert not (tmp_path / "none.log").exists()
 
 
