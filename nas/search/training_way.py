@@ -31,8 +31,9 @@ _FEW = 3
 """How many differences an error lists."""
 
 
-_KEPT = ("batch_size", "whitening_spread", "distillation", "temperature")
-"""Options of a recipe that do not depend on the number of epochs."""
+_KEPT = ("batch_size", "whitening_spread", "halved_norm", "distillation", "temperature")
+"""Options in which a shipped recipe may differ and still follow the number of epochs: those that depend on the data or
+the teacher, and those that an earlier release's recipe did not have."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,13 +191,20 @@ class Training:
         So are both with options behind their names, ``long,mixup=0.1``: what was not given follows the length.
 
         A default recipe is replaced by the default of the same release, so that a study's confirmations are comparable.
-        Batch size (which may depend on the data), the number of whitening images and the teacher's share are kept.
+        Batch size (which may depend on the data), the teacher's share and what earlier releases did not have are kept.
         """
-        kept = {name: getattr(self.recipe, name) for name in _KEPT}
         for make in (recipes.default, recipes.long, *self._with_options()):
-            if self.recipe in [replace(one, **kept) for one in _by_length(make)]:
-                return replace(make(epochs), **kept)
+            if self._follows(make):
+                return replace(make(epochs), **self._kept)
         return self.recipe
+
+    @property
+    def _kept(self) -> dict[str, Any]:
+        return {name: getattr(self.recipe, name) for name in _KEPT}
+
+    def _follows(self, make: Callable[[int], Recipe]) -> bool:
+        """Whether the recipe is what ``make`` returns for some number of epochs, except for options that are kept."""
+        return self.recipe in [replace(one, **self._kept) for one in _by_length(make)]
 
     def _with_options(self) -> Iterator[Callable[[int], Recipe]]:
         """The function that makes the recipe of a shipped name and options, where its name is of that kind."""

@@ -22,8 +22,8 @@ from nas.training.older_copies import remove_older
 from nas.training.splits import Split, parts_of
 
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
-FORMAT = 4
-"""Part of the cache's key: increase it when decoding changes."""
+FORMAT = 5
+"""Part of the cache's key: increase it when decoding changes, or which files of the data are images of which class."""
 _UNUSABLE = (OSError, ValueError, KeyError)
 """Errors raised on opening a decoded copy that is missing, truncated or in another format."""
 

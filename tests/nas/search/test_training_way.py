@@ -84,11 +84,19 @@ def test_a_longer_training_of_the_default_takes_the_usual_recipe_of_its_length()
     assert Training.asked("default", None, 40).for_epochs(400) == recipes.default(400)
     small = replace(recipes.default(8), batch_size=32)  # as small data has it
     assert replace(Training.default(8), recipe=small).for_epochs(40) == replace(recipes.default(40), batch_size=32)
-    earlier = replace(recipes.default(8), whitening_spread=False)  # of a study before it was an option
-    found = replace(Training.default(8), recipe=earlier).for_epochs(40)
-    assert found == replace(recipes.default(40), whitening_spread=False)
     own = replace(recipes.default(8), ema_decay=0.5)
     assert replace(Training.default(8), recipe=own).for_epochs(40) == own
+
+
+@pytest.mark.parametrize("name", ["default", "long", "long,mixup=0.1"])
+@pytest.mark.parametrize("without", [{"halved_norm": False}, {"halved_norm": False, "whitening_spread": False}])
+def test_a_study_of_a_release_with_fewer_options_follows_the_length_as_well(name: str, without: dict[str, Any]) -> None:
+    """Its recipe has the options of later releases off, and keeps them so."""
+    made_then = replace(Training.asked(name, None, 20).recipe, **without)
+    now = Training.asked(name, None, 200).recipe
+    assert replace(Training.default(8), recipe=made_then).for_epochs(200) == replace(now, **without)
+    first = replace(Training.default(8), recipe=recipes.of_first_release(20)).for_epochs(200)
+    assert (first.label_smoothing, first.halved_norm) == (0.1, False)
 
 
 def test_what_was_not_given_of_a_recipe_with_options_follows_the_length() -> None:

@@ -162,12 +162,6 @@ def test_own_norms_start_from_the_statistics_that_were_restored() -> None:
     torch.testing.assert_close(dict(again.named_buffers()), dict(network.named_buffers()))
 
 
-def test_a_batch_too_small_for_own_norms_is_computed_whole() -> None:
-    """Sixteen images a half are the fewest; halves that share their statistics need an image each."""
-    network = _network()
-    assert [Halves(network, 2, own_norms=own).least for own in (True, False)] == [32, 2]
-
-
 def test_a_network_without_batch_norm_is_halved_as_well() -> None:
     """It has no statistics, of the whole batch or its own."""
     network, (images, labels) = nn.Sequential(nn.Conv2d(3, 5, 8), nn.Flatten()).to(torch.float64), _batch()

@@ -157,3 +157,21 @@ def test_other_labels_are_other_data(tmp_path: Path) -> None:
     assert np.bincount(before.train_labels).tolist() == [2, 1]
     assert np.bincount(after.train_labels).tolist() == [1, 2]
     assert before.content_hash != after.content_hash
+
+
+def test_a_copy_without_the_labels_of_tables_is_not_used(tmp_path: Path) -> None:
+    """Format 4 left out images in no class folder; its copies have the same key."""
+    folder, cache = tmp_path / "data", tmp_path / "cache"
+    for part in ("train", "test"):
+        for name in ("cat", "dog"):
+            (folder / part / name).mkdir(parents=True)
+            Image.new("L", (2, 2)).save(folder / part / name / "1.png")
+    (folder / "val").mkdir()
+    Image.new("L", (2, 2)).save(folder / "val/1.png")
+    Image.new("L", (2, 2)).save(folder / "val/2.png")
+    assert len(datasets.load(str(folder), cache=cache).train_labels) == 2
+    (place,) = (cache / "datasets").glob("*-v*[0-9]")
+    old = place.rename(f"{str(place).rpartition('-v')[0]}-v4")
+    (folder / "val/labels.csv").write_text("1.png,cat\n2.png,dog\n")
+    old.rename(old.with_name(f"{folder_key(folder)[:32]}-v4"))
+    assert len(datasets.load(str(folder), cache=cache).train_labels) == 4

@@ -9,6 +9,7 @@ from torch import nn
 
 from nas.training.batchwise import Drawn
 from nas.training.evaluation import normaliser
+from nas.training.halves import Halves
 from nas.training.optimisers import Optimisers
 from nas.training.options.phase import Phase
 from nas.training.recipes import Recipe
@@ -22,7 +23,8 @@ class Sizes(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.linear, self.seen = nn.Linear(3, 4), list[tuple[int, ...]]()
+        self.linear: nn.Module = nn.Linear(3, 4)
+        self.seen = list[tuple[int, ...]]()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """N x 3 x H x W to N x 4."""
@@ -67,6 +69,18 @@ def test_parts_add_up_to_the_whole(parts: int, sizes: list[int]) -> None:
     torch.testing.assert_close(made.loss, loss.detach())
     torch.testing.assert_close(list(model.parameters()), [before[0] - gradient, before[1] - bias])
     assert [shape[0] for shape in model.seen] == sizes
+
+
+@pytest.mark.parametrize(("count", "shown"), [(31, 31), (32, 16)])
+def test_only_a_large_batch_is_halved_where_halves_have_their_own_norms(count: int, shown: int) -> None:
+    """Statistics of fewer than sixteen images say too little: such a batch is computed whole."""
+    model, made = step()
+    model.linear = nn.Sequential(nn.BatchNorm1d(3), model.linear)
+    made.halves = Halves(model, 2, own_norms=True)
+    made.chosen = torch.empty(count, dtype=torch.int64)
+    made.optimisers.set_rate(0.0)
+    made.run(torch.arange(count) % 8)
+    assert [shape[0] for shape in model.seen] == [shown], "what the network itself, not its twin, was shown"
 
 
 def test_losses_of_steps_add_up() -> None:
