@@ -17,6 +17,8 @@ _MAGIC = re.compile(r"(?P<indent>\s*)(?:[!%?]|[\w., ]+=\s*[!%]|[\w.]+\?{1,2}\s*$
 _CELL_MAGIC = re.compile(r"\s*%%(?P<name>\w+)")
 _TRANSPARENT = frozenset({"time", "timeit", "capture", "prun"})
 """Cell magics after which the cell is Python."""
+_STRING = re.compile(r"""#.*|(?P<quotes>"{3}|'{3})|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'""")
+"""A comment, the start of a string of several lines, or a string."""
 
 
 def cells(file: Path, data: bytes | str) -> Iterator[tuple[int, str]]:
@@ -56,13 +58,29 @@ def python_of(text: str) -> tuple[str, int]:
         pass
     else:
         return text, 0
-    lines, left_out, goes_on = [], 0, False
+    lines, left_out, goes_on, quotes = [], 0, False, ""
     for line in text.splitlines():
-        match = _MAGIC.match(line)
+        match = None if goes_on or quotes else _MAGIC.match(line)
         if goes_on or match:
             goes_on = line.rstrip().endswith("\\")
             left_out += 1
             lines.append(f"{match['indent'] if match else ''}pass" if match else "")
         else:
+            quotes = _open_quotes(line, quotes)
             lines.append(line)
     return "\n".join(lines), left_out
+
+
+def _open_quotes(line: str, quotes: str) -> str:
+    """The quotes of the string that is open at the end of a line, given those at its start; empty for none."""
+    at = 0
+    while True:
+        if quotes:
+            closed = re.compile(rf"(?:\\.|[^\\])*?{quotes}").match(line, at)
+            if closed is None:
+                return quotes
+            at = closed.end()
+        found = _STRING.search(line, at)
+        if found is None:
+            return ""
+        at, quotes = found.end(), found["quotes"] or ""

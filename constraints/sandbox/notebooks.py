@@ -82,7 +82,7 @@ def script(source: Source, name: str) -> str:
 
 
 def _kept(part: SourcePart, chosen: Iterator[bool]) -> Iterator[str]:
-    lines, last = part.text.splitlines(keepends=True), 0
+    lines, last = part.text.splitlines(keepends=True), part.start
     shared = _on_shared_lines(part)
     for statement in part.statements:
         end = statement.end_lineno or statement.lineno

@@ -5,24 +5,27 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from constraints.errors import UnusableInputError
 from constraints.sandbox.cells import NOTEBOOK, cells, python_of
+from constraints.sandbox.run_lines import RunLine, main_line, path_of, python_name, run_lines
 from constraints.sandbox.source_text import BOM, check_encoding, decoded
 from constraints.sandbox.syntax_errors import remedy_of
 
 AWAITING = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 """The compiler's flag for cells of notebooks, which may await outside of functions."""
-_RUNS = re.compile(r"^[ \t]*%run[ \t]+(?:-\w+[ \t]+)*(?P<quote>[\"']?)(?P<path>[^\s\"'#]+)(?P=quote)", re.MULTILINE)
-"""A line of a cell that runs another file."""
 _WRITES = re.compile(
     r"\s*%%(?:writefile|file)\s+(?:-a\s+)?[\"']?(?:\./)?(?P<path>[^\"'\n]+\.py)[\"']?\s*\n(?P<text>.*)", re.DOTALL
 )
 """A cell that writes a Python file."""
+_DEEPEST = 50
+"""Number of notebooks that may run each other in a chain."""
+_MOST_STATEMENTS = 20_000
+"""Number of statements that all files which a notebook runs may have, each time that they are run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +39,8 @@ class SourcePart:
     statements: tuple[ast.stmt, ...]
     cell: int = 0
     """Its number among a notebook's cells of code, from 1."""
+    start: int = 0
+    """How many lines of the text are of earlier parts; a cell has several where it runs a file between them."""
     is_of_another: bool = False
     """Whether it is from a file that a cell runs (``%run``)."""
 
@@ -51,16 +56,21 @@ class Source:
     written: Mapping[str, str] = field(default_factory=dict)
     """Path -> text of the Python files that cells write."""
     others: tuple[tuple[Path, Source], ...] = ()
-    """The files that cells run, whose parts are among ``parts``."""
+    """The files that cells run, and those that these run, each once; their parts are among ``parts``."""
 
     def files(self, file: Path) -> tuple[tuple[Path, Source], ...]:
         """This source as that of ``file``, and those of the files that it runs."""
-        return ((file, self), *(pair for path, other in self.others for pair in other.files(path)))
+        return ((file, self), *self.others)
 
     @property
     def own_parts(self) -> tuple[SourcePart, ...]:
-        """The parts of the file itself."""
-        return tuple(part for part in self.parts if not part.is_of_another)
+        """The parts of the file itself, one for each cell."""
+        found = dict[int, SourcePart]()
+        for part in self.parts:
+            if not part.is_of_another:
+                earlier = found.get(part.cell, replace(part, statements=(), start=0))
+                found[part.cell] = replace(earlier, statements=(*earlier.statements, *part.statements))
+        return tuple(found.values())
 
     @property
     def tree(self) -> ast.Module:
@@ -73,12 +83,16 @@ def read(file: Path, text: str | None = None) -> Source:
 
     Raises UnusableInputError with the line of a syntax error.
     """
+    data = _data(file) if text is None else text.removeprefix(BOM)
+    return _Notebook(file).read(data) if file.suffix == NOTEBOOK else _script(file, data)
+
+
+def _data(file: Path) -> bytes:
     try:
-        data = file.read_bytes() if text is None else text.removeprefix(BOM)
+        return file.read_bytes()
     except OSError as error:
         what = "give an existing .py or .ipynb"
         raise UnusableInputError(f"cannot read the file: {str(file)!r}: {error.strerror}: {what}") from error
-    return _notebook(file, data) if file.suffix == NOTEBOOK else _script(file, data)
 
 
 def _script(file: Path, data: bytes | str) -> Source:
@@ -122,66 +136,110 @@ def _parsed(data: bytes | str, name: str, flags: int = 0) -> ast.Module:
     return tree
 
 
-def _notebook(file: Path, data: bytes | str, around: tuple[Path, ...] = ()) -> Source:
-    parts, warnings, shell, written = list[SourcePart](), list[str](), 0, dict[str, str]()
-    others: list[tuple[Path, Source]] = []
-    for number, text in cells(file, data):
-        name = f"{file}, cell {number}"
-        if file_written := _WRITES.match(text):
-            path = file_written["path"].strip()
-            before = written.get(path, "") if " -a " in text.partition("\n")[0] else ""
-            written[path] = f"{before}{file_written['text']}\n"
-            continue
+class _Notebook:
+    """A notebook that is being read, with the files that it runs."""
+
+    def __init__(
+        self, file: Path, around: tuple[Path, ...] = (), known: MutableMapping[Path, Source] | None = None
+    ) -> None:
+        """``around`` are the notebooks that run it; ``known`` are the files that were read before."""
+        self.file, self.around = file, (*around, file.resolve())
+        self.known: MutableMapping[Path, Source] = {} if known is None else known
+        self.parts: list[SourcePart] = []
+        self.warnings: list[str] = []
+        self.written: dict[str, str] = {}
+        self.others: dict[Path, Source] = {}
+        self.shell, self.run_statements = 0, 0
+
+    def read(self, data: bytes | str) -> Source:
+        """Its source."""
+        for number, text in cells(self.file, data):
+            if found := _WRITES.match(text):
+                path = found["path"].strip()
+                before = self.written.get(path, "") if " -a " in text.partition("\n")[0] else ""
+                self.written[path] = f"{before}{found['text']}\n"
+            else:
+                self._cell(number, text)
+        if self.written:
+            self.warnings.append(f"{self.file}: imported from the cells that write them: {', '.join(self.written)}")
+        if self.shell:
+            self.warnings.append(_of_shell(self.file, self.shell))
+        return Source(
+            parts=tuple(self.parts), warnings=tuple(dict.fromkeys(self.warnings)), is_notebook=True,
+            written=self.written, others=tuple(self.others.items()),
+        )  # fmt: skip
+
+    def _cell(self, number: int, text: str) -> None:
+        """Add a cell, in parts around the files that it runs; as in Jupyter, one with an error runs none."""
         python, left_out = python_of(text)
-        runs = list(_RUNS.finditer(text)) if left_out else []
-        for run in runs:
-            path, own = _path_of(file.parent / run["path"]), _python_name(run["path"]).removeprefix("./")
-            if own in written:
-                parts.append(_run_part(own, written[own]))
-                continue
-            if path is None or path.resolve() in (*around, file.resolve()):
-                warnings.append(
-                    f"{name}: %run {run['path']} left out: there is no such file: put it beside the notebook"
-                )
-                continue
-            other = _run_by(path, (*around, file.resolve()))
-            others.append((path, other))
-            parts += [replace(part, is_of_another=True) for part in other.parts]
-            warnings += [f"{name}: run here, as %run asks: {path}", *other.warnings]
-        shell += left_out - len(runs)
+        part = SourcePart(name=f"{self.file}, cell {number}", text=python, statements=(), cell=number)
+        self.shell += left_out
         try:
-            statements = tuple(_parsed(python, name, AWAITING).body)
+            body = _parsed(python, part.name, AWAITING).body
         except (SyntaxError, ValueError) as error:
-            line = getattr(error, "lineno", None) or 1
-            warnings.append(f"{name}: left out, because it is not Python: line {line}: {getattr(error, 'msg', error)}")
+            line, what = getattr(error, "lineno", None) or 1, getattr(error, "msg", error)
+            self.warnings.append(f"{part.name}: left out, because it is not Python: line {line}: {what}")
+            return
+        outermost = {s.lineno for s in body if isinstance(s, ast.Pass)}
+        for run in run_lines(text, python):
+            self.shell -= 1
+            if run.number not in outermost:
+                what = "whether it runs is not known before the code runs: do not indent it"
+                self.warnings.append(f"{part.name}: %run {run.path} left out: {what}")
+                continue
+            before = tuple(s for s in body if part.start < s.lineno <= run.number)
+            self.parts.append(replace(part, statements=before))
+            self._run(part.name, run)
+            part = replace(part, start=run.number)
+        self.parts.append(replace(part, statements=tuple(s for s in body if s.lineno > part.start)))
+
+    def _run(self, name: str, run: RunLine) -> None:
+        """Add the parts of a file that a cell runs."""
+        path, own = path_of(self.file.parent / run.path), python_name(run.path).removeprefix("./")
+        if own in self.written:
+            part = SourcePart(name=own, text=(text := self.written[own]), statements=_file(Path(own), text).statements)
+            self._add((part,), run)
+        elif path is None:
+            what = "there is no such file: put it beside the notebook"
+            self.warnings.append(f"{name}: %run {run.path} left out: {what}")
+        elif path.resolve() in self.around:
+            what = "that notebook is running already, so it would never end: take that line out"
+            self.warnings.append(f"{name}: %run {run.path} left out: {what}")
         else:
-            parts.append(SourcePart(name=name, text=python, statements=statements, cell=number))
-    if written:
-        warnings.append(f"{file}: imported from the cells that write them: {', '.join(written)}")
-    if shell:
-        warnings.append(_of_shell(file, shell))
-    return Source(parts=tuple(parts), warnings=tuple(warnings), is_notebook=True, written=written, others=tuple(others))
+            other = self._other(path)
+            self.others |= {path: other, **dict(other.others)}
+            self.warnings += [f"{name}: run here, as %run asks: {path}", *other.warnings]
+            self._add(other.parts, run)
+
+    def _add(self, parts: tuple[SourcePart, ...], run: RunLine) -> None:
+        self.run_statements += sum(len(part.statements) for part in parts)
+        if self.run_statements > _MOST_STATEMENTS:
+            what = f"what its lines %run come to has more than {_MOST_STATEMENTS} statements"
+            raise UnusableInputError(f"{what}: {str(self.file)!r}: run each file once")
+        self.parts += [replace(part, is_of_another=True) for part in parts]
+        for part in parts if run.is_main else ():
+            if not part.is_of_another and (line := main_line(part.statements)):
+                what = (
+                    "left out, although %run enters it: if __name__ == '__main__': move what the model needs out of it"
+                )
+                self.warnings.append(f"{part.name}:{line}: {what}")
+
+    def _other(self, path: Path) -> Source:
+        """A file that a cell runs, which is read once."""
+        if len(self.around) > _DEEPEST:
+            what = f"notebooks that run each other in a chain of more than {_DEEPEST}"
+            raise UnusableInputError(f"{what}: {str(path)!r}: put their code into fewer files")
+        place = path.resolve()
+        if place not in self.known:
+            is_notebook = path.suffix == NOTEBOOK
+            read_there = (
+                _Notebook(path, self.around, self.known).read(_data(path)) if is_notebook else _run_script(path)
+            )
+            self.known[place] = read_there
+        return self.known[place]
 
 
-def _path_of(place: Path) -> Path | None:
-    """The file that ``%run`` means."""
-    found = Path(_python_name(str(place)))
-    return found if found.is_file() else None
-
-
-def _python_name(name: str) -> str:
-    """The name of a file that ``%run`` means; the ending ``.py`` may be left out."""
-    return name if name.endswith((".py", NOTEBOOK)) else f"{name}.py"
-
-
-def _run_part(name: str, text: str) -> SourcePart:
-    """A Python file that one cell writes and another one runs."""
-    return SourcePart(name=name, text=text, statements=_file(Path(name), text).statements, is_of_another=True)
-
-
-def _run_by(file: Path, around: tuple[Path, ...]) -> Source:
-    """A file that a cell runs; ``around`` are the notebooks that run it."""
-    if file.suffix == NOTEBOOK:
-        return _notebook(file, file.read_bytes(), around)
+def _run_script(file: Path) -> Source:
+    """A Python file that a cell runs, its parts with their text."""
     source, text = read(file), decoded(file)[0].removeprefix(BOM)
     return replace(source, parts=tuple(replace(part, text=part.text or text) for part in source.parts))

@@ -17,6 +17,10 @@ from constraints.sandbox.cells import python_of
         ("!pip install a \\\n  b\nx = 1", "pass\n\nx = 1", 2),
         ("%%bash\nls\nls", "", 3),
         ("%%time\nx = 1", "pass\nx = 1", 1),
+        ("!ls\nt = '''\n!a\n'''\n!ls", "pass\nt = '''\n!a\n'''\npass", 2),
+        ('!ls\nt = r"""#\\"""\n%a\n""" # \'\'\'\n%a', 'pass\nt = r"""#\\"""\n%a\n""" # \'\'\'\npass', 2),
+        ('!ls\nt = \'"""\' + "it\'s"\n%a', 'pass\nt = \'"""\' + "it\'s"\npass', 2),
+        ("!ls \\\n  %cd\nx = 1", "pass\n\nx = 1", 2),
     ],
 )
 def test_lines_of_shell_and_magic_are_replaced_so_that_the_others_keep_their_numbers(

@@ -346,6 +346,23 @@ def test_a_notebook_that_runs_itself_ends(loader: Loader, tmp_path: Path) -> Non
     file = tmp_path / "circle.ipynb"
     file.write_text(notebook("%run circle.ipynb", "class Net:\n    out = 3\n"))
     assert load(loader, file).Net.out == 3
+    what = "that notebook is running already, so it would never end: take that line out"
+    assert loader.warnings() == (f"{file}, cell 1: %run circle.ipynb left out: {what}",)
+
+
+@pytest.mark.parametrize(
+    ("cell", "width"),
+    [
+        ("width = 8\n%run -i cfg.py", 16),
+        ("%run -i cfg.py\nwidth = 8", 8),
+        ("width = 8\n%run cfg.py\nwidth = width + 1\n%run cfg\nwidth = 2 * width", 2 * 16),
+    ],
+)
+def test_a_file_is_run_at_its_line_of_the_cell(loader: Loader, tmp_path: Path, cell: str, width: int) -> None:
+    (tmp_path / "cfg.py").write_text("width = 16\n")
+    file = tmp_path / "order.ipynb"
+    file.write_text(notebook(cell, "class Net:\n    out = width\n"))
+    assert load(loader, file).Net.out == width
 
 
 def test_what_a_cell_writes_is_run_as_its_file_would_be(loader: Loader, tmp_path: Path) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from constraints.errors import NoModelError, UnusableInputError
+from constraints.sandbox.notebooks import script
 from constraints.sandbox.source import Source, read
 from constraints.sandbox.source_text import decoded, editable
 
@@ -56,6 +58,73 @@ def test_a_cell_of_another_language_is_left_out(book: Path) -> None:
     found = source(book, "%%bash\nls | wc", "%%time\nx = 1", "for (i in 1:3) print(i)")
     assert [line for line in lines(found) if line != "pass"] == ["x = 1"]
     assert f"{book}, cell 3: left out, because it is not Python: line 1: invalid syntax" in found.warnings[0]
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "%%bash\n%run cfg.py",
+        "%%time\nif False:\n    %run cfg.py",
+        "!ls\ntext = '''\n%run cfg.py\n'''",
+        "!echo \\\n%run cfg.py",
+        "%run cfg.py\nx = = 1",
+    ],
+)
+def test_what_jupyter_does_not_run_is_not_run(book: Path, cell: str) -> None:
+    book.with_name("cfg.py").write_text("width = 16")
+    found = source(book, cell)
+    assert "width = 16" not in lines(found)
+    assert found.others == ()
+
+
+def test_an_indented_run_is_left_out_with_a_warning(book: Path) -> None:
+    book.with_name("cfg.py").write_text("width = 16")
+    found = source(book, "if x:\n    %run cfg.py")
+    what = "whether it runs is not known before the code runs: do not indent it"
+    assert found.warnings == (f"{book}, cell 1: %run cfg.py left out: {what}",)
+
+
+def test_parts_of_a_cell_are_one_part_of_its_notebook(book: Path) -> None:
+    book.with_name("cfg.py").write_text("width = 16")
+    found = source(book, "a = 1\n%run cfg.py\nb = 2")
+    assert lines(found) == ["a = 1", "pass", "width = 16", "b = 2"]
+    (own,) = found.own_parts
+    assert (own.text, own.start, [s.lineno for s in own.statements]) == ("a = 1\npass\nb = 2", 0, [1, 2, 3])
+    assert script(found, "b") == "b = 2\n"
+    assert script(found, "width") == "width = 16\n"
+
+
+@pytest.mark.parametrize("options", ["", "-n "])
+def test_a_main_block_of_a_file_that_is_run_is_named(book: Path, options: str) -> None:
+    cfg = book.with_name("cfg.py")
+    cfg.write_text("width = 8\nif __name__ == '__main__':\n    width = 16")
+    found = source(book, f"%run {options}cfg.py")
+    what = "left out, although %run enters it: if __name__ == '__main__': move what the model needs out of it"
+    assert found.warnings[1:] == (() if options else (f"{cfg}:2: {what}",))
+
+
+def test_notebooks_that_run_the_next_one_twice_are_refused(tmp_path: Path) -> None:
+    """The last of 17 has one statement; one that runs the next one twice has two lines, and twice its statements."""
+    files = [tmp_path / f"n{i}.ipynb" for i in range(17)]
+    for file, after in pairwise(files):
+        file.write_text(notebook(f"%run {after.name}\n%run {after.name}"))
+    files[-1].write_text(notebook("x = 1"))
+    assert len(read(files[-3]).tree.body) == 2 + 2 * (2 + 2 * 1)
+    assert [path for path, _ in read(files[-3]).files(files[-3])] == files[-3:]
+    with pytest.raises(UnusableInputError, match=r"has more than 20000 statements: .*: run each file once$"):
+        read(files[0])
+
+
+@pytest.mark.parametrize("length", [51, 52, 1200])
+def test_a_long_chain_of_notebooks_is_refused(tmp_path: Path, length: int) -> None:
+    """The first one and 50 that it and the others run are the most."""
+    for i in range(length):
+        (tmp_path / f"n{i}.ipynb").write_text(notebook(f"%run n{i + 1}.ipynb" if i + 1 < length else "x = 1"))
+    if length == 51:
+        assert lines(read(tmp_path / "n0.ipynb")) == ["pass"] * 50 + ["x = 1"]
+        return
+    with pytest.raises(UnusableInputError, match=r"a chain of more than 50: .*n51\.ipynb': put their code into fewer"):
+        read(tmp_path / "n0.ipynb")
 
 
 def test_the_third_format_of_notebooks_is_read_too(book: Path) -> None:
