@@ -16,7 +16,7 @@ from constraints.errors import UnusableInputError
 from constraints.suggestions import nearest
 from nas.training import archives, cifar10, duplicates, image_files, image_tree, images
 from nas.training.decoded import ARRAYS, Dataset, arrays_in, decoded_copy, reason_of
-from nas.training.image_files import readable
+from nas.training.image_tree import readable
 from nas.training.images import Progress
 from nas.training.splits import parts_of, split
 from nas.user_folders import expanded, user_cache

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import posixpath
-import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -13,7 +12,18 @@ import numpy as np
 
 from constraints.errors import UnusableInputError
 from nas.training.class_folders import ClassFolders
-from nas.training.image_tree import MACOS_FOLDER, PART_OF, PARTS, VALIDATION, Place, Tree, is_table, junk, walk
+from nas.training.image_tree import (
+    MACOS_FOLDER,
+    PART_OF,
+    PARTS,
+    VALIDATION,
+    Place,
+    Tree,
+    is_table,
+    junk,
+    readable,
+    walk,
+)
 from nas.training.label_tables import with_labels
 
 FORMATS = {
@@ -109,15 +119,6 @@ def list_folder(folder: Path) -> Listing:
     Raises UnusableInputError when a part is missing or the classes do not fit (see ``list_tree``).
     """
     return list_tree(str(folder), walk(folder))
-
-
-def readable(name: str) -> str:
-    """A name in Unicode's composed form (NFC); bytes that are not UTF-8 are read as Latin-1."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        name = name.encode("utf-8", "surrogateescape").decode("latin-1")
-    return unicodedata.normalize("NFC", name)
 
 
 def list_tree(origin: str, tree: Tree) -> Listing:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def walk(folder: Path) -> Tree:
             for entry in os.scandir(path):
                 if place or entry.name in PART_OF:
                     _enter(entry, (*place, entry.name), above, tree, open_folders)
-                elif is_table(entry.name):
+                elif is_table(entry.name) and os.path.isfile(entry.path):  # noqa: PTH113 (as in _enter)
                     tree.tables[entry.name,] = Path(entry.path)
     except OSError as error:
         raise UnusableInputError(
@@ -79,6 +80,15 @@ def _enter(
 def is_table(name: str) -> bool:
     """Whether a file's name is that of a table, which may hold the classes of images."""
     return name.lower().endswith((".csv", ".tsv"))
+
+
+def readable(name: str) -> str:
+    """A name in Unicode's composed form (NFC); bytes that are not UTF-8 are read as Latin-1."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        name = name.encode("utf-8", "surrogateescape").decode("latin-1")
+    return unicodedata.normalize("NFC", name)
 
 
 def _root(folder: Path) -> Path:

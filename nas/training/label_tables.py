@@ -10,16 +10,22 @@ import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from constraints.errors import UnusableInputError
-from nas.training.image_tree import PART_OF, Place, Tree, is_table, junk
+from nas.training.image_tree import PART_OF, Place, Tree, is_table, junk, readable
+from nas.training.label_columns import ColumnsError, Hits, column_of_labels, column_of_names
 
-LABELS = frozenset({"label", "labels", "class", "class_name", "classname", "category", "target", "y"})
-"""Headings of a column of labels, in small letters; any other is taken where a table has two columns."""
 _ANSWERS_LEFT_OUT = "submission"
 """A table with this in its name is an example of the form of answers, whose labels are no truth."""
 _DELIMITERS = ",;\t"
+LARGEST_TABLE = 64 * 2**20
+"""Bytes; a larger table is refused, of which no more is read."""
+
+
+class _TooLargeError(Exception):
+    """A table is larger than any that is read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,40 +40,45 @@ class LabelTable:
 
     def named(self, cell: str) -> Sequence[Place]:
         """The images that a cell may name, by its part where it has one, else by the file's name."""
-        parts = [part for part in cell.strip().replace("\\", "/").split("/") if part not in {"", "."}]
+        parts = _parts(cell)
         has_part = len(parts) > 1 and parts[-2] in PART_OF
         return self.images.get("/".join(parts[-2:] if has_part else parts[-1:]), ())
 
-    def columns(self) -> tuple[int, int] | None:
-        """The columns of names and of labels; None where the table names no image."""
-        hits: dict[int, set[Place]] = {}
-        for row in self.rows:
+    @cached_property
+    def column_of_names(self) -> int | None:
+        """The column that names the images; None where the table names none."""
+        found: dict[int, dict[int, Sequence[Place]]] = {}
+        for number, row in enumerate(self.rows):
             for i, cell in enumerate(row):
-                if found := self.named(cell):
-                    hits.setdefault(i, set()).update(found)
-        if not hits:
-            return None
-        # Labels such as digits may be names of images too, but of fewer ones.
-        names, heading = max(hits, key=lambda i: (len(hits[i]), -i)), self.rows[0]
-        others = [i for i in range(len(heading)) if i != names]
-        called = [i for i in others if heading[i].strip().lower() in LABELS]
-        one = called if len(called) == 1 else others
-        if len(one) != 1:
-            raise self._error(f"has no column of labels among {', '.join(heading)}", "call one of them label")
-        return names, one[0]
+                if places := self.named(cell):
+                    found.setdefault(i, {})[number] = places
+        hits = {i: self._hits(i, by_row) for i, by_row in found.items()}
+        try:
+            return column_of_names(self.rows[0], hits) if hits else None
+        except ColumnsError as error:
+            raise self._error(*error.args) from None
+
+    def _hits(self, column: int, by_row: Mapping[int, Sequence[Place]]) -> Hits:
+        images = {place for places in by_row.values() for place in places}
+        last = {row: _parts(self.rows[row][column])[-1] for row in by_row}
+        whole = {place for row, places in by_row.items() for place in places if readable(place[-1]) == last[row]}
+        return Hits(by_row=by_row, images=len(images), whole=len(whole))
 
     def labels(self) -> Iterator[tuple[Place, str]]:
         """Each image with its label; UnusableInputError where a row may mean two images."""
-        found = self.columns()
-        names, labels = found or (0, 0)
-        for row in self.rows if found else ():
+        names = self.column_of_names
+        if names is None:
+            return
+        try:
+            labels = column_of_labels(self.rows[0], names)
+        except ColumnsError as error:
+            raise self._error(*error.args) from None
+        for row in self.rows:
             places = self.named(row[names]) if len(row) > max(names, labels) else ()
-            label = row[labels].strip() if places else ""
+            label = readable(row[labels].strip()) if places else ""
             if len(places) > 1:
-                raise self._error(
-                    f"names {row[names]}, which is in {places[0][-2]} and in {places[1][-2]}",
-                    f"write {places[0][-2]}/{places[0][-1]}",
-                )
+                first, second = ("/".join((place[-2], place[-1])) for place in places[:2])
+                raise self._error(f"names {row[names]}, which may be {first} or {second}", f"write {first}")
             if label.startswith("."):
                 raise self._error(f"has a label that begins with a dot: {label}", "call the class otherwise")
             if label:
@@ -75,7 +86,7 @@ class LabelTable:
 
     def unmatched(self) -> list[str]:
         """The names in rows, after the heading, that no image has."""
-        names, _ = self.columns() or (0, 0)
+        names = self.column_of_names or 0
         return [row[names] for row in self.rows[1:] if len(row) > names and not self.named(row[names])]
 
     def _error(self, what: str, advice: str) -> UnusableInputError:
@@ -126,7 +137,7 @@ def _tables(origin: str, tree: Tree, root: Place, loose: Sequence[Place]) -> Ite
         images: dict[str, list[Place]] = {}
         for image in loose:
             if part in {None, PART_OF[image[depth]]}:
-                path = PurePosixPath(_path(image, root))
+                path = PurePosixPath(readable(_path(image, root)))
                 for key in {str(path), str(path.with_suffix("")), path.name, path.stem}:
                     images.setdefault(key, []).append(image)
         name = _path(place, root)
@@ -135,13 +146,28 @@ def _tables(origin: str, tree: Tree, root: Place, loose: Sequence[Place]) -> Ite
 
 def _rows(name: str, source: Path | bytes, origin: str) -> list[list[str]]:
     try:
-        text = (source if isinstance(source, bytes) else source.read_bytes()).decode("utf-8-sig")
+        text = _content(source).decode("utf-8-sig")
         delimiter = max(_DELIMITERS, key=text.partition("\n")[0].count)
         return [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if any(row)]
-    except (OSError, UnicodeError, csv.Error) as error:
+    except (OSError, UnicodeError, csv.Error, _TooLargeError) as error:
         raise UnusableInputError(
             f"the table {name} cannot be read ({error}): {origin}: save it as UTF-8 text with commas, or remove it"
         ) from None
+
+
+def _content(source: Path | bytes) -> bytes:
+    if isinstance(source, bytes):  # a member of an archive, whose size was checked
+        return source
+    with source.open("rb") as file:
+        content = file.read(LARGEST_TABLE + 1)
+    if len(content) > LARGEST_TABLE:
+        raise _TooLargeError(f"it is larger than {LARGEST_TABLE:,} bytes")
+    return content
+
+
+def _parts(cell: str) -> list[str]:
+    """The components of a path in a cell, which Windows may have written."""
+    return [part for part in readable(cell.strip()).replace("\\", "/").split("/") if part not in {"", "."}]
 
 
 def _path(place: Place, root: Place) -> str:

@@ -14,8 +14,8 @@ from PIL import Image
 
 from constraints.errors import UnusableInputError
 from nas.training import datasets
-from nas.training.image_files import FORMATS, SUFFIXES, list_folder, readable
-from nas.training.image_tree import folder_key
+from nas.training.image_files import FORMATS, SUFFIXES, list_folder
+from nas.training.image_tree import folder_key, readable
 from tests.nas.training.conftest import MakeFolder
 
 

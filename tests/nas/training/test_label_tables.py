@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tarfile
 import zipfile
@@ -12,7 +13,7 @@ import pytest
 from PIL import Image
 
 from constraints.errors import UnusableInputError
-from nas.training import datasets
+from nas.training import datasets, label_tables
 from nas.training.archives import list_archive
 from nas.training.image_files import Listing, list_folder
 from nas.training.image_tree import folder_key
@@ -138,7 +139,7 @@ def test_what_cannot_be_read_as_one_label_an_image_is_refused(tmp_path: Path, ta
 def test_a_name_that_both_parts_have_is_refused_in_a_table_of_both(tmp_path: Path) -> None:
     folder = flat(tmp_path, {"0.png": "a", "1.png": "b"}, {"0.png": "b", "2.png": "a"})
     (folder / "labels.csv").write_text(lines({"1.png": "b", "0.png": "a", "2.png": "a"}))
-    with pytest.raises(UnusableInputError, match=r"0\.png, which is in train and in test: .*: write train/0\.png$"):
+    with pytest.raises(UnusableInputError, match=r"0\.png, which may be train/0\.png or test/0\.png: .*: write "):
         list_folder(folder)
     paths = {"train/0.png": "a", "train/1.png": "b", "test/0.png": "b", "test/2.png": "a"}
     (folder / "labels.csv").write_text(lines(paths, {"train/2.png": "b"}))
@@ -157,6 +158,99 @@ def test_other_labels_are_other_data(tmp_path: Path) -> None:
     assert np.bincount(before.train_labels).tolist() == [2, 1]
     assert np.bincount(after.train_labels).tolist() == [1, 2]
     assert before.content_hash != after.content_hash
+
+
+NUMBERS = {"0.png": "dog", "1.png": "dog", "2.png": "cat"}
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        ",id,label\n0,2,cat\n1,0,dog\n2,1,dog\n",
+        "Unnamed: 0,image,label\n0,2,cat\n1,0,dog\n2,1,dog\n",
+        ",photo,label\n0,2,cat\n1,0,dog\n2,1,dog\n",
+        "id,photo,label\n0,2.png,cat\n1,0.png,dog\n2,1.png,dog\n",
+        "label,file,row\ncat,2,0\ndog,0,1\ndog,1,2\n",
+        "id,filename,label\n0,2,cat\n1,0,dog\n2,1,dog\n",
+    ],
+    ids=["index", "Unnamed: 0", "other heading", "whole names", "right", "filename"],
+)
+def test_row_numbers_are_no_names_of_images(tmp_path: Path, table: str) -> None:
+    folder = flat(tmp_path, NUMBERS, TEST)
+    (folder / "train.csv").write_text(table)
+    (folder / "test.csv").write_text(lines(TEST))
+    assert labels(list_folder(folder)) == NUMBERS | TEST
+
+
+def test_row_numbers_that_name_more_images_are_no_names_either(tmp_path: Path) -> None:
+    folder = flat(tmp_path, NUMBERS, TEST)
+    (folder / "train.csv").write_text(",id,label\n0,2,cat\n1,0,dog\n2,7,cat\n")
+    (folder / "test.csv").write_text(lines(TEST))
+    assert labels(list_folder(folder)) == {"2.png": "cat", "0.png": "dog"} | TEST
+
+
+def test_two_columns_that_name_images_differently_are_refused(tmp_path: Path) -> None:
+    folder = flat(tmp_path, NUMBERS, TEST)
+    (folder / "train.csv").write_text("row,photo,label\n0,2,cat\n1,0,dog\n2,1,dog\n")
+    (folder / "test.csv").write_text(lines(TEST))
+    why = "^the table train.csv has two columns that may name the images: 'row' and 'photo': "
+    with pytest.raises(UnusableInputError, match=f"{why}.*: call one of them filename$"):
+        list_folder(folder)
+    (folder / "train.csv").write_text("row,path,name,label\n9,train/2.png,2.png,cat\n1,train/0.png,0.png,dog\n")
+    assert labels(list_folder(folder)) == {"2.png": "cat", "0.png": "dog"} | TEST
+
+
+@pytest.mark.parametrize("heading", ["filename,class,label", "filename,label,target", "label_id,Label,filename"])
+def test_the_column_called_label_has_the_labels(tmp_path: Path, heading: str) -> None:
+    titles = heading.lower().split(",")
+    folder = flat(tmp_path)
+    cells = [{"filename": name, "label": label} for name, label in (TRAIN | TEST).items()]
+    rows = [",".join(row.get(title, "7") for title in titles) for row in cells]
+    (folder / "labels.csv").write_text("\n".join([heading, *rows]))
+    assert labels(list_folder(folder)) == TRAIN | TEST
+
+
+@pytest.mark.parametrize(
+    ("heading", "message"),
+    [
+        ("filename,target,category", "has several columns of labels: target, category: {}: call one of them label"),
+        ("filename,label,label", "has 2 columns called label: {}: keep one of them"),
+        ("id", "has no column beside id: {}: add one called label"),
+        (
+            ",".join(["id", *(f"p{number}" for number in range(1, 3001))]),
+            "has no column of labels among id, p1, p2, p3, p4, and 2,996 more: {}: call one of them label",
+        ),
+    ],
+    ids=["several", "twice", "alone", "many"],
+)
+def test_what_a_table_lacks_is_advised(tmp_path: Path, heading: str, message: str) -> None:
+    folder = flat(tmp_path)
+    row = ",".join(["a.png", *(["cat"] * heading.count(","))])
+    (folder / "labels.csv").write_text(f"{heading}\n{row}\n")
+    with pytest.raises(UnusableInputError, match=f"^the table labels.csv {re.escape(message.format(folder))}$"):
+        list_folder(folder)
+
+
+def test_only_files_are_tables(tmp_path: Path) -> None:
+    folder = flat(tmp_path)
+    os.mkfifo(folder / "a.csv")
+    (folder / "b.csv").mkdir()
+    (folder / "c.csv").symlink_to("/dev/zero")
+    (folder / "d.csv").symlink_to(folder / "nowhere")
+    (folder / "z.csv").write_text(lines(TRAIN, TEST))
+    assert labels(list_folder(folder)) == TRAIN | TEST
+    assert folder_key(folder) == folder_key(folder)
+
+
+def test_a_table_of_more_than_the_largest_size_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, content = flat(tmp_path), lines(TRAIN, TEST)
+    (folder / "labels.csv").write_text(content)
+    monkeypatch.setattr(label_tables, "LARGEST_TABLE", len(content))
+    assert labels(list_folder(folder)) == TRAIN | TEST
+    monkeypatch.setattr(label_tables, "LARGEST_TABLE", len(content) - 1)
+    why = f"^the table labels.csv cannot be read .it is larger than {len(content) - 1} bytes"
+    with pytest.raises(UnusableInputError, match=why):
+        list_folder(folder)
 
 
 def test_a_copy_without_the_labels_of_tables_is_not_used(tmp_path: Path) -> None:
