@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from constraints.errors import UnusableInputError
 from constraints.output.plain import one_line
@@ -14,6 +15,9 @@ from nas.training.label_tables import LabelTable, NoLabelsError, rows_of
 
 _ANSWERS_LEFT_OUT = "submission"
 """A table with this in its name is an example of the form of answers, whose labels are no truth."""
+
+_TEXTS = frozenset({".txt", ".json", ".xml", ".caption", ".yaml", ".yml"})
+"""Endings of what may be said about an image in a file of the same name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,13 +101,18 @@ def _add(labels: dict[Place, str], used: Sequence[tuple[Place, str]], origin: st
 
 
 def _loose(tree: Tree, root: Place) -> list[Place]:
-    """The files directly inside a part that has no folders."""
+    """The files directly inside a part that has no folders, without captions and such: ``1.txt`` beside ``1.png``."""
     depth = len(root)
     known = [p for p in [*tree.files, *tree.folders] if p[:depth] == root and junk(p, p[depth:]) is None]
     folders = {p[depth] for p in known if len(p) > depth + (2 if p in tree.files else 1)}
     flat = PART_OF.keys() - folders
     inside = sorted(p for p in known if len(p) == depth + 2 and p in tree.files)
-    return [p for p in inside if p[depth] in flat and not is_table(p[-1])]
+    stems = {_stem(p) for p in inside if _ending(p) not in _TEXTS}
+    return [
+        p
+        for p in inside
+        if p[depth] in flat and not is_table(p[-1]) and not (_ending(p) in _TEXTS and _stem(p) in stems)
+    ]
 
 
 def _readings(origin: str, tree: Tree, root: Place, loose: Sequence[Place]) -> Iterator[_Reading]:
@@ -132,24 +141,35 @@ def _tables(
 ) -> Iterator[tuple[str, Path | bytes, Mapping[str, Sequence[Place]]]]:
     """Name and content of each table, and the images that it may name."""
     depth = len(root)
+    of_part: dict[str | None, Mapping[str, Sequence[Place]]] = {}
     for place, source in sorted({**tree.tables, **tree.files}.items()):
         is_beside, file = place[:depth] == root and len(place) in {depth + 1, depth + 2}, place[-1].lower()
         if not is_beside or not is_table(file) or junk(place, place[depth:]) or _ANSWERS_LEFT_OUT in file:
             continue
         first = place[depth] if len(place) == depth + 2 else re.split("[^a-z]", file)[0]
         part = PART_OF.get(first)
-        images: dict[str, list[Place]] = {}
-        for image in loose:
-            if part in {None, PART_OF[image[depth]]}:
-                path = PurePosixPath(readable(_path(image, root)))
-                for key in {str(path), str(path.with_suffix("")), path.name, path.stem}:
-                    images.setdefault(key, []).append(image)
-        yield _path(place, root), source, images
+        if part not in of_part:
+            of_part[part] = _by_name([p for p in loose if part in {None, PART_OF[p[depth]]}], root)
+        yield _path(place, root), source, of_part[part]
+
+
+def _by_name(images: Sequence[Place], root: Place) -> Mapping[str, Sequence[Place]]:
+    """The images by path in the data and by name, each with and without its ending."""
+    found: dict[str, list[Place]] = {}
+    for image in images:
+        path, name = readable(_path(image, root)), readable(image[-1])
+        for key in {path, posixpath.splitext(path)[0], name, posixpath.splitext(name)[0]}:
+            found.setdefault(key, []).append(image)
+    return found
 
 
 def _path(place: Place, root: Place) -> str:
     return "/".join(place[len(root) :])
 
 
+def _stem(place: Place) -> Place:
+    return (*place[:-1], posixpath.splitext(place[-1])[0])
+
+
 def _ending(place: Place) -> str:
-    return PurePosixPath(place[-1]).suffix.lower()
+    return posixpath.splitext(place[-1])[1].lower()

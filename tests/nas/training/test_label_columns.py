@@ -17,6 +17,8 @@ def hits(*images: int, whole: int = 0) -> Hits:
     [
         (["", "id"], {0: hits(0, 1), 1: hits(1, 0)}, 1),
         (["", "id"], {0: hits(0, 1, 2), 1: hits(1)}, 1),
+        (["Unnamed: 0.1", "Unnamed: 0", "photo"], {0: hits(0, 1), 1: hits(0, 1), 2: hits(1, 0)}, 2),
+        (["index", "name"], {0: hits(0, 1, 2), 1: hits(1)}, 1),
         (["", "label"], {0: hits(0, 1), 1: hits(1, 0)}, 0),
         (["fold", "photo"], {0: hits(0, 1), 1: hits(1, 0, 2)}, 1),
         (["id", "photo"], {0: hits(0, 1), 1: hits(1, 0, whole=2)}, 1),

@@ -131,3 +131,14 @@ def test_names_and_labels_with_line_breaks_stay_in_one_line(tmp_path: Path) -> N
     why = "^the table labels.csv has a label of several lines: c\N{SYMBOL FOR LINE FEED}at: .*: write it in one line$"
     with pytest.raises(UnusableInputError, match=why):
         list_folder(folder)
+
+
+def test_texts_beside_images_and_files_without_an_ending_are_no_images(tmp_path: Path) -> None:
+    folder = flat(tmp_path)
+    for name in TRAIN:
+        (folder / "train" / name).with_suffix(".txt").write_text("0 0.5 0.5 1 1")
+    (folder / "train/README").write_text("no image")
+    (folder / "labels.csv").write_text(lines(TRAIN, TEST, {"README": "cat"}).replace(".png", ""))
+    found = list_folder(folder)
+    assert labels(found) == TRAIN | TEST
+    assert found.notes[-1].startswith("4 files were left out (3 .txt, 1 without an ending), ")
