@@ -30,14 +30,13 @@ from nas.architecture.model import Network, build
 from nas.architecture.module_import import Imported, import_module
 from nas.architecture.spec import Shape
 from nas.results.export_subject import Subject, source
+from nas.table_source import table_source
 
 _IMPORTS = {
     "functools": "import functools", "torch": "import torch", "nn": "from torch import nn"
 }  # fmt: skip
 """Name that the lines of edits may use -> the line that imports it."""
 FOLLOW_UP = f"{__name__}:write_fixed"
-_TABLE = '{0} = type("{0}", (dict,), {{"__getattr__": dict.get}})'
-"""The line that makes the class of tables that arguments are."""
 
 
 def write_fixed(checked: Checked, request: Request) -> dict[str, Any]:
@@ -132,7 +131,7 @@ def _function(text: str, checked: Checked, request: Request) -> tuple[str, str]:
     table = _free("Table", used)
     given = ", ".join(f"{key}={_written(value, table)}" for key, value in request.arguments.items())
     made = target if checked.is_finished else f"{target}({given})"
-    making = (_TABLE.format(table),) if f"{table}(" in made else ()
+    making = table_source(table) if f"{table}(" in made else ()
     making = (*making, f"{names.model} = {made}")
     lines = (*making, *edit_lines(checked.model, report.change, names), f"return {names.model}")
     imports = [line for name, line in _IMPORTS.items() if any(re.search(rf"\b{name}\.", line) for line in lines)]

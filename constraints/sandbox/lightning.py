@@ -29,7 +29,7 @@ class LightningModule(nn.Module):
             found = {n: value for n, value in found.items() if n in given}
         left_out = (ignore,) if isinstance(ignore, str) else ignore
         kept = self.__dict__.setdefault("hparams", ArgumentTable())  # each call adds to those of the calls before
-        kept.update({n: v for n, v in found.items() if n not in left_out})
+        dict.update(kept, {n: v for n, v in found.items() if n not in left_out})  # an entry may be named ``update``
 
     @property
     def device(self) -> Any:

@@ -19,6 +19,8 @@ class ClassFolders:
     """Images in a part but in no class folder."""
     tables: Sequence[str] = ()
     """Files such as ``labels.csv``, which may hold the classes."""
+    unmatched: str = ""
+    """What tables name that is not there, which may be why a class is missing."""
 
     def check(self) -> tuple[str, ...]:
         """The classes, sorted; UnusableInputError where the parts do not hold the same two or more."""
@@ -36,12 +38,15 @@ class ClassFolders:
         if len(train) < 2:
             (only,) = train
             raise UnusableInputError(
-                f"the data holds only the class {only!r}: {self.origin}: give it two classes or more"
+                f"the data holds only the class {only!r}{self._beside()}: {self.origin}: give it two classes or more"
             )
         return tuple(sorted(train))
 
     def _of(self, part: str) -> set[str]:
         return {name for of, name in self.classes if of == part}
+
+    def _beside(self) -> str:
+        return f" ({self.unmatched})" if self.unmatched else ""
 
     def _flat(self, other: str) -> str:
         """The error for images that lie in ``train`` or the other part itself; empty where there is no such part."""
@@ -60,6 +65,7 @@ class ClassFolders:
         what = f"{name!r} is only in {where}"
         if twin:
             what += f", {twin!r} only in {part}, and they differ in upper and lower case"
+        what += self._beside()
         return f"train and {part} hold different classes: {what}: {self.origin}: give both parts the same class folders"
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from constraints.errors import UnusableInputError
+from constraints.output.plain import one_line
 from nas.training.class_folders import ClassFolders
 from nas.training.image_tree import (
     MACOS_FOLDER,
@@ -24,7 +25,7 @@ from nas.training.image_tree import (
     readable,
     walk,
 )
-from nas.training.label_tables import with_labels
+from nas.training.labelled_images import Labelled, with_labels
 
 FORMATS = {
     "AVIF": (".avif", ".avifs"),
@@ -101,7 +102,7 @@ class Listing:
             )
         if self.left_out:
             notes.append(_on_left_out(self.left_out))
-        return tuple(notes)
+        return tuple(map(one_line, notes))  # a file's name may have line ends
 
 
 def _on_left_out(left_out: tuple[tuple[str, str], ...]) -> str:
@@ -128,7 +129,8 @@ def list_tree(origin: str, tree: Tree) -> Listing:
     where there are two validation splits.
     """
     roots = _roots(origin, tree)
-    tree, notes = with_labels(origin, tree, roots[0]) if roots else (tree, ())
+    labelled = with_labels(origin, tree, roots[0]) if roots else Labelled(tree=tree)
+    tree = labelled.tree
     _refuse_two_splits(origin, tree, roots)
     classes: set[tuple[str, str]] = set()
     images: dict[tuple[str, str, str], ImageFile] = {}  # a later member of the same name replaces the earlier one
@@ -155,8 +157,11 @@ def list_tree(origin: str, tree: Tree) -> Listing:
         classes=classes,
         loose=sorted(file for file, why in left_out if why == LOOSE),
         tables=sorted(map(readable, map("/".join, filter(_is_table, tree.tables.keys() | tree.files.keys())))),
+        unmatched="; ".join(labelled.missing),
     )
-    return replace(_sorted(folders, [images[key] for key in sorted(images)], sorted(left_out)), of_tables=notes)
+    return replace(
+        _sorted(folders, [images[key] for key in sorted(images)], sorted(left_out)), of_tables=labelled.notes
+    )
 
 
 def _roots(origin: str, tree: Tree) -> list[Place]:

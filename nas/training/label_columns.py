@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ LABELS = frozenset({LABEL, "labels", "class", "class_name", "classname", "catego
 FILENAME = "filename"
 """The heading that decides where several columns name equally many images."""
 NAMES = frozenset({FILENAME, "file", "file_name", "image", "img", "image_id", "id", "path", "name"})
-_INDEX = frozenset({"", "unnamed: 0"})
+_INDEX = re.compile(r"|unnamed: [\d.]+|index|level_0")
 """Headings of the row numbers that pandas writes and reads."""
 _MOST_LISTED = 5
 
@@ -39,9 +40,9 @@ def column_of_names(heading: Sequence[str], hits: Mapping[int, Hits]) -> int:
     """
     titles = {i: heading[i].strip().lower() if i < len(heading) else "" for i in hits}
     sure = {i for i in hits if titles[i] in NAMES}
-    columns = [i for i in hits if titles[i] not in LABELS and not (sure and titles[i] in _INDEX)] or list(hits)
+    columns = [i for i in hits if titles[i] not in LABELS and not (sure and _INDEX.fullmatch(titles[i]))] or list(hits)
     ranks = {
-        i: (hits[i].images, hits[i].whole, titles[i] == FILENAME, titles[i] in NAMES, titles[i] not in _INDEX)
+        i: (hits[i].images, hits[i].whole, titles[i] == FILENAME, titles[i] in NAMES, not _INDEX.fullmatch(titles[i]))
         for i in columns
     }
     best = [i for i in columns if ranks[i] == max(ranks.values())]

@@ -7,21 +7,26 @@ from __future__ import annotations
 
 import csv
 import io
-import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from constraints.errors import UnusableInputError
-from nas.training.image_tree import PART_OF, Place, Tree, is_table, junk, readable
-from nas.training.label_columns import ColumnsError, Hits, column_of_labels, column_of_names
+from constraints.output.plain import one_line
+from nas.training.image_tree import PART_OF, Place, readable
+from nas.training.label_columns import ColumnsError, Hits, called_label, column_of_labels, column_of_names
 
-_ANSWERS_LEFT_OUT = "submission"
-"""A table with this in its name is an example of the form of answers, whose labels are no truth."""
+_BREAKS = frozenset({"Cc", "Zl", "Zp"})
+"""Unicode's categories of control characters and of separators of lines."""
 _DELIMITERS = ",;\t"
 LARGEST_TABLE = 64 * 2**20
 """Bytes; a larger table is refused, of which no more is read."""
+
+
+class NoLabelsError(UnusableInputError):
+    """A table cannot be read, or has no column of labels: it may be about something else than labels."""
 
 
 class _TooLargeError(Exception):
@@ -38,11 +43,28 @@ class LabelTable:
     """Path in the data, name, and name without its ending -> the images that have it."""
     origin: str
 
+    @property
+    def is_sure(self) -> bool:
+        """Whether the heading or the table's name says that it has labels."""
+        stem = PurePosixPath(self.name).stem.lower()
+        return "label" in stem or stem in PART_OF or bool(called_label(self.rows[0] if self.rows else (), -1))
+
     def named(self, cell: str) -> Sequence[Place]:
-        """The images that a cell may name, by its part where it has one, else by the file's name."""
+        """The images that a cell may name, by its part where it has one, else by the file's name.
+
+        Upper and lower case count only where several images differ in them alone.
+        """
         parts = _parts(cell)
-        has_part = len(parts) > 1 and parts[-2] in PART_OF
-        return self.images.get("/".join(parts[-2:] if has_part else parts[-1:]), ())
+        has_part = len(parts) > 1 and parts[-2].casefold() in PART_OF
+        key = "/".join(parts[-2:] if has_part else parts[-1:])
+        return self.images.get(key) or self._folded.get(key.casefold(), ())
+
+    @cached_property
+    def _folded(self) -> Mapping[str, Sequence[Place]]:
+        found: dict[str, set[Place]] = {}
+        for key, places in self.images.items():
+            found.setdefault(key.casefold(), set()).update(places)
+        return {key: tuple(places) for key, places in found.items() if len(places) == 1}
 
     @cached_property
     def column_of_names(self) -> int | None:
@@ -61,7 +83,7 @@ class LabelTable:
     def _hits(self, column: int, by_row: Mapping[int, Sequence[Place]]) -> Hits:
         images = {place for places in by_row.values() for place in places}
         last = {row: _parts(self.rows[row][column])[-1] for row in by_row}
-        whole = {place for row, places in by_row.items() for place in places if readable(place[-1]) == last[row]}
+        whole = {place for row, places in by_row.items() for place in places if _is_named(place, last[row])}
         return Hits(by_row=by_row, images=len(images), whole=len(whole))
 
     def labels(self) -> Iterator[tuple[Place, str]]:
@@ -72,13 +94,16 @@ class LabelTable:
         try:
             labels = column_of_labels(self.rows[0], names)
         except ColumnsError as error:
-            raise self._error(*error.args) from None
+            wrong = self._error(*error.args)
+            raise wrong if called_label(self.rows[0], names) else NoLabelsError(*wrong.args) from None
         for row in self.rows:
             places = self.named(row[names]) if len(row) > max(names, labels) else ()
             label = readable(row[labels].strip()) if places else ""
             if len(places) > 1:
                 first, second = ("/".join((place[-2], place[-1])) for place in places[:2])
                 raise self._error(f"names {row[names]}, which may be {first} or {second}", f"write {first}")
+            if any(unicodedata.category(character) in _BREAKS for character in label):
+                raise self._error(f"has a label of several lines: {label}", "write it in one line")
             if label.startswith("."):
                 raise self._error(f"has a label that begins with a dot: {label}", "call the class otherwise")
             if label:
@@ -90,67 +115,17 @@ class LabelTable:
         return [row[names] for row in self.rows[1:] if len(row) > names and not self.named(row[names])]
 
     def _error(self, what: str, advice: str) -> UnusableInputError:
-        return UnusableInputError(f"the table {self.name} {what}: {self.origin}: {advice}")
+        return UnusableInputError(f"the table {self.name} {one_line(what)}: {self.origin}: {one_line(advice)}")
 
 
-def with_labels(origin: str, tree: Tree, root: Place) -> tuple[Tree, tuple[str, ...]]:
-    """The tree with each labelled image in the class folder of its label, and messages for the user.
-
-    Only parts without class folders are changed. Raises UnusableInputError for a table that cannot be read or
-    contradicts itself or another one.
-    """
-    loose = _loose(tree, root)
-    labels: dict[Place, str] = {}
-    notes: list[str] = []
-    for table in _tables(origin, tree, root, loose) if loose else ():
-        before = len(labels)
-        for place, label in table.labels():
-            if labels.setdefault(place, label) != label:
-                names = f"{labels[place]} and {label}"
-                raise UnusableInputError(f"{_path(place, root)} has two labels: {names}: {origin}: keep one of them")
-        if len(labels) > before:
-            notes.append(f"labels are read from {table.name}: {len(labels) - before:,} images")
-            if missing := table.unmatched():
-                notes.append(f"{table.name} names images that are not there: {len(missing):,}, {missing[0]} the first")
-    files = {(*p[:-1], labels[p], p[-1]) if p in labels else p: source for p, source in tree.files.items()}
-    return (replace(tree, files=files), tuple(notes)) if labels else (tree, ())
-
-
-def _loose(tree: Tree, root: Place) -> list[Place]:
-    """The files directly inside a part that has no folders."""
-    depth = len(root)
-    known = [p for p in [*tree.files, *tree.folders] if p[:depth] == root and junk(p, p[depth:]) is None]
-    folders = {p[depth] for p in known if len(p) > depth + (2 if p in tree.files else 1)}
-    flat = PART_OF.keys() - folders
-    inside = [p for p in known if len(p) == depth + 2 and p in tree.files]
-    return [p for p in inside if p[depth] in flat and not is_table(p[-1])]
-
-
-def _tables(origin: str, tree: Tree, root: Place, loose: Sequence[Place]) -> Iterator[LabelTable]:
-    depth = len(root)
-    for place, source in sorted({**tree.tables, **tree.files}.items()):
-        is_beside, file = place[:depth] == root and len(place) in {depth + 1, depth + 2}, place[-1].lower()
-        if not is_beside or not is_table(file) or junk(place, place[depth:]) or _ANSWERS_LEFT_OUT in file:
-            continue
-        first = place[depth] if len(place) == depth + 2 else re.split("[^a-z]", file)[0]
-        part = PART_OF.get(first)
-        images: dict[str, list[Place]] = {}
-        for image in loose:
-            if part in {None, PART_OF[image[depth]]}:
-                path = PurePosixPath(readable(_path(image, root)))
-                for key in {str(path), str(path.with_suffix("")), path.name, path.stem}:
-                    images.setdefault(key, []).append(image)
-        name = _path(place, root)
-        yield LabelTable(name=name, rows=_rows(name, source, origin), images=images, origin=origin)
-
-
-def _rows(name: str, source: Path | bytes, origin: str) -> list[list[str]]:
+def rows_of(name: str, source: Path | bytes, origin: str) -> list[list[str]]:
+    """The rows of a table that are not empty; NoLabelsError where it cannot be read."""
     try:
         text = _content(source).decode("utf-8-sig")
         delimiter = max(_DELIMITERS, key=text.partition("\n")[0].count)
         return [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if any(row)]
     except (OSError, UnicodeError, csv.Error, _TooLargeError) as error:
-        raise UnusableInputError(
+        raise NoLabelsError(
             f"the table {name} cannot be read ({error}): {origin}: save it as UTF-8 text with commas, or remove it"
         ) from None
 
@@ -170,5 +145,5 @@ def _parts(cell: str) -> list[str]:
     return [part for part in readable(cell.strip()).replace("\\", "/").split("/") if part not in {"", "."}]
 
 
-def _path(place: Place, root: Place) -> str:
-    return "/".join(place[len(root) :])
+def _is_named(place: Place, name: str) -> bool:
+    return readable(place[-1]).casefold() == name.casefold()

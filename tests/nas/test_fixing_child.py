@@ -205,3 +205,13 @@ def test_tables_of_arguments_are_written_with_their_attributes(run: Any) -> None
     space: dict[str, Any] = {}
     exec(written, space)
     assert space["fixed_model"]().conv.dilation == (2, 2)
+
+
+def test_entries_that_are_missing_in_a_table_are_missing_in_the_written_file(run: Any) -> None:
+    read = "3, args.width * getattr(args, 'depth', 2) + hasattr(args, 'act') + len(vars(args)) - 1, 3"
+    code = UNWRITTEN.replace("__init__(self)", "__init__(self, args)").replace("3, 8, 3", read)
+    _, said = run(code, "Chain", "dilated_convs >= 1", more=("--arg", "args={width=4}"))
+    assert said.startswith("wrote out.py: given.py with the function fixed_model"), said
+    space: dict[str, Any] = {}
+    exec(Path("out.py").read_text("utf-8"), space)
+    assert space["fixed_model"]().conv.out_channels == 4 * 2

@@ -15,29 +15,9 @@ from PIL import Image
 from constraints.errors import UnusableInputError
 from nas.training import datasets, label_tables
 from nas.training.archives import list_archive
-from nas.training.image_files import Listing, list_folder
+from nas.training.image_files import list_folder
 from nas.training.image_tree import folder_key
-
-TRAIN = {"a.png": "cat", "b.png": "dog", "c.png": "cat"}
-TEST = {"d.png": "dog", "e.png": "cat"}
-
-
-def flat(folder: Path, train: dict[str, str] | None = None, test: dict[str, str] | None = None) -> Path:
-    """Images of 2x2 pixels, directly in their parts."""
-    for part, names in (("train", train or TRAIN), ("test", test or TEST)):
-        (folder / part).mkdir(parents=True)
-        for number, name in enumerate(names):
-            Image.new("L", (2, 2), 10 * number).save(folder / part / name)
-    return folder
-
-
-def lines(*tables: dict[str, str], heading: str = "filename,label", by: str = ",") -> str:
-    rows = [f"{name}{by}{label}" for table in tables for name, label in table.items()]
-    return "\n".join([*([heading] if heading else []), *rows]) + "\n"
-
-
-def labels(found: Listing) -> dict[str, str]:
-    return {file.name: file.class_name for file in (*found.train, *found.test)}
+from tests.nas.training.flat_data import TEST, TRAIN, flat, labels, lines
 
 
 @pytest.mark.parametrize(
@@ -139,7 +119,7 @@ def test_what_cannot_be_read_as_one_label_an_image_is_refused(tmp_path: Path, ta
 def test_a_name_that_both_parts_have_is_refused_in_a_table_of_both(tmp_path: Path) -> None:
     folder = flat(tmp_path, {"0.png": "a", "1.png": "b"}, {"0.png": "b", "2.png": "a"})
     (folder / "labels.csv").write_text(lines({"1.png": "b", "0.png": "a", "2.png": "a"}))
-    with pytest.raises(UnusableInputError, match=r"0\.png, which may be train/0\.png or test/0\.png: .*: write "):
+    with pytest.raises(UnusableInputError, match=r"0\.png, which may be test/0\.png or train/0\.png: .*: write "):
         list_folder(folder)
     paths = {"train/0.png": "a", "train/1.png": "b", "test/0.png": "b", "test/2.png": "a"}
     (folder / "labels.csv").write_text(lines(paths, {"train/2.png": "b"}))
