@@ -25,7 +25,7 @@ STATED = {
     "report.md": ("6 MB",),  # a limit
     "algorithm.md": ("2 points",),  # a rule
     "space.md": ("4 times",),  # channels of a layer
-    "training.md": ("4 GiB", "64 MB"),  # defaults
+    "training.md": ("4 GiB", "64 MB", "64 MiB"),  # defaults, a limit
     "validate.md": ("10 MB",),  # a limit
 }
 """Page -> its numbers with a unit that were not measured: targets, limits, defaults, assumptions, exact counts."""
