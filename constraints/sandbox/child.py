@@ -30,7 +30,8 @@ from constraints.rules import check_metric
 from constraints.sandbox.constructions import Constructions
 from constraints.sandbox.loading import Loader
 from constraints.sandbox.loops import Loops
-from constraints.sandbox.named import Send, explained, made_model, named_pipelines, named_thing, stage
+from constraints.sandbox.named import Send, explained, made_model, named_thing, stage
+from constraints.sandbox.named_pipelines import named_pipelines
 from constraints.sandbox.pipelines import remembered
 from constraints.sandbox.request import Job, Request, Target
 from constraints.tracer import shaped
