@@ -147,9 +147,8 @@ class Loader:
         flags, idle, left = AWAITING * source.is_notebook, 0, self.seconds
         free = free_names(source.tree)
         for part in source.parts:
-            if part.text:
-                lines = part.text.splitlines(keepends=True)
-                linecache.cache[part.name] = (len(part.text), None, lines, part.name)
+            if text := part.text or self.source:
+                linecache.cache[part.name] = (len(text), None, text.splitlines(keepends=True), part.name)
             for statement in part.statements:
                 flags |= _future(statement)
                 if chosen is not None and not next(chosen):
