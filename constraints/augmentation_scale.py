@@ -10,6 +10,7 @@ from constraints.augmentation_steps import Transform
 
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 """Default mean and standard deviation of a normalisation."""
+_SCALING = frozenset({"FromFloat", "Normalize", "ToFloat"})
 GREY_LEVEL = 1 / 255
 """One of 256 grey levels, in the scale 0 to 1."""
 
@@ -34,20 +35,29 @@ def pixels(channels: int) -> Scale:
     return Scale(factor=(255.0,) * channels, shift=(0.0,) * channels, words="on images of 0 to 255")
 
 
+def _why_unknown(step: Transform) -> str:
+    """Why the scale after a transform is unknown; empty if it is known."""
+    kind, way = step.kinds[0], step.settings.get("normalization", "standard")
+    if step.is_own:
+        return f"the code of {kind} before it may change the scale"
+    if kind in _SCALING and not step.is_certain:
+        return f"{kind} before it does not run on every image"
+    is_by_image = kind == "Normalize" and way != "standard"
+    return f"Normalize(normalization={way!r}) before it goes by each image" if is_by_image else ""
+
+
 def rescaled(scale: Scale, step: Transform) -> Scale:
     """The scale of images after a transform."""
     kind, s = step.kinds[0], step.settings
-    if kind not in {"Normalize", "ToFloat", "FromFloat"}:
+    if unknown := _why_unknown(step):
+        return replace(scale, unknown=unknown)
+    if kind not in _SCALING:
         return scale
-    if not step.is_certain:
-        return replace(scale, unknown=f"{kind} before it does not run on every image")
     if kind == "FromFloat":
         most = s.get("max_value") or 255.0
         return _mapped(scale, (most,), (0.0,), "on images of 0 to 255")
     if kind == "ToFloat":
         return _mapped(scale, (1 / (s.get("max_value") or 255.0),), (0.0,), "on images of 0 to 1")
-    if s.get("normalization", "standard") != "standard":
-        return replace(scale, unknown=f"Normalize(normalization={s['normalization']!r}) before it goes by each image")
     means, stds, most = _list(s.get("mean", _IMAGENET[0])), _list(s.get("std", _IMAGENET[1])), s.get("max_pixel_value")
     factors = [1 / (d * (most or 255.0)) for d in stds]
     return _mapped(scale, factors, [-m / d for m, d in zip(means, stds, strict=True)], "on normalised images")

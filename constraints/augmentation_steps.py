@@ -53,6 +53,8 @@ class Transform:
     settings: Mapping[str, Any]
     is_certain: bool = False
     """Whether it runs on every image."""
+    is_own: bool = False
+    """Whether code of the user's own makes its images: that of a Lambda, or of a class outside albumentations."""
     ignored: tuple[str, ...] = ()
     """Arguments that the constructor did not know and ignored with a warning."""
     written: Written | None = None
@@ -68,6 +70,7 @@ def is_pipeline(thing: Any) -> bool:
     return not isinstance(thing, type) and hasattr(thing, "p") and callable(thing)
 
 
+_LIBRARY = "albumentations"
 _CHOOSES = ("OneOf", "SomeOf", "RandomOrder", "OneOrOther", "SelectiveChannelTransform")
 
 
@@ -94,9 +97,16 @@ def _from_object(transform: Any, *, is_certain: bool) -> Transform:
         kinds=kinds,
         settings=_with_defaults(kinds[0], vars(transform)),
         is_certain=is_certain,
+        is_own=_is_own(transform),
         ignored=tuple(getattr(transform, "invalid_args", ())),
         written=vars(transform).get(WRITTEN),
     )
+
+
+def _is_own(transform: Any) -> bool:
+    """Whether the code that makes a transform's images is not albumentations'."""
+    code = getattr(transform, "custom_apply_fns", {}).get("image") or type(transform)
+    return str(getattr(code, "__module__", "")).partition(".")[0] != _LIBRARY
 
 
 def _from_dict(node: Mapping[str, Any], *, is_certain: bool) -> Iterator[Transform]:

@@ -48,6 +48,7 @@ _HINTS = {
     "shapes cannot be multiplied": _OTHER_INPUT,
     "must match the size of tensor b": _OTHER_INPUT,
     "forward() takes 1 positional argument but 2 were given": "its first parameter is the module: def forward(self, x)",
+    "attempted relative import": "relative imports work where the modules are that they name: put the file there",
     "found element of type float": "sizes of layers are whole numbers: divide them with //",
 }
 """Part of a message -> what to do, for errors that occur only when a model is traced."""
@@ -58,6 +59,8 @@ _OF_ONE_SAMPLE = {
     "batch size does not fit: use x.view(x.size(0), -1)",
 }
 """Message of an error in a forward pass -> what to do, for code that needs a batch of more than one sample."""
+_OTHER_ROW = re.compile(r"shapes cannot be multiplied \(1x(?P<got>\d+) and \d+x\d+\)")
+"""Error message of a linear layer whose input, one row, has the wrong length."""
 _OTHER_CHANNELS = re.compile(r"expected input\[1, [1-4], (?P<size>\d+, \d+)\] to have (?P<channels>\d+) channels")
 """Error message of a convolution whose input has the wrong number of channels."""
 
@@ -116,7 +119,7 @@ def _reason(stage: str, error: BaseException) -> str:
     what = first_line(error) or _line(error)
     text = f"the model's code raised at {stage}: {type(error).__name__}: {what}{_place(error)}"
     of_one = (hint for found, hint in _OF_ONE_SAMPLE.items() if stage == "forward" and found.search(str(error)))
-    hint = next(of_one, "") or hint_of(str(error)) or hint_of_name(error) or hint_of_file(error)
+    hint = next(of_one, "") or any_hint(error)
     return f"{text}: {hint}" if hint else text
 
 
@@ -156,7 +159,14 @@ def hint_of(message: str) -> str:
         return (
             f"if the model is made for images of {channels} channel{'s' * (channels != '1')}: --input {channels},{size}"
         )
-    return next((hint for part, hint in _HINTS.items() if part in message), "")
+    known = next((hint for part, hint in _HINTS.items() if part in message), "")
+    row = _OTHER_ROW.search(message)
+    return f"{known}; else make that layer for {row['got']} inputs" if row else known
+
+
+def any_hint(error: BaseException) -> str:
+    """What to do about an error, by its message, the name or the file that is missing; empty where nothing is known."""
+    return hint_of_name(error) or hint_of(str(error)) or hint_of_file(error)
 
 
 def hint_of_file(error: BaseException) -> str:

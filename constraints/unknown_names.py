@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from types import FrameType, FunctionType, ModuleType
@@ -18,19 +19,26 @@ _IMPORTS = {
     "torch": "import torch",
 }
 """Name that networks use -> the line that imports it."""
+_OF_PYTHON_2 = {"basestring": "str", "long": "int", "raw_input": "input", "unicode": "str", "xrange": "range"}
+"""Name that only Python 2 has -> what to write."""
+_OF_NAMES = {name: f"add {line}" for name, line in _IMPORTS.items()} | {
+    name: f"the code is for Python 2: write {now}" for name, now in _OF_PYTHON_2.items()
+}
 _NEARLY_INIT = re.compile(r"_{0,3}(?:init|int|inti|init_)_{0,3}")
 _NO_ATTRIBUTE = re.compile(r"has no attribute '(?P<name>\w+)'$")
 _CUTOFF = 0.7
 
 
 def hint_of_name(error: BaseException) -> str:
-    """Which name was meant, or what defines it; empty where nothing is known."""
+    """Which name was meant, or what defines it, an environment variable included; empty where nothing is known."""
     frame = _last_frame(error)
     own = frame.f_locals.get("self") if frame else None
     if isinstance(error, NameError) and error.name:
-        if error.name in _IMPORTS:
-            return f"add {_IMPORTS[error.name]}"
-        return f"did you mean self.{error.name}?" if error.name in _names(own) else ""
+        meant = f"did you mean self.{error.name}?" if error.name in _names(own) else ""
+        return _OF_NAMES.get(error.name, meant)
+    if isinstance(error, KeyError) and own is os.environ:
+        name = error.args[0]
+        return f"{name} is no environment variable here: set it before the command: {name}=... uv run search.py ..."
     found = _NO_ATTRIBUTE.search(str(error)) if isinstance(error, AttributeError) else None
     if not found:
         return ""

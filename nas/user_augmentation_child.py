@@ -12,7 +12,8 @@ import numpy as np
 
 from constraints.errors import UnusableInputError
 from constraints.sandbox.loading import Loader
-from constraints.sandbox.named import Send, named_pipelines, stage
+from constraints.sandbox.named import Send, stage
+from constraints.sandbox.named_pipelines import named_pipelines
 from constraints.sandbox.request import Target
 from nas.training.serialised import CLASS, from_table, leaves, to_table
 

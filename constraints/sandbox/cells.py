@@ -14,6 +14,7 @@ from constraints.errors import NoModelError, UnusableInputError
 NOTEBOOK = ".ipynb"
 """Suffix of a notebook's file."""
 _MAGIC = re.compile(r"(?P<indent>\s*)(?:[!%?]|[\w., ]+=\s*[!%]|[\w.]+\?{1,2}\s*$)")
+_CONFLICT = re.compile(r"^<{7} ", re.MULTILINE)
 _CELL_MAGIC = re.compile(r"\s*%%(?P<name>\w+)")
 _TRANSPARENT = frozenset({"time", "timeit", "capture", "prun"})
 """Cell magics after which the cell is Python."""
@@ -29,10 +30,23 @@ def cells(file: Path, data: bytes | str) -> Iterator[tuple[int, str]]:
     except UnicodeDecodeError as error:
         raise UnusableInputError(f"cannot decode {str(file)!r}: {error}: save it as UTF-8") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UnusableInputError(f"not a notebook: {str(file)!r}: {error}: save it again in Jupyter") from error
+        raise UnusableInputError(f"not a notebook: {str(file)!r}: {_damage(data, error)}") from error
     if (language := _language(document)) != "python":
         raise NoModelError(f"not a Python notebook: {str(file)!r}: its language is {language}: give another")
     yield from enumerate(texts, 1)
+
+
+def _damage(data: bytes | str, error: Exception) -> str:
+    """What is wrong with a notebook's JSON, and what to do."""
+    text = data if isinstance(data, str) else data.decode("utf-8", "replace").removeprefix("\ufeff")
+    if not text.strip():
+        return "it is empty: get it again, or save it again where it is open"
+    if found := _CONFLICT.search(text):
+        line = text.count("\n", 0, found.start()) + 1
+        return f"git left a conflict at line {line}: keep one side of each: git checkout --ours FILE, or --theirs"
+    if text.lstrip().startswith("<"):
+        return "it is a web page: download the notebook itself, on GitHub by Raw"
+    return f"{error}: get it again, or save it again where it is open"
 
 
 def code_cells(document: Mapping[str, Any]) -> list[dict[str, Any]]:

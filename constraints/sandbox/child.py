@@ -13,7 +13,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import chdir, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,8 @@ from constraints.rules import check_metric
 from constraints.sandbox.constructions import Constructions
 from constraints.sandbox.loading import Loader
 from constraints.sandbox.loops import Loops
-from constraints.sandbox.named import Send, explained, made_model, named_pipelines, named_thing, stage
+from constraints.sandbox.named import Send, explained, made_model, named_thing, stage
+from constraints.sandbox.named_pipelines import named_pipelines
 from constraints.sandbox.pipelines import remembered
 from constraints.sandbox.request import Job, Request, Target
 from constraints.tracer import shaped
@@ -101,10 +102,11 @@ class Checked:
 
 def check_target(arguments: Mapping[str, Any], send: Send) -> dict[str, Any]:
     """Do the job of a ``Request``: return its report, ready for JSON, and the result of each follow-up by its name."""
-    request = Request.from_dict(arguments)
+    request, folder = Request.from_dict(arguments), Path.cwd()
     with _loaded(request) as loader:
         checked = _checked(request, loader, send)
-        found = {name: _followed_up(name, checked, request, send) for name in request.follow_ups}
+        with chdir(folder):  # the user's code may have left it, and the request has paths from there
+            found = {name: _followed_up(name, checked, request, send) for name in request.follow_ups}
     return {"report": checked.report.to_dict(), "follow_ups": found}
 
 

@@ -81,6 +81,7 @@ def _why_none(module: ModuleType, place: str) -> str:
         return f"it defines none of its own: name one that it imports: {place}:{imported[0]}"
     if not made and (elsewhere := unreached(_tree(module))):
         return elsewhere
+    made = made or _makers_of_layers(module, is_given=True)
     named = f"{place}:{made[0]}" if made else "file:NAME, or the file that defines the network"
     return f"it defines no nn.Module: name a function that returns one: {named}"
 

@@ -22,10 +22,10 @@ from pathlib import Path
 from types import CodeType, ModuleType
 
 from constraints.errors import UnusableInputError, shortened
-from constraints.faults import calls_user_code, hint_of, hint_of_file, is_out_of_memory
+from constraints.faults import any_hint, calls_user_code, is_out_of_memory
 from constraints.sandbox.loops import NAME as LOOPS
 from constraints.sandbox.loops import Loops
-from constraints.sandbox.no_arguments import nothing_required
+from constraints.sandbox.no_arguments import nothing_required, with_defaults_of_absl
 from constraints.sandbox.no_compile import uncompiled
 from constraints.sandbox.notebooks import starts
 from constraints.sandbox.packages import package_of
@@ -62,6 +62,8 @@ class Loader:
         """Warnings so far."""
         self.left_out: list[BaseException] = []
         """Why statements were left out."""
+        self.unread: tuple[str, ...] = ()
+        """The warnings about cells that are not Python."""
         self.unbound: dict[str, BaseException] = {}
         """Name -> why the statement that binds it was left out."""
         self.classes: list[str] = []
@@ -102,6 +104,7 @@ class Loader:
         source = read(file, self.source)
         self.remedies.file = file.resolve()
         self.found += source.warnings
+        self.unread = source.unread
         if source.written:
             self._find_first(WrittenFiles(source.written))
         package = package_of(file.resolve(), source.tree)
@@ -121,6 +124,7 @@ class Loader:
             for path, of in source.files(file):
                 self.cells |= {name: (str(path), start) for name, start in starts(of).items()}
         self._run(module, source, name)
+        with_defaults_of_absl(self._tell)
         return module
 
     def _find_first(self, finder: WrittenFiles) -> None:
@@ -143,9 +147,8 @@ class Loader:
         flags, idle, left = AWAITING * source.is_notebook, 0, self.seconds
         free = free_names(source.tree)
         for part in source.parts:
-            if part.text:
-                lines = part.text.splitlines(keepends=True)
-                linecache.cache[part.name] = (len(part.text), None, lines, part.name)
+            if text := part.text or self.source:
+                linecache.cache[part.name] = (len(text), None, text.splitlines(keepends=True), part.name)
             for statement in part.statements:
                 flags |= _future(statement)
                 if chosen is not None and not next(chosen):
@@ -184,7 +187,7 @@ class Loader:
     def _leave_out(self, place: str, error: BaseException) -> None:
         reason = shortened(f"{type(error).__name__}: {error}", _LONGEST)
         self.left_out.append(error)
-        hint = hint_of(str(error)) or hint_of_file(error)
+        hint = any_hint(error)
         self.found.append(f"{place}: left out, because it failed: {reason}" + (f": {hint}" if hint else ""))
 
 

@@ -1,4 +1,4 @@
-"""The child's side of the sandbox: import a target, and make its model or find its pipelines."""
+"""The child's side of the sandbox: import a target, and make its model."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from types import ModuleType
 from typing import Any
 
 from torch import nn
 
-from constraints.augmentation_steps import is_pipeline
 from constraints.errors import (
     ConstraintError,
     MissingChoiceError,
@@ -24,13 +22,11 @@ from constraints.errors import (
     ToolFailedError,
     UnusableInputError,
 )
-from constraints.faults import calls_user_code, failed
-from constraints.missing_modules import remedy
+from constraints.faults import any_hint, calls_user_code, failed
 from constraints.sandbox.argument_tables import with_attributes
 from constraints.sandbox.arguments import check_arguments
 from constraints.sandbox.choice import is_models_name, is_module_class, only_model
 from constraints.sandbox.loading import Loader
-from constraints.sandbox.pipelines import of_another_library, pipelines_in
 from constraints.sandbox.read_entries import entries_of
 from constraints.sandbox.request import Target
 from constraints.sandbox.standins import NotInstalledError, absent_path, absent_reason
@@ -38,6 +34,7 @@ from constraints.suggestions import nearest
 
 _OF_FALLBACK = re.compile(r"'NoneType' object|is not defined")
 """Error where code uses what it could not import."""
+_UNDEFINED = re.compile(r"name '(\w+)' is not defined")
 _SAME = 60
 """Length of the beginning of an error by which it is recognised."""
 Send = Callable[[Mapping[str, Any]], None]
@@ -67,6 +64,9 @@ def explained(error: ConstraintError, loader: Loader) -> ConstraintError:
     is_known = any(module.remedy() in str(error) for module in loader.remedies.absent.packages.values())
     remedies = "" if is_known else loader.remedies.absent.remedies()
     own = loader.remedies.absent.unfound_remedies() if _OF_FALLBACK.search(str(error)) else ""
+    for name in _UNDEFINED.findall(str(error)):
+        if name in loader.unbound and not any_hint(loader.unbound[name]):
+            own = f"give {name} a value in the file itself, since what makes it failed"
     reasons = list(filter(None, (remedies, own, *found)))
     if not reasons or isinstance(error, (NoModelError, ToolFailedError)):
         return error
@@ -117,6 +117,9 @@ def _chosen(module: ModuleType, target: Target, name: str, loader: Loader, send:
     try:
         return only_model(module, target.place, is_given=is_given)
     except NoModelError as error:
+        if loader.unread:
+            what = f"no model in {target.place}: {'; '.join(loader.unread)}: correct what defines the model"
+            raise NoModelError(what) from error
         failures = [failure for bound, failure in loader.unbound.items() if is_models_name(bound)]
         if not failures:
             raise
@@ -146,7 +149,7 @@ def made_model(target: Target, thing: Any, arguments: Mapping[str, Any], loader:
     if not callable(thing) or (inspect.isclass(thing) and not issubclass(thing, nn.Module)):
         raise _no_module(target.name, thing)
     with stage("construction", send):
-        model = _called(target.name, thing, arguments, loader)
+        model = called(target.name, thing, arguments, loader)
     if reason := absent_reason(model):
         raise NotInstalledError(f"no model in {target.place}: {target.name} returns {reason}")
     if not isinstance(model, nn.Module):
@@ -161,7 +164,8 @@ def _no_module(name: str, thing: Any) -> UnusableInputError:
     )
 
 
-def _called(name: str, thing: Any, arguments: Mapping[str, Any], loader: Loader, flag: str = "--arg") -> Any:
+def called(name: str, thing: Any, arguments: Mapping[str, Any], loader: Loader, flag: str = "--arg") -> Any:
+    """What a class or function returns for the arguments; raises UnusableInputError for those that do not fit."""
     _check_arguments(name, thing, arguments, flag)
     given = {key: with_attributes(value) for key, value in arguments.items()}
     remedies = loader.remedies
@@ -196,54 +200,3 @@ def _is_value(value: Any) -> bool:
     """Whether a variable may be meant as an argument: no module, class or function, and not absent."""
     is_code = inspect.ismodule(value) or inspect.isclass(value) or inspect.isroutine(value)
     return not is_code and not absent_path(value)
-
-
-def named_pipelines(
-    target: Target, arguments: Callable[[Any], Mapping[str, Any]], loader: Loader, send: Send
-) -> list[tuple[str, Any]]:
-    """The pipelines that a name refers to, each with the path to it; ``arguments`` gives the arguments of a callable.
-
-    Raises UnusableInputError where there is none, ModelFailedError where the user's code raises.
-    """
-    thing, _, _ = named_thing(target, "import of the augmentation", loader, send)
-    found = _pipelines(target.name, thing, arguments(thing), loader, send)
-    if not found:
-        raise _no_pipeline(target.name, thing)
-    return found
-
-
-def _pipelines(
-    name: str, thing: Any, arguments: Mapping[str, Any], loader: Loader, send: Send
-) -> list[tuple[str, Any]]:
-    """The pipelines that an object contains, or that its return value contains."""
-    if arguments and is_pipeline(thing):
-        option = next(iter(arguments))
-        raise UnusableInputError(f"{name!r} is a finished pipeline: --augmentation-arg {option}: leave it out")
-    found = [] if arguments else pipelines_in(thing)
-    may_make = inspect.isclass(thing) or inspect.isroutine(thing) or isinstance(thing, partial) or bool(arguments)
-    if found or of_another_library(thing) or not may_make:
-        return found
-    with stage("construction of the augmentation", send):
-        made = _called(name, thing, arguments, loader, "--augmentation-arg")
-    if of_another_library(made) and not pipelines_in(made):
-        raise _no_pipeline(f"{name}()", made)
-    return [(f"(){way}", pipeline) for way, pipeline in pipelines_in(made)]
-
-
-def _no_pipeline(name: str, thing: Any) -> UnusableInputError:
-    if (path := absent_path(thing)).startswith("albumentations."):
-        return UnusableInputError(f"not installed: {path!r}, which {name!r} is: {remedy('albumentations')}")
-    if known := of_another_library(thing):
-        what = f"{name!r} is {known}, and the rule is about albumentations'"
-        return UnusableInputError(f"not an albumentations pipeline: {what}: build it with albumentations.Compose")
-    is_class = inspect.isclass(thing)
-    kind = f"the class {thing.__name__}" if is_class else type(thing).__name__
-    inner = [n for n, value in vars(thing if is_class else type(thing)).items() if _may_make(n, value, is_class)]
-    ways = f", perhaps one of {', '.join(f'{name}.{n}' for n in inner[:4])}" if inner and "(" not in name else ""
-    return UnusableInputError(f"not an albumentations pipeline: {name!r} is {kind}: name a Compose{ways}")
-
-
-def _may_make(name: str, value: Any, is_class: bool) -> bool:
-    """Whether an entry of a class is a callable that can be called without arguments."""
-    kinds: tuple[type, ...] = (staticmethod, classmethod) if is_class else (staticmethod, classmethod, property)
-    return not name.startswith("_") and isinstance(value, kinds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -21,11 +22,21 @@ def nothing_required(warn: Callable[[str], None]) -> Iterator[None]:
             found = parse(self, args, namespace)
         missing = [name for name in names if getattr(found[0], name, None) is None]
         if missing:
-            warn(f"no command line arguments are given: those that are required are None: {', '.join(missing)}")
+            what = "no command line arguments are given: those that are required are None"
+            warn(f"{what}: {', '.join(missing)}: give a default to one that the model needs")
         return found
 
     with patch.object(argparse.ArgumentParser, "parse_known_args", parsing):
         yield
+
+
+def with_defaults_of_absl(warn: Callable[[str], None]) -> None:
+    """Let flags of absl, which are an error until ``app.run`` reads the command line, have their defaults."""
+    module = sys.modules.get("absl.flags")
+    flags = getattr(module, "FLAGS", None)
+    if flags is not None and not flags.is_parsed():
+        flags.mark_as_parsed()
+        warn("no command line arguments are given: flags of absl have their defaults, None without one")
 
 
 @contextmanager

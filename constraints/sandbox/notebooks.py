@@ -78,7 +78,15 @@ def placed(message: str, source: Source) -> str:
 def script(source: Source, name: str) -> str:
     """A Python file of the statements that a model needs, with their comments."""
     chosen = iter(needed(source.tree.body, name))
-    return "\n\n".join(filter(None, ("".join(_kept(part, chosen)).strip("\n") for part in source.parts))) + "\n"
+    future = [s for s in source.tree.body if _is_future(s)]
+    first = "\n".join(dict.fromkeys(map(ast.unparse, future)))  # a file has them at its beginning alone
+    return (
+        "\n\n".join(filter(None, (first, *("".join(_kept(part, chosen)).strip("\n") for part in source.parts)))) + "\n"
+    )
+
+
+def _is_future(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.ImportFrom) and statement.module == "__future__"
 
 
 def _kept(part: SourcePart, chosen: Iterator[bool]) -> Iterator[str]:
@@ -86,7 +94,7 @@ def _kept(part: SourcePart, chosen: Iterator[bool]) -> Iterator[str]:
     shared = _on_shared_lines(part)
     for statement in part.statements:
         end = statement.end_lineno or statement.lineno
-        if next(chosen):
+        if next(chosen) and not _is_future(statement):
             if statement in shared:
                 yield "".join(lines[last : statement.lineno - 1]) + f"{ast.unparse(statement)}\n"
             else:

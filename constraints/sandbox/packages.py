@@ -26,7 +26,8 @@ def package_of(file: Path, tree: ast.Module) -> str:
         return ""
     depth = max(depth, level)
     parts = [parent.name for parent in file.parents[:depth]][::-1]
-    return ".".join([*parts, file.stem]) if all(part.isidentifier() for part in parts) else ""
+    stem = file.stem.replace(".", "_")  # a dot would make a package of the part before it
+    return ".".join([*parts, stem]) if all(part.isidentifier() for part in parts) else ""
 
 
 def _imported(node: ast.stmt) -> list[str]:

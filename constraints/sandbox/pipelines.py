@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import reprlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any
@@ -68,19 +68,34 @@ def _rejection(error: Exception) -> str:
 
 def pipelines_in(thing: Any) -> list[tuple[str, Any]]:
     """The pipelines in an object, each with the path to it: itself, or its items, attributes and closures."""
+    return list(_within(thing, lambda v: is_pipeline(v) and _is_albumentations(v) and not _is_several(v)))
+
+
+def of_others_in(thing: Any) -> Iterator[tuple[str, str]]:
+    """The transforms of other libraries in an object, each with the path to it and its library and class."""
+    for way, part in _within(thing, _is_of_another):
+        yield way, of_another_library(part)
+
+
+def _is_of_another(value: Any) -> bool:
+    return not inspect.isclass(value) and bool(of_another_library(value))
+
+
+def _within(thing: Any, is_wanted: Callable[[Any], bool]) -> Iterator[tuple[str, Any]]:
+    """The wanted objects in an object, each with the path to it; what is within a wanted one is not searched."""
     seen: set[int] = set()
 
     def within(value: Any, way: str, depth: int) -> Iterator[tuple[str, Any]]:
         if id(value) in seen or depth > _DEEPEST or absent_path(value):
             return
         seen.add(id(value))
-        if is_pipeline(value) and _is_albumentations(value) and not _is_several(value):
+        if is_wanted(value):
             yield way, value
             return
         for step, part in _parts(value):
             yield from within(part, way + step, depth + 1)
 
-    return list(within(thing, "", 0))
+    return within(thing, "", 0)
 
 
 def of_another_library(thing: Any) -> str:

@@ -51,7 +51,9 @@ class Source:
 
     parts: tuple[SourcePart, ...]
     warnings: tuple[str, ...] = ()
-    """The parts of a notebook that are not Python and were left out."""
+    """What of a notebook is left out, or run from elsewhere."""
+    unread: tuple[str, ...] = ()
+    """The warnings about cells that are not Python."""
     is_notebook: bool = False
     written: Mapping[str, str] = field(default_factory=dict)
     """Path -> text of the Python files that cells write."""
@@ -147,6 +149,7 @@ class _Notebook:
         self.known: MutableMapping[Path, Source] = {} if known is None else known
         self.parts: list[SourcePart] = []
         self.warnings: list[str] = []
+        self.unread: list[str] = []
         self.written: dict[str, str] = {}
         self.others: dict[Path, Source] = {}
         self.shell, self.run_statements = 0, 0
@@ -166,7 +169,7 @@ class _Notebook:
             self.warnings.append(_of_shell(self.file, self.shell))
         return Source(
             parts=tuple(self.parts), warnings=tuple(dict.fromkeys(self.warnings)), is_notebook=True,
-            written=self.written, others=tuple(self.others.items()),
+            written=self.written, others=tuple(self.others.items()), unread=tuple(self.unread),
         )  # fmt: skip
 
     def _cell(self, number: int, text: str) -> None:
@@ -178,7 +181,8 @@ class _Notebook:
             body = _parsed(python, part.name, AWAITING).body
         except (SyntaxError, ValueError) as error:
             line, what = getattr(error, "lineno", None) or 1, getattr(error, "msg", error)
-            self.warnings.append(f"{part.name}: left out, because it is not Python: line {line}: {what}")
+            self.unread.append(f"{part.name}: left out, because it is not Python: line {line}: {what}")
+            self.warnings.append(self.unread[-1])
             return
         outermost = {s.lineno for s in body if isinstance(s, ast.Pass)}
         for run in run_lines(text, python):

@@ -14,6 +14,7 @@ from constraints.cli.writing import Check, Writer, check_distinct, check_path
 from constraints.errors import UnusableInputError
 from constraints.metrics import Metrics
 from constraints.sandbox.request import Request
+from constraints.sandbox.source_text import decoded
 
 _WEIGHTS = ".safetensors"
 
@@ -42,11 +43,14 @@ class FixWriter:
         check_path(self.path.with_suffix(_WEIGHTS), self.flag)
 
     def write(self, found: Mapping[str, Any], draft: Path, request: Request, check: Check) -> str:
-        """Move the draft to ``path`` where it keeps every constraint."""
+        """Move the draft to ``path`` where its code keeps every constraint at that place, beside what it imports."""
         require = tuple(c for c in request.require if c.metric in Metrics.definitions())  # the child judged all
         report = check(
-            replace(request, target=parse_target(f"{draft}:{found['name']}"), arguments={}, require=require)
-        ).report
+            replace(
+                request, target=parse_target(f"{self.path}:{found['name']}"), arguments={}, require=require,
+                source=decoded(draft)[0],
+            )
+        ).report  # fmt: skip
         if not report.ok:
             broken = ", ".join(v.expr for v in report.constraints if not v.ok)
             raise UnusableInputError(f"the file that would be written breaks a constraint: {broken}")

@@ -59,3 +59,9 @@ def test_what_is_not_known_of_a_scale_is_said(one: Transform, why: str) -> None:
 )
 def test_sizes_follow_what_a_transform_says(one: Transform, size: tuple[int, int]) -> None:
     assert resized((32, 24), one) == size
+
+
+def test_the_scale_after_code_of_the_users_own_is_not_known() -> None:
+    one = Transform(kinds=("Halve", "ImageOnlyTransform"), settings={}, is_certain=True, is_own=True)
+    assert rescaled(pixels(3), one).unknown == "the code of Halve before it may change the scale"
+    assert rescaled(rescaled(pixels(3), one), step("ToFloat")).unknown  # and stays so

@@ -52,3 +52,14 @@ def test_a_call_is_read_as_version_1_reads_it() -> None:
     written = Written(args=(3, 16), kwargs={"fill_value": 7}, version="2.0.8")
     read = written.as_version_1()
     assert (read["max_holes"], read["max_height"], read["max_width"], read["fill_value"]) == (3, 16, 8, 7)
+
+
+def test_code_of_the_users_own_is_marked() -> None:
+    class Halve(A.ImageOnlyTransform):  # type: ignore[misc]  # albumentations has no types
+        pass
+
+    def halved(image: Any, **_: Any) -> Any:
+        return image / 2
+
+    steps = [A.Blur(), Halve(), A.Lambda(image=halved), A.Lambda(mask=halved), A.ToFloat()]
+    assert [step.is_own for step in transforms(steps)] == [False, True, True, False, False]

@@ -101,6 +101,13 @@ def test_an_image_of_other_channels_than_the_model_takes_is_said() -> None:
     assert "--input" not in str(inner)
 
 
+def test_a_linear_layer_for_another_number_of_inputs_is_said_with_the_number() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 16, 3), nn.Flatten(), nn.Linear(16, 10))  # 16 maps of 30x30 have 14,400 values
+    assert check(model, require=[]).failed.endswith("(3, 224, 224); else make that layer for 14400 inputs")
+    model = nn.Sequential(nn.Conv2d(3, 16, 3), nn.Linear(16, 10))  # of each row of a map
+    assert check(model, require=[]).failed.endswith("(3, 224, 224)")
+
+
 def test_an_error_that_says_nothing_is_shown_by_its_line() -> None:
     def checked(m: Any, x: torch.Tensor) -> torch.Tensor:
         raise ValueError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -60,6 +61,12 @@ class Settings:
         (lambda: nn.Conv2D, "did you mean Conv2d"),  # type: ignore[attr-defined]
         (lambda: torch.ones(2).nothing, ""),  # type: ignore[attr-defined]
         (lambda: int("x"), ""),
+        (lambda: xrange(3), "the code is for Python 2: write range"),  # type: ignore[name-defined]  # noqa: F821
+        (
+            lambda: os.environ["WIDTH_OF_NOTHING"],
+            "WIDTH_OF_NOTHING is no environment variable here: set it before the command: WIDTH_OF_NOTHING=... uv run",
+        ),
+        (lambda: {"a": 1}["WIDTH_OF_NOTHING"], ""),
         (lambda: (3).sizes, ""),  # type: ignore[attr-defined]
         (lambda: torch.ones(2, 3).size(1).sizes, ""),  # type: ignore[attr-defined]
         (lambda: Whole().sizes, ""),  # type: ignore[attr-defined]
@@ -67,7 +74,7 @@ class Settings:
     ],
 )
 def test_what_was_meant(run: Callable[[], Any], hint: str) -> None:
-    with pytest.raises((AttributeError, NameError, ValueError)) as error:
+    with pytest.raises((AttributeError, KeyError, NameError, ValueError)) as error:
         run()
     assert hint_of_name(error.value).startswith(hint)
     assert bool(hint_of_name(error.value)) == bool(hint)

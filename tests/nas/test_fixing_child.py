@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -215,3 +216,31 @@ def test_entries_that_are_missing_in_a_table_are_missing_in_the_written_file(run
     space: dict[str, Any] = {}
     exec(Path("out.py").read_text("utf-8"), space)
     assert space["fixed_model"]().conv.out_channels == 4 * 2
+
+
+def test_a_file_with_relative_imports_is_written_beside_what_it_imports(
+    run: object, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "pkg_fixed"
+    folder.mkdir()
+    (folder / "parts.py").write_text("width = 8\n")
+    (folder / "net.py").write_text(
+        "from .parts import width\n" + GATED.replace("nn.Conv2d(3, 8,", "nn.Conv2d(3, width,")
+    )
+    asked = ["validate", "pkg_fixed/net.py:chain", "--require", "dilated_convs >= 1", "--fix"]
+    assert search.run([*asked, "out.py"]) == 1
+    assert re.match(r"out\.py is not written: .*\.parts", capsys.readouterr().err)
+    assert search.run([*asked, "pkg_fixed/out.py"]) == 1
+    assert capsys.readouterr().err.startswith("wrote pkg_fixed/out.py: pkg_fixed/net.py with the function fixed_model")
+    assert search.run(["validate", "pkg_fixed/out.py", "--require", "dilated_convs >= 1"]) == 0
+
+
+def test_a_file_that_leaves_the_working_folder_is_written_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("elsewhere").mkdir()
+    Path("given.py").write_text(f"import os\nos.chdir({str(tmp_path / 'elsewhere')!r})\n{GATED}")
+    asked = ["--require", "dilated_convs >= 1", "--fix", "out.py", "--patch", "out.diff"]
+    assert search.run(["validate", "given.py:chain", *asked]) == 1
+    assert [line[:13] for line in capsys.readouterr().err.strip().splitlines()] == ["wrote out.py:", "wrote out.dif"]

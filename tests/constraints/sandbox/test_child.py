@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 
 from constraints.cli.target import parse_target
-from constraints.errors import ModelFailedError, UnusableInputError
+from constraints.errors import ModelFailedError, NoModelError, UnusableInputError
 from constraints.inputs import InputSpec
 from constraints.rules import parse_all
 from constraints.sandbox.child import answer
 from constraints.sandbox.request import Request
+from tests.constraints.sandbox.test_source import notebook
 
 NET = """
 import torch.nn as nn
@@ -208,3 +209,19 @@ def test_a_table_is_read_by_items_and_attributes(run: Any) -> None:
     assert report.metrics["params"] == 5 * 9 + 5
     with pytest.raises(UnusableInputError, match=r"give --arg 'args=\{c=\{width=\.\.\.\}, k=\.\.\.\}'$"):
         run("Net", code)
+
+
+def test_a_name_whose_statement_failed_is_to_be_given_a_value_in_the_file(run: Any) -> None:
+    code = "count = len(open('/nowhere/labels.csv').readlines())\n" + NET
+    code += "class Counted(Net):\n    def __init__(self):\n        super().__init__(count)\n"
+    with pytest.raises(ModelFailedError, match=r"\(give count a value in the file itself, since what makes it failed;"):
+        run("Counted", code)
+
+
+def test_a_cell_that_is_not_python_is_named_where_no_other_has_a_model(tmp_path: Path) -> None:
+    file = tmp_path / "net.ipynb"
+    file.write_text(
+        notebook("import torch.nn as nn", "class Net(nn.Module):\n    def forward(self, x:\n        return x")
+    )
+    with pytest.raises(NoModelError, match=r"no model in .*, cell 2: .* not Python: line 2: .*: correct what defines"):
+        answer(request(str(file)), lambda _: None)

@@ -104,6 +104,7 @@ def test_a_file_without_a_model_says_so() -> None:
             "def outer(i):\n    return inner(i)\ndef inner(i):\n    return Base(i)\nBase = nn.Linear\n",
             r"name a function that returns one: given\.py:outer",
         ),
+        (MAKERS.replace("width=8", "width"), r"name a function that returns one: given\.py:make"),
     ],
 )
 def test_why_a_file_has_no_model(code: str, reason: str) -> None:
@@ -174,5 +175,5 @@ def test_arguments_are_for_the_network_and_not_for_what_makes_one(is_given: bool
 def test_of_functions_alone_one_that_gets_its_arguments_is_chosen() -> None:
     code = MAKERS.replace("width=8", "width")
     assert chosen(code, is_given=True) == "make"
-    with pytest.raises(NoModelError, match="name a function that returns one: file:NAME"):
+    with pytest.raises(NoModelError, match=r"name a function that returns one: given\.py:make"):
         chosen(code)

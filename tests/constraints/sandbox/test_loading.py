@@ -85,7 +85,23 @@ def test_arguments_that_are_required_are_none(loader: Loader, tmp_path: Path) ->
     assert module.is_required == [True]
     names = "name, data, command"
     assert loader.warnings() == (
-        f"no command line arguments are given: those that are required are None: {names}",
+        f"no command line arguments are given: those that are required are None: {names}: "
+        "give a default to one that the model needs",
+    )  # fmt: skip
+
+
+def test_flags_of_absl_have_their_defaults(loader: Loader, tmp_path: Path) -> None:
+    code = """
+    from absl import flags
+    FLAGS = flags.FLAGS
+    flags.DEFINE_integer('width_of_test', 16, '')
+    flags.DEFINE_string('data_of_test', None, '', required=True)
+    def width(): return FLAGS.width_of_test, FLAGS.data_of_test
+    """
+    pytest.importorskip("absl.flags")
+    assert load(loader, tmp_path / "with_flags.py", code).width() == (16, None)
+    assert loader.warnings() == (
+        "no command line arguments are given: flags of absl have their defaults, None without one",
     )  # fmt: skip
 
 

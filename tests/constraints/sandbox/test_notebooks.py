@@ -87,6 +87,14 @@ def test_a_script_has_the_statements_that_the_model_needs(tmp_path: Path) -> Non
     )
 
 
+def test_a_script_has_imports_of_the_future_first(tmp_path: Path) -> None:
+    texts = ("import torch", "from __future__ import annotations\nfrom math import pi", "class Net:\n    pass")
+    cells = [{"cell_type": "code", "source": text} for text in texts]
+    script = notebooks.script(written(tmp_path, json.dumps({"cells": cells, "nbformat": 4})), "Net")
+    assert script.startswith("from __future__ import annotations\n\nimport torch\n\nfrom math import pi\n\nclass Net:")
+    compile(script, "net.py", "exec")
+
+
 @pytest.mark.parametrize(
     ("cell", "kept"),
     [

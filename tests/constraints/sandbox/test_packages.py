@@ -41,6 +41,11 @@ def test_relative_imports_count_folders_without_an_init(tmp_path: Path) -> None:
     assert package_of(tmp_path / "deep" / "net.py", ast.parse("from . import x")) == "deep.net"
 
 
+def test_a_dot_in_a_files_name_makes_no_package(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    assert package_of(tmp_path / "deep" / "net.v2.py", ast.parse("from . import x")) == "deep.net_v2"
+
+
 def test_a_package_is_looked_for_in_the_folders_of_the_project(file: Path) -> None:
     project = file.parents[2]
     (project / "helpers.py").touch()

@@ -15,8 +15,8 @@ os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
 import albumentations as A
 
 from constraints.augmentation_steps import WRITTEN
-from constraints.sandbox.named import _no_pipeline
-from constraints.sandbox.pipelines import of_another_library, pipelines_in, remembered
+from constraints.sandbox.named_pipelines import _no_pipeline
+from constraints.sandbox.pipelines import of_another_library, of_others_in, pipelines_in, remembered
 from constraints.sandbox.standins import StandIns
 
 FLIP = A.Compose([A.HorizontalFlip()])
@@ -88,6 +88,17 @@ def test_transforms_of_other_libraries_with_a_probability_are_none() -> None:
         assert not list(pipelines_in(thing))
     assert [way for way, _ in pipelines_in(transforms.Compose([flips[0], FLIP]))] == [".transforms[1]"]
     assert of_another_library(Own()) == "torchvision's Transform"
+
+
+def test_what_holds_transforms_of_another_library_says_where() -> None:
+    from torch import nn
+    from torchvision.transforms import v2
+
+    flip = v2.RandomHorizontalFlip()
+    both = {"train": v2.Compose([flip]), "test": 3}
+    assert list(of_others_in(both)) == [("['train']", "torchvision's Compose")]
+    assert [kind for _, kind in of_others_in(nn.Sequential(flip))] == ["torchvision's RandomHorizontalFlip"]
+    assert not list(of_others_in([FLIP, 3, v2.Compose]))
 
 
 @pytest.fixture

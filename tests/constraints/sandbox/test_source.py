@@ -136,8 +136,14 @@ def test_the_third_format_of_notebooks_is_read_too(book: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", "not a notebook: .*: save it again"),
+        ("{", "not a notebook: .*: get it again, or save it again where it is open"),
         ("[]", "not a notebook"),
+        ("", "not a notebook: .*: it is empty: get it again"),
+        ("<!DOCTYPE html><html></html>", "not a notebook: .*: it is a web page: download the notebook itself"),
+        (
+            '{\n<<<<<<< HEAD\n"cells": [],\n=======\n"cells": [1],\n>>>>>>> other\n"nbformat": 4}',
+            "not a notebook: .*: git left a conflict at line 2: keep one side",
+        ),
         ('{"cells": 3}', "not a notebook"),
         (notebook("x", language_info={"name": "R"}), "not a Python notebook: .*: its language is R"),
     ],
