@@ -715,10 +715,21 @@ def _failed(error: Exception, argv: Sequence[str], name: str, *, debug: bool) ->
     if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
         what = f"{error.filename or 'a file'}: {error.strerror}: give another path, or make room"
         return _complain(f"cannot read or write {what}", ExitCode.UNUSABLE, details)
+    if _was_interrupted(error):
+        return _complain("interrupted", ExitCode.INTERRUPTED)
     frame = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{type(error).__name__}: {error} ({Path(frame.filename).name}:{frame.lineno})"
     advice = "report it with the lines above" if debug else "run it again with --debug, and report what that prints"
     return _complain(f"a fault of this tool: {place}: {advice}", ExitCode.TOOL_FAILED, details)
+
+
+def _was_interrupted(error: BaseException | None) -> bool:
+    """Whether a library, such as torch's export, made an error of its own of Ctrl-C or SIGTERM."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _complain(message: str, code: int, details: str = "") -> int:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from constraints.cli.toml_text import read_toml_text
 from constraints.errors import UnusableInputError
 from constraints.suggestions import nearest
 from nas.validation_words import what_to_do
@@ -32,12 +32,12 @@ class GivenText(str):
 def read_toml(path: Path) -> dict[str, Any]:
     """The table in a TOML file; UnusableInputError where it is missing or malformed."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return read_toml_text(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UnusableInputError(f"cannot read {path}: {error.strerror}: give the path of a TOML file") from None
     except UnicodeDecodeError:
         raise UnusableInputError(f"{path} is not TOML: it is not UTF-8 text: give the path of a TOML file") from None
-    except (ValueError, RecursionError) as error:  # thousands of digits and deep nesting raise other errors
+    except ValueError as error:
         raise UnusableInputError(f"{path} is not TOML: {error}: correct the line") from None
 
 

@@ -7,12 +7,12 @@ own transforms.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Sequence
 from typing import Any
 
 from constraints.augmentation import CIFAR10_MEAN, judge_augmentation
 from constraints.cli.target import parse_target, read_source
+from constraints.cli.toml_text import read_toml_text
 from constraints.errors import ConstraintError, UnusableInputError
 from constraints.sandbox.parent import Sandbox
 from constraints.sandbox.request import Job, Limits, Target
@@ -78,8 +78,8 @@ def _split(text: str) -> tuple[str, dict[str, Any]]:
     if not (match := _OPTIONS.fullmatch(text)):
         return text, {}
     try:
-        return match[1], dict(tomllib.loads(f"options = {{{match[2]}}}")["options"])
-    except (ValueError, RecursionError):
+        return match[1], dict(read_toml_text(f"options = {{{match[2]}}}")["options"])
+    except ValueError:
         raise UnusableInputError(
             f"not key=value: {match[2]!r}: write for example assignment,flip=0 and a text in quotes"
         ) from None

@@ -33,6 +33,20 @@ def test_a_fault_of_the_tool_is_one_line_that_says_how_to_report_it(capsys: pyte
     assert err.count("\n") == 1
 
 
+def test_ctrl_c_that_a_library_makes_an_error_of_is_no_fault(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def doctor(*_: object, **__: object) -> int:
+        try:
+            raise KeyboardInterrupt
+        except BaseException as error:
+            raise RuntimeError("cannot export") from error
+
+    monkeypatch.setattr(machine, "doctor", doctor)
+    assert search.run(["doctor"]) == 130
+    assert capsys.readouterr().err == "error: interrupted\n"
+
+
 @pytest.mark.usefixtures("_faulty")
 def test_with_debug_the_traceback_is_above_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert search.run(["doctor", "--debug"]) == 4

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import math
 import re
-import tomllib
 from collections.abc import Sequence
 from typing import Any
 
+from constraints.cli.toml_text import read_toml_text
 from constraints.errors import UnusableInputError
 from constraints.sandbox.request import Limits
 from constraints.suggestions import nearest
@@ -67,8 +67,8 @@ def read_arguments(pairs: list[str]) -> dict[str, Any]:
 
 def _toml(value: str, pair: str) -> Any:
     try:
-        document = tomllib.loads(f"value = {value}")
-    except (ValueError, RecursionError):  # not TOML errors: thousands of digits, very deep nesting
+        document = read_toml_text(f"value = {value}")
+    except ValueError:
         document = {}
     if set(document) != {"value"}:
         raise UnusableInputError(f"not a TOML value: {pair!r}: a text needs its quotes, for example name='\"relu\"'")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from constraints.cli.toml_text import read_toml_text
 from constraints.errors import UnusableInputError
 from constraints.rules import ASSIGNMENT, Constraint, parse_all
 from constraints.suggestions import nearest
@@ -31,14 +31,14 @@ def read_constraints(path: Path, profile: str | None = None) -> tuple[str, ...]:
 
 def _document(path: Path) -> Mapping[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return read_toml_text(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UnusableInputError(
             f"cannot read constraints: {str(path)!r}: {error.strerror}: give a TOML file"
         ) from error
     except UnicodeDecodeError as error:
         raise UnusableInputError(f"not TOML: {str(path)!r}: it is not text in UTF-8: give a TOML file") from error
-    except (ValueError, RecursionError) as error:  # not TOML errors: thousands of digits, deep nesting
+    except ValueError as error:
         raise UnusableInputError(f"not TOML: {str(path)!r}: {error}: correct the line") from error
 
 

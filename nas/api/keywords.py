@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import inspect
 import re
-import tomllib
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from typing import ParamSpec, TypeVar, get_args, get_type_hints
 
+from constraints.cli.toml_text import read_toml_text
 from constraints.errors import ConstraintError
 from nas.arguments import checked
 
@@ -123,8 +123,8 @@ def _of(name: str, value: str) -> str:
 def _read(value: str) -> str:
     """A value written as TOML, such as ``true``; any other as it is."""
     try:
-        return repr(tomllib.loads(f"value = {value}")["value"])
-    except tomllib.TOMLDecodeError:
+        return repr(read_toml_text(f"value = {value}")["value"])
+    except ValueError:
         return _written(value)
 
 

@@ -54,8 +54,11 @@ class TrialSummary:
         """The inverse of ``as_list``."""
         number, study, state, attrs, epochs, accuracies = values
         if attrs.get(CURVE) is not None:
-            *kept, last = attrs[CURVE]
-            attrs[CURVE] = [dict(zip(_OF_EPOCH, epoch, strict=True)) for epoch in zip(*kept, strict=True)]
+            accuracies_of, seconds_of, last = attrs[CURVE]
+            attrs[CURVE] = [
+                {"val_accuracy": accuracy, "seconds": seconds}
+                for accuracy, seconds in zip(accuracies_of, seconds_of, strict=True)
+            ]
             for epoch, value in zip(attrs[CURVE][-1:], last, strict=True):
                 epoch[_OF_LAST] = value
         steps = dict(zip(epochs, accuracies, strict=True))

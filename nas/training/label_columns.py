@@ -13,6 +13,11 @@ LABELS = frozenset({LABEL, "labels", "class", "class_name", "classname", "catego
 FILENAME = "filename"
 """The heading that decides where several columns name equally many images."""
 NAMES = frozenset({FILENAME, "file", "file_name", "image", "img", "image_id", "id", "path", "name"})
+_ABOUT_FILES = frozenset(
+    {"size", "file_size", "filesize", "bytes", "width", "height", "channels", "format", "url", "hash", "md5", "sha256"}
+    | {"date", "time", "timestamp", "created", "modified", "split", "part", "subset", "fold"}
+)
+"""Headings of what is known of a file beside its class, which are never taken for labels unasked."""
 _INDEX = re.compile(r"|unnamed: [\d.]+|index|level_0")
 """Headings of the row numbers that pandas writes and reads."""
 _MOST_LISTED = 5
@@ -64,11 +69,11 @@ def column_of_labels(heading: Sequence[str], names: int) -> int:
     """The column of labels; ColumnsError where none or several may be it."""
     others = [i for i in range(len(heading)) if i != names]
     called = called_label(heading, names)
-    found = called or others
+    found = called or [i for i in others if heading[i].strip().lower() not in _ABOUT_FILES]
     if len(found) == 1:
         return found[0]
     listed = shortened([heading[i] for i in found])
-    if not found:
+    if not others:
         raise ColumnsError(f"has no column beside {shortened(heading)}", f"add one called {LABEL}")
     if not called:
         raise ColumnsError(f"has no column of labels among {shortened(heading)}", f"call one of them {LABEL}")

@@ -86,16 +86,28 @@ class LabelTable:
         whole = {place for row, places in by_row.items() for place in places if _is_named(place, last[row])}
         return Hits(by_row=by_row, images=len(images), whole=len(whole))
 
-    def labels(self) -> Iterator[tuple[Place, str]]:
-        """Each image with its label; UnusableInputError where a row may mean two images."""
+    @cached_property
+    def _column_of_labels(self) -> int | None:
         names = self.column_of_names
-        if names is None:
-            return
         try:
-            labels = column_of_labels(self.rows[0], names)
+            return None if names is None else column_of_labels(self.rows[0], names)
         except ColumnsError as error:
             wrong = self._error(*error.args)
-            raise wrong if called_label(self.rows[0], names) else NoLabelsError(*wrong.args) from None
+            raise wrong if called_label(self.rows[0], names or 0) else NoLabelsError(*wrong.args) from None
+
+    @property
+    def unsaid_column(self) -> str:
+        """The heading of the column of labels where it does not say that it has these; empty where it does."""
+        names, labels = self.column_of_names, self._column_of_labels
+        if names is None or labels is None or self.named(self.rows[0][names]):
+            return ""
+        return "" if called_label(self.rows[0], names) else readable(self.rows[0][labels].strip())
+
+    def labels(self) -> Iterator[tuple[Place, str]]:
+        """Each image with its label; UnusableInputError where a row may mean two images."""
+        names, labels = self.column_of_names, self._column_of_labels
+        if names is None or labels is None:
+            return
         for row in self.rows:
             places = self.named(row[names]) if len(row) > max(names, labels) else ()
             label = readable(row[labels].strip()) if places else ""

@@ -38,6 +38,8 @@ class _Reading:
     is_sure: bool
     scope: Collection[Place]
     """The images that the table may name."""
+    column: str = ""
+    """The heading of the column of labels, where that does not say what it has."""
     labels: Sequence[tuple[Place, str]] = ()
     missing: Sequence[str] = ()
     refusal: UnusableInputError | None = None
@@ -84,7 +86,8 @@ def with_labels(origin: str, tree: Tree, root: Place) -> Labelled:
         if table.is_sure:
             sure_parts |= {p[-2] for p, _ in used}
         if len(labels) > before:
-            notes.append(f"labels are read from {table.name}: {len(labels) - before:,} images")
+            column = f"the column {one_line(table.column)} of " if table.column else ""
+            notes.append(f"labels are read from {column}{table.name}: {len(labels) - before:,} images")
             missing += table.on_missing()
             notes += table.on_missing()
         elif table.labels and not used:
@@ -133,7 +136,8 @@ def _reading(
     except UnusableInputError as error:
         named = {place for row in table.rows for cell in row for place in table.named(cell)}
         return _Reading(name=name, is_sure=table.is_sure, refusal=error, images=frozenset(named), scope=scope)
-    return _Reading(name=name, is_sure=table.is_sure, labels=labels, missing=missing, scope=scope)
+    column = table.unsaid_column
+    return _Reading(name=name, is_sure=table.is_sure, column=column, labels=labels, missing=missing, scope=scope)
 
 
 def _tables(

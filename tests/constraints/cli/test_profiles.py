@@ -40,7 +40,7 @@ def test_a_profile_is_a_table_of_its_own(tmp_path: Path) -> None:
         (PROFILES, None, "no constraints in .*: its top level is empty: choose one with --profile: small, wide"),
         ("params = 2026-01-31", None, r"not a constraint in .*: params = datetime.date\(2026, 1, 31\): write"),
         ("params = " + "9" * 5000, None, "not TOML: .*: Exceeds the limit"),
-        ("params = " + "[" * 5000, None, "not TOML: .*: .*recursion"),
+        ("params = " + "[" * 5000, None, "not TOML: .*: .*nest deeper"),
         ("params = ", None, "not TOML: .*: Invalid value"),
     ],
 )

@@ -38,10 +38,28 @@ def test_two_columns_that_differ_are_refused() -> None:
 
 @pytest.mark.parametrize(
     ("heading", "expected"),
-    [(["f", "x"], 1), (["f", "x", "class"], 2), (["f", "class", "Label"], 2), (["f", "label", "y", "class"], 1)],
+    [
+        (["f", "x"], 1),
+        (["f", "x", "class"], 2),
+        (["f", "class", "Label"], 2),
+        (["f", "label", "y", "class"], 1),
+        (["f", "size", "breed"], 2),
+        (["f", "Width", "height", "species", "md5"], 3),
+        (["f", "size", "label"], 2),
+    ],
 )
 def test_the_column_of_labels(heading: list[str], expected: int) -> None:
     assert column_of_labels(heading, 0) == expected
+
+
+@pytest.mark.parametrize(
+    ("heading", "listed"),
+    [(["f", "size"], "f, size"), (["f", " Split "], "f,  Split "), (["f", "width", "md5"], "f, width, md5")],
+)
+def test_what_is_known_of_files_is_no_label(heading: list[str], listed: str) -> None:
+    with pytest.raises(ColumnsError) as caught:
+        column_of_labels(heading, 0)
+    assert caught.value.args == (f"has no column of labels among {listed}", "call one of them label")
 
 
 def test_many_headings_are_shortened() -> None:

@@ -142,3 +142,27 @@ def test_texts_beside_images_and_files_without_an_ending_are_no_images(tmp_path:
     found = list_folder(folder)
     assert labels(found) == TRAIN | TEST
     assert found.notes[-1].startswith("4 files were left out (3 .txt, 1 without an ending), ")
+
+
+@pytest.mark.parametrize(
+    ("heading", "said"),
+    [
+        ("filename,breed", "the column breed of labels.csv"),
+        ("filename,Label", "labels.csv"),
+        ("", "labels.csv"),
+        ("filename,a\rb", "the column a␍b of labels.csv"),
+    ],
+)
+def test_a_column_that_is_not_called_label_is_named(tmp_path: Path, heading: str, said: str) -> None:
+    folder = flat(tmp_path)
+    rows = "".join(f"{name},{label}\n" for name, label in (TRAIN | TEST).items())
+    (folder / "labels.csv").write_text(f'"{heading}"\n'.replace(",", '","') * bool(heading) + rows, newline="")
+    assert list_folder(folder).notes == (f"labels are read from {said}: {ALL} images",)
+
+
+def test_sizes_of_images_are_no_labels(tmp_path: Path) -> None:
+    folder = flat(tmp_path)
+    (folder / "files.csv").write_text("filename,size\n" + "".join(f"{name},{len(name)}\n" for name in TRAIN | TEST))
+    why = "^the table files.csv has no column of labels among filename, size: .*: call one of them label$"
+    with pytest.raises(UnusableInputError, match=why):
+        list_folder(folder)
