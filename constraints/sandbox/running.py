@@ -68,7 +68,7 @@ class RunningJob:
         except ModelFailedError as error:
             return self._cut(error)
         left = self.guard.family.left_behind()
-        self.clean = not self.lines and self._guard_is_alone()
+        self.clean = self._guard_is_alone() and self._wrote_no_more()
         if answer is None:
             kind = KilledError if self.code == -signal.SIGKILL else ModelFailedError
             return self._cut(kind(_ending(self.code, self.stage, self.printed())))
@@ -96,12 +96,18 @@ class RunningJob:
                 _, mark, rest = self.lines.rpartition(_ENDED)  # an unfinished line of the child may precede it
                 if mark and b"\n" in rest:
                     self._note_end(_parsed(mark + rest))
-            while pipes.get_map() and pipes.select(0):
-                self._read(pipes, 0)
+        self._wrote_no_more()
         return self.code is not None and self._guard_is_alone()
 
     def _guard_is_alone(self) -> bool:
         return self.guard.family.living() == {self.guard.process.pid}
+
+    def _wrote_no_more(self) -> bool:
+        """Whether ended processes left nothing in the pipe of answers, which the next check would read as its own."""
+        with self._pipes() as pipes:
+            while pipes.get_map() and pipes.select(0):
+                self._read(pipes, 0)
+        return not self.lines
 
     def printed(self) -> str:
         """The beginning of the user's code's output."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -140,11 +141,11 @@ def test_what_is_raised_names_the_place_and_keeps_the_traceback(checked: Check) 
 
 
 def test_what_the_model_does_not_need_may_fail_and_is_named(checked: Check, tmp_path: Path) -> None:
-    report = checked("1 / 0\nwhile True: pass\nraise SystemExit(2)\n", Limits(seconds=9)).report
+    report = checked("1 / 0\nwhile True: pass\nraise SystemExit(2)\n", Limits(seconds=15)).report
     assert report.ok
     assert report.warnings == (
         f"{tmp_path}/net.py:1: left out, because it failed: ZeroDivisionError: division by zero",
-        f"{tmp_path}/net.py:2: left out, because it failed: TooLongError: it ran for 3 s at import: "
+        f"{tmp_path}/net.py:2: left out, because it failed: TooLongError: it ran for 5 s at import: "
         "put it under if __name__ == '__main__'",
         f"{tmp_path}/net.py:3: left out, because it failed: SystemExit: 2",
     )
@@ -243,6 +244,35 @@ def test_after_misbehaviour_the_same_guard_serves_and_nothing_of_it_shows(
         outcome = sandbox.check(request(tmp_path, "print('next')"))
         assert (outcome.printed, outcome.report.ok) == ("next\n", True)
     assert sandbox._guard is guard
+
+
+@LINUX
+def test_an_answer_written_after_a_forged_end_is_not_that_of_the_next_check(
+    tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The code says that it has ended, writes an answer, and ends before its processes are counted."""
+    sandbox.check(request(tmp_path, ""))
+    guard = sandbox._guard
+    assert guard is not None
+    counted = guard.family.left_behind
+
+    def counted_once_it_has_ended() -> set[int]:
+        while guard.family.living() != {guard.process.pid}:
+            time.sleep(0.01)
+        return counted()
+
+    monkeypatch.setattr(guard.family, "left_behind", counted_once_it_has_ended)
+    forged = (
+        "import json, os, time\nwords = open('/proc/self/cmdline').read().split(chr(0))\n"
+        "pipe = int(words[words.index('constraints.sandbox.guard') + 1])\n"
+        f'os.write(pipe, b\'{{"ended": 3, "job": {guard.jobs + 1}}}\\n\')\ntime.sleep(1)\n'
+        f'os.write(pipe, b\'{{"ended": 0, "job": {guard.jobs + 2}}}\\n\')\nos._exit(0)\n'
+    )
+    with pytest.raises(ModelFailedError, match="exit status 3"):
+        sandbox.check(request(tmp_path, forged))
+    monkeypatch.undo()
+    outcome = sandbox.check(request(tmp_path, "print('next')"))
+    assert (outcome.printed, outcome.report.ok) == ("next\n", True)
 
 
 @LINUX
