@@ -28,7 +28,7 @@ from nas.search.launch_measures import measuring
 from nas.search.measure import images_of
 from nas.search.postgres_lease import LAPSE_SECONDS
 from nas.search.prior import Prior, proxy_of, read_prior
-from nas.search.scope import changed, scoped, space_of
+from nas.search.scope import changed, may_leave_out, scoped, space_of
 from nas.search.starts import begin, given, plan
 from nas.search.storage import open_storage
 from nas.search.study import IMAGES, PRIOR, TARGET, VALIDATION_IMAGES, create_or_resume, shared
@@ -121,7 +121,7 @@ def prepare(
         prior = read_prior(other, config.storage, config.study, identity, space) if other else None
         begun = plan([*given(config.start, space), *(prior.starts if prior else ())], feasible, sampler.broken_measured)
         study = create_or_resume(
-            storage, config.study, identity, sampler, objectives.directions, asked=before.model_fields_set
+            storage, config.study, identity, sampler, objectives.directions, asked=may_leave_out(before, known, space)
         )
         folder = claim(config.storage, study)
         held.enter_context(hold_folder(folder, config.storage, config.study))
