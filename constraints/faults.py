@@ -49,6 +49,7 @@ _HINTS = {
     "must match the size of tensor b": _OTHER_INPUT,
     "forward() takes 1 positional argument but 2 were given": "its first parameter is the module: def forward(self, x)",
     "attempted relative import": "relative imports work where the modules are that they name: put the file there",
+    "'tuple' object is not callable": "perhaps a comma ends the line that makes it: take that comma out",
     "found element of type float": "sizes of layers are whole numbers: divide them with //",
 }
 """Part of a message -> what to do, for errors that occur only when a model is traced."""

@@ -27,11 +27,13 @@ from constraints.metrics import LATENCIES
 from constraints.question import Question
 from constraints.report import Report
 from constraints.rules import check_metric
+from constraints.sandbox.choice import tree_of_module
 from constraints.sandbox.constructions import Constructions
 from constraints.sandbox.loading import Loader
 from constraints.sandbox.loops import Loops
 from constraints.sandbox.named import Send, explained, made_model, named_thing, stage
 from constraints.sandbox.named_pipelines import named_pipelines
+from constraints.sandbox.other_arguments import made_otherwise
 from constraints.sandbox.pipelines import remembered
 from constraints.sandbox.request import Job, Request, Target
 from constraints.tracer import shaped
@@ -152,6 +154,9 @@ def _judged(request: Request, loader: Loader, send: Send, made: Constructions) -
     for constraint in request.require:
         check_metric(constraint, [*LATENCIES, *(m.name for m in metrics)])
     model = made_model(target, thing, request.arguments, loader, send)
+    is_chosen = inspect.isclass(thing) and not request.target.name and not request.arguments
+    if is_chosen and (other := made_otherwise(tree_of_module(module), target.name, vars(module), model)):
+        loader.found.append(other)
     question = Question(
         input_size=request.inputs,
         require=request.require,

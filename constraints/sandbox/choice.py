@@ -79,14 +79,14 @@ def _why_none(module: ModuleType, place: str) -> str:
     made = [n for n in makers if any(is_module_class(r) for r in _reached(space[n], space))]
     if imported := [n for n, t in space.items() if is_module_class(t) and not t.__module__.startswith("torch.")]:
         return f"it defines none of its own: name one that it imports: {place}:{imported[0]}"
-    if not made and (elsewhere := unreached(_tree(module))):
+    if not made and (elsewhere := unreached(tree_of_module(module))):
         return elsewhere
     made = made or _makers_of_layers(module, is_given=True)
     named = f"{place}:{made[0]}" if made else "file:NAME, or the file that defines the network"
     return f"it defines no nn.Module: name a function that returns one: {named}"
 
 
-def _tree(module: ModuleType) -> ast.Module:
+def tree_of_module(module: ModuleType) -> ast.Module:
     """The syntax of a file; empty where it has none, as modules of several files do."""
     file = Path(getattr(module, "__file__", None) or "")
     return read(file).tree if file.is_file() else ast.Module(body=[], type_ignores=[])
