@@ -204,7 +204,7 @@ _READ: Mapping[str, Callable[[Any], Any]] = {
     "first_rung": int,
     "metrics": _named, "latency": _named,
 }  # fmt: skip
-MALFORMED = (LookupError, TypeError, ValueError, OverflowError, AttributeError)
+MALFORMED = (LookupError, TypeError, ValueError, OverflowError, AttributeError, RecursionError)
 """Errors that reading a value of an unexpected shape raises."""
 
 
