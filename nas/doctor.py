@@ -14,6 +14,7 @@ from typing import Any, Literal
 from constraints.errors import UnusableInputError
 from nas.cpu import cpu_class
 from nas.user_folders import user_cache
+from nas.words import counted
 
 State = Literal["ok", "missing", "broken"]
 PACKAGES = ("torch", "torchvision", "albumentations", "optuna", "torchinfo", "rich")
@@ -125,7 +126,7 @@ def _devices() -> Iterator[Finding]:
     from nas.search.resources import cores
 
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
-    yield _ok("device", "cpu", f"{cpu_class()}, {cores()} cores, {_size(memory)} memory")
+    yield _ok("device", "cpu", f"{cpu_class()}, {counted(cores(), 'core')}, {_size(memory)} memory")
     yield _ok("device", "precision", _precision())
     for i in range(torch.cuda.device_count()):
         card = torch.cuda.get_device_properties(i)

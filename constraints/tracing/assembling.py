@@ -14,7 +14,7 @@ from constraints.receptive_field import explicit
 from constraints.tracing.axes import Digit, Shape, View, unknown
 from constraints.tracing.flows import merge_flows
 from constraints.tracing.left_out import together
-from constraints.tracing.side_by_side import Interval, Places, Row, are_nested, bordered, heap, hull, listed
+from constraints.tracing.side_by_side import Interval, LaidPart, Places, are_nested, bordered, heap, hull, listed
 from constraints.tracing.values import Flow, Part, Value, Views, join_views
 
 _MOST_CELLS = 1 << 22
@@ -144,7 +144,7 @@ def _along(which: int, shown: Sequence[tuple[int, Part]], table: _Table) -> View
     rows = []
     for k, part, view in having:
         indices = part.region.get(axis, range(shape[axis]))
-        rows.append(Row(view, indices, table.shows(k, part, axis)))
+        rows.append(LaidPart(view, indices, table.shows(k, part, axis)))
     crossed = len({axis for _, p in shown for v in p.views if v for axis in v.axes} & set(touched)) > 1
     whole = unknown(lost, having[0][2]._replace(digits=(digit,))) if lost else listed(rows, digit, crossed)
     return together([(r.view, r.laid) for r in rows], whole)

@@ -39,7 +39,9 @@ class Handle:
     round: int = 0
     """For memory whose values were postponed: the round of postponing; the memory is filled when that round ends."""
 
-    def __init__(self, run: Recorder, shape: Shape, itemsize: int, kind: str = "real", name: str | None = None) -> None:
+    def __init__(
+        self, run: HandleCopier, shape: Shape, itemsize: int, kind: str = "real", name: str | None = None
+    ) -> None:
         """Make the record of a tensor of ``run``, as it is when first seen.
 
         ``itemsize`` is the bytes of an element in a float32 forward pass; ``kind`` is "real" (complex included),
@@ -62,8 +64,8 @@ class Handle:
         return type(None), ()
 
 
-class Recorder(Protocol):
-    """The recorder of a run."""
+class HandleCopier(Protocol):
+    """Gives copies of a run's tensors their handles."""
 
     def copied(self, handle: Handle) -> Handle | None:
         """The handle of a deep copy; None after the run."""

@@ -12,13 +12,13 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from constraints.tracing.axes import Shape
-from constraints.tracing.handles import Handle, Recorder
+from constraints.tracing.handles import Handle, HandleCopier
 
 _FLOAT32_BYTES = 4
 _storage = torch._C.TensorBase.untyped_storage  # the original, not the watched one
 
 
-def new_handle(run: Recorder, tensor: torch.Tensor, shape: Shape, name: str | None = None) -> Handle:
+def new_handle(run: HandleCopier, tensor: torch.Tensor, shape: Shape, name: str | None = None) -> Handle:
     """A handle for a tensor of a run."""
     if tensor.dtype.is_floating_point or tensor.is_quantized:
         return Handle(run, shape, _FLOAT32_BYTES, "real", name)
@@ -70,7 +70,7 @@ class Fixed:
 class Registry:
     """What a model's modules register, except modules at the paths ``hidden``."""
 
-    def __init__(self, modules: Mapping[str, nn.Module], hidden: Collection[str], run: Recorder) -> None:
+    def __init__(self, modules: Mapping[str, nn.Module], hidden: Collection[str], run: HandleCopier) -> None:
         """Collect from the modules; ``run`` is the recorder of the handles."""
         self.parameters: dict[str, torch.Tensor] = {}
         self.uncounted: dict[str, str] = {}

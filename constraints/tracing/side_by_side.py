@@ -21,7 +21,7 @@ Places = npt.NDArray[np.bool_]
 Interval = tuple[Bound, Bound]
 
 
-class Row(NamedTuple):
+class LaidPart(NamedTuple):
     """One part along one spatial axis: its view, the indices it was written to, and those at which it is visible."""
 
     view: View
@@ -34,7 +34,7 @@ class Row(NamedTuple):
         return self.view.field.at((index - self.laid.start) // self.laid.step * stride)
 
 
-def listed(rows: Sequence[Row], digit: Digit, crossed: bool) -> View:
+def listed(rows: Sequence[LaidPart], digit: Digit, crossed: bool) -> View:
     """The view computed unit by unit: each unit sees what the parts that are visible there see."""
     main = max(rows, key=lambda r: int(r.shows.sum()))
     kept, size = [main], digit.size
@@ -61,7 +61,7 @@ def listed(rows: Sequence[Row], digit: Digit, crossed: bool) -> View:
     return normal(View(explicit(units), (digit,), extent=main.view.extent))
 
 
-def _continued(main: Row, digit: Digit) -> View | None:
+def _continued(main: LaidPart, digit: Digit) -> View | None:
     """The map of one part, extrapolated to where nothing was written, as a border is."""
     if not main.view.digits:
         return None
@@ -70,7 +70,7 @@ def _continued(main: Row, digit: Digit) -> View | None:
     return shifted(main.view, digit.axis, shape, main.laid.start, digit.size)
 
 
-def _is_in_place(row: Row, main: Row) -> bool:
+def _is_in_place(row: LaidPart, main: LaidPart) -> bool:
     """Whether a part is at indices where the extrapolated main part would see about the same pixels."""
     step = max(math.ceil(main.view.jump), 1)
     for i in row.shows.nonzero()[0]:
@@ -80,7 +80,7 @@ def _is_in_place(row: Row, main: Row) -> bool:
     return True
 
 
-def _is_at_an_end(row: Row) -> bool:
+def _is_at_an_end(row: LaidPart) -> bool:
     where = row.shows.nonzero()[0]
     in_one_piece = where[-1] - where[0] + 1 == len(where)
     return bool(in_one_piece and (where[0] == 0 or where[-1] == len(row.shows) - 1))

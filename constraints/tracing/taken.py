@@ -9,15 +9,15 @@ from typing import NamedTuple
 _MOST_RUNS = 256
 
 
-class Run(NamedTuple):
+class EvenPlaces(NamedTuple):
     """Units that hold places of the map at equal distances: the unit ``units[k]`` holds the place ``places[k]``."""
 
     units: range
     places: range
 
-    def between(self, first: int, last: int) -> Run:
+    def between(self, first: int, last: int) -> EvenPlaces:
         """The entries whose numbers are from ``first`` to before ``last``."""
-        return Run(self.units[max(first, 0) : max(last, 0)], self.places[max(first, 0) : max(last, 0)])
+        return EvenPlaces(self.units[max(first, 0) : max(last, 0)], self.places[max(first, 0) : max(last, 0)])
 
 
 class Taken(NamedTuple):
@@ -29,7 +29,7 @@ class Taken(NamedTuple):
 
     made: int
     units: int
-    runs: tuple[Run, ...]
+    runs: tuple[EvenPlaces, ...]
     lost: int = 0
     """Further places that were left out, it is unknown which."""
     padding: int = 0
@@ -56,7 +56,10 @@ class Taken(NamedTuple):
     def turned(self) -> Taken:
         """With the units in the opposite order."""
         last = self.units - 1
-        runs = [Run(range(last - r.units[-1], last - r.units[0] + 1, r.units.step), r.places[::-1]) for r in self.runs]
+        runs = [
+            EvenPlaces(range(last - r.units[-1], last - r.units[0] + 1, r.units.step), r.places[::-1])
+            for r in self.runs
+        ]
         return self._replace(runs=tuple(runs))
 
     def without(self, lost: int, units: int) -> Taken:
@@ -74,7 +77,7 @@ class Taken(NamedTuple):
 
 def all_of(units: int, padding: int = 0, extra: int = 0) -> Taken:
     """All places of a map."""
-    return Taken(units, units, (Run(range(units), range(units)),), padding=padding, extra=extra)
+    return Taken(units, units, (EvenPlaces(range(units), range(units)),), padding=padding, extra=extra)
 
 
 def side_by_side(parts: Iterable[tuple[Taken, range]], units: int) -> Taken:
@@ -87,13 +90,13 @@ def side_by_side(parts: Iterable[tuple[Taken, range]], units: int) -> Taken:
     return Taken(made, units, tuple(dict.fromkeys(runs)), min(t.lost for t, _ in of_map), padding, extra)
 
 
-def _laid(run: Run, laid: range, units: int) -> list[Run]:
+def _laid(run: EvenPlaces, laid: range, units: int) -> list[EvenPlaces]:
     if units == len(laid):
-        return [Run(laid[run.units.start : run.units.stop : run.units.step], run.places)]
-    return [Run(laid[:1], run.places[:1])] if laid else []  # one place, wherever it is written
+        return [EvenPlaces(laid[run.units.start : run.units.stop : run.units.step], run.places)]
+    return [EvenPlaces(laid[:1], run.places[:1])] if laid else []  # one place, wherever it is written
 
 
-def _cut(run: Run, start: int, step: int, size: int) -> Run:
+def _cut(run: EvenPlaces, start: int, step: int, size: int) -> EvenPlaces:
     """The places of a run that are among ``size`` units from ``start``, ``step`` apart."""
     every = step // math.gcd(step, run.units.step)
     entry = next((k for k in range(every) if (run.units.start + k * run.units.step - start) % step == 0), None)
@@ -102,7 +105,7 @@ def _cut(run: Run, start: int, step: int, size: int) -> Run:
     places = run.places[entry::every]
     first, apart = (run.units.start + entry * run.units.step - start) // step, run.units.step * every // step
     units = range(first, first + apart * len(places), apart)
-    return Run(units, places).between(-(first // apart), -((first - size) // apart))
+    return EvenPlaces(units, places).between(-(first // apart), -((first - size) // apart))
 
 
 def _as_bits(several: Iterable[range]) -> int:

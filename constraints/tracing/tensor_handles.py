@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from constraints.tracing.axes import Shape
-from constraints.tracing.handles import FROM_NOWHERE, Handle, Recorder
+from constraints.tracing.handles import FROM_NOWHERE, Handle, HandleCopier
 from constraints.tracing.older_tensors import kept_by, known_to
 from constraints.tracing.overloads import Operator
 from constraints.tracing.overwritten import Overwritten, tensors_among
@@ -25,7 +25,7 @@ class TensorHandles:
     """The handles of a run, each attached to its tensor, so that no tensor is kept alive."""
 
     def __init__(
-        self, run: Recorder, modules: Mapping[str, nn.Module], registry: Registry, postponed: Postponed
+        self, run: HandleCopier, modules: Mapping[str, nn.Module], registry: Registry, postponed: Postponed
     ) -> None:
         """Begin with the handles of the registered tensors; ``run`` is the recorder of the handles."""
         self.weights = registry.handles

@@ -71,7 +71,7 @@ def train(
         timeout=timeout, memory=memory, anew=anew, recipe=None if recipe is None else str(recipe),
         augmentation=augmentation, teacher=teacher,
     )  # fmt: skip
-    config = given_launch.settled(read_config(None, flags), flags)
+    config = given_launch.as_studied(read_config(None, flags), flags)
     given_launch.check(config, wanted)
     with quiet():
         dataset = warned(datasets.load(config.data))

@@ -46,7 +46,7 @@ def train(
     wanted = Wanted(target=target, arguments=read_arguments(arguments), **code)
     project, console = settings(Path()), SafeConsole(stderr=True)
     asked = read_config(None, flags, project, TRAINING)
-    config = given_launch.settled(asked, flags)
+    config = given_launch.as_studied(asked, flags)
     with working(CHECKING):
         given_launch.check(config, wanted)
     introduce_settings(project, [n for n in TRAINING if getattr(config, n) == getattr(asked, n)], console)

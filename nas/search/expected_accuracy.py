@@ -46,13 +46,13 @@ class Expectation:
 
     def sentence(self, target: float | None) -> str:
         """As text, for the line below a leaderboard."""
-        best = f"the best of {self.candidates}" if self.candidates > 1 else "the only one complete"
+        best = f"the best of {self.candidates} by" if self.candidates > 1 else "the only complete one, measured on"
         odds = (
             "" if self.over_target is None else f"; over {target:.2%} with a probability of {_share(self.over_target)}"
         )
         kind = "" if self.measure == ACCURACY else f" {self.measure.replace('_', ' ')}"
         return (
-            f"trial {self.trial}, {best} by{' the worth of' * bool(kind)} {self.images:,} validation images,"
+            f"trial {self.trial}, {best}{' the worth of' * bool(kind)} {self.images:,} validation images,"
             f"{kind} on new images: "
             f"{self.low:.2%} to {self.high:.2%} (95%){odds}"
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,30 +14,26 @@ from optuna.trial import FrozenTrial, TrialState
 
 from constraints.errors import UnusableInputError
 from nas.config import AUGMENTATION_RULE, LaunchConfig
-from nas.loggers.trackers import Trackers
 from nas.search import teachers
-from nas.search.auto_precision import precisions
 from nas.search.budget import Budget
 from nas.search.driver import Driver
 from nas.search.early_check import check_means, check_study
-from nas.search.engines import engine, machine_name
 from nas.search.feeds import search_feed
 from nas.search.fitting import doubts_of, fitted, said
 from nas.search.given_network import judged_network, with_measures
 from nas.search.given_proposals import NetworkToTrain, key_of
-from nas.search.holding import hold, hold_folder, one_line_errors
+from nas.search.holding import one_line_errors
 from nas.search.kept_settings import check_measured, existing
 from nas.search.launch_measures import measuring
 from nas.search.measure import images_of
 from nas.search.search_launch import PreparedLaunch
-from nas.search.storage import open_storage
 from nas.search.study import SOURCE, TARGET, VALIDATION_IMAGES, create_or_resume, identity
-from nas.search.study_folder import claim
 from nas.search.study_identity import describe, training_identity
 from nas.search.taught import Taught
 from nas.search.training_way import Training
 from nas.search.trial_store import TrialStore, is_given
 from nas.search.wanted import Wanted
+from nas.search.workplace import Workplace
 from nas.space.attributes import ORIGIN, SEED
 from nas.training import datasets
 from nas.training.decoded import Dataset
@@ -67,7 +62,7 @@ class Trainings:
         return [mine[seed] for seed in sorted(mine)]
 
 
-def settled(config: LaunchConfig, given: Mapping[str, Any]) -> LaunchConfig:
+def as_studied(config: LaunchConfig, given: Mapping[str, Any]) -> LaunchConfig:
     """The configuration, with an existing study's values for everything that is not in ``given``.
 
     A project's settings only apply to new studies, except for the path of a metrics file.
@@ -144,19 +139,13 @@ def prepare(config: LaunchConfig, wanted: Wanted, dataset: Dataset, observe: Cal
         network = with_measures(network, measures, dataset)
     objectives.check({**network.metrics.as_dict(), **network.measured})
     with ExitStack() as held, one_line_errors():
-        workers = engine(config, tasks=wanted.seeds)
-        held.callback(workers.shutdown)
-        storage = open_storage(config.storage, write=True)
-        check = held.enter_context(hold(config.storage, config.study, storage=storage))
-        lines = [*notes]
-        trackers = Trackers(config.log, lines) if config.log else None
+        place = Workplace.opened(config, held, tasks=wanted.seeds)
         made_with = training_identity(config, dataset, way, objective=str(objectives), latency=measures.latency)
-        study = create_or_resume(storage, config.study, made_with, RandomSampler(), objectives.directions)
-        folder = claim(config.storage, study)
-        held.enter_context(hold_folder(folder, config.storage, config.study))
+        study = create_or_resume(place.storage, config.study, made_with, RandomSampler(), objectives.directions)
+        folder = place.folder(study, held)
         way = Training.of(study, config.epochs)
         teacher = teachers.kept(folder, way.teacher, teacher)
-        lines.extend([*teachers.notes(teacher), *way.notes(config.epochs, replace(usual, idle=()))])
+        place.notes.extend([*notes, *teachers.notes(teacher), *way.notes(config.epochs, replace(usual, idle=()))])
         feed = search_feed(dataset, config.seed, way, teacher)
         describe(study, config, dataset)
         target = study.user_attrs[TARGET]
@@ -165,22 +154,12 @@ def prepare(config: LaunchConfig, wanted: Wanted, dataset: Dataset, observe: Cal
         seeds = _missing(study, network, config, wanted, folder)
         lock = held.pop_all()
     trials = len(study.get_trials(deepcopy=False)) + len(seeds)
-    driver = Driver(
-        study=study,
+    driver = place.driver(study, folder, observe)(
         sampler=cast("FeasibleSampler", study.sampler),  # which given networks ask for nothing
-        engine=workers,
         feed=feed,
         budget=Budget(trials=trials, seconds=float("inf"), epochs=config.epochs, target=target),
-        folder=folder,
-        seed=config.seed,
         recipe=way.recipe,
-        notes=lines,
-        trackers=trackers,
         objectives=objectives,
-        precisions=partial(precisions, study, workers, check),
-        machine=machine_name(config),
-        observe=observe,
-        hold=check,
         network=network,
         seeds=seeds,
     )

@@ -18,6 +18,7 @@ from nas.search.engines import machine_name
 from nas.search.resources import cores
 from nas.search.study import LAUNCHES, Described
 from nas.version import version
+from nas.words import counted
 
 if TYPE_CHECKING:
     import optuna
@@ -46,5 +47,5 @@ def _launch(config: LaunchConfig) -> dict[str, Any]:
         "configuration": masked(config.to_toml()),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "version": version(),
-        "machine": f"{machine_name(config)}, {cores()} cores, {platform.system()}",
+        "machine": f"{machine_name(config)}, {counted(cores(), 'core')}, {platform.system()}",
     }

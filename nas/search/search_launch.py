@@ -5,36 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 
 import optuna
 
 from nas.config import AUGMENTATION_RULE, LaunchConfig
 from nas.latency.predictor import Predictor
-from nas.loggers.trackers import Trackers
 from nas.search import teachers
-from nas.search.auto_precision import precisions
 from nas.search.budget import Budget, LaunchSummary
 from nas.search.confirmed_end import goal
 from nas.search.driver import Driver
 from nas.search.early_check import check_beginning, check_feasible, check_means, check_study, known_study
 from nas.search.engine_choice import is_here
-from nas.search.engines import engine, machine_name
 from nas.search.feeds import confirm_feed, search_feed
 from nas.search.fitting import doubts_of, fitted, said
 from nas.search.halving import EARLIER_FIRST_RUNG
-from nas.search.holding import hold, hold_folder, one_line_errors
+from nas.search.holding import one_line_errors
 from nas.search.launch_measures import measuring
 from nas.search.measure import images_of
 from nas.search.postgres_lease import LAPSE_SECONDS
 from nas.search.prior import Prior, proxy_of, read_prior
 from nas.search.scope import changed, may_leave_out, scoped, space_of
 from nas.search.starts import begin, given, plan
-from nas.search.storage import open_storage
 from nas.search.study import IMAGES, PRIOR, TARGET, VALIDATION_IMAGES, create_or_resume, shared
-from nas.search.study_folder import claim
 from nas.search.study_identity import describe, search_identity
 from nas.search.training_way import Training
+from nas.search.workplace import Workplace
 from nas.space import space as spaces
 from nas.space.feasible import FeasiblePart
 from nas.space.proxy import FITTED
@@ -107,12 +102,7 @@ def prepare(
         feasible = FeasiblePart(space, measures.counted)
         broken = measures.broken if measures.rules else None
         sampler = FeasibleSampler(feasible, seed=config.seed, proxy=proxy, values=objectives.so_far, broken=broken)
-        workers = engine(config)
-        held.callback(workers.shutdown)
-        storage = open_storage(config.storage, write=True)
-        check = held.enter_context(hold(config.storage, config.study, storage=storage, lapse=lapse))
-        notes = list[str]()
-        trackers = Trackers(config.log, notes) if config.log else None
+        place = Workplace.opened(config, held, lapse=lapse)
         if not known:
             asked.check_teacher()
         config, asked, sized = fitted(config, asked, dataset, known.get("epochs"))
@@ -121,10 +111,13 @@ def prepare(
         prior = read_prior(other, config.storage, config.study, identity, space) if other else None
         begun = plan([*given(config.start, space), *(prior.starts if prior else ())], feasible, sampler.broken_measured)
         study = create_or_resume(
+<<<<<<< HEAD
             storage, config.study, identity, sampler, objectives.directions, asked=may_leave_out(before, known, space)
+=======
+            place.storage, config.study, identity, sampler, objectives.directions, asked=before.model_fields_set
+>>>>>>> main
         )
-        folder = claim(config.storage, study)
-        held.enter_context(hold_folder(folder, config.storage, config.study))
+        folder = place.folder(study, held)
         way = Training.of(study, config.epochs)
         way.refuse_other(study, asked, {name: getattr(config, name) for name in FLAGS})
         if has_rule:
@@ -132,7 +125,7 @@ def prepare(
         sampler.beside = way.distributions
         taught = teachers.kept(folder, way.teacher, teacher)
         feed = search_feed(dataset, config.seed, way, taught)
-        notes.extend(
+        place.notes.extend(
             [*teachers.notes(taught), *way.notes(config.epochs, asked), *_latency_notes(config, measures.latency)]
         )
         target = config.target or study.user_attrs.get(TARGET)
@@ -144,23 +137,13 @@ def prepare(
         study.set_user_attr(VALIDATION_IMAGES, images_of(objectives.measure, feed.evaluation[1]))
         aim = goal(config, confirm_feed(dataset, way, taught), way, folder, held)
         lock = held.pop_all()
-    driver = Driver(
-        study=study,
+    driver = place.driver(study, folder, observe)(
         sampler=sampler,
-        engine=workers,
         feed=feed,
         budget=_budget(config, study),
-        folder=folder,
-        seed=config.seed,
         recipe=way.recipe,
-        notes=notes,
         objectives=objectives,
         measure=measures.of,
-        trackers=trackers,
-        precisions=partial(precisions, study, workers, check),
-        machine=machine_name(config),
-        observe=observe,
-        hold=check,
         goal=aim,
     )
     return PreparedLaunch(

@@ -7,16 +7,16 @@ import pytest
 
 from constraints.receptive_field import Field
 from constraints.tracing.axes import Digit, View
-from constraints.tracing.side_by_side import Row, are_nested, hull, listed
+from constraints.tracing.side_by_side import LaidPart, are_nested, hull, listed
 
 WHOLE = Digit(0, 1, 8, 1)
 
 
-def row(laid: range, low: int, high: int) -> Row:
+def row(laid: range, low: int, high: int) -> LaidPart:
     """A part whose unit ``i`` sees ``i + low .. i + high``."""
     shows = np.zeros(8, dtype=bool)
     shows[list(laid)] = True
-    return Row(View(Field(1, (low,), (high,)), (Digit(0, 1, len(laid), 1),), extent=8), laid, shows)
+    return LaidPart(View(Field(1, (low,), (high,)), (Digit(0, 1, len(laid), 1),), extent=8), laid, shows)
 
 
 def seen(view: View) -> list[tuple[float, float]]:

@@ -151,7 +151,7 @@ def test_what_is_not_made_yet_is_not_known(tmp_path: Path, journal: str) -> None
     database = read_config(None, {"storage": f"sqlite:///{tmp_path}/none.db", "data": "digits", "device": "cpu"})
     assert known_study(database) == {}
     check(database)
-    assert not given_launch.settled(database, {}).model_fields_set - database.model_fields_set
+    assert not given_launch.as_studied(database, {}).model_fields_set - database.model_fields_set
     assert not (tmp_path / "none.db").exists()
     assert known_study(read_config(None, {"storage": journal}))["epochs"] == 7
 
@@ -260,7 +260,7 @@ def test_another_training_than_the_studys_is_refused_before_the_data(
     wanted = Wanted(target="seed", recipe=flags.get("recipe"), augmentation=flags.get("augmentation"))
     if "tune" not in flags and flags.get("epochs", 7) == 7:
         with pytest.raises(UnusableInputError, match=r"^study 'search' was made with other (recipe|augmentation): "):
-            given_launch.check(given_launch.settled(read_config(None, {"storage": trained}), {}), wanted)
+            given_launch.check(given_launch.as_studied(read_config(None, {"storage": trained}), {}), wanted)
 
 
 def test_the_same_training_is_refused_nothing_before_the_data(trained: str) -> None:
@@ -272,4 +272,4 @@ def test_the_same_training_is_refused_nothing_before_the_data(trained: str) -> N
     ):
         check_study(read_config(None, {"storage": trained, **flags}))
     wanted = Wanted(target="seed", recipe="default", augmentation="assignment")
-    given_launch.check(given_launch.settled(read_config(None, {"storage": trained}), {}), wanted)
+    given_launch.check(given_launch.as_studied(read_config(None, {"storage": trained}), {}), wanted)

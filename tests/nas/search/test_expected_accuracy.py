@@ -51,7 +51,7 @@ def test_one_candidate_has_the_error_of_its_share() -> None:
     assert [found.low, found.high] == pytest.approx([0.84 - half, 0.84 + half], abs=1e-5)
     assert found.over_target is None
     assert found.sentence(None) == (
-        "trial 3, the only one complete by 5,000 validation images, on new images: 82.98% to 85.02% (95%)"
+        "trial 3, the only complete one, measured on 5,000 validation images, on new images: 82.98% to 85.02% (95%)"
     )
 
 

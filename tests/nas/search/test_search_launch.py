@@ -214,7 +214,7 @@ def test_a_search_beside_a_given_network_keeps_its_batches_and_epochs(digits: de
     flags = {key: value for key, value in FLAGS.items() if key != "epochs"} | {"storage": str(tmp_path / "journal.log")}
     for recipe in (None, "default"):  # a training, a search beside it, and both again by what is the study's recipe
         wanted = Wanted(target="BR/c8-c8s2/c8/fc", recipe=recipe)
-        settled = given_launch.settled(read_config(None, flags), flags)
+        settled = given_launch.as_studied(read_config(None, flags), flags)
         given = given_launch.prepare(settled, wanted, digits, lambda driver: None).prepared
         given.lock.close()
         found = search_launch.prepare(read_config(None, flags), digits, lambda driver: None)
