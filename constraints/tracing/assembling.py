@@ -14,6 +14,7 @@ from constraints.receptive_field import explicit
 from constraints.tracing.axes import Digit, Shape, View, unknown
 from constraints.tracing.flows import merge_flows
 from constraints.tracing.left_out import together
+from constraints.tracing.pooled_parts import is_of_part
 from constraints.tracing.side_by_side import Interval, LaidPart, Places, are_nested, bordered, heap, hull, listed
 from constraints.tracing.values import Flow, Part, Value, Views, join_views
 
@@ -189,11 +190,19 @@ def _is_plain(view: View, part: Part, axis: int, shape: Shape) -> bool:
 
 
 def _stacked(having: Sequence[tuple[int, Part, View]], shape: Shape, touched: Sequence[int]) -> View | None:
-    """A map rebuilt from its places, which were selected one by one and each written at its own index of an axis."""
+    """A map rebuilt from its places, which were selected one by one and each written at its own index of an axis.
+
+    The places may also be pools of parts of a map: they are the units of a new one.
+    """
     views = [v for _, _, v in having]
-    if any(v.digits or v.pooled or v.unknown or v.blurred for v in views) or len({v.field.at(0) for v in views}) == 1:
+    if any(v.digits or v.unknown or v.blurred for v in views) or len({v.field.at(0) for v in views}) == 1:
+        return None
+    are_pooled = any(v.pooled for v in views)
+    if are_pooled and not all(is_of_part(v) and any(w and w.is_live for w in p.views) for _, p, v in having):
         return None
     for axis in touched:
+        if are_pooled and any(len(part.region.get(axis, ())) != 1 for _, part, _ in having):
+            continue
         seen: dict[int, set[Interval]] = {}
         for _, part, view in having:
             for index in part.region.get(axis, range(shape[axis])):
@@ -202,5 +211,5 @@ def _stacked(having: Sequence[tuple[int, Part, View]], shape: Shape, touched: Se
             units = [hull(list(seen.get(i, ()))) for i in range(shape[axis])]
             laid = View(explicit(units), (Digit(axis, 1, shape[axis], 1),), extent=views[0].extent)
             places = [(v, p.region.get(axis, range(shape[axis]))) for _, p, v in having]
-            return together(places, laid)
-    return unknown("places of a map that are rearranged")
+            return laid if are_pooled else together(places, laid)
+    return None if are_pooled else unknown("places of a map that are rearranged")

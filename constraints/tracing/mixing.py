@@ -16,6 +16,7 @@ from constraints.tracing.flows import merge_flows
 from constraints.tracing.layouts import moved, without
 from constraints.tracing.linear_forms import coefficients
 from constraints.tracing.parts import laid
+from constraints.tracing.pooled_parts import are_combined, undecided
 from constraints.tracing.pooling import pool
 from constraints.tracing.values import Call, Part, Picked, Value, Views, join_views
 
@@ -35,6 +36,8 @@ def pointwise(call: Call) -> Result:
         flow = averages.rejoined(call, data)._replace(depthwise=_union(v.flow.depthwise for v in data))
         return join_views(rows), flow
     views, flow = combined(call, data, rows)
+    if are_combined(call, data):
+        return undecided(views), flow
     return views, maxima.met(call, data, rows, flow)
 
 
@@ -164,7 +167,8 @@ def reduction(call: Call) -> Result | Results:
     how = "sum" if maxima.order_of_norm(call) == 1 else _HOW.get(call.op, "other")
     if how not in ("mean", "sum") or not (data.parts or data.flow.picked is not None):
         return _reduced(call, data, axes, how)
-    sums = picked_places.summed_parts(data, axes, is_mean=how == "mean")
+    is_map = data.flow.map is data  # of parts that are units of a new map
+    sums = None if is_map else picked_places.summed_parts(data, axes, is_mean=how == "mean")
     if sums is not None and (whole := _whole_sum(call, sums)) is not None:
         return whole
     sums = sums or picked_places.summed(data, axes, is_mean=how == "mean")

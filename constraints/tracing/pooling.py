@@ -12,6 +12,7 @@ from constraints.tracing.axes import unknown
 from constraints.tracing.calls import Result
 from constraints.tracing.flows import fresh
 from constraints.tracing.joining import MIXED, reduced
+from constraints.tracing.pooled_parts import are_pooled_apart, undecided
 from constraints.tracing.values import Call, Head, Value, Views
 
 _TWO_CHANNEL_AXES = 2
@@ -23,6 +24,8 @@ def pool(call: Call, data: Value, axes: Iterable[int], how: str) -> Result:
     """Reduce some axes; where that removes the last spatial axis, it is a global pooling."""
     axes, rows = _with_single_units(data, set(axes))
     views = tuple(reduced(v, axes, how) for v in rows)
+    if data.flow.heads and (how != "other" or views != data.views) and are_pooled_apart(data, axes, how):
+        return undecided(views), fresh(data.flow)
     if views == data.views:
         return as_of_a_map(views, data, axes), data.flow._replace(depthwise=frozenset())
     whole = data.flow.whole or data

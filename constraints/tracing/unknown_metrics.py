@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from constraints.metrics import Metrics
+from constraints.tracing.pooled_parts import maxima_of_parts
 from constraints.tracing.propagation import Propagation
 from constraints.tracing.remarks import remarks, uncounted
-from constraints.tracing.structure import global_pools, partial_pools
+from constraints.tracing.structure import distinct, global_pools, partial_pools
 from constraints.tracing.values import Value
 
 _NO_MAP = "no map with spatial axes leads from the input to the output"
@@ -29,6 +30,9 @@ def unknown_metrics(known: Propagation, judged: Value | None, field: tuple[int, 
             reasons.setdefault(name, reason)
         if hidden == "averages" and all(h.left_out for h in global_pools(known.outputs)):  # it may be the only one
             reasons.setdefault("fully_connected", reason)
+    if parts := maxima_of_parts(distinct(c for c in known.calls if "max_pool" in c.tags)):
+        why = f"{parts[0].name_and_label}: the maxima of {len(parts)} parts of one map may be one of the map"
+        reasons.update((name, reasons.get(name, why)) for name in Metrics.needing("maxima"))
     if known.run.uncounted:
         reasons.update(dict.fromkeys(Metrics.needing("parameters"), "; ".join(uncounted(known.run))))
     return reasons
