@@ -111,11 +111,12 @@ def prepare(
         prior = read_prior(other, config.storage, config.study, identity, space) if other else None
         begun = plan([*given(config.start, space), *(prior.starts if prior else ())], feasible, sampler.broken_measured)
         study = create_or_resume(
-<<<<<<< HEAD
-            storage, config.study, identity, sampler, objectives.directions, asked=may_leave_out(before, known, space)
-=======
-            place.storage, config.study, identity, sampler, objectives.directions, asked=before.model_fields_set
->>>>>>> main
+            place.storage,
+            config.study,
+            identity,
+            sampler,
+            objectives.directions,
+            asked=may_leave_out(before, known, space),
         )
         folder = place.folder(study, held)
         way = Training.of(study, config.epochs)
