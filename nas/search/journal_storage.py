@@ -191,5 +191,5 @@ def _damage(path: Path) -> str:
 def _is_operation(line: bytes) -> bool:
     try:
         return "op_code" in json.loads(line)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         return False

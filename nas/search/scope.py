@@ -12,10 +12,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from constraints.errors import UnusableInputError
 from nas.architecture.spec import DEFAULT_CLASSES, DEFAULT_INPUT, Shape
 from nas.config import LaunchConfig
 from nas.space.space import Space, load
-from nas.space.study_space import stored_space
+from nas.space.study_space import as_stored, stored_space
 from nas.training.decoded import Dataset
 
 IMAGES_A_TRIAL = 10
@@ -44,6 +45,24 @@ def keeps_space(config: LaunchConfig, known: Mapping[str, Any]) -> bool:
     """Whether a launch searches the space that its study has: it can be made, and no other is asked for."""
     own = known.get("space", {})
     return bool("table" in own or own.get("name")) and "space" not in config.model_fields_set
+
+
+def may_leave_out(config: LaunchConfig, known: Mapping[str, Any], space: Space) -> set[str]:
+    """What ``config`` gives of a study and need not give for the study's own; ``space`` has the sizes of the data."""
+    is_kept = _can_be_made(known, input=space.input, classes=space.classes)
+    return config.model_fields_set - (set() if is_kept else {"space"})
+
+
+def _can_be_made(known: Mapping[str, Any], *, input: Shape, classes: int) -> bool:
+    """Whether the space of a study can still be made as it was, from its table or its name."""
+    own = known.get("space", {})
+    if "table" not in own and not own.get("name"):
+        return False
+    try:
+        made = stored_space(own, input=input, classes=classes)
+    except UnusableInputError:
+        return False
+    return bool(as_stored(own.get("name", ""), made)["hash"] == own["hash"])
 
 
 def space_of(

@@ -24,7 +24,7 @@ from nas.search.launch_measures import measuring
 from nas.search.measure import images_of
 from nas.search.postgres_lease import LAPSE_SECONDS
 from nas.search.prior import Prior, proxy_of, read_prior
-from nas.search.scope import changed, scoped, space_of
+from nas.search.scope import changed, may_leave_out, scoped, space_of
 from nas.search.starts import begin, given, plan
 from nas.search.study import IMAGES, PRIOR, TARGET, VALIDATION_IMAGES, create_or_resume, shared
 from nas.search.study_identity import describe, search_identity
@@ -111,7 +111,12 @@ def prepare(
         prior = read_prior(other, config.storage, config.study, identity, space) if other else None
         begun = plan([*given(config.start, space), *(prior.starts if prior else ())], feasible, sampler.broken_measured)
         study = create_or_resume(
-            place.storage, config.study, identity, sampler, objectives.directions, asked=before.model_fields_set
+            place.storage,
+            config.study,
+            identity,
+            sampler,
+            objectives.directions,
+            asked=may_leave_out(before, known, space),
         )
         folder = place.folder(study, held)
         way = Training.of(study, config.epochs)

@@ -97,7 +97,7 @@ def create_or_resume(
 ) -> optuna.Study:
     """The study ``name``, created if it does not exist; UnusableInputError where its identity is another one.
 
-    ``asked`` are the keys of it that the user gave, which the error's advice depends on.
+    ``asked`` are the keys of it that the user gave and may leave out, which the error's advice depends on.
 
     ``made_with`` maps each key of REMEDIES, and optionally keys of OPTIONAL, to a JSON value; of a value with ``name``
     and ``hash``, only the hash is compared.
@@ -204,7 +204,7 @@ _READ: Mapping[str, Callable[[Any], Any]] = {
     "first_rung": int,
     "metrics": _named, "latency": _named,
 }  # fmt: skip
-MALFORMED = (LookupError, TypeError, ValueError, OverflowError, AttributeError)
+MALFORMED = (LookupError, TypeError, ValueError, OverflowError, AttributeError, RecursionError)
 """Errors that reading a value of an unexpected shape raises."""
 
 

@@ -106,3 +106,14 @@ def test_a_journal_that_lost_lines_is_named(tmp_path: Path, lost: str, in_short:
         (tmp_path / "journal.log.digest.json").unlink(missing_ok=True)
         with pytest.raises(UnusableInputError, match=r"lost lines: trial \d has an end|lines do not fit together"):
             read(place, in_short=in_short)
+
+
+@pytest.mark.parametrize("in_short", [False, True])
+@pytest.mark.parametrize("where", [1, -1])
+def test_a_line_that_nests_without_end_is_named(tmp_path: Path, where: int, in_short: bool) -> None:
+    place = tmp_path / "journal.log"
+    lines = searched(place)
+    lines[where] = "[" * 100_000 + "\n"
+    place.write_text("".join(lines))
+    with pytest.raises(UnusableInputError, match=f"line {where % len(lines) + 1} is damaged"):
+        read(place, in_short=in_short)

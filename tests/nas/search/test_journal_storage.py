@@ -77,7 +77,7 @@ def test_a_journal_cut_in_its_first_line_begins_anew(tmp_path: Path) -> None:
     assert path.read_bytes() == b""
 
 
-@pytest.mark.parametrize("damage", [b"\0\0\0\0\n", b'{"op_code": 4, "wor\n'])
+@pytest.mark.parametrize("damage", [b"\0\0\0\0\n", b'{"op_code": 4, "wor\n', b"[" * 100_000 + b"\n"])
 @pytest.mark.parametrize("line", [1, 2, -1])
 def test_a_damaged_whole_line_is_refused_and_nothing_overwritten(tmp_path: Path, damage: bytes, line: int) -> None:
     path = journal_of(tmp_path, 2)
