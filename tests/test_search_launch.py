@@ -241,9 +241,19 @@ def few(tmp_path: Path) -> tuple[str, ...]:
 
 
 def trials_of(database: str) -> dict[int, tuple[str, Any, Any]]:
-    """What a study holds of each trial: state, network, and its curve with the seconds that each epoch took."""
+    """What a study holds of each trial: state, network, and its curve with the seconds that each epoch took.
+
+    An epoch whose value is not stored yet, as when its machine is suspended between both, is not finished.
+    """
     study = optuna.load_study(storage=open_storage(database), study_name="search")
-    return {t.number: (t.state.name, t.user_attrs.get(ARCHITECTURE), t.user_attrs.get(CURVE, [])) for t in study.trials}
+    return {
+        t.number: (
+            t.state.name,
+            t.user_attrs.get(ARCHITECTURE),
+            t.user_attrs.get(CURVE, [])[: len(t.intermediate_values)],
+        )
+        for t in study.trials
+    }
 
 
 def curves(folder: Path) -> dict[int, Any]:

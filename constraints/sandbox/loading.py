@@ -157,7 +157,8 @@ class Loader:
                 self.remedies.absent.starred = free - vars(module).keys() if is_star else frozenset()
                 allowed = max(left, _LEAST_SHARE * self.seconds)
                 left -= self._statement(module, part, statement, flags, allowed)
-                with_defaults_of_absl(self._tell)  # which the next statement may read
+                if undo := with_defaults_of_absl(vars(module), self._tell):  # which the next statement may read
+                    self._undo.callback(undo)
         if idle:
             what = "training, data, plots"
             self.found.append(f"{module.__file__}: statements not run, since the model needs none ({what}): {idle}")

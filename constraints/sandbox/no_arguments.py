@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import functools
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 from unittest.mock import patch
 
@@ -30,13 +32,34 @@ def nothing_required(warn: Callable[[str], None]) -> Iterator[None]:
         yield
 
 
-def with_defaults_of_absl(warn: Callable[[str], None]) -> None:
-    """Let flags of absl, which are an error until ``app.run`` reads the command line, have their defaults."""
+def with_defaults_of_absl(space: Mapping[str, Any], warn: Callable[[str], None]) -> Callable[[], None] | None:
+    """Let flags of absl, which are an error until ``app.run`` reads the command line, have their defaults.
+
+    Only where a file, whose names are ``space``, or one of the project that it imports from has something of absl:
+    installed packages may load it too. Returns what undoes it; None where there was nothing to do.
+    """
     module = sys.modules.get("absl.flags")
     flags = getattr(module, "FLAGS", None)
-    if flags is not None and not flags.is_parsed():
-        flags.mark_as_parsed()
-        warn("no command line arguments are given: flags of absl have their defaults, None without one")
+    if flags is None or flags.is_parsed() or not any(map(_has_absl, [space, *_imported_from(space)])):
+        return None
+    flags.mark_as_parsed()
+    warn("no command line arguments are given: flags of absl have their defaults, None without one")
+    undo: Callable[[], None] = flags.unparse_flags
+    return undo
+
+
+def _has_absl(space: Mapping[str, Any]) -> bool:
+    modules = [v.__name__ if isinstance(v, ModuleType) else type(v).__module__ for v in list(space.values())]
+    return any(name.partition(".")[0] == "absl" for name in modules)
+
+
+def _imported_from(space: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The names of the modules outside installed packages from which a file has something."""
+    values = list(space.values())
+    names = {v.__name__ if isinstance(v, ModuleType) else getattr(v, "__module__", None) for v in values}
+    for module in [sys.modules[name] for name in names if isinstance(name, str) and name in sys.modules]:
+        if not {"site-packages", "dist-packages"} & set(Path(getattr(module, "__file__", None) or "").parts):
+            yield vars(module)
 
 
 @contextmanager

@@ -106,6 +106,23 @@ def test_flags_of_absl_have_their_defaults(loader: Loader, tmp_path: Path) -> No
     )  # fmt: skip
 
 
+def test_a_file_without_flags_is_told_of_none(loader: Loader, tmp_path: Path) -> None:
+    flags = pytest.importorskip("absl.flags")
+    assert not flags.FLAGS.is_parsed()
+    load(loader, tmp_path / "without_flags.py", "import torch\nx = torch.ones(1)\n")
+    assert loader.warnings() == ()
+    assert not flags.FLAGS.is_parsed()
+
+
+def test_flags_of_a_file_that_is_imported_have_their_defaults(loader: Loader, tmp_path: Path) -> None:
+    flags = pytest.importorskip("absl.flags")
+    code = "from absl import flags\nflags.DEFINE_integer('beside', 8, '')\ndef width(): return flags.FLAGS.beside\n"
+    (tmp_path / "flags_beside.py").write_text(code)
+    assert load(loader, tmp_path / "uses.py", "from flags_beside import width\n").width() == 8
+    loader.__exit__(None, None, None)
+    assert not flags.FLAGS.is_parsed()
+
+
 def test_a_file_imports_from_its_package_its_folder_and_the_working_folder(loader: Loader, tmp_path: Path) -> None:
     (tmp_path / "elsewhere" / "work_parts.py").write_text("here = 1\n")
     write(tmp_path / "a", pkg_a____init__="", pkg_a__parts="x = 4\n", beside_a="y = 5\n")

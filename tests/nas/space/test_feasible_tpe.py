@@ -19,7 +19,8 @@ STARTUP = 10
 
 def study_of(count: int, *, directions: int = 1, ended: TrialState | None = None) -> Study:
     """Trials of two epochs, the wider the better, that run or have ended."""
-    study = optuna.create_study(directions=DIRECTIONS[:directions])
+    sampler = optuna.samplers.RandomSampler(seed=0)
+    study = optuna.create_study(directions=DIRECTIONS[:directions], sampler=sampler)
     for number in range(count):
         trial = study.ask(SPACE)
         storage_of(study).set_trial_intermediate_value(trial._trial_id, 2, trial.params["width"] / 64)
