@@ -716,7 +716,7 @@ def _failed(error: Exception, argv: Sequence[str], name: str, *, debug: bool) ->
         what = f"{error.filename or 'a file'}: {error.strerror}: give another path, or make room"
         return _complain(f"cannot read or write {what}", ExitCode.UNUSABLE, details)
     if _was_interrupted(error):
-        return _complain("interrupted", ExitCode.INTERRUPTED)
+        return _complain("interrupted", ExitCode.INTERRUPTED, details)
     frame = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{type(error).__name__}: {error} ({Path(frame.filename).name}:{frame.lineno})"
     advice = "report it with the lines above" if debug else "run it again with --debug, and report what that prints"

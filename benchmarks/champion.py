@@ -41,7 +41,6 @@ from nas.search.trained_weights import Weights, trained_weights
 from nas.search.training_way import Training
 from nas.space.analytic import metrics
 from nas.training import splits
-from nas.training.augmentation import PIPELINES, Augmentation, probabilities
 from nas.training.decoded import Dataset
 from nas.training.evaluation import evaluate
 from nas.training.named_recipes import RECIPES
@@ -188,7 +187,7 @@ class Known:
         recipe = recipe_flag(self.recipe, self.longest.epochs)
         return (
             f"uv run search.py train '{self.architecture}' --data {self.data} --recipe '{recipe}' "
-            f"--augmentation '{augmentation_text(self.way.augmentation)}'{teacher} --epochs 1 && "
+            f"--augmentation '{self.way.augmentation.text}'{teacher} --epochs 1 && "
             f"uv run search.py confirm best --epochs {self.longest.epochs} --seeds {len(self.longest.seeds)}"
         )
 
@@ -211,7 +210,7 @@ def _champion(options: argparse.Namespace) -> Champion:
         macs=found["macs"],
         data="CIFAR-10 (JPEG copy)" if known.data == "cifar10-jpeg.tar.xz" else known.data,
         recipe=recipe_text(known.recipe, longest.epochs),
-        augmentation=augmentation_text(known.way.augmentation),
+        augmentation=known.way.augmentation.text,
         teacher=known.way.teacher.name if known.way.teacher else "",
         epochs=longest.epochs,
         seeds=longest.seeds,
@@ -222,13 +221,6 @@ def _champion(options: argparse.Namespace) -> Champion:
         command=options.command or known.command(),
         **shipped,
     )
-
-
-def augmentation_text(pipeline: Augmentation) -> str:
-    """The pipeline's name, and the probabilities that differ from its defaults."""
-    usual = probabilities(pipeline.name) if pipeline.name in PIPELINES else {}
-    often = {name: share for name, share in pipeline.probabilities.items() if usual.get(name) != share}
-    return ",".join([pipeline.name, *(f"{name}={share:g}" for name, share in often.items())])
 
 
 def main() -> None:

@@ -117,7 +117,14 @@ def _from_dict(node: Mapping[str, Any], *, is_certain: bool) -> Iterator[Transfo
     if "transforms" in node:
         yield from transforms(node["transforms"], is_certain=is_certain and kind not in _CHOOSES)
         return
-    yield Transform(kinds=(kind,), settings=_with_defaults(kind, node), is_certain=is_certain)
+    settings = _with_defaults(kind, node)
+    yield Transform(kinds=(kind,), settings=settings, is_certain=is_certain, is_own=_is_own_name(node))
+
+
+def _is_own_name(node: Mapping[str, Any]) -> bool:
+    """Whether a serialised transform's class, or its function, is not albumentations' own, whose names may be short."""
+    module, _, kind = str(node.get("__class_fullname__", "")).rpartition(".")
+    return kind == "Lambda" or module.partition(".")[0] not in {"", _LIBRARY}
 
 
 def _with_defaults(kind: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:

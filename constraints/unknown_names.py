@@ -38,7 +38,7 @@ def hint_of_name(error: BaseException) -> str:
         return _OF_NAMES.get(error.name, meant)
     if isinstance(error, KeyError) and own is os.environ:
         name = error.args[0]
-        return f"{name} is no environment variable here: set it before the command: {name}=... uv run search.py ..."
+        return f"{name} is no environment variable here: set it before the command: {name}=..."
     found = _NO_ATTRIBUTE.search(str(error)) if isinstance(error, AttributeError) else None
     if not found:
         return ""

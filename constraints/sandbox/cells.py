@@ -29,7 +29,7 @@ def cells(file: Path, data: bytes | str) -> Iterator[tuple[int, str]]:
         texts = ["".join(cell.get("source", cell.get("input", ""))) for cell in code_cells(document)]
     except UnicodeDecodeError as error:
         raise UnusableInputError(f"cannot decode {str(file)!r}: {error}: save it as UTF-8") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UnusableInputError(f"not a notebook: {str(file)!r}: {_damage(data, error)}") from error
     if (language := _language(document)) != "python":
         raise NoModelError(f"not a Python notebook: {str(file)!r}: its language is {language}: give another")
@@ -43,7 +43,7 @@ def _damage(data: bytes | str, error: Exception) -> str:
         return "it is empty: get it again, or save it again where it is open"
     if found := _CONFLICT.search(text):
         line = text.count("\n", 0, found.start()) + 1
-        return f"git left a conflict at line {line}: keep one side of each: git checkout --ours FILE, or --theirs"
+        return f"git left a conflict at line {line}: keep one side, without the lines <<<<<<<, ======= and >>>>>>>"
     if text.lstrip().startswith("<"):
         return "it is a web page: download the notebook itself, on GitHub by Raw"
     return f"{error}: get it again, or save it again where it is open"

@@ -13,7 +13,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import chdir, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -107,8 +107,8 @@ def check_target(arguments: Mapping[str, Any], send: Send) -> dict[str, Any]:
     request, folder = Request.from_dict(arguments), Path.cwd()
     with _loaded(request) as loader:
         checked = _checked(request, loader, send)
-        with chdir(folder):  # the user's code may have left it, and the request has paths from there
-            found = {name: _followed_up(name, checked, request, send) for name in request.follow_ups}
+        os.chdir(folder)  # the user's code may have left it, and the request has paths from there
+        found = {name: _followed_up(name, checked, request, send) for name in request.follow_ups}
     return {"report": checked.report.to_dict(), "follow_ups": found}
 
 

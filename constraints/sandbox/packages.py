@@ -27,6 +27,8 @@ def package_of(file: Path, tree: ast.Module) -> str:
     depth = max(depth, level)
     parts = [parent.name for parent in file.parents[:depth]][::-1]
     stem = file.stem.replace(".", "_")  # a dot would make a package of the part before it
+    while stem != file.stem and (file.parent / f"{stem}.py").exists():
+        stem += "_"  # the name is that of a file beside it
     return ".".join([*parts, stem]) if all(part.isidentifier() for part in parts) else ""
 
 

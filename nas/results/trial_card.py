@@ -49,7 +49,7 @@ class Card:
     recipe: str = ""
     """The name of the recipe of the study's candidates; empty where it is not known."""
     augmentation: str = ""
-    """The name of their augmentation; empty where it is not known."""
+    """Their augmentation as ``--augmentation`` takes it; empty where it is not known."""
     tuned: Mapping[str, Any] = field(default_factory=dict)
     """Option of the recipe -> the value that was proposed for this trial."""
     why: tuple[str, ...] = ()
@@ -117,7 +117,7 @@ def card(study: optuna.Study, row: Row) -> Card:
         head=architecture.head,
         curve=tuple(trial.user_attrs.get(CURVE, ())),
         recipe=_name(made_with.get("recipe")),
-        augmentation=_name(made_with.get("augmentation")),
+        augmentation=_augmentation(made_with.get("augmentation")),
         tuned=values(trial.params),
         why=tuple(map(str, trial.user_attrs.get(WHY, ()))),
         images=int(study.user_attrs.get(VALIDATION_IMAGES, 0)),
@@ -141,7 +141,7 @@ def _way(study: optuna.Study, made_with: Mapping[str, Any]) -> dict[str, Any]:
     """What is known of how every network of a study trained, by the fields of a card."""
     return {
         "recipe": _name(made_with.get("recipe")),
-        "augmentation": _name(made_with.get("augmentation")),
+        "augmentation": _augmentation(made_with.get("augmentation")),
         "images": int(study.user_attrs.get(VALIDATION_IMAGES, 0)),
     }
 
@@ -149,6 +149,14 @@ def _way(study: optuna.Study, made_with: Mapping[str, Any]) -> dict[str, Any]:
 def _name(table: Any) -> str:
     """The name in a table of a study's identity; empty where there is none."""
     return str(table.get("name", "")) if isinstance(table, Mapping) else ""
+
+
+def _augmentation(table: Any) -> str:
+    from nas.training.augmentation import Augmentation
+
+    often = table.get("probabilities") if isinstance(table, Mapping) else None
+    kept = {name: p for name, p in often.items() if isinstance(p, int | float)} if isinstance(often, Mapping) else {}
+    return Augmentation(name=name, probabilities=kept).text if (name := _name(table)) else ""
 
 
 def _latency(architecture: Architecture) -> Latency:

@@ -91,6 +91,13 @@ class Augmentation:
     transform: Mapping[str, Any] | None = None
     """A user's pipeline as albumentations serialises it; None for a shipped one."""
 
+    @property
+    def text(self) -> str:
+        """The name, and the probabilities that differ from its defaults, as ``--augmentation`` takes them."""
+        usual = probabilities(self.name) if self.name in PIPELINES else {}
+        often = {name: share for name, share in self.probabilities.items() if usual.get(name) != share}
+        return ",".join([self.name, *(f"{name}={share:g}" for name, share in often.items())])
+
     def as_table(self) -> dict[str, Any]:
         """The augmentation as a study stores it."""
         table: dict[str, Any] = {"name": self.name, "probabilities": dict(self.probabilities)}

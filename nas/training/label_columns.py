@@ -65,11 +65,14 @@ def called_label(heading: Sequence[str], names: int) -> list[int]:
     return [i for i in called if titles[i] == LABEL] or called
 
 
-def column_of_labels(heading: Sequence[str], names: int) -> int:
-    """The column of labels; ColumnsError where none or several may be it."""
+def column_of_labels(heading: Sequence[str], names: int, *, is_heading: bool) -> int:
+    """The column of labels; ColumnsError where none or several may be it.
+
+    ``is_heading`` says whether the first row is one: where it names an image, what stands in it is a label.
+    """
     others = [i for i in range(len(heading)) if i != names]
     called = called_label(heading, names)
-    found = called or [i for i in others if heading[i].strip().lower() not in _ABOUT_FILES]
+    found = called or [i for i in others if not is_heading or heading[i].strip().lower() not in _ABOUT_FILES]
     if len(found) == 1:
         return found[0]
     listed = shortened([heading[i] for i in found])

@@ -86,20 +86,27 @@ class LabelTable:
         whole = {place for row, places in by_row.items() for place in places if _is_named(place, last[row])}
         return Hits(by_row=by_row, images=len(images), whole=len(whole))
 
+    def _has_heading(self, names: int) -> bool:
+        """Whether the first row, which has no image in the column of names, is a heading."""
+        first = self.rows[0]
+        return names >= len(first) or not self.named(first[names])
+
     @cached_property
     def _column_of_labels(self) -> int | None:
         names = self.column_of_names
+        if names is None:
+            return None
         try:
-            return None if names is None else column_of_labels(self.rows[0], names)
+            return column_of_labels(self.rows[0], names, is_heading=self._has_heading(names))
         except ColumnsError as error:
             wrong = self._error(*error.args)
-            raise wrong if called_label(self.rows[0], names or 0) else NoLabelsError(*wrong.args) from None
+            raise wrong if called_label(self.rows[0], names) else NoLabelsError(*wrong.args) from None
 
     @property
     def unsaid_column(self) -> str:
         """The heading of the column of labels where it does not say that it has these; empty where it does."""
         names, labels = self.column_of_names, self._column_of_labels
-        if names is None or labels is None or self.named(self.rows[0][names]):
+        if names is None or labels is None or not self._has_heading(names):
             return ""
         return "" if called_label(self.rows[0], names) else readable(self.rows[0][labels].strip())
 

@@ -15,7 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from benchmarks.champion import augmentation_text, entry, halved, main, recipe_flag, recipe_text, shipped_weights
+from benchmarks.champion import entry, halved, main, recipe_flag, recipe_text, shipped_weights
 from nas.architecture.model import build
 from nas.architecture.spec import parse
 from nas.champions.registry import champions, find
@@ -28,7 +28,6 @@ from nas.search.trained_weights import Weights
 from nas.search.training_way import Training
 from nas.space.attributes import ARCHITECTURE
 from nas.training import datasets, recipes, splits
-from nas.training.augmentation import Augmentation, shipped
 from nas.training.decoded import Dataset
 from nas.training.evaluation import evaluate
 from nas.training.named_recipes import RECIPES
@@ -68,12 +67,6 @@ def test_a_recipe_that_ships_is_asked_for_by_its_name_alone_where_that_suffices(
     assert recipe_flag(replace(recipes.long(120), mixup=0.0), 120) == "long,mixup=0.0"
     assert recipe_flag(replace(recipes.long(120), ema_decay=0.99), 120) == "long,ema_decay=0.99"
     assert recipe_flag(recipes.sgd(120), 120) == "sgd,label_smoothing=0.1"
-
-
-def test_a_pipeline_is_named_by_what_differs_from_the_one_that_ships() -> None:
-    assert augmentation_text(shipped("assignment", {})) == "assignment"
-    assert augmentation_text(shipped("assignment", {"flip": 0.2})) == "assignment,flip=0.2"
-    assert augmentation_text(Augmentation(name="mine.py:make")) == "mine.py:make"
 
 
 @pytest.fixture

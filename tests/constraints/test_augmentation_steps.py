@@ -63,3 +63,11 @@ def test_code_of_the_users_own_is_marked() -> None:
 
     steps = [A.Blur(), Halve(), A.Lambda(image=halved), A.Lambda(mask=halved), A.ToFloat()]
     assert [step.is_own for step in transforms(steps)] == [False, True, True, False, False]
+
+
+def test_code_of_the_users_own_is_marked_in_a_serialised_pipeline() -> None:
+    names = ["Blur", "albumentations.augmentations.blur.transforms.Blur", "mine.Halve", "Lambda"]
+    steps = [{"__class_fullname__": name, "p": 1.0} for name in names]
+    assert [step.is_own for step in transforms(steps)] == [False, False, True, True]
+    written = A.to_dict(A.Compose([A.Blur(), A.ToFloat()]))["transform"]
+    assert [step.is_own for step in transforms(written)] == [False, False]

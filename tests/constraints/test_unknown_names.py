@@ -64,7 +64,7 @@ class Settings:
         (lambda: xrange(3), "the code is for Python 2: write range"),  # type: ignore[name-defined]  # noqa: F821
         (
             lambda: os.environ["WIDTH_OF_NOTHING"],
-            "WIDTH_OF_NOTHING is no environment variable here: set it before the command: WIDTH_OF_NOTHING=... uv run",
+            "WIDTH_OF_NOTHING is no environment variable here: set it before the command: WIDTH_OF_NOTHING=...",
         ),
         (lambda: {"a": 1}["WIDTH_OF_NOTHING"], ""),
         (lambda: (3).sizes, ""),  # type: ignore[attr-defined]

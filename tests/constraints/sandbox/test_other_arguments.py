@@ -20,6 +20,10 @@ class Net(nn.Sequential):
     [
         ("model = Net(width=64).to(device)", "Net(width=64)"),
         ("model = torch.compile(Net(64))", "Net(64)"),
+        ("model: nn.Module = Net(64)", "Net(64)"),
+        ("model = nn.DataParallel(Net(64).cuda())", "Net(64)"),
+        ("model = [Net(64)]", ""),
+        ("model = sum(p.numel() for p in Net(64).parameters())", ""),
         ("model = Net()", ""),
         ("model = Other(64)", ""),
         ("width = 64", ""),
@@ -37,3 +41,13 @@ def test_a_network_with_arguments_is_named(line: str, made: str) -> None:
 
 def test_arguments_that_are_the_defaults_make_no_other_network() -> None:
     assert not made_otherwise(ast.parse("model = Net(width=8)"), "Net", {"model": Net(8)}, Net())
+
+
+def test_arguments_that_change_no_parameter_make_another_network() -> None:
+    made = nn.Sequential(nn.Conv2d(3, 8, 3, dilation=4))
+    assert made_otherwise(ast.parse("model = Net(dilation=4)"), "Net", {"model": made}, Net())
+
+
+@pytest.mark.parametrize("line", ["size = count(Net(64))", "models = build(Net(64))"])
+def test_what_is_no_network_is_not_named(line: str) -> None:
+    assert not made_otherwise(ast.parse(line), "Net", {"size": 5, "models": [Net(64)]}, Net())

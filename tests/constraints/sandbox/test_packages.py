@@ -46,6 +46,12 @@ def test_a_dot_in_a_files_name_makes_no_package(tmp_path: Path) -> None:
     assert package_of(tmp_path / "deep" / "net.v2.py", ast.parse("from . import x")) == "deep.net_v2"
 
 
+def test_a_name_without_its_dot_is_not_that_of_a_neighbour(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "net_v2.py").touch()
+    assert package_of(tmp_path / "deep" / "net.v2.py", ast.parse("from .net_v2 import x")) == "deep.net_v2_"
+
+
 def test_a_package_is_looked_for_in_the_folders_of_the_project(file: Path) -> None:
     project = file.parents[2]
     (project / "helpers.py").touch()

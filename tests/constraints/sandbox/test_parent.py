@@ -151,6 +151,10 @@ def test_what_the_model_does_not_need_may_fail_and_is_named(checked: Check, tmp_
     )
 
 
+def test_a_file_may_leave_the_process_in_a_folder_that_is_deleted(checked: Check) -> None:
+    assert checked("import os, tempfile\nwith tempfile.TemporaryDirectory() as folder: os.chdir(folder)\n").report.ok
+
+
 @LINUX
 def test_a_memory_limit_below_torch_itself_is_unusable(checked: Check) -> None:
     with pytest.raises(UnusableInputError, match=r"memory limit too small: 1,000,000 bytes: torch alone takes"):

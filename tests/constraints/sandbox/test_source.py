@@ -145,6 +145,7 @@ def test_the_third_format_of_notebooks_is_read_too(book: Path) -> None:
             "not a notebook: .*: git left a conflict at line 2: keep one side",
         ),
         ('{"cells": 3}', "not a notebook"),
+        ("[" * 100_000, "not a notebook"),
         (notebook("x", language_info={"name": "R"}), "not a Python notebook: .*: its language is R"),
     ],
 )

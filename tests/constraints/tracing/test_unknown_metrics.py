@@ -1,5 +1,7 @@
 """What a finished run leaves unknown, and the warnings about it."""
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -37,7 +39,7 @@ def quarters(y: torch.Tensor) -> list[torch.Tensor]:
 
 
 def test_what_an_average_makes_known_again_is_no_warning() -> None:
-    """The mean of the means of all corners is the mean of the map: one global pool, of a map that sees 3 by 3 pixels."""
+    """The mean of the means of all corners is the mean of the map: one global pool, of a field of 3 by 3 pixels."""
     parts = {"conv": nn.Conv2d(3, 4, 3, padding=1), "linear": nn.Linear(4, 2)}
     means = Written(lambda m, x: m.linear(torch.stack([q.mean((2, 3)) for q in quarters(m.conv(x))]).mean(0)), **parts)
     found = trace(means, (3, 8, 8))
@@ -49,7 +51,7 @@ def test_what_an_average_makes_known_again_is_no_warning() -> None:
 def test_a_convolution_whose_own_field_is_unknown_is_warned_of_though_every_metric_is_known() -> None:
     """A branch that does not reach the output."""
 
-    def forward(m: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    def forward(m: Any, x: Any) -> Any:
         m.aside(torch.cumsum(x, 2))
         return m.conv(x)
 

@@ -61,6 +61,12 @@ def test_grey_and_coloured_images_keep_their_shape(name: str, channels: int) -> 
         assert pipeline(image=image)["image"].shape == (28, 28, channels)
 
 
+def test_a_pipeline_is_named_by_what_differs_from_the_one_that_ships() -> None:
+    assert augmentation.shipped("assignment", {}).text == "assignment"
+    assert augmentation.shipped("assignment", {"flip": 0.2}).text == "assignment,flip=0.2"
+    assert augmentation.Augmentation(name="mine.py:make").text == "mine.py:make"
+
+
 def test_options_go_over_the_usual_probabilities() -> None:
     found = augmentation.shipped("assignment", {"flip": 0})
     assert found.probabilities == {"flip": 0.0, "shift_scale_rotate": 0.25, "dropout": 0.1}

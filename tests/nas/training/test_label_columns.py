@@ -49,7 +49,7 @@ def test_two_columns_that_differ_are_refused() -> None:
     ],
 )
 def test_the_column_of_labels(heading: list[str], expected: int) -> None:
-    assert column_of_labels(heading, 0) == expected
+    assert column_of_labels(heading, 0, is_heading=True) == expected
 
 
 @pytest.mark.parametrize(
@@ -58,8 +58,12 @@ def test_the_column_of_labels(heading: list[str], expected: int) -> None:
 )
 def test_what_is_known_of_files_is_no_label(heading: list[str], listed: str) -> None:
     with pytest.raises(ColumnsError) as caught:
-        column_of_labels(heading, 0)
+        column_of_labels(heading, 0, is_heading=True)
     assert caught.value.args == (f"has no column of labels among {listed}", "call one of them label")
+
+
+def test_a_first_row_that_is_no_heading_has_a_label() -> None:
+    assert column_of_labels(["0.png", "date"], 0, is_heading=False) == 1
 
 
 def test_many_headings_are_shortened() -> None:
