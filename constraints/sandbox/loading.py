@@ -124,7 +124,6 @@ class Loader:
             for path, of in source.files(file):
                 self.cells |= {name: (str(path), start) for name, start in starts(of).items()}
         self._run(module, source, name)
-        with_defaults_of_absl(self._tell)
         return module
 
     def _find_first(self, finder: WrittenFiles) -> None:
@@ -158,6 +157,7 @@ class Loader:
                 self.remedies.absent.starred = free - vars(module).keys() if is_star else frozenset()
                 allowed = max(left, _LEAST_SHARE * self.seconds)
                 left -= self._statement(module, part, statement, flags, allowed)
+                with_defaults_of_absl(self._tell)  # which the next statement may read
         if idle:
             what = "training, data, plots"
             self.found.append(f"{module.__file__}: statements not run, since the model needs none ({what}): {idle}")

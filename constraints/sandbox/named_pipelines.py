@@ -54,7 +54,8 @@ def _no_pipeline(name: str, thing: Any) -> UnusableInputError:
     if (path := absent_path(thing)).startswith("albumentations."):
         return UnusableInputError(f"not installed: {path!r}, which {name!r} is: {remedy('albumentations')}")
     own = of_another_library(thing)
-    for way, known in [("", own)] if own else [*of_others_in(thing)][:1]:
+    if of_others := ("", own) if own else next(iter(of_others_in(thing)), None):
+        way, known = of_others
         what = f"{name + way!r} is {known}, and the rule is about albumentations'"
         return UnusableInputError(f"not an albumentations pipeline: {what}: build it with albumentations.Compose")
     is_class = inspect.isclass(thing)

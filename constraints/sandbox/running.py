@@ -96,7 +96,7 @@ class RunningJob:
                 _, mark, rest = self.lines.rpartition(_ENDED)  # an unfinished line of the child may precede it
                 if mark and b"\n" in rest:
                     self._note_end(_parsed(mark + rest))
-        self._wrote_no_more()
+        self._drain()
         return self.code is not None and self._guard_is_alone()
 
     def _guard_is_alone(self) -> bool:
@@ -104,10 +104,14 @@ class RunningJob:
 
     def _wrote_no_more(self) -> bool:
         """Whether ended processes left nothing in the pipe of answers, which the next check would read as its own."""
+        self._drain()
+        return not self.lines
+
+    def _drain(self) -> None:
+        """Read what is in the pipes now."""
         with self._pipes() as pipes:
             while pipes.get_map() and pipes.select(0):
                 self._read(pipes, 0)
-        return not self.lines
 
     def printed(self) -> str:
         """The beginning of the user's code's output."""

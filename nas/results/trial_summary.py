@@ -55,7 +55,7 @@ class TrialSummary:
         number, study, state, attrs, epochs, accuracies = values
         if attrs.get(CURVE) is not None:
             accuracies_of, seconds_of, last = attrs[CURVE]
-            attrs[CURVE] = [
+            attrs[CURVE] = [  # the keys of _OF_EPOCH, written out since thousands of trials are read at once
                 {"val_accuracy": accuracy, "seconds": seconds}
                 for accuracy, seconds in zip(accuracies_of, seconds_of, strict=True)
             ]

@@ -95,11 +95,12 @@ def test_flags_of_absl_have_their_defaults(loader: Loader, tmp_path: Path) -> No
     from absl import flags
     FLAGS = flags.FLAGS
     flags.DEFINE_integer('width_of_test', 16, '')
+    WIDTH = FLAGS.width_of_test
     flags.DEFINE_string('data_of_test', None, '', required=True)
-    def width(): return FLAGS.width_of_test, FLAGS.data_of_test
+    def width(): return WIDTH, FLAGS.width_of_test, FLAGS.data_of_test
     """
     pytest.importorskip("absl.flags")
-    assert load(loader, tmp_path / "with_flags.py", code).width() == (16, None)
+    assert load(loader, tmp_path / "with_flags.py", code).width() == (16, 16, None)
     assert loader.warnings() == (
         "no command line arguments are given: flags of absl have their defaults, None without one",
     )  # fmt: skip
