@@ -58,7 +58,23 @@ def test_a_convolution_whose_own_field_is_unknown_is_warned_of_though_every_metr
     model = Written(forward, conv=nn.Conv2d(3, 4, 3), aside=nn.Conv2d(3, 4, 1))
     found = trace(model, (3, 8, 8))
     assert (found.unknown, found.metrics.receptive_field_hw) == ({}, (3, 3))
-    assert any(w.startswith("cumsum: ") for w in found.warnings)
+    (warning,) = found.warnings
+    assert warning.startswith("cumsum: ")
+    assert warning.endswith("it makes only the receptive field of aside unknown")
+
+
+def test_rotated_copies_in_one_batch_are_warned_of_for_their_layers_alone() -> None:
+    """Turned back and added, both see 3 by 3 pixels."""
+
+    def forward(m: Any, x: Any) -> Any:
+        y = m.conv(torch.cat([x, x.rot90(1, (2, 3))]))
+        return y[:1] + y[1:].rot90(-1, (2, 3))
+
+    found = trace(Written(forward, conv=nn.Conv2d(3, 4, 3, padding=1)), (3, 8, 8))
+    assert (found.unknown, found.metrics.receptive_field_hw) == ({}, (3, 3))
+    (warning,) = found.warnings
+    assert warning.startswith("cat: ")
+    assert warning.endswith("it makes only the receptive field of conv unknown")
 
 
 MEMORY = {"peak_activation_bytes", "peak_activation_bytes_int8", "ram_bytes"}
