@@ -25,7 +25,7 @@ def _unused(names: Sequence[str], run: Run) -> Iterable[str]:
         group = _outermost(name, others)
         groups[group] = groups.get(group, 0) + 1
     texts = [f"{group} (all {count} parameters)" if group not in names else group for group, count in groups.items()]
-    return [f"{_few(texts)}: never used by the forward pass"]
+    return [f"{few(texts)}: never used by the forward pass"]
 
 
 def _outermost(name: str, others: Iterable[str]) -> str:
@@ -42,16 +42,17 @@ def uncounted(run: Run) -> Sequence[str]:
     """A line for each reason why parameters are not counted."""
     whys = run.uncounted
     named = {why: [name for name, other in whys.items() if other == why] for why in whys.values()}
-    return [f"{_few(names)}: {why}" for why, names in named.items()]
+    return [f"{few(names)}: {why}" for why, names in named.items()]
 
 
 def _unregistered(used: Mapping[str, int]) -> Iterable[str]:
     if used:
-        names, numbers = _few([name for name in used if name]) or "parameters", sum(used.values())
+        names, numbers = few([name for name in used if name]) or "parameters", sum(used.values())
         advice = "keep such modules as attributes or in an nn.ModuleList, such parameters in an nn.ParameterList"
         yield f"{names}: not registered with the model, so that its {numbers:,} parameters are not in params: {advice}"
 
 
-def _few(names: Sequence[str]) -> str:
+def few(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
     more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
     return ", ".join(names[:_MOST_NAMES]) + more

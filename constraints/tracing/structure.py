@@ -12,6 +12,7 @@ from constraints.tracing.axes import View
 from constraints.tracing.values import Call, Head, Key, Path, Value
 
 _FLAT_AXES = 2
+_NOT_GLOBAL = "so it is no global pool, and linear layers after it do not count in fully_connected"
 
 
 def distinct(calls: Iterable[Call]) -> list[Call]:
@@ -60,16 +61,18 @@ def global_pools(outputs: Iterable[Value]) -> list[Head]:
     return sorted(heads, key=lambda h: h.call.index)
 
 
-def partial_pools(outputs: Iterable[Value]) -> list[str]:
-    """A sentence for each pooling that reaches an output but leaves out places of its map."""
+def partial_pools(outputs: Iterable[Value], *, are_decided: bool) -> list[str]:
+    """A sentence for each pooling that reaches an output but leaves out places of its map.
+
+    What follows from that is said where the numbers of pools are known (``are_decided``): several poolings of parts
+    may together be a global one.
+    """
     found = []
     for head in global_pools(outputs):
         if cut := head.left_out:
             parts, where = " and ".join(map(str, cut)), "one axis" if len(cut) == 1 else "its axes"
-            found.append(
-                f"{head.call.name_and_label}: it leaves out a part of the map ({parts} places along {where}), "
-                "so it is no global pool, and linear layers after it do not count in fully_connected"
-            )
+            left_out = f"{head.call.name_and_label}: it leaves out a part of the map ({parts} places along {where})"
+            found.append(f"{left_out}, {_NOT_GLOBAL}" if are_decided else left_out)
     return found
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from constraints.metrics import Metrics
+from constraints.tracing.assembling import of_rows
 from constraints.tracing.pooled_parts import maxima_of_parts
 from constraints.tracing.propagation import Propagation
-from constraints.tracing.remarks import remarks, uncounted
+from constraints.tracing.remarks import few, remarks, uncounted
 from constraints.tracing.structure import distinct, global_pools, partial_pools
 from constraints.tracing.values import Value
 
 _NO_MAP = "no map with spatial axes leads from the input to the output"
 _NO_TENSOR = "the forward method returns no tensor: return the output"
+_OF_POOLS = frozenset(["global_average_pools", "max_pools", "fully_connected"])
 
 
 def unknown_metrics(known: Propagation, judged: Value | None, field: tuple[int, ...] | None) -> dict[str, str]:
@@ -44,18 +46,33 @@ def warnings(known: Propagation, judged: Value | None, unknown: Mapping[str, str
         *_reasons(known, unknown),
         *sorted({v.blurred for v in judged.views if v is not None and v.blurred} if judged else ()),
         *(_decision(path) for path in known.read.decided[:1]),
-        *partial_pools(known.outputs),
+        *partial_pools(known.outputs, are_decided=_OF_POOLS.isdisjoint(unknown)),
         *remarks(known.run),
     )
 
 
 def _reasons(known: Propagation, unknown: Mapping[str, str]) -> list[str]:
-    """The reasons that operations left something unknown, and those that only reached an output; one for each place."""
-    named = {reason.split(": ")[0] for reason in known.outcomes.reasons}
+    """The reasons that operations left something unknown, and those that only reached an output; one for each place.
+
+    If every metric is known in the end (as after an average over places that cannot be told apart), only those for
+    which a convolution's own field is unknown, with the convolutions.
+    """
     of_params = Metrics.needing("parameters")  # the remarks report those
-    of_calls = (reason for name, reason in unknown.items() if name not in of_params)
+    of_calls = [reason for name, reason in unknown.items() if name not in of_params]
+    if not of_calls:
+        return _of_convolutions(known)
+    named = {reason.split(": ")[0] for reason in known.outcomes.reasons}
     handed_on = (reason for reason in of_calls if reason.split(": ")[0] not in named)
     return list(dict.fromkeys([*known.outcomes.reasons, *handed_on]))
+
+
+def _of_convolutions(known: Propagation) -> list[str]:
+    names: dict[str, list[str]] = {}
+    for call in distinct(c for c in known.calls if c.is_conv and c.out is not None):
+        for view in of_rows(call.out) if call.out else ():
+            if view is not None and view.unknown and call.name_or_label not in names.setdefault(view.unknown, []):
+                names[view.unknown].append(call.name_or_label)
+    return [f"{reason}; it makes only the receptive field of {few(found)} unknown" for reason, found in names.items()]
 
 
 def _decision(path: str) -> str:

@@ -1,5 +1,7 @@
 """What a finished run leaves unknown, and the warnings about it."""
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -29,6 +31,50 @@ def test_parameters_that_nothing_uses_are_warned_of_and_counted() -> None:
     found = trace(model, (3, 8, 8))
     assert found.warnings == tuple(f"spare.{n}: never used by the forward pass" for n in ("weight", "bias"))
     assert found.metrics.params == (12 + 4) + (6 + 3)
+
+
+def quarters(y: torch.Tensor) -> list[torch.Tensor]:
+    """The four corners of a map, which together are all of it."""
+    return [part for half in y.chunk(2, 2) for part in half.chunk(2, 3)]
+
+
+def test_what_an_average_makes_known_again_is_no_warning() -> None:
+    """The mean of the means of all corners is the mean of the map: one global pool, of a field of 3 by 3 pixels."""
+    parts = {"conv": nn.Conv2d(3, 4, 3, padding=1), "linear": nn.Linear(4, 2)}
+    means = Written(lambda m, x: m.linear(torch.stack([q.mean((2, 3)) for q in quarters(m.conv(x))]).mean(0)), **parts)
+    found = trace(means, (3, 8, 8))
+    assert (found.metrics.global_average_pools, found.metrics.receptive_field_hw) == (1, (3, 3))
+    assert found.unknown == {}
+    assert found.warnings == ()
+
+
+def test_a_convolution_whose_own_field_is_unknown_is_warned_of_though_every_metric_is_known() -> None:
+    """A branch that does not reach the output."""
+
+    def forward(m: Any, x: Any) -> Any:
+        m.aside(torch.cumsum(x, 2))
+        return m.conv(x)
+
+    model = Written(forward, conv=nn.Conv2d(3, 4, 3), aside=nn.Conv2d(3, 4, 1))
+    found = trace(model, (3, 8, 8))
+    assert (found.unknown, found.metrics.receptive_field_hw) == ({}, (3, 3))
+    (warning,) = found.warnings
+    assert warning.startswith("cumsum: ")
+    assert warning.endswith("it makes only the receptive field of aside unknown")
+
+
+def test_rotated_copies_in_one_batch_are_warned_of_for_their_layers_alone() -> None:
+    """Turned back and added, both see 3 by 3 pixels."""
+
+    def forward(m: Any, x: Any) -> Any:
+        y = m.conv(torch.cat([x, x.rot90(1, (2, 3))]))
+        return y[:1] + y[1:].rot90(-1, (2, 3))
+
+    found = trace(Written(forward, conv=nn.Conv2d(3, 4, 3, padding=1)), (3, 8, 8))
+    assert (found.unknown, found.metrics.receptive_field_hw) == ({}, (3, 3))
+    (warning,) = found.warnings
+    assert warning.startswith("cat: ")
+    assert warning.endswith("it makes only the receptive field of conv unknown")
 
 
 MEMORY = {"peak_activation_bytes", "peak_activation_bytes_int8", "ram_bytes"}
