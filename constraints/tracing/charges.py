@@ -2,15 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from constraints.tracing.values import Call
+from constraints.tracing.values import Call, Key, Value
 
 if TYPE_CHECKING:
     import torch
 
     from constraints.tracing.run import Frame
+
+_KEEPING = frozenset(
+    ["alias", "clone", "contiguous", "detach", "reshape", "squeeze", "_to_copy", "_unsafe_view", "unsqueeze", "view"]
+)
+"""Operations whose result has all the elements of their argument, in the same order."""
+
+
+def recipe(call: Call, which: int) -> Key:
+    """How a result is computed from parameters: the same for the same computation in another call of its module."""
+    weights = [v for v in call.inputs if v.params]
+    if not weights or (len(weights) == 1 and call.op in _KEEPING):
+        return weights[0].recipe if weights else ()
+    named = tuple((name, _plain(value)) for name, value in sorted(call.kwargs.items()))
+    return (call.op, which, _plain(call.args), named, *(_source(v) for v in weights))
+
+
+def _source(weight: Value) -> Key:
+    return weight.recipe or tuple(sorted(weight.params))
+
+
+def _plain(argument: Any) -> object:
+    """Numbers and texts, also in sequences; None for anything else, such as a tensor."""
+    if isinstance(argument, str | int | float):
+        return argument
+    if isinstance(argument, Sequence):
+        return tuple(map(_plain, argument))
+    return None
 
 
 class Charges:
@@ -32,8 +59,9 @@ class Charges:
         if not named:
             return
         weights = named[0].union(*named[1:])
-        kernel = call.inputs[1].params if call.is_conv else None  # it identifies the layer, with or without a bias
-        call.key = (op, kernel or weights)
+        kernel = call.inputs[1] if call.is_conv and call.inputs[1].params else None
+        # The kernel identifies the layer, with or without a bias: other parts of one parameter are other layers.
+        call.key = (op, kernel.params, kernel.recipe) if kernel else (op, weights, *(v.recipe for v in call.inputs))
         if new := weights - self._charged:
             self._charged |= new
             call.params = sum([self._parameters[name].numel() for name in new])

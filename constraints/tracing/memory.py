@@ -64,7 +64,9 @@ def rebuilt(memory: Memory) -> Value:
     views, flow, parts = assembled(memory.parts, before.shape)
     memory.parts = []
     storage = before.storage or written.storage
-    return Value(before.shape, views, flow, storage, written.index, before.params | written.params, parts)
+    params = before.params | written.params
+    how = ("write", before.recipe, written.recipe) if params else ()
+    return Value(before.shape, views, flow, storage, written.index, params, parts, recipe=how)
 
 
 def _lost(parts: Sequence[Part], value: Value, shape: Shape) -> list[Part]:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from constraints.tracing.calls import Operation, Result
-from constraints.tracing.charges import Charges
+from constraints.tracing.charges import Charges, recipe
 from constraints.tracing.constants import filled
 from constraints.tracing.maps import Maps
 from constraints.tracing.memory import write
@@ -185,7 +185,8 @@ class Propagation:
                 storage = self.tensors.store(call.index, handle, shape)
             views, flow = self.tensors.constant(recorded, shape)
             fill = filled(call.op, call.args, call.inputs, shape, is_view=operator.is_view, named=call.kwargs)
-            value = Value(shape, views, flow, storage, call.index, params, fill=fill)
+            how = recipe(call, i) if params else ()
+            value = Value(shape, views, flow, storage, call.index, params, fill=fill, recipe=how)
             if is_in(handle, recorded.targets):
                 write(handle, value)
             else:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from constraints.receptive_field import Field
 from constraints.tracing.axes import Digit, Shape, View, unknown
 from constraints.tracing.calls import Operation, Result
+from constraints.tracing.charges import recipe
 from constraints.tracing.handles import FROM_NOWHERE, Handle, Memory
 from constraints.tracing.lineage import entered
 from constraints.tracing.maps import Maps
@@ -108,7 +109,8 @@ class TensorValues:
         call, operation, which = handle.made
         again = call.changed(inputs=[base, *call.inputs[1:]], index=base.index, parts={}, tags=set(call.tags))
         if not base.depends:
-            handle.value = Value(call.shape, self.nothing, STILL, base.storage, base.index, base.params)
+            how = recipe(again, which) if base.params else ()
+            handle.value = Value(call.shape, self.nothing, STILL, base.storage, base.index, base.params, recipe=how)
             return
         outcome = self._outcomes.of(again, operation)
         result = outcome[which] if isinstance(outcome, list) else outcome

@@ -44,3 +44,43 @@ def test_weights_computed_from_parameters_are_charged_and_make_no_call() -> None
 def test_calls_are_named_by_their_module_or_their_function(run: Callable[..., Any], names: list[str]) -> None:
     found = known(run, a=CONV, s=nn.Sequential(nn.Conv2d(3, 3, 1), nn.ReLU()))
     assert [call.name_or_label for call in found.calls] == names
+
+
+BANK = nn.Parameter(torch.arange(4 * 27.0).reshape(4, 3, 3, 3, 1) + 1)
+
+
+@pytest.mark.parametrize(
+    ("kernels", "layers"),
+    [
+        (lambda w: (w[0], w[1]), 2),
+        (lambda w: (w[0], w[0]), 1),
+        (lambda w: w.unbind()[1:], 3),
+        (lambda w: (*w[:2].unbind(), w[1]), 3),
+        (lambda w: (w[0].transpose(2, 3), w[0].transpose(2, 3)), 1),
+        (lambda w: (w[0], w[0].sum(2, keepdim=True)), 2),
+        (lambda w: (w[0], w[0].flip(2), w[0].flip(2)), 2),
+        (lambda w: (w[0], w[0].detach(), w[0].clone(), w[0].contiguous(), w[0].view(3, 3, 3, 1)), 1),
+        (lambda w: (w[0] * 0.5, w[0] * 0.5, w[0] * 2), 2),
+    ],
+)
+def test_other_parts_of_a_parameter_are_other_layers_and_the_same_one_is_one(
+    kernels: Callable[[torch.Tensor], tuple[torch.Tensor, ...]], layers: int
+) -> None:
+    def run(m: Any, x: torch.Tensor) -> torch.Tensor:
+        for kernel in kernels(m.w):
+            x = F.conv2d(x, kernel, padding="same")
+        return x
+
+    found = known(run, w=nn.Parameter(BANK.detach().clone()))
+    convs = [call for call in found.calls if call.is_conv]
+    assert len({call.key for call in convs}) == layers
+    assert sum(call.params for call in convs) == BANK.numel()
+
+
+def test_parts_of_one_weight_are_other_linear_layers() -> None:
+    def run(m: Any, x: torch.Tensor) -> torch.Tensor:
+        q, k = m.w.chunk(2)
+        return F.linear(F.linear(F.linear(x, q), k), q)
+
+    found = known(run, w=nn.Parameter(torch.ones(16, 8)))
+    assert len({call.key for call in found.calls}) == 2
