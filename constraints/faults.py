@@ -64,6 +64,11 @@ _OTHER_ROW = re.compile(r"shapes cannot be multiplied \(1x(?P<got>\d+) and \d+x\
 """Error message of a linear layer whose input, one row, has the wrong length."""
 _OTHER_CHANNELS = re.compile(r"expected input\[1, [1-4], (?P<size>\d+, \d+)\] to have (?P<channels>\d+) channels")
 """Error message of a convolution whose input has the wrong number of channels."""
+_CHANNELS_LAST = re.compile(
+    r"expected input\[1, \d+, (?P<width>\d+), (?!(?P=width)\])(?P<channels>\d+)\] to have (?P=channels) channels"
+)
+"""The same, where the last axis has the channels that it expects and the map would not be square in torch's order."""
+_ON_GPU = "checks run on the CPU: take this condition out, or let it hold there"
 
 
 def calls_user_code(function: Callable[P, R]) -> Callable[P, R]:
@@ -120,7 +125,8 @@ def _reason(stage: str, error: BaseException) -> str:
     what = first_line(error) or _line(error)
     text = f"the model's code raised at {stage}: {type(error).__name__}: {what}{_place(error)}"
     of_one = (hint for found, hint in _OF_ONE_SAMPLE.items() if stage == "forward" and found.search(str(error)))
-    hint = next(of_one, "") or any_hint(error)
+    of_gpu = _ON_GPU if isinstance(error, AssertionError) and "cuda" in what else ""
+    hint = next(of_one, "") or any_hint(error) or of_gpu
     return f"{text}: {hint}" if hint else text
 
 
@@ -160,6 +166,8 @@ def hint_of(message: str) -> str:
         return (
             f"if the model is made for images of {channels} channel{'s' * (channels != '1')}: --input {channels},{size}"
         )
+    if _CHANNELS_LAST.search(message):
+        return "if this map has its channels last, put them first: x.permute(0, 3, 1, 2)"
     known = next((hint for part, hint in _HINTS.items() if part in message), "")
     row = _OTHER_ROW.search(message)
     return f"{known}; else make that layer for {row['got']} inputs" if row else known

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -109,24 +110,30 @@ def _print_space(source: str, found: dict[str, Any], console: Console) -> None:
     )
     if found["relaxation"]:
         console.print(found["relaxation"], highlight=False)
-    table = Table("constraint", "rejects", "rejects alone")
+    table = _table("constraint", "rejects", "rejects alone")
     for row in found["constraints"]:
         rejects, alone = _count(row["rejects"]), _count(row["rejects_alone"])
         table.add_row(
             row["expr"], rejects if row["rejects_exact"] else f"~{rejects}", alone if found["exact"] else f"~{alone}"
         )
     console.print(table)
-    reach = Table("metric", "from", "to")
+    console.print()
+    reach = _table("metric", "from", "to")
     for name, (low, high) in found["ranges"].items():
         reach.add_row(name, f"{low:,}", f"{high:,}")
     console.print(reach)
     if found["histogram"]:
+        console.print()
         console.print(_histogram(found))
+
+
+def _table(*headers: str) -> Table:
+    return Table(*headers, box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
 
 
 def _histogram(found: dict[str, Any]) -> Table:
     how = "" if found["histogram_exact"] else " (estimated)"
-    table = Table(f"{found['histogram_of']} below", f"feasible networks{how}", "")
+    table = _table(f"{found['histogram_of']} below", f"feasible networks{how}", "")
     most = max(b["networks"] for b in found["histogram"])
     for b in found["histogram"]:
         end = "more" if b["below"] is None else f"{b['below']:,}"
@@ -142,7 +149,7 @@ def _count(networks: int) -> str:
 def _print_neighbours(found: dict[str, Any], console: Console) -> None:
     state = f"breaks {', '.join(found['broken'])}" if found["broken"] else "keeps every constraint"
     console.print(f"{found['architecture']}: {state}; {len(found['neighbours'])} feasible neighbours", highlight=False)
-    table = Table()
+    table = _table()
     for header in ("change", "params", "macs", "field"):
         table.add_column(header, no_wrap=True)
     table.add_column("architecture", overflow="fold")

@@ -132,3 +132,27 @@ def test_a_forward_method_without_a_result_is_named() -> None:
 )
 def test_a_transform_that_is_gone_names_what_took_its_place(error: Exception, remedy: str) -> None:
     assert remedy in str(failed("construction of the augmentation", error))
+
+
+def test_a_map_with_its_channels_last_is_asked_about() -> None:
+    model = Written(lambda m, x: m.a(x.permute(0, 2, 3, 1)), a=nn.Conv2d(3, 4, 3))
+    assert check(model, require=[]).failed.endswith("channels last, put them first: x.permute(0, 3, 1, 2)")
+
+
+def test_a_square_map_in_torchs_order_is_not_asked_about() -> None:
+    model = Written(lambda m, x: m.b(m.a(x)), a=nn.Conv2d(3, 16, 1), b=nn.Conv2d(32, 4, 1))  # 16x32x32, 32 expected
+    failure = check(model, require=[]).failed
+    assert "to have 32 channels" in failure
+    assert "channels last" not in failure
+
+
+def on_a_gpu(m: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    if not x.is_cuda:
+        raise AssertionError("input is not on cuda")
+    return x
+
+
+def test_an_assertion_that_asks_for_a_gpu_says_where_checks_run() -> None:
+    failure = check(Written(on_a_gpu), require=[]).failed
+    assert "input is not on cuda" in failure
+    assert failure.endswith("checks run on the CPU: take this condition out, or let it hold there")
