@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from constraints.tracing.values import Call, Key, Value
+from constraints.tracing.values import Call
 
 if TYPE_CHECKING:
     import torch
@@ -18,17 +19,18 @@ _KEEPING = frozenset(
 """Operations whose result has all the elements of their argument, in the same order."""
 
 
-def recipe(call: Call, which: int) -> Key:
+def recipe(call: Call, which: int) -> str:
     """How a result is computed from parameters: the same for the same computation in another call of its module."""
     weights = [v for v in call.inputs if v.params]
     if not weights or (len(weights) == 1 and call.op in _KEEPING):
-        return weights[0].recipe if weights else ()
-    named = tuple((name, _plain(value)) for name, value in sorted(call.kwargs.items()))
-    return (call.op, which, _plain(call.args), named, *(_source(v) for v in weights))
+        return weights[0].recipe if weights else ""
+    named = [(name, _plain(value)) for name, value in sorted(call.kwargs.items())]
+    return recipe_of(call.op, which, _plain(call.args), named, *(v.recipe or sorted(v.params) for v in weights))
 
 
-def _source(weight: Value) -> Key:
-    return weight.recipe or tuple(sorted(weight.params))
+def recipe_of(*parts: object) -> str:
+    """A digest of the parts, so that a recipe is as long after many operations as after one."""
+    return blake2b(repr(parts).encode(), digest_size=16).hexdigest()
 
 
 def _plain(argument: Any) -> object:

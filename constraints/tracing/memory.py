@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from constraints.tracing.assembling import assembled
 from constraints.tracing.axes import Cut, Shape, unknown
 from constraints.tracing.calls import Operation
+from constraints.tracing.charges import recipe_of
 from constraints.tracing.cutting import cuts
 from constraints.tracing.flows import merge_flows
 from constraints.tracing.handles import Handle, Memory
@@ -65,7 +66,7 @@ def rebuilt(memory: Memory) -> Value:
     memory.parts = []
     storage = before.storage or written.storage
     params = before.params | written.params
-    how = ("write", before.recipe, written.recipe) if params else ()
+    how = recipe_of("write", before.recipe, written.recipe) if params else ""
     return Value(before.shape, views, flow, storage, written.index, params, parts, recipe=how)
 
 

@@ -185,7 +185,7 @@ class Propagation:
                 storage = self.tensors.store(call.index, handle, shape)
             views, flow = self.tensors.constant(recorded, shape)
             fill = filled(call.op, call.args, call.inputs, shape, is_view=operator.is_view, named=call.kwargs)
-            how = recipe(call, i) if params else ()
+            how = recipe(call, i) if params else ""
             value = Value(shape, views, flow, storage, call.index, params, fill=fill, recipe=how)
             if is_in(handle, recorded.targets):
                 write(handle, value)

@@ -109,7 +109,7 @@ class TensorValues:
         call, operation, which = handle.made
         again = call.changed(inputs=[base, *call.inputs[1:]], index=base.index, parts={}, tags=set(call.tags))
         if not base.depends:
-            how = recipe(again, which) if base.params else ()
+            how = recipe(again, which) if base.params else ""
             handle.value = Value(call.shape, self.nothing, STILL, base.storage, base.index, base.params, recipe=how)
             return
         outcome = self._outcomes.of(again, operation)

@@ -160,8 +160,8 @@ class Value:
     """The call that it is a result of."""
     lineage: Lineage | None = None
     """Of which layers' results it is made, once that was asked for."""
-    recipe: Key = ()
-    """How it was computed from its parameters; empty for a parameter itself, in whatever shape."""
+    recipe: str = ""
+    """A digest of how it was computed from its parameters; empty for a parameter itself, in whatever shape."""
 
     @property
     def number(self) -> float | None:

@@ -84,3 +84,16 @@ def test_parts_of_one_weight_are_other_linear_layers() -> None:
 
     found = known(run, w=nn.Parameter(torch.ones(16, 8)))
     assert len({call.key for call in found.calls}) == 2
+
+
+def test_a_kernel_of_many_operations_is_known_as_soon_as_one_of_few() -> None:
+    """Each doubling uses the result before twice: written out in full, its origin would have 2^200 parts."""
+
+    def run(m: Any, x: torch.Tensor) -> torch.Tensor:
+        w = m.w
+        for _ in range(200):
+            w = w + w
+        return F.conv2d(F.conv2d(x, w), w)
+
+    found = known(run, w=nn.Parameter(torch.ones(3, 3, 1, 1)))
+    assert len({call.key for call in found.calls}) == 1
