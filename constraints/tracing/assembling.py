@@ -162,7 +162,11 @@ def _everywhere(
 
 
 def _alternates(having: Sequence[tuple[int, Part, View]], shown: Sequence[tuple[int, Part]], table: _Table) -> bool:
-    """Whether parts with different views alternate along another axis, so that a stride may skip some of them."""
+    """Whether parts with different views alternate along another axis, so that a stride may skip some of them.
+
+    That is an axis of a map, or one along which parts of a single index may be places of a map again: not where each
+    part is itself a map along all axes, as shifted copies are that are channels.
+    """
     kinds: list[View] = []
     for _, _, view in having:
         if view not in kinds:
@@ -172,8 +176,8 @@ def _alternates(having: Sequence[tuple[int, Part, View]], shown: Sequence[tuple[
     kind_of = {k: kinds.index(v) for k, _, v in having}
     carried = {d.axis for _, p in shown for v in p.views if v for d in v.digits}
     for axis in table.touched:
-        laid_singly = all(len(p.region.get(axis, ())) == 1 for _, p in shown)
-        if axis not in carried and not laid_singly:
+        are_places = all(len(p.region.get(axis, ())) == 1 and not _is_map(p) for _, p in shown)
+        if axis not in carried and not are_places:
             continue
         places = [(kind_of[k], table.shows(k, p, axis)) for k, p, _ in having]
         rows = [frozenset(kind for kind, shows in places if shows[i]) for i in range(table.shape[axis])]
@@ -181,6 +185,10 @@ def _alternates(having: Sequence[tuple[int, Part, View]], shown: Sequence[tuple[
         if len(turns) > len(set(turns)):
             return True
     return False
+
+
+def _is_map(part: Part) -> bool:
+    return all(v is None or v.digits for v in part.views)
 
 
 def _is_plain(view: View, part: Part, axis: int, shape: Shape) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from constraints.tracing.assembling import assembled
 from constraints.tracing.axes import Cut, Digit, Shape, View, unknown
@@ -15,6 +16,7 @@ from constraints.tracing.left_out import lacking
 from constraints.tracing.mixing import pointwise
 from constraints.tracing.parts import cut_out, inserted, laid, overlaid
 from constraints.tracing.picked_places import started
+from constraints.tracing.rearranged import differing, indexed
 from constraints.tracing.sliding import selected, sliced
 from constraints.tracing.values import Call, Flow, Part, Value, Views, join_views
 
@@ -37,12 +39,22 @@ def taken(call: Call) -> Results:
         if cut.is_select:
             axes = [None if a == cut.axis else a - (a > cut.axis) for a in range(len(data.shape))]
             views = tuple(moved(v, axes) for v in views)
-        elif parts:
+            parts = _selected_parts(replace(data, parts=parts), axes) if parts else ()
+        if parts:
             call.parts[i] = parts
         if flow is not data.flow and (picked := started(data, cut)) is not None:
             flow = flow._replace(picked=picked)
         found.append((views, flow))
     return found
+
+
+def _selected_parts(kept: Value, axes: Sequence[int | None]) -> tuple[Part, ...]:
+    """The parts of a selection, whose axis of one index is gone; ``axes`` are the new numbers of the old axes."""
+    found = []
+    for region, views, flow in differing(kept):
+        left = {to: r for a, r in region.items() if (to := axes[a]) is not None}
+        found.append(Part(left, tuple(moved(v, axes) for v in views), flow))
+    return tuple(found)
 
 
 def gated_half(call: Call) -> Result:
@@ -116,6 +128,16 @@ def picked(call: Call) -> Result:
         axes = [i for i, index in enumerate(indices) if index is not None]
         keeps = len(axes) == 1 and len(call.shape) == n
     views = tuple(_picked(v, axes if keeps else range(n), keeps, data.shape, call.shape) for v in data.views)
+    if any(axis in part.region for axis in axes for part in differing(data)):
+        index = [value.numbers for value in call.inputs[1:]]
+        sources = index[0] if keeps and len(index) == 1 and len(call.shape) == n else None
+        if sources is None:
+            why = "channels that see different places, picked by an index"
+            return tuple(v and unknown(v.unknown or why, v) for v in views), moved_flow(data.flow)
+        sources = [i % data.shape[axes[0]] for i in sources]
+        call.parts[0] = indexed(data, axes[0], sources, lambda views, _: views)
+        views, flow, call.parts[0] = assembled(call.parts[0], call.shape)
+        return views, moved_flow(flow)
     return views, moved_flow(data.flow)
 
 

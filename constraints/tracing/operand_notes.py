@@ -101,9 +101,13 @@ class OperandNotes:
         return real._replace(operation=real.operation._replace(label=label)), restated
 
     def _look_at_kernel(self, kernel: torch.Tensor) -> None:
-        """Record the axes on which a kernel, other than a trained parameter, has zeros at an end, as by a mask."""
+        """Record the axes on which a kernel has zeros at an end, as by a mask; not of a parameter as it was before."""
         handle = self._handle(kernel)
-        if handle.name or kernel.is_meta or kernel.dim() <= _TWO_CHANNEL_AXES:
+        if (
+            (handle.name and not self._handles.overwritten.has(kernel))
+            or kernel.is_meta
+            or kernel.dim() <= _TWO_CHANNEL_AXES
+        ):
             return
         self._postponed.fill()
         values = kernel.detach()

@@ -36,6 +36,10 @@ class Overwritten:
             if there and place not in self._before:
                 self._before[place] = [(t, t.detach().clone()) for t in there]
 
+    def has(self, tensor: torch.Tensor) -> bool:
+        """Whether the run has written to the memory of a tensor that existed before."""
+        return bool(self._before) and memory_of(tensor) in self._before
+
     def restore(self) -> None:
         """Write back what the run overwrote."""
         with torch.no_grad():

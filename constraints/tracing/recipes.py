@@ -10,9 +10,10 @@ if TYPE_CHECKING:
     from constraints.tracing.axes import Shape
     from constraints.tracing.values import Call, Value
 
-_KEEPING = frozenset(
-    ["alias", "clone", "contiguous", "detach", "reshape", "squeeze", "_to_copy", "_unsafe_view", "unsqueeze", "view"]
-)
+_KEEPING_ORDER = """
+    alias clone contiguous detach lift_fresh reshape squeeze _to_copy _unsafe_view unsqueeze view
+"""
+_KEEPING = frozenset(_KEEPING_ORDER.split())
 """Operations whose result has all the elements of their argument, in the same order."""
 
 
@@ -26,6 +27,9 @@ class Content(Protocol):
 
     def digest(self) -> str:
         """The same for tensors with the same elements in the same order, whatever their shape."""
+
+    def numbers(self) -> Sequence[int] | None:
+        """The elements, if they are whole numbers along one axis that can be read."""
 
 
 class Origin(NamedTuple):
@@ -55,6 +59,15 @@ def recipe(value: Value) -> str:
             waiting.append((now, True))
             waiting += [(v, False) for v in origin.sources if not v.depends]
     return value.recipe or ""
+
+
+def content_of(value: Value) -> Content | None:
+    """The elements of a constant that was not computed in the run, only copied or given another shape."""
+    while (origin := value.origin) is not None and not isinstance(origin.step, Content):
+        if isinstance(origin.step, tuple) or origin.step.op not in _KEEPING or len(origin.sources) != 1:
+            return None
+        value = origin.sources[0]
+    return origin.step if origin is not None and isinstance(origin.step, Content) else None
 
 
 def older_sources(value: Value) -> frozenset[int]:

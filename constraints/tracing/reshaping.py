@@ -11,6 +11,9 @@ from constraints.tracing.joining import blurred, reduced
 from constraints.tracing.layouts import moved, reshaped, settled, without
 from constraints.tracing.left_out import lacking, rolled
 from constraints.tracing.mixing import pointwise
+from constraints.tracing.rearranged import Mover, differing, indexed, joins_places
+from constraints.tracing.rearranged import permuted as permuted_parts
+from constraints.tracing.rearranged import reshaped as reshaped_parts
 from constraints.tracing.sliding import plain, shifted
 from constraints.tracing.values import Call, Value, Views
 
@@ -45,13 +48,30 @@ def _repeating(views: Views, shape: Shape) -> Views:
 def reshape(call: Call) -> Result:
     """View, reshape, flatten, unflatten."""
     data = call.inputs[0]
-    return reshape_views(data.views, data.shape, call.shape), data.flow
+    views = reshape_views(data.views, data.shape, call.shape)
+    if data.parts:
+        call.parts[0] = reshaped_parts(data, call.shape, reshape_views)
+        if joins_places(data, call.shape) and _is_map(views):
+            views = tuple(v and unknown(v.unknown or _JOINED, v) for v in views)
+    return views, data.flow
+
+
+_JOINED = "channels that see different places become places of a map"
+
+
+def _is_map(views: Views) -> bool:
+    """Whether each spatial axis has an axis of its own."""
+    axes = [d.axis for v in views if v is not None for d in v.digits]
+    return len(axes) == len(set(axes)) == sum(v is not None for v in views)
 
 
 def permute(call: Call) -> Result:
     """Permute, transpose, t."""
     data = call.inputs[0]
-    return permuted_views(data.views, order_of(call, len(data.shape))), data.flow
+    order = order_of(call, len(data.shape))
+    if data.parts:
+        call.parts[0] = permuted_parts(data, order, lambda views, _: permuted_views(views, order))
+    return permuted_views(data.views, order), data.flow
 
 
 def order_of(call: Call, n: int) -> list[int]:
@@ -89,24 +109,50 @@ def expand(call: Call) -> Result:
 def roll(call: Call) -> Result:
     """A cyclic shift; the units that wrap around count as a border."""
     data, n = call.inputs[0], len(call.inputs[0].shape)
-    dims, shifts, views = call.arg("dims", []), call.arg("shifts"), data.views
+    dims, shifts, views = [d % n for d in call.arg("dims", [])], call.arg("shifts"), data.views
     if not dims and any(v is not None and v.digits for v in views):
         axes, why = range(n), "a roll over the flattened map"
         return tuple(v and blurred(v, axes, why) for v in views), moved_flow(data.flow)
-    for dim, shift in zip(dims, shifts, strict=False):
-        axis = dim % n
+
+    def rolled_views(views: Views, shape: Shape) -> Views:
+        for axis, shift in zip(dims, shifts, strict=False):
+            size = shape[axis]
+            shortest = (shift + size // 2) % size - size // 2
+            views = tuple(rolled(v, shifted(v, axis, shape, shortest, size), shift % size) for v in views)
+        return views
+
+    for axis, shift in zip(dims, shifts, strict=False) if data.parts else ():
         size = data.shape[axis]
-        shortest = (shift + size // 2) % size - size // 2
-        views = tuple(rolled(v, shifted(v, axis, data.shape, shortest, size), shift % size) for v in views)
-    return views, moved_flow(data.flow)
+        _note_parts(call, axis, [(i - shift) % size for i in range(size)], rolled_views)
+    return rolled_views(views, data.shape), moved_flow(data.flow)
+
+
+def _note_parts(call: Call, axis: int, sources: Sequence[int], move: Mover) -> None:
+    """Record the parts of a result whose index ``i`` of an axis is ``sources[i]`` of the operand."""
+    data = call.inputs[0]
+    if any(axis in part.region for part in data.parts):
+        call.parts[0] = indexed(data, axis, sources, move)
+
+
+def moved_axes(call: Call) -> int:
+    """The number of last axes within which a roll, a flip or a turn moves elements."""
+    n = len(call.shape)
+    return max((n - d % n for d in call.arg("dims", [])), default=n)
 
 
 def flip(call: Call) -> Result:
     """Axes reversed."""
-    data, n, views = call.inputs[0], len(call.inputs[0].shape), call.inputs[0].views
-    for dim in call.arg("dims"):
-        views = tuple(_flipped(v, dim % n, data.shape) for v in views)
-    return views, moved_flow(data.flow)
+    data, n = call.inputs[0], len(call.inputs[0].shape)
+    dims = [d % n for d in call.arg("dims")]
+
+    def flipped_views(views: Views, shape: Shape) -> Views:
+        for axis in dims:
+            views = tuple(_flipped(v, axis, shape) for v in views)
+        return views
+
+    for axis in dims if data.parts else ():
+        _note_parts(call, axis, range(data.shape[axis])[::-1], flipped_views)
+    return flipped_views(data.views, data.shape), moved_flow(data.flow)
 
 
 def _flipped(view: View | None, axis: int, shape: Shape) -> View | None:
@@ -192,20 +238,29 @@ def shuffled(call: Call) -> Result:
         order = [*range(n), n, n + 2, n + 4, n + 1, n + 3]
     views = permuted_views(reshape_views(data.views, data.shape, middle), order)
     views = reshape_views(views, tuple(middle[i] for i in order), call.shape)
+    if call.op == "pixel_shuffle" and differing(data):
+        views = tuple(v and unknown(v.unknown or _JOINED, v) for v in views)
     return views, moved_flow(data.flow)
 
 
 def channels_shuffled(call: Call) -> Result:
     """Channel shuffle: groups of channels interleaved."""
-    data = call.inputs[0]
-    views = tuple(reduced(v, [1]) for v in data.views)
-    return views, data.flow
+    data, groups = call.inputs[0], call.arg("groups")
+    batch, channels, *places = data.shape
+    split = (batch, groups, channels // groups, *places)
+    order = [0, 2, 1, *range(3, len(split))]
+    views = permuted_views(reshape_views(data.views, data.shape, split), order)
+    if data.parts:
+        sources = [(i % groups) * (channels // groups) + i // groups for i in range(channels)]
+        _note_parts(call, 1, sources, lambda views, _: views)
+    return reshape_views(views, tuple(split[i] for i in order), data.shape), data.flow
 
 
 def restrided(call: Call) -> Result:
-    """as_strided: an arbitrary layout of memory, so its result is unknown."""
+    """as_strided: an arbitrary layout of memory, so its result is unknown; windows are written with ``unfold``."""
     data = call.inputs[0]
-    return tuple(v and unknown(v.unknown or "as_strided") for v in data.views), moved_flow(data.flow)
+    why = "a view with strides of its own is not followed: write windows with unfold"
+    return tuple(v and unknown(v.unknown or why) for v in data.views), moved_flow(data.flow)
 
 
 def same(call: Call) -> Result:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from constraints.tracing.axes import Shape, View
 from constraints.tracing.joining import joined
-from constraints.tracing.recipes import Origin
+from constraints.tracing.recipes import Origin, content_of
 
 CONVOLUTIONS = ("convolution", "_convolution", "conv1d", "conv2d", "conv3d")
 Views = tuple[View | None, ...]
@@ -172,6 +172,12 @@ class Value:
         if callable(self.fill):
             self.fill = self.fill()
         return self.fill
+
+    @property
+    def numbers(self) -> Sequence[int] | None:
+        """For a constant of whole numbers along one axis that was not computed in the run: these numbers."""
+        content = None if self.depends else content_of(self)
+        return content.numbers() if content else None
 
     @property
     def depends(self) -> bool:

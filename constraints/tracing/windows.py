@@ -6,16 +6,18 @@ import math
 from collections.abc import Iterable, Sequence
 
 from constraints.receptive_field import transposed
-from constraints.tracing.axes import Digit, Shape, View, Window, normal, unknown
+from constraints.tracing.axes import Cut, Digit, Shape, View, Window, normal, unknown
 from constraints.tracing.calls import Result
+from constraints.tracing.cutting import cut_views
 from constraints.tracing.flows import fresh
 from constraints.tracing.handles import Handle
 from constraints.tracing.joining import reduced
 from constraints.tracing.left_out import remade
 from constraints.tracing.maxima import are_places
 from constraints.tracing.pooling import as_of_a_map, pool, pool_by_weights
+from constraints.tracing.rearranged import differing
 from constraints.tracing.sliding import adaptive_pooled, resampled_axis, shifted, windowed
-from constraints.tracing.values import Call, Flow, Key, Path, Value
+from constraints.tracing.values import Call, Flow, Key, Part, Path, Value
 
 
 def described(call: Call) -> None:
@@ -56,13 +58,32 @@ def convolution(call: Call) -> Result:
     if bordered:
         views = tuple([_masked(v, before, bordered) for v, before in zip(views, data.views, strict=True)])
     if not weight.depends:
-        return views, _conv_flow(call, data)
+        flow = _conv_flow(call, data)
+        if data.parts and call.groups > 1:
+            call.parts[0] = _of_groups(call, data, channel_axis, padding, flow)
+        return views, flow
     for i, view in enumerate(weight.views):  # weights made from the input, as in dynamic convolution: a gate
         if view is not None and view.is_lost:
             views = (*views[:i], view, *views[i + 1 :])
         elif view is not None and data.views[i] is not None and not (view.is_whole or view.pooled):
             views = (*views[:i], unknown("its kernel is made of places of the map", data.views[i]), *views[i + 1 :])
     return views, _conv_flow(call, data, context=True)
+
+
+def _of_groups(call: Call, data: Value, axis: int, padding: Sequence[int], flow: Flow) -> tuple[Part, ...]:
+    """The parts of the result of a grouped convolution: each group of channels sees what its own ones see."""
+    if not any(axis in p.region for p in differing(data)):
+        return ()
+    given, made = data.shape[axis] // call.groups, call.shape[axis] // call.groups
+    shape = tuple(given if a == axis else n for a, n in enumerate(data.shape))
+    parts: list[Part] = []
+    for group in range(call.groups):
+        own, _, _ = cut_views(data, Cut(axis, group * given, 1, given))
+        views = tuple([_convolved(v, call, shape, axis, padding) for v in own])
+        last = parts[-1].region[axis] if parts and parts[-1].views == views else range(group * made, 0)
+        parts = parts[:-1] if len(last) else parts
+        parts.append(Part({axis: range(last.start, (group + 1) * made)}, views, flow))
+    return tuple(parts) if len(parts) > 1 else ()
 
 
 def _bordered(call: Call) -> Sequence[bool]:

@@ -27,7 +27,7 @@ DENSE = nn.Conv2d(6, 6, 3, padding=1)
         (lambda y: F.pad(y, (1, 1, 1, 1)), 3, 5),
         (DEPTHWISE, 5, 7),
         (DENSE, 7, 7),  # it mixes channels
-        (lambda y: y.flip(1), 5, 5),  # places of channels are not followed through it
+        (lambda y: y.flip(1), 5, 3),  # the parts in turn
     ],
 )
 def test_a_slice_behind_an_operation_sees_its_own_part(between: Callable[..., Any], first: int, second: int) -> None:

@@ -203,6 +203,15 @@ def shifted(y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         lambda y: torch.cat(shifted(y), 1).view(1, 2, 4, 8, 7).amax(1),
         lambda y: torch.stack(shifted(y), -1).movedim(-1, 0).relu().amax(0),
         lambda y: torch.stack(shifted(y), 1).transpose(1, 2).max(2).values,
+    ],
+)
+def test_a_maximum_of_neighbours_that_were_put_together_and_moved_is_one_where_they_are_followed(run: Run) -> None:
+    assert max_pools(run) == 1
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
         lambda y: F.max_pool3d(torch.stack(shifted(y), 2), (2, 1, 1)),
         lambda y: torch.maximum(*torch.cat(shifted(y), 1).view(1, 2, 4, 8, 7).unbind(1)),
         lambda y: torch.maximum(*torch.cat(shifted(y), 1).relu().chunk(2, 1)),

@@ -92,7 +92,7 @@ def test_a_roll_is_a_shift_by_the_shorter_way(shift: int, offset: int) -> None:
     [
         (lambda x: x.roll(1), "a roll over the flattened map"),
         (lambda x: x[..., torch.tensor([3, 1, 2, 0])], "indexing by a tensor along a spatial axis"),
-        (lambda x: x.as_strided((1, 4, 4, 4), (256, 64, 8, 1)), "as_strided"),
+        (lambda x: x.as_strided((1, 4, 4, 4), (256, 64, 8, 1)), "write windows with unfold"),
     ],
 )
 def test_what_is_not_followed_says_why(move: Move, why: str) -> None:

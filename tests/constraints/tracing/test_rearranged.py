@@ -1,0 +1,110 @@
+"""Channels that see different places, and where they are after they were moved.
+
+The map is that of a 3x3 convolution beside its copy, rolled by three rows: rows -1 to 1 and -4 to -2 around a place.
+So a 3x3 convolution of channels of one of them sees 5 rows, of both 8.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from constraints.trace import trace
+from tests.constraints.written import Written
+
+Move = Callable[[Any, torch.Tensor], torch.Tensor]
+ONE, BOTH = (5, 5), (8, 5)
+
+
+def behind(move: Move) -> Any:
+    def run(m: Any, x: torch.Tensor) -> torch.Tensor:
+        y = m.a(x)
+        moved = move(m, torch.cat([y, y.roll(3, 2)], 1))
+        return F.conv2d(moved, torch.ones(2, moved.shape[1], 3, 3), padding=1)
+
+    return trace(
+        Written(
+            run, a=nn.Conv2d(3, 4, 3, padding=1), first=nn.Buffer(torch.tensor([3, 1, 0])),
+            mixed=nn.Buffer(torch.tensor([3, -1])),
+            groups=nn.Conv2d(8, 8, 1, groups=2), wide=nn.Conv2d(8, 4, 3, padding=1, groups=4), all=nn.Conv2d(8, 8, 1),
+        ),
+        (3, 24, 24),
+    )  # fmt: skip
+
+
+def interleaved(x: torch.Tensor) -> torch.Tensor:
+    """Both maps in turn: a channel shuffle of two groups."""
+    n, c, h, w = x.shape
+    return x.view(n, 2, c // 2, h, w).transpose(1, 2).reshape(n, c, h, w)
+
+
+@pytest.mark.parametrize(
+    ("move", "field"),
+    [
+        (lambda m, t: t.permute(0, 2, 3, 1)[..., :4].permute(0, 3, 1, 2), ONE),
+        (lambda m, t: t.transpose(1, 3)[..., 4:].transpose(1, 3), ONE),
+        (lambda m, t: t.permute(0, 2, 3, 1)[..., 3:5].permute(0, 3, 1, 2), BOTH),
+        (lambda m, t: t.flip(1)[:, :4], ONE),
+        (lambda m, t: t.flip(1, 3)[:, 4:], ONE),
+        (lambda m, t: t.flip(1)[:, 3:5], BOTH),
+        (lambda m, t: t.roll(2, 1)[:, 2:6], ONE),
+        (lambda m, t: t.roll((2, 1), (1, 3))[:, 2:6], (5, 5)),
+        (lambda m, t: t.roll(2, 1)[:, :4], BOTH),
+        (lambda m, t: t.roll(1, 3)[:, :4], ONE),
+        (lambda m, t: t.flip(3)[:, :4], ONE),
+        (lambda m, t: interleaved(t)[:, ::2], ONE),
+        (lambda m, t: interleaved(t)[:, 1::2], ONE),
+        (lambda m, t: interleaved(t)[:, :4], BOTH),
+        (lambda m, t: interleaved(interleaved(t)[:, ::2].repeat(1, 2, 1, 1))[:, :2], ONE),
+        (lambda m, t: F.channel_shuffle(t, 2)[:, ::2], ONE),
+        (lambda m, t: F.channel_shuffle(t, 4)[:, 1:3], BOTH),
+        (lambda m, t: F.channel_shuffle(t, 4)[:, [0, 1, 4, 5]], ONE),
+        (lambda m, t: t.view(1, 2, 2, 2, 24, 24)[:, :, 0].reshape(1, 4, 24, 24)[:, :2], ONE),
+        (lambda m, t: t[:, m.first], ONE),
+        (lambda m, t: t[:, m.mixed], BOTH),
+        (lambda m, t: t.index_select(1, m.first), ONE),
+        (lambda m, t: m.groups(t)[:, :4], ONE),
+        (lambda m, t: m.groups(t)[:, 3:5], BOTH),
+        (lambda m, t: m.wide(t)[:, :2], (7, 7)),
+        (lambda m, t: m.wide(t)[:, 1:3], (10, 7)),
+        (lambda m, t: m.all(t)[:, :4], BOTH),
+    ],
+)
+def test_channels_see_what_their_own_part_sees_wherever_they_are(move: Move, field: tuple[int, int]) -> None:
+    found = behind(move)
+    assert found.metrics.receptive_field_hw == field, found.warnings
+
+
+@pytest.mark.parametrize(
+    ("move", "why"),
+    [
+        (lambda m, t: t[:, torch.arange(4)], "channels that see different places, picked by an index"),
+        (lambda m, t: F.pixel_shuffle(t, 2)[:, :, ::2], "channels that see different places become places of a map"),
+        (
+            lambda m, t: t.permute(0, 2, 1, 3).reshape(1, 1, -1, 24)[:, :, ::8],
+            "reshape: channels that see different places become places of a map",
+        ),
+    ],
+)
+def test_channels_that_cannot_be_followed_are_unknown(move: Move, why: str) -> None:
+    found = behind(move)
+    assert found.metrics.receptive_field_hw is None
+    assert any(why in warning for warning in found.warnings)
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_products_of_a_map_and_its_shifted_copies_are_channels(n: int) -> None:
+    """A cost volume: shifts of up to n rows and columns; 3 + n pixels for each place, and 2 more behind a 3x3."""
+
+    def run(m: Any, x: torch.Tensor) -> torch.Tensor:
+        y = m.a(x)
+        padded = F.pad(y, (0, n, 0, n))
+        rows, columns = range(n + 1), range(n + 1)
+        products = [(y * padded[:, :, i : i + 24, j : j + 24]).mean(1) for i in rows for j in columns]
+        return F.conv2d(torch.stack(products, 1), torch.ones(2, (n + 1) ** 2, 3, 3), padding=1)
+
+    found = trace(Written(run, a=nn.Conv2d(3, 4, 3, padding=1)), (3, 24, 24))
+    assert found.metrics.receptive_field_hw == (5 + n, 5 + n)
