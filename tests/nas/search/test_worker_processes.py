@@ -19,7 +19,9 @@ sys.path.insert(0, {place!r})
 from concurrent.futures import ProcessPoolExecutor
 from nas.search.worker_processes import WorkerContext
 
-ASKED = """__import__('nas').__file__, 'torch' in __import__('sys').modules, __import__('os').environ['GLIBC_TUNABLES']"""
+ASKED = """(
+    __import__('nas').__file__, 'torch' in __import__('sys').modules, __import__('os').environ['GLIBC_TUNABLES']
+)"""
 
 def one(context):
     with ProcessPoolExecutor(1, mp_context=context) as pool:
