@@ -54,10 +54,20 @@ class LabelTable:
 
         Upper and lower case count only where several images differ in them alone.
         """
+        if (found := self._found.get(cell)) is None:
+            found = self._found[cell] = self._search(cell)
+        return found
+
+    def _search(self, cell: str) -> Sequence[Place]:
         parts = _parts(cell)
         has_part = len(parts) > 1 and parts[-2].casefold() in PART_OF
         key = "/".join(parts[-2:] if has_part else parts[-1:])
         return self.images.get(key) or self._folded.get(key.casefold(), ())
+
+    @cached_property
+    def _found(self) -> dict[str, Sequence[Place]]:
+        """What ``named`` found so far, by cell: names are looked up for their column, and again for their labels."""
+        return {}
 
     @cached_property
     def _folded(self) -> Mapping[str, Sequence[Place]]:
