@@ -71,10 +71,13 @@ class LabelTable:
 
     @cached_property
     def _folded(self) -> Mapping[str, Sequence[Place]]:
-        found: dict[str, set[Place]] = {}
+        found: dict[str, Sequence[Place]] = {}
+        several = set[str]()
         for key, places in self.images.items():
-            found.setdefault(key.casefold(), set()).update(places)
-        return {key: tuple(places) for key, places in found.items() if len(places) == 1}
+            folded = key.casefold()
+            if len(places) != 1 or found.setdefault(folded, places)[0] != places[0]:
+                several.add(folded)
+        return {key: places for key, places in found.items() if key not in several}
 
     @cached_property
     def column_of_names(self) -> int | None:
