@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from constraints.errors import UnusableInputError
@@ -20,14 +18,8 @@ def test_the_environment_limits_the_threads_of_a_worker(
     assert most_threads() == limit
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system binds no process to cores")
-def test_only_the_cores_that_this_process_may_use_count() -> None:
-    allowed = os.sched_getaffinity(0)
-    try:
-        os.sched_setaffinity(0, {min(allowed)})
-        assert cores() == 1
-    finally:
-        os.sched_setaffinity(0, allowed)
+def test_only_the_cores_that_this_process_may_use_count(one_core: None) -> None:
+    assert cores() == 1
 
 
 def test_more_workers_than_are_of_any_use_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
