@@ -63,11 +63,11 @@ def explained(error: ConstraintError, loader: Loader) -> ConstraintError:
     found = [warning for warning in loader.found if not any(text in warning for text in said)]
     is_known = any(module.remedy() in str(error) for module in loader.remedies.absent.packages.values())
     remedies = "" if is_known else loader.remedies.absent.remedies()
-    own = loader.remedies.absent.unfound_remedies() if _OF_FALLBACK.search(str(error)) else ""
-    for name in _UNDEFINED.findall(str(error)):
-        if name in loader.unbound and not any_hint(loader.unbound[name]):
-            own = f"give {name} a value in the file itself, since what makes it failed"
-    reasons = list(filter(None, (remedies, own, *found)))
+    failed = [n for n in _UNDEFINED.findall(str(error)) if n in loader.unbound and not any_hint(loader.unbound[n])]
+    own = [f"give {name} a value in the file itself, since what makes it failed" for name in dict.fromkeys(failed)]
+    if not own and _OF_FALLBACK.search(str(error)):
+        own = [loader.remedies.absent.unfound_remedies()]
+    reasons = list(filter(None, (remedies, *own, *found)))
     if not reasons or isinstance(error, (NoModelError, ToolFailedError)):
         return error
     return type(error)(f"{error} ({'; '.join(reasons)})", traceback=error.traceback)
