@@ -48,7 +48,7 @@ class _Journal:
         elif op == LineOperation.CREATE_TRIAL:
             if line["study_id"] in self.studies:
                 self._create(line)
-        elif "trial_id" in line and line["trial_id"] < len(self.trials):
+        elif "trial_id" in line and 0 <= line["trial_id"] < len(self.trials):
             self._update(self.trials[line["trial_id"]], line)
         elif "trial_id" in line and self.made == len(self.studies):  # else it may be a trial of a deleted study
             raise LookupError(f"trial {line['trial_id']} was never made: lines are lost")
