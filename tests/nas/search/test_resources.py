@@ -22,6 +22,14 @@ def test_only_the_cores_that_this_process_may_use_count(one_core: None) -> None:
     assert cores() == 1
 
 
+def test_more_workers_than_are_of_any_use_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resources, "cores", lambda: 3)
+    for few in (None, 1, 48):
+        resources.check("cpu", few)
+    with pytest.raises(UnusableInputError, match=r"too many workers .*: 49: give --workers 48 or fewer"):
+        resources.check("cpu", 49)
+
+
 def test_the_cpu_needs_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
     assert gpus("cpu") == 0
