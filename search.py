@@ -405,7 +405,9 @@ def leaderboard(  # noqa: PLR0917
             complete=completion.metrics,
         ),
     ] = None,
-    pareto: Annotated[bool, flag("--pareto", help="only rows that no other row dominates", group=ROWS)] = False,
+    pareto: Annotated[
+        bool, flag("--pareto", help="only complete trials that no other one dominates", group=ROWS)
+    ] = False,
     columns: Annotated[
         str | None,
         flag(
