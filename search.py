@@ -755,10 +755,16 @@ def _failed(error: Exception, argv: Sequence[str], name: str, *, debug: bool) ->
 
 def _was_interrupted(error: BaseException | None) -> bool:
     """Whether a library, such as torch's export, made an error of its own of Ctrl-C or SIGTERM."""
-    while error is not None:
-        if isinstance(error, KeyboardInterrupt):
+    waiting: list[BaseException | None] = [error]
+    seen = set[int]()
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, KeyboardInterrupt):
             return True
-        error = error.__cause__ or error.__context__
+        if one is not None and id(one) not in seen:
+            seen.add(id(one))
+            inner = one.exceptions if isinstance(one, BaseExceptionGroup) else ()
+            waiting += [one.__cause__, one.__context__, *inner]
     return False
 
 

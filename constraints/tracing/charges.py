@@ -2,44 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
+from constraints.tracing.recipes import older_sources, recipe
 from constraints.tracing.values import Call
 
 if TYPE_CHECKING:
     import torch
 
     from constraints.tracing.run import Frame
-
-_KEEPING = frozenset(
-    ["alias", "clone", "contiguous", "detach", "reshape", "squeeze", "_to_copy", "_unsafe_view", "unsqueeze", "view"]
-)
-"""Operations whose result has all the elements of their argument, in the same order."""
-
-
-def recipe(call: Call, which: int) -> str:
-    """How a result is computed from parameters: the same for the same computation in another call of its module."""
-    weights = [v for v in call.inputs if v.params]
-    if not weights or (len(weights) == 1 and call.op in _KEEPING):
-        return weights[0].recipe if weights else ""
-    named = [(name, _plain(value)) for name, value in sorted(call.kwargs.items())]
-    return recipe_of(call.op, which, _plain(call.args), named, *(v.recipe or sorted(v.params) for v in weights))
-
-
-def recipe_of(*parts: object) -> str:
-    """A digest of the parts, so that a recipe is as long after many operations as after one."""
-    return blake2b(repr(parts).encode(), digest_size=16).hexdigest()
-
-
-def _plain(argument: Any) -> object:
-    """Numbers and texts, also in sequences; None for anything else, such as a tensor."""
-    if isinstance(argument, str | int | float):
-        return argument
-    if isinstance(argument, Sequence):
-        return tuple(map(_plain, argument))
-    return None
 
 
 class Charges:
@@ -57,13 +29,18 @@ class Charges:
         call.key = (path, op, place)
         if not (frame.is_leaf and path):
             call.tags.add("functional")
-        named = [v.params for v in call.inputs if v.params]
+        kernel = call.inputs[1] if call.is_conv and not call.inputs[1].depends else None
+        # The kernel identifies the layer, with or without a bias: other parts of one parameter are other layers.
+        if kernel is not None and not kernel.params:
+            call.key = (path, op, recipe(kernel), kernel.shape, older_sources(kernel))
+        named = [v for v in call.inputs if v.params]
         if not named:
             return
-        weights = named[0].union(*named[1:])
-        kernel = call.inputs[1] if call.is_conv and call.inputs[1].params else None
-        # The kernel identifies the layer, with or without a bias: other parts of one parameter are other layers.
-        call.key = (op, kernel.params, kernel.recipe) if kernel else (op, weights, *(v.recipe for v in call.inputs))
+        weights = named[0].params.union(*(v.params for v in named[1:]))
+        if kernel is None:
+            call.key = (op, weights, *(recipe(v) if v.params else "" for v in call.inputs))
+        elif kernel.params:
+            call.key = (op, kernel.params, recipe(kernel), kernel.shape)
         if new := weights - self._charged:
             self._charged |= new
             call.params = sum([self._parameters[name].numel() for name in new])

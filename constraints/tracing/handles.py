@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from constraints.tracing.axes import Shape
     from constraints.tracing.calls import Operation
+    from constraints.tracing.recipes import Content
     from constraints.tracing.values import Call, Part, Value
 
 MADE_OF_READ = "made of numbers that were read"
@@ -26,6 +27,8 @@ class Handle:
     number: float | Callable[[], float | None] | None = None
     """For a tensor made of one Python number: that number. For a buffer or another tensor that is not trained: a
     function that finds the number that all its elements are."""
+    content: Content | None = None
+    """For a tensor whose elements are there before the run, or that is made of numbers: what reads them."""
     tied: Handle | None = None
     """For a tensor that is not registered itself: the parameter or buffer whose memory it uses."""
     version: int = 0
@@ -74,7 +77,7 @@ class HandleCopier(Protocol):
 class Memory:
     """Memory that several tensors share: the root, of which all others are views, and the writes to it."""
 
-    __slots__ = ("parts", "root", "version", "written")
+    __slots__ = ("parts", "root", "version", "writes", "written")
 
     def __init__(self, root: Handle) -> None:
         """Begin with one tensor."""
@@ -85,3 +88,5 @@ class Memory:
         """Parts written into the root since its value was last computed."""
         self.written: Value | None = None
         """The last value that was written."""
+        self.writes: list[tuple[tuple[object, ...], Value]] = []
+        """Places of the root -> the weights and constants written there since its value was last computed."""

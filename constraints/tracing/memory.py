@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from constraints.tracing.assembling import assembled
 from constraints.tracing.axes import Cut, Shape, unknown
 from constraints.tracing.calls import Operation
-from constraints.tracing.charges import recipe_of
 from constraints.tracing.cutting import cuts
 from constraints.tracing.flows import merge_flows
 from constraints.tracing.handles import Handle, Memory
 from constraints.tracing.parts import inserted, laid, overlaid
+from constraints.tracing.recipes import Origin, place_of
 from constraints.tracing.reshaping import order_of, permuted_views, reshape_views
 from constraints.tracing.values import Call, Flow, Part, Region, Value
 
@@ -48,8 +48,10 @@ def write(handle: Handle, value: Value) -> None:
     memory.version += 1
     handle.value, handle.version = value, memory.version
     if handle is root or before is None:
-        memory.parts = []
+        memory.parts, memory.writes = [], []
         return
+    if not (value.depends or before.depends):
+        memory.writes.append((place_of(_steps(handle)), value))
     parts = memory.parts or laid(before, {})
     new = _in_root(handle, laid(value, {}))
     memory.parts = _lost(parts, value, root.shape) if new is None else overlaid(parts, new)
@@ -63,11 +65,19 @@ def rebuilt(memory: Memory) -> Value:
     assert before is not None
     assert written is not None
     views, flow, parts = assembled(memory.parts, before.shape)
-    memory.parts = []
+    writes = memory.writes
+    memory.parts, memory.writes = [], []
     storage = before.storage or written.storage
-    params = before.params | written.params
-    how = recipe_of("write", before.recipe, written.recipe) if params else ""
-    return Value(before.shape, views, flow, storage, written.index, params, parts, recipe=how)
+    params = before.params.union(*(value.params for _, value in writes))
+    origin = Origin(("write", *(place for place, _ in writes)), [before, *(value for _, value in writes)])
+    return Value(before.shape, views, flow, storage, written.index, params, parts, origin=origin)
+
+
+def _steps(handle: Handle) -> Iterator[Call]:
+    """The calls that made a view, from itself to the root."""
+    while handle.base is not None and handle.made is not None:
+        yield handle.made[0]
+        handle = handle.base
 
 
 def _lost(parts: Sequence[Part], value: Value, shape: Shape) -> list[Part]:

@@ -21,6 +21,7 @@ from constraints.tracing.overloads import (
 )
 from constraints.tracing.postponed import Postponed
 from constraints.tracing.read_numbers import ReadNumbers, are_short
+from constraints.tracing.registry import Fixed
 from constraints.tracing.tensor_handles import HANDLE, TensorHandles
 from constraints.tracing.values import CONVOLUTIONS
 
@@ -72,6 +73,7 @@ class OperandNotes:
             made.source = self._source_of(tensor)
             is_known = tensor.numel() == 1 and not (tensor.is_complex() or tensor.is_meta)
             made.number = float(tensor) if is_known else None
+            made.content = Fixed(tensor.detach().clone(), is_older=False)  # as it is before anything writes to it
         return operator, args
 
     def _source_of(self, made: torch.Tensor) -> str:

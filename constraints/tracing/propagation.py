@@ -6,13 +6,14 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from constraints.tracing.calls import Operation, Result
-from constraints.tracing.charges import Charges, recipe
+from constraints.tracing.charges import Charges
 from constraints.tracing.constants import filled
 from constraints.tracing.maps import Maps
 from constraints.tracing.memory import write
 from constraints.tracing.operations import CONSTANT, OPERATIONS
 from constraints.tracing.outcomes import Outcomes
 from constraints.tracing.read_values import ReadValues
+from constraints.tracing.recipes import Origin, step_of
 from constraints.tracing.tensor_values import NO_PARAMS, STILL, TensorValues, is_in
 from constraints.tracing.values import Call, Value
 
@@ -70,7 +71,8 @@ class Propagation:
                 storage = self.tensors.store(index, handle, shape)
                 views, flow = self.tensors.constant(recorded, shape)
                 fill = filled(recorded.operator.op, recorded.args, ())
-                handle.value = Value(shape, views, flow, storage, index, fill=fill)
+                origin = Origin(step_of(recorded.operator.op, recorded.args, recorded.kwargs))
+                handle.value = Value(shape, views, flow, storage, index, fill=fill, origin=origin)
 
     def _follow(self, index: int, recorded: RecordedOperation) -> None:
         """Set the values of the results of an operation."""
@@ -185,8 +187,8 @@ class Propagation:
                 storage = self.tensors.store(call.index, handle, shape)
             views, flow = self.tensors.constant(recorded, shape)
             fill = filled(call.op, call.args, call.inputs, shape, is_view=operator.is_view, named=call.kwargs)
-            how = recipe(call, i) if params else ""
-            value = Value(shape, views, flow, storage, call.index, params, fill=fill, recipe=how)
+            origin = Origin(call, call.inputs, i)
+            value = Value(shape, views, flow, storage, call.index, params, fill=fill, origin=origin)
             if is_in(handle, recorded.targets):
                 write(handle, value)
             else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache, cached_property
+from hashlib import blake2b
 from typing import Any
 
 import torch
@@ -15,6 +16,8 @@ from constraints.tracing.axes import Shape
 from constraints.tracing.handles import Handle, HandleCopier
 
 _FLOAT32_BYTES = 4
+_MOST_DIGESTED_BYTES = 2**26
+"""Largest constant that is compared by its elements, which takes about a tenth of a second."""
 _storage = torch._C.TensorBase.untyped_storage  # the original, not the watched one
 
 
@@ -31,11 +34,16 @@ def memory_of(tensor: torch.Tensor) -> int:
     return _storage(tensor).data_ptr() if tensor.layout is torch.strided else 0
 
 
+def is_readable(tensor: torch.Tensor) -> bool:
+    """Whether a tensor has elements, and has them in its own memory."""
+    return not tensor.is_meta and type(tensor) in (torch.Tensor, nn.Parameter, nn.Buffer)
+
+
 def uniform(tensor: torch.Tensor) -> float | None:
     """The number that all elements are; None where they differ, NaN where they cannot be read."""
     if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_complex() or not tensor.numel():
         return None
-    if tensor.is_meta or type(tensor) not in (torch.Tensor, nn.Parameter, nn.Buffer):
+    if not is_readable(tensor):
         return math.nan
     first = tensor.detach()[(0,) * tensor.dim()]
     return float(first) if bool((tensor == first).all()) else None
@@ -44,15 +52,24 @@ def uniform(tensor: torch.Tensor) -> float | None:
 class Fixed:
     """The elements of a tensor that is not trained, which are read only where a rule asks for them."""
 
-    __slots__ = ("_tensor",)
+    __slots__ = ("_tensor", "is_older")
 
-    def __init__(self, tensor: torch.Tensor) -> None:
-        """Read nothing yet."""
-        self._tensor = tensor
+    def __init__(self, tensor: torch.Tensor, *, is_older: bool = True) -> None:
+        """Read nothing yet; ``is_older`` says whether the tensor existed before the run."""
+        self._tensor, self.is_older = tensor, is_older
 
     def __call__(self) -> float | None:
         """The number that all elements are, as ``uniform`` finds it."""
         return uniform(self._tensor)
+
+    def digest(self) -> str:
+        """The same for tensors with the same elements in the same order; of one that cannot be read, its identity."""
+        tensor = self._tensor
+        is_plain = is_readable(tensor) and tensor.layout is torch.strided and not tensor.is_quantized
+        if not is_plain or tensor.nbytes > _MOST_DIGESTED_BYTES:
+            return str(id(tensor))
+        flat = tensor.detach().resolve_conj().resolve_neg().reshape(-1)
+        return f"{tensor.dtype} {blake2b(flat.view(torch.uint8).numpy().tobytes(), digest_size=16).hexdigest()}"
 
     def pattern(self) -> int | None:
         """A number that is the same for equal kernels; None for one that shifted may be another one of its size.
@@ -113,7 +130,7 @@ class Registry:
             if buffer.__class__ is torch.Tensor or not is_lazy(buffer):
                 self._buffers.append(buffer)
                 handle = self.handles[id(buffer)] = new_handle(self._run, buffer, tuple(buffer.shape), "")
-                handle.number = Fixed(buffer)
+                handle.number = handle.content = Fixed(buffer)
 
     @cached_property
     def memories(self) -> Mapping[int, Sequence[torch.Tensor]]:

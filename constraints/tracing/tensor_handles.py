@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -129,13 +129,16 @@ class TensorHandles:
         if shared:
             handle.tied = self.weights[id(shared[0])]
             is_fixed = handle.tied.number is not None
+            if handle.tied.name and _laid_out(tensor) != _laid_out(shared[0]):
+                handle.content = _LaidOut(_laid_out(tensor))
         elif not any(tensor is t for t in self._kept) and not any(tensor is t for t in self._in_code):
             handle.source = FROM_NOWHERE
             return
         else:
             is_fixed = not tensor.requires_grad
         if is_fixed:
-            handle.number = Fixed(tensor)
+            handle.number = fixed = Fixed(tensor)
+            handle.content = handle.content or fixed
 
     @cached_property
     def _in_code(self) -> list[torch.Tensor]:
@@ -151,6 +154,21 @@ class TensorHandles:
         self.overwritten.restore()
         for tensor in self.outside:
             tensor.__dict__.pop(HANDLE, None)
+
+
+class _LaidOut(NamedTuple):
+    """Part of the memory of a parameter, which is known by its place there."""
+
+    place: tuple[object, ...]
+    is_older: bool = True
+
+    def digest(self) -> str:
+        """The same for the same part."""
+        return repr(self.place)
+
+
+def _laid_out(tensor: torch.Tensor) -> tuple[object, ...]:
+    return tensor.storage_offset(), tuple(tensor.shape), tensor.stride()
 
 
 def handle_of(tensor: torch.Tensor) -> Handle | None:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from constraints.receptive_field import Field
 from constraints.tracing.axes import Digit, Shape, View, unknown
 from constraints.tracing.calls import Operation, Result
-from constraints.tracing.charges import recipe
 from constraints.tracing.handles import FROM_NOWHERE, Handle, Memory
 from constraints.tracing.lineage import entered
 from constraints.tracing.maps import Maps
@@ -17,6 +16,7 @@ from constraints.tracing.memory import is_stale, rebuilt, shared
 from constraints.tracing.operations import BLANK
 from constraints.tracing.outcomes import Outcomes
 from constraints.tracing.read_values import ReadValues
+from constraints.tracing.recipes import Origin
 from constraints.tracing.values import Call, Flow, Storage, Value, Views
 
 if TYPE_CHECKING:
@@ -109,8 +109,8 @@ class TensorValues:
         call, operation, which = handle.made
         again = call.changed(inputs=[base, *call.inputs[1:]], index=base.index, parts={}, tags=set(call.tags))
         if not base.depends:
-            how = recipe(again, which) if base.params else ""
-            handle.value = Value(call.shape, self.nothing, STILL, base.storage, base.index, base.params, recipe=how)
+            origin = Origin(again, again.inputs, which)
+            handle.value = Value(call.shape, self.nothing, STILL, base.storage, base.index, base.params, origin=origin)
             return
         outcome = self._outcomes.of(again, operation)
         result = outcome[which] if isinstance(outcome, list) else outcome
@@ -156,7 +156,7 @@ class TensorValues:
         """The value of a tensor that no recorded operation made."""
         if handle.name is not None:  # a parameter or a buffer
             params = frozenset((handle.name,)) if handle.name else NO_PARAMS
-            return Value(handle.shape, self.nothing, STILL, None, 0, params, fill=handle.number)
+            return Value(handle.shape, self.nothing, STILL, None, 0, params, fill=handle.number, origin=_origin(handle))
         value = self._read_values.made(handle, index)
         if value is not None:
             value.storage = self.store(index, handle, handle.shape)
@@ -171,7 +171,7 @@ class TensorValues:
         if handle.tied is not None:
             self.read(handle.tied, index)
         params = frozenset([registered.name]) if registered.name else NO_PARAMS
-        return Value(handle.shape, self.nothing, STILL, None, 0, params, fill=handle.number)
+        return Value(handle.shape, self.nothing, STILL, None, 0, params, fill=handle.number, origin=_origin(handle))
 
     def store(self, index: int, handle: Handle, shape: Shape) -> Storage:
         """The memory of a new tensor."""
@@ -180,6 +180,11 @@ class TensorValues:
         storage = Storage(size * handle.itemsize, index, index, int8_bytes=size * small)
         self.storages.append(storage)
         return storage
+
+
+def _origin(handle: Handle) -> Origin | None:
+    """Of a tensor that no recorded operation made: its elements; None for a whole parameter, and where unreadable."""
+    return Origin(handle.content) if handle.content is not None else None
 
 
 def is_in(handle: Handle, several: Sequence[Handle]) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from constraints.tracing.axes import Shape, View
 from constraints.tracing.joining import joined
+from constraints.tracing.recipes import Origin
 
 CONVOLUTIONS = ("convolution", "_convolution", "conv1d", "conv2d", "conv3d")
 Views = tuple[View | None, ...]
@@ -160,8 +161,10 @@ class Value:
     """The call that it is a result of."""
     lineage: Lineage | None = None
     """Of which layers' results it is made, once that was asked for."""
-    recipe: str = ""
-    """A digest of how it was computed from its parameters; empty for a parameter itself, in whatever shape."""
+    origin: Origin | None = None
+    """For a weight or a constant that was computed, or whose elements can be read: how."""
+    recipe: str | None = None
+    """The digest of its origin, once that was asked for."""
 
     @property
     def number(self) -> float | None:

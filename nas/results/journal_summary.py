@@ -17,6 +17,7 @@ from nas.search.stored import LineOperation, TrialState
 from nas.search.study import MALFORMED
 
 _TAIL = 4096
+_OPERATIONS = frozenset(LineOperation)
 
 
 @dataclass
@@ -48,6 +49,8 @@ class _Journal:
         elif op == LineOperation.CREATE_TRIAL:
             if line["study_id"] in self.studies:
                 self._create(line)
+        elif op not in _OPERATIONS:
+            raise LookupError(f"unknown operation {op}: the journal is another release's")
         elif "trial_id" in line and line["trial_id"] < len(self.trials):
             self._update(self.trials[line["trial_id"]], line)
         elif "trial_id" in line and self.made == len(self.studies):  # else it may be a trial of a deleted study

@@ -86,6 +86,88 @@ def test_parts_of_one_weight_are_other_linear_layers() -> None:
     assert len({call.key for call in found.calls}) == 2
 
 
+TOP = torch.zeros(3, 3)
+TOP[0] = 1
+BELOW = torch.ones(3, 3) - TOP
+
+
+def _without(w: torch.Tensor, *rows: int) -> torch.Tensor:
+    copy = w.clone()
+    for row in rows:
+        copy[:, :, row] = 0
+    return copy
+
+
+def _together(*parts: torch.Tensor) -> torch.Tensor:
+    whole = torch.zeros(3, 3, 3, 3)
+    for at, part in enumerate(parts):
+        whole[at : at + 1] = part
+    return whole
+
+
+@pytest.mark.parametrize(
+    ("kernels", "layers"),
+    [
+        (lambda m: (m.w[torch.tensor([0, 1, 2])], m.w[torch.tensor([2, 1, 0])], m.w[torch.tensor([2, 1, 0])]), 2),
+        (lambda m: (m.w[[0, 1, 2]], m.w[torch.arange(3)], m.w[torch.arange(3).flip(0)]), 3),
+        (lambda m: (m.w * m.top, m.w * m.below, m.w * m.below), 2),
+        (lambda m: (m.w * m.top, m.w * m.same), 1),
+        (lambda m: (m.w * m.both[0], m.w * m.both[1], m.w * m.both[1]), 2),
+        (lambda m: (m.w * (m.top > 0), m.w * (m.top <= 0)), 2),
+        (lambda m: (m.w * m.top, m.w * m.top[None], m.w * m.top.t()), 2),
+        (lambda m: (m.w + torch.zeros(3, 3), m.w + torch.ones(3, 3), m.w + torch.ones(3, 3)), 2),
+        (lambda m: tuple(m.w * torch.ones(3, 3).tril(d) for d in (-1, 0, 1, 1)), 3),
+        (lambda m: tuple(m.w.gather(2, torch.full((3, 3, 3, 3), d)) for d in (0, 1, 1)), 2),
+        (lambda m: (m.w.masked_fill(m.top > 0, 0.0), m.w.masked_fill(m.below > 0, 0.0)), 2),
+        (lambda m: (_without(m.w, 0), _without(m.w, 2), _without(m.w, 0)), 2),
+        (lambda m: (_without(m.w, 0, 1), _without(m.w, 2, 1)), 2),
+        (lambda m: (_together(*m.w), _together(*m.w.flip(0)), _together(*m.w)), 2),
+        (lambda m: (m.top.expand(3, 3, 3, 3), m.same.expand(3, 3, 3, 3), m.top.expand(3, 3, 3, 3)), 2),
+        (lambda m: (torch.ones(3, 3, 3, 3), torch.ones(3, 3, 3, 3), torch.zeros(3, 3, 3, 3)), 2),
+    ],
+)  # fmt: skip
+def test_constants_tell_kernels_apart_by_their_elements(
+    kernels: Callable[[Any], tuple[torch.Tensor, ...]], layers: int
+) -> None:
+    """Of one parameter with other constants there are other kernels; equal buffers that are kernels are two."""
+
+    def run(m: Any, x: torch.Tensor) -> torch.Tensor:
+        for kernel in kernels(m):
+            x = F.conv2d(x, kernel, padding=1)
+        return x
+
+    found = known(
+        run, w=nn.Parameter(torch.rand(3, 3, 3, 3)), top=nn.Buffer(TOP), same=nn.Buffer(TOP.clone()),
+        below=nn.Buffer(BELOW), both=nn.Buffer(torch.stack([TOP, BELOW])),
+    )  # fmt: skip
+    assert len({call.key for call in found.calls if call.is_conv}) == layers
+
+
+def test_one_parameter_is_another_layer_in_another_shape_and_where_an_attribute_holds_another_part() -> None:
+    w = nn.Parameter(torch.zeros(2, 3, 3, 3, 1))
+
+    def run(m: Any, x: torch.Tensor) -> torch.Tensor:
+        for kernel in (w.data[0], w.data[1], w.data[1], w.data[0].view(3, 3, 1, 3)):
+            x = F.conv2d(x, kernel, padding="same")
+        for kernel in kept:
+            x = F.conv2d(x, kernel, padding="same")
+        return x
+
+    kept = [w.data[0], w.data[1], w.data[1]]
+    found = known(run, w=w)
+    assert len({call.key for call in found.calls[:4]}) == 3
+    assert len({call.key for call in found.calls[4:]}) == 2
+    assert sum(call.params for call in found.calls) == w.numel()
+
+
+def test_parameters_written_into_one_kernel_are_all_charged_to_it() -> None:
+    found = known(
+        lambda m, x: F.conv2d(x, _together(m.a, m.b)),
+        a=nn.Parameter(torch.rand(1, 3, 3, 3)), b=nn.Parameter(torch.rand(1, 3, 3, 3)),
+    )  # fmt: skip
+    assert [call.params for call in found.calls if call.is_conv] == [27 + 27]
+
+
 def test_a_kernel_of_many_operations_is_known_as_soon_as_one_of_few() -> None:
     """Each doubling uses the result before twice: written out in full, its origin would have 2^200 parts."""
 

@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import optuna
 import pytest
@@ -483,7 +483,8 @@ def test_no_word_of_a_rule_is_broken_beside_another_trial(show: Open) -> None:
 def test_a_study_with_two_metrics_of_ones_own_fits_the_window_of_a_laptop(browser: Browser, tmp_path: Path) -> None:
     study = optuna.create_study(direction="maximize", study_name="own")
     study.set_user_attr(IDENTITY, {"constraints": list(ASSIGNMENT), "epochs": 1})
-    add(study, [0.5], params=190_000, network=PLAIN, **{MEASURED: {"sharpness": 0.846344, "latency_ms": 12.3456}})
+    own: dict[str, Any] = {MEASURED: {"sharpness": 0.846344, "latency_ms": 12.3456}}
+    add(study, [0.5], params=190_000, network=PLAIN, **own)
     place = tmp_path / "own.html"
     place.write_text(render(study), encoding="utf-8")
     with watched(browser, place) as show:

@@ -1,0 +1,119 @@
+"""How weights and constants were computed, by which two computed kernels are known to be the same; no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from constraints.tracing.axes import Shape
+    from constraints.tracing.values import Call, Value
+
+_KEEPING = frozenset(
+    ["alias", "clone", "contiguous", "detach", "reshape", "squeeze", "_to_copy", "_unsafe_view", "unsqueeze", "view"]
+)
+"""Operations whose result has all the elements of their argument, in the same order."""
+
+
+@runtime_checkable
+class Content(Protocol):
+    """The elements of a tensor that existed before the run, or that is made of numbers."""
+
+    @property
+    def is_older(self) -> bool:
+        """Whether the tensor existed before the run."""
+
+    def digest(self) -> str:
+        """The same for tensors with the same elements in the same order, whatever their shape."""
+
+
+class Origin(NamedTuple):
+    """The last step in the computation of a weight or a constant, and the tensors that it read."""
+
+    step: Call | Content | tuple[object, ...]
+    sources: Sequence[Value] = ()
+    which: int = 0
+    """The number of the result."""
+
+
+def recipe(value: Value) -> str:
+    """A digest of how a weight or a constant was computed from parameters and from the elements of constants.
+
+    It is the same for the same computation in another call of its module, empty for a parameter itself, in whatever
+    shape, and as long after many operations as after one. Random numbers of one kind count as the same.
+    """
+    waiting = [(value, False)]
+    while waiting:
+        now, is_ready = waiting.pop()
+        if now.recipe is not None:
+            continue
+        origin = now.origin
+        if origin is None or is_ready or not origin.sources:
+            now.recipe = _digest(now, origin)
+        else:
+            waiting.append((now, True))
+            waiting += [(v, False) for v in origin.sources if not v.depends]
+    return value.recipe or ""
+
+
+def older_sources(value: Value) -> frozenset[int]:
+    """The tensors from before the run that a constant is computed from: two with the same elements are two kernels."""
+    found: set[int] = set()
+    waiting, seen = [value], set[int]()
+    while waiting:
+        now = waiting.pop()
+        if id(now) not in seen and now.origin is not None:
+            seen.add(id(now))
+            step = now.origin.step
+            if isinstance(step, Content) and step.is_older:
+                found.add(id(now))
+            waiting += now.origin.sources
+    return frozenset(found)
+
+
+def _digest(value: Value, origin: Origin | None) -> str:
+    if origin is None:
+        return "" if value.params else _of(id(value))  # of whose elements nothing is known
+    step, sources, which = origin
+    if isinstance(step, tuple):
+        return _of(step, which, *map(_as_source, sources))
+    if isinstance(step, Content):
+        return step.digest()
+    if len(sources) == 1 and step.op in _KEEPING:
+        return sources[0].recipe or ""
+    return _of(step_of(step.op, step.args, step.kwargs), which, *map(_as_source, sources))
+
+
+def _as_source(value: Value) -> tuple[object, ...]:
+    """What tells a tensor from others where it is an operand: its elements, and the axes along which they are."""
+    return value.recipe, sorted(value.params), without_leading_ones(value.shape)
+
+
+def without_leading_ones(shape: Shape) -> Shape:
+    """A shape without the first axes of size 1, which a tensor that is broadcast may have or lack."""
+    first = next((axis for axis, n in enumerate(shape) if n != 1), len(shape))
+    return shape[first:]
+
+
+def place_of(steps: Iterable[Call]) -> tuple[object, ...]:
+    """The place of a view in its base, from the calls that made it."""
+    return tuple([step_of(call.op, call.args, call.kwargs) for call in steps])
+
+
+def step_of(op: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[object, ...]:
+    """What tells an operation from others, its tensors left out."""
+    return op, _plain(args), *((name, _plain(argument)) for name, argument in sorted(kwargs.items()))
+
+
+def _of(*parts: object) -> str:
+    return blake2b(repr(parts).encode(), digest_size=16).hexdigest()
+
+
+def _plain(argument: Any) -> object:
+    """Numbers and texts, also in sequences; None for anything else, such as a tensor."""
+    if isinstance(argument, str | int | float):
+        return argument
+    if isinstance(argument, Sequence):
+        return tuple(map(_plain, argument))
+    return None
