@@ -51,7 +51,7 @@ class _Journal:
                 self._create(line)
         elif op not in _OPERATIONS:
             raise LookupError(f"unknown operation {op}: the journal is another release's")
-        elif "trial_id" in line and line["trial_id"] < len(self.trials):
+        elif "trial_id" in line and 0 <= line["trial_id"] < len(self.trials):
             self._update(self.trials[line["trial_id"]], line)
         elif "trial_id" in line and self.made == len(self.studies):  # else it may be a trial of a deleted study
             raise LookupError(f"trial {line['trial_id']} was never made: lines are lost")
