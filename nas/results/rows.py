@@ -62,7 +62,7 @@ class Row:
     test_seeds: int | None = None
     """Number of trainings whose mean is the test accuracy."""
     pareto: bool = False
-    """Whether no other row shown is as good in accuracy and in every cost of the study, and better in one."""
+    """Whether it is complete, and no complete row shown is as good in accuracy and all costs, and better in one."""
     reason: str = ""
     val_balanced_accuracy: float | None = None
     test_balanced_accuracy: float | None = None
