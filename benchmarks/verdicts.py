@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from benchmarks.goals import Goal
 from benchmarks.runs import Run
 from nas.cpu import cpu_class
+from nas.results.table_style import styled_table
 
 Verdict = Literal["met", "missed", "failed", "no goal"]
 _STYLES: Mapping[Verdict, str] = {"met": "", "missed": "bold red", "failed": "bold red", "no goal": "dim"}
@@ -123,7 +122,7 @@ def commit(root: Path) -> str:
 
 def show(found: Board, console: Console) -> None:
     """Print the table, then where it was measured and why benchmarks failed."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table = styled_table(is_narrow=False)
     for heading in _HEADINGS:
         table.add_column(heading, justify="right" if heading == "measured" else "left")
     for row in found.rows:

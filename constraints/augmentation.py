@@ -46,18 +46,37 @@ _Breach = tuple[str, str]
 
 
 def _flip(steps: tuple[Transform, ...]) -> Iterator[_Breach]:
-    if not any(step.kinds[0] == "HorizontalFlip" for step in steps):
+    found = [step for step in steps if step.kinds[0] == "HorizontalFlip"]
+    if not found:
         yield "no horizontal flip", "add HorizontalFlip(p=0.5)"
+    elif all(step.never for step in found):
+        yield from _never_applied("horizontal flip", found[0])
 
 
 def _affine(steps: tuple[Transform, ...]) -> Iterator[_Breach]:
     remedy = "add ShiftScaleRotate(), or Affine with translate_percent, scale and rotate"
-    found = [_idle(step) for step in steps if {"ShiftScaleRotate", "Affine"} & set(step.kinds)]
+    found = [step for step in steps if {"ShiftScaleRotate", "Affine"} & set(step.kinds)]
     if not found:
         yield "no shift-scale-rotate", remedy
-    elif all(found):
-        least = sorted(found, key=len)[0]
+        return
+    best = min(_applied(found), key=lambda step: len(_idle(step)))
+    yield from _never_applied("shift-scale-rotate", best)
+    if least := _idle(best):
         yield f"the shift-scale-rotate does not {' or '.join(least)}", remedy
+
+
+def _applied(found: Sequence[Transform]) -> Sequence[Transform]:
+    """Those that can run; all of them where none can."""
+    return [step for step in found if not step.never] or found
+
+
+def _never_applied(what: str, step: Transform) -> Iterator[_Breach]:
+    """Violations by a part of the pipeline that is there and never runs."""
+    for call in step.never:
+        is_own = call == f"{step.kinds[0]}(p=0)"
+        where = "" if is_own else f" around {step.kinds[0]}"
+        remedy = call.replace("=0)", "=0.5)" if is_own else "=1)")
+        yield f"the {what} is there but never applied: {call}{where}", f"{remedy}{where}"
 
 
 def _idle(step: Transform) -> tuple[str, ...]:
@@ -86,7 +105,7 @@ def _spread(value: Any, neutral: float) -> bool:
 
 def _order(steps: tuple[Transform, ...]) -> Iterator[_Breach]:
     """Violations: transforms after ToTensorV2, where images are already tensors."""
-    names = [step.kinds[0] for step in steps]
+    names = [step.kinds[0] for step in steps if not step.never]
     last = names.index("ToTensorV2") if "ToTensorV2" in names else len(names)
     for name in names[last + 1 :]:
         if name in {"HorizontalFlip", "ShiftScaleRotate", "Affine", "CoarseDropout"}:
@@ -94,16 +113,20 @@ def _order(steps: tuple[Transform, ...]) -> Iterator[_Breach]:
 
 
 def _dropout(steps: tuple[Transform, ...], mean: tuple[float, ...], image: tuple[int, ...]) -> Iterator[_Breach]:
-    found, scale, size = [], pixels(len(mean)), image
+    found, scale, size = list[tuple[Transform, list[_Breach]]](), pixels(len(mean)), image
     for step in steps:
         if step.kinds[0] == "CoarseDropout":
-            found.append(list(_holes(step, scale, mean, size)))
-        scale, size = rescaled(scale, step), resized(size, step)
+            found.append((step, list(_holes(step, scale, mean, size))))
+        if not step.never:
+            scale, size = rescaled(scale, step), resized(size, step)
     if not found:
         fill = _rounded(pixels(len(mean)).of(mean))
         yield "no coarse dropout", f"add CoarseDropout({_wanted()}, fill={fill}, fill_mask=None)"
-    elif all(found):
-        yield from min(found, key=len)
+        return
+    applied = _applied([step for step, _ in found])
+    best, breaches = min((pair for pair in found if pair[0] in applied), key=lambda pair: len(pair[1]))
+    yield from _never_applied("coarse dropout", best)
+    yield from breaches
 
 
 def _holes(step: Transform, scale: Scale, mean: tuple[float, ...], image: tuple[int, ...]) -> Iterator[_Breach]:
@@ -130,8 +153,9 @@ def _holes(step: Transform, scale: Scale, mean: tuple[float, ...], image: tuple[
 def _of_version_1(step: Transform, scale: Scale, mean: tuple[float, ...], image: tuple[int, ...]) -> str:
     """What a call with the argument names of version 1 means, and what runs instead."""
     s, written = step.settings, step.written
+    count = _text(s["num_holes_range"])
     runs = (
-        f"it cuts {_text(s['num_holes_range'])} holes of {_text(s['hole_height_range'])} by "
+        f"it cuts {count} hole{'s' * (count != '1')} of {_text(s['hole_height_range'])} by "
         f"{_text(s['hole_width_range'])} of the image, filled with {s['fill']!r}"
     )
     if written is None:
@@ -157,7 +181,8 @@ def _is_mean_somewhere(step: Transform, mean: tuple[float, ...]) -> bool:
 def _fill(s: Mapping[str, Any], scale: Scale, mean: tuple[float, ...]) -> Iterator[_Breach]:
     fill = s["fill_value"] if _old(s) else s["fill"]
     if scale.unknown:
-        yield f"its fill {fill!r} cannot be judged: {scale.unknown}", "move CoarseDropout to the front"
+        remedy = f"move CoarseDropout to the front, with fill={_rounded(pixels(len(mean)).of(mean))}"
+        yield f"its fill {fill!r} cannot be judged: {scale.unknown}", remedy
     elif not _is_mean(fill, scale, mean):
         wanted = _rounded(scale.of(mean))
         yield f"its fill {fill!r} is not the data set's mean, {wanted} {scale.words}", f"fill={wanted} {scale.words}"

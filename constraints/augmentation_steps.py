@@ -1,4 +1,4 @@
-"""The transforms of an albumentations pipeline that can run, in order, with the argument names of versions 1 and 2.
+"""The transforms of an albumentations pipeline in order, with the argument names of versions 1 and 2.
 
 Pure: nothing here imports albumentations, so that a pipeline can also be given as its ``to_dict()``.
 """
@@ -47,16 +47,21 @@ WRITTEN = "_constraints_written"
 
 @dataclass(frozen=True, kw_only=True)
 class Transform:
-    """One transform that can run: the names of its class (first) and base classes, and its settings."""
+    """One transform: the names of its class (first) and base classes, and its settings."""
 
     kinds: tuple[str, ...]
     settings: Mapping[str, Any]
     is_certain: bool = False
     """Whether it runs on every image."""
+    never: tuple[str, ...] = ()
+    """The calls by whose p = 0 (or n = 0) it never runs, compositions around it first; empty if it can run."""
     is_own: bool = False
     """Whether code of the user's own makes its images: that of a Lambda, or of a class outside albumentations."""
     ignored: tuple[str, ...] = ()
-    """Arguments that the constructor did not know and ignored with a warning."""
+    """Arguments that the constructor did not know and ignored with a warning, except ``always_apply``.
+
+    That one says in version 1 how often the transform runs, and any probability is allowed.
+    """
     written: Written | None = None
     """The recorded call of its constructor, if there is one."""
 
@@ -74,31 +79,43 @@ _LIBRARY = "albumentations"
 _CHOOSES = ("OneOf", "SomeOf", "RandomOrder", "OneOrOther", "SelectiveChannelTransform")
 
 
-def transforms(node: Any, *, is_certain: bool = True) -> Iterator[Transform]:
-    """The transforms of a pipeline that can run, in order; compositions are replaced by their members."""
+def transforms(node: Any) -> Iterator[Transform]:
+    """The transforms of a pipeline in order, those that never run included; compositions are replaced by members."""
+    return _all(node, is_certain=True, never=())
+
+
+def _all(node: Any, *, is_certain: bool, never: tuple[str, ...]) -> Iterator[Transform]:
+    """The same, with ``is_certain`` and ``never`` of the composition around the node."""
     if isinstance(node, Mapping):
-        yield from _from_dict(node.get("transform", node), is_certain=is_certain)
+        yield from _from_dict(node.get("transform", node), is_certain=is_certain, never=never)
     elif isinstance(node, Sequence):
         for child in node:
-            yield from transforms(child, is_certain=is_certain)
-    elif getattr(node, "p", 1) and getattr(node, "n", 1):
+            yield from _all(child, is_certain=is_certain, never=never)
+    else:
+        never = (*never, *_why_never(type(node).__name__, getattr(node, "p", 1), getattr(node, "n", 1)))
         is_certain = is_certain and getattr(node, "p", 1) >= 1
         children = getattr(node, "transforms", None)
         if children is not None:
             chooses = type(node).__name__ in _CHOOSES and len(children) > 1
-            yield from transforms(list(children), is_certain=is_certain and not chooses)
+            yield from _all(list(children), is_certain=is_certain and not chooses, never=never)
         else:
-            yield _from_object(node, is_certain=is_certain)
+            yield _from_object(node, is_certain=is_certain, never=never)
 
 
-def _from_object(transform: Any, *, is_certain: bool) -> Transform:
+def _why_never(kind: str, p: Any, n: Any) -> Iterator[str]:
+    """The settings of a transform or composition by which it never runs, as written in a call."""
+    yield from (f"{kind}({name}=0)" for name, value in (("p", p), ("n", n)) if not value)
+
+
+def _from_object(transform: Any, *, is_certain: bool, never: tuple[str, ...]) -> Transform:
     kinds = tuple(c.__name__ for c in type(transform).__mro__)
     return Transform(
         kinds=kinds,
         settings=_with_defaults(kinds[0], vars(transform)),
         is_certain=is_certain,
+        never=never,
         is_own=_is_own(transform),
-        ignored=tuple(getattr(transform, "invalid_args", ())),
+        ignored=tuple(name for name in getattr(transform, "invalid_args", ()) if name != "always_apply"),
         written=vars(transform).get(WRITTEN),
     )
 
@@ -109,16 +126,16 @@ def _is_own(transform: Any) -> bool:
     return str(getattr(code, "__module__", "")).partition(".")[0] != _LIBRARY
 
 
-def _from_dict(node: Mapping[str, Any], *, is_certain: bool) -> Iterator[Transform]:
-    if not node.get("p", 1) or not node.get("n", 1):
-        return
-    is_certain = is_certain and (node.get("p", 1) >= 1 or bool(node.get("always_apply")))
+def _from_dict(node: Mapping[str, Any], *, is_certain: bool, never: tuple[str, ...]) -> Iterator[Transform]:
     kind = str(node.get("__class_fullname__", "")).rpartition(".")[2]
+    p = 1 if node.get("always_apply") else node.get("p", 1)  # of version 1
+    never = (*never, *_why_never(kind, p, node.get("n", 1)))
+    is_certain = is_certain and p >= 1
     if "transforms" in node:
-        yield from transforms(node["transforms"], is_certain=is_certain and kind not in _CHOOSES)
+        yield from _all(node["transforms"], is_certain=is_certain and kind not in _CHOOSES, never=never)
         return
     settings = _with_defaults(kind, node)
-    yield Transform(kinds=(kind,), settings=settings, is_certain=is_certain, is_own=_is_own_name(node))
+    yield Transform(kinds=(kind,), settings=settings, is_certain=is_certain, never=never, is_own=_is_own_name(node))
 
 
 def _is_own_name(node: Mapping[str, Any]) -> bool:

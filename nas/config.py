@@ -140,7 +140,7 @@ class LaunchConfig(BaseModel):
     constraints: list[Annotated[str, AfterValidator(_constraint)]] = Field(
         default=list(ASSIGNMENT), min_length=1, validate_default=True
     )
-    workers: int | None = Field(default=None, ge=1)
+    workers: int | None = Field(default=None, ge=1, le=10_000)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     engine: Annotated[str, AfterValidator(_engine)] = "local"
     recipe: Annotated[str | dict[str, Any] | None, BeforeValidator(_recipe)] = None
@@ -209,7 +209,7 @@ def read_config(
     table = read_toml(path) if path is not None else {}
     for known, source in ((project.table, project.source) if project else ({}, ""), (table, str(path))):
         if known:
-            validated(LaunchConfig, known, source)
+            validated(LaunchConfig, known, source, is_strict=True)
     of_project = project.only(fields).table if project else {}
     return validated(LaunchConfig, {**of_project, **table, **given}, "")
 

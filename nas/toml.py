@@ -41,13 +41,14 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise UnusableInputError(f"{path} is not TOML: {error}: correct the line") from None
 
 
-def validated(model: type[Model], table: dict[str, Any], source: str) -> Model:
+def validated(model: type[Model], table: dict[str, Any], source: str, *, is_strict: bool = False) -> Model:
     """``table`` as a ``model``; UnusableInputError names the first invalid key.
 
-    Where ``source`` is empty the values came from flags, and the error names the flag.
+    Where ``source`` is empty the values came from flags, and the error names the flag. If ``is_strict``, a text is not
+    accepted as a number, nor a number as ``true``.
     """
     try:
-        return model.model_validate(table)
+        return model.model_validate(table, strict=is_strict)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         message = what_to_do(error)

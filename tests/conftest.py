@@ -114,6 +114,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
+@pytest.fixture
+def one_core() -> Iterator[None]:
+    """Let this process run on one core only."""
+    if not hasattr(os, "sched_setaffinity"):
+        pytest.skip("this system binds no process to cores")
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(allowed)})
+    yield
+    os.sched_setaffinity(0, allowed)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def patient() -> Iterator[None]:
     """Let no load cut the search for fixes short: its ten seconds are those of this thread's own work."""

@@ -33,14 +33,17 @@ def test_a_fault_of_the_tool_is_one_line_that_says_how_to_report_it(capsys: pyte
     assert err.count("\n") == 1
 
 
+@pytest.mark.parametrize("chain", ["cause", "context"])
 def test_ctrl_c_that_a_library_makes_an_error_of_is_no_fault(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], chain: str
 ) -> None:
     def doctor(*_: object, **__: object) -> int:
         try:
             raise KeyboardInterrupt
         except BaseException as error:
-            raise RuntimeError("cannot export") from error
+            if chain == "cause":
+                raise RuntimeError("cannot export") from error
+            raise RuntimeError("cannot export") from ValueError("of another chain")
 
     monkeypatch.setattr(machine, "doctor", doctor)
     assert search.run(["doctor"]) == 130

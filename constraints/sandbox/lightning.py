@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
+from types import FrameType
 from typing import Any
 
 from torch import nn
@@ -15,13 +16,8 @@ class LightningModule(nn.Module):
     """A stand-in for Lightning's base class: an nn.Module with hyperparameters and a ``log`` method."""
 
     def save_hyperparameters(self, *given: Any, ignore: str | Sequence[str] = (), **_: Any) -> None:
-        """Store as ``hparams`` all arguments of the calling constructor, or the named ones, or one object's entries."""
-        frame = inspect.currentframe()
-        caller = frame.f_back if frame else None
-        if caller is None:
-            return
-        names, _varargs, keywords, values = inspect.getargvalues(caller)
-        found = {n: values[n] for n in names if n != "self"} | dict(values.get(keywords or "", {}))
+        """Store as ``hparams`` all arguments of its running constructors, or the named ones, or one object's."""
+        found = _constructor_arguments(self, inspect.currentframe())
         objects = [thing for thing in given if not isinstance(thing, str)]
         if len(objects) == 1:
             found = dict(objects[0] if isinstance(objects[0], Mapping) else vars(objects[0]))
@@ -40,3 +36,13 @@ class LightningModule(nn.Module):
         """Log nothing."""
 
     log_dict = log
+
+
+def _constructor_arguments(module: nn.Module, frame: FrameType | None) -> dict[str, Any]:
+    """The arguments of the constructors of a module that are running; those of a derived class override its base's."""
+    found: dict[str, Any] = {}
+    while (frame := frame.f_back if frame else None) is not None:
+        names, _varargs, keywords, values = inspect.getargvalues(frame)
+        if frame.f_code.co_name == "__init__" and names and values.get(names[0]) is module:
+            found |= {n: values[n] for n in names[1:] if n in values} | dict(values.get(keywords or "", {}))
+    return found

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 from constraints.augmentation_steps import is_pipeline
-from constraints.errors import UnusableInputError
+from constraints.errors import ModelFailedError, UnusableInputError
 from constraints.missing_modules import remedy
+from constraints.sandbox.arguments import needs_nothing
 from constraints.sandbox.loading import Loader
 from constraints.sandbox.named import Send, called, named_thing, stage
 from constraints.sandbox.pipelines import of_another_library, of_others_in, pipelines_in
@@ -38,16 +40,40 @@ def _pipelines(
     if arguments and is_pipeline(thing):
         option = next(iter(arguments))
         raise UnusableInputError(f"{name!r} is a finished pipeline: --augmentation-arg {option}: leave it out")
-    found = [] if arguments else pipelines_in(thing)
+    held = [] if arguments else pipelines_in(thing)
     may_make = inspect.isclass(thing) or inspect.isroutine(thing) or isinstance(thing, partial) or bool(arguments)
-    if found or of_another_library(thing) or not may_make:
-        return found
-    with stage("construction of the augmentation", send):
-        made = called(name, thing, arguments, loader, "--augmentation-arg")
+    if of_another_library(thing) or not may_make or (held and not _returns_one(thing)):
+        return held
+    try:
+        with stage("construction of the augmentation", send):
+            made = called(name, thing, arguments, loader, "--augmentation-arg")
+    except ModelFailedError:
+        if held:
+            return held
+        raise
     found = pipelines_in(made)
-    if not found and (not inspect.isclass(thing) or any(of_others_in(made))):
+    if not found and not held and (not inspect.isclass(thing) or any(of_others_in(made))):
         raise _no_pipeline(f"{name}()", made)
-    return [(f"(){way}", pipeline) for way, pipeline in found]
+    return [(f"(){way}", pipeline) for way, pipeline in found] or held
+
+
+def _returns_one(thing: Any) -> bool:
+    """Whether a callable may return a pipeline of its own, rather than apply to its arguments those that it names."""
+    return not inspect.isclass(thing) and (needs_nothing(thing) or bool(_names(thing) & _albumentations()))
+
+
+def _names(thing: Any) -> set[str]:
+    """The names in the code of a function."""
+    while isinstance(thing, partial):
+        thing = thing.func
+    code = getattr(inspect.unwrap(thing), "__code__", None)
+    return set(code.co_names) if code else set()
+
+
+def _albumentations() -> set[str]:
+    """The names of albumentations' classes, if the user's code has imported it."""
+    library = sys.modules.get("albumentations")
+    return {name for name, kind in vars(library).items() if inspect.isclass(kind)} if library else set()
 
 
 def _no_pipeline(name: str, thing: Any) -> UnusableInputError:

@@ -1,4 +1,4 @@
-"""Set command line arguments that a user's file requires to None, since a check gives none."""
+"""Set command line arguments that a user's file requires to None or an empty list, since a check gives none."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from types import ModuleType
 from typing import Any
 from unittest.mock import patch
 
+_MAY_BE_EMPTY = (argparse.ZERO_OR_MORE, argparse.REMAINDER, argparse.SUPPRESS)
+"""Numbers of values that include none; ``parse_intermixed_args`` suppresses positional arguments at first."""
+
 
 @contextmanager
 def nothing_required(warn: Callable[[str], None]) -> Iterator[None]:
@@ -20,11 +23,11 @@ def nothing_required(warn: Callable[[str], None]) -> Iterator[None]:
 
     @functools.wraps(parse)
     def parsing(self: argparse.ArgumentParser, args: Any = None, namespace: Any = None) -> Any:
-        with _optional(self) as names:
+        with _optional(self) as required:
             found = parse(self, args, namespace)
-        missing = [name for name in names if getattr(found[0], name, None) is None]
+        missing = [name for name, places in required.items() if all(_is_missing(found[0], at) for at in places)]
         if missing:
-            what = "no command line arguments are given: those that are required are None"
+            what = "no command line arguments are given: those that are required are None or empty"
             warn(f"{what}: {', '.join(missing)}: give a default to one that the model needs")
         return found
 
@@ -62,22 +65,37 @@ def _imported_from(space: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
             yield vars(module)
 
 
+def _is_missing(found: Any, place: str) -> bool:
+    value = getattr(found, place, None)
+    return value is None or (isinstance(value, list) and not value)
+
+
 @contextmanager
-def _optional(parser: argparse.ArgumentParser) -> Iterator[list[str]]:
-    """While entered, a parser requires nothing; yields the names of what it required."""
-    required = [a for a in parser._actions if a.required]
+def _optional(parser: argparse.ArgumentParser) -> Iterator[dict[str, list[str]]]:
+    """While entered, a parser requires nothing; yields the names of what it required, each with where values go.
+
+    Of a group, one argument is required. Arguments that may have no values are not changed.
+    """
+    required = [a for a in parser._actions if a.required and a.nargs not in _MAY_BE_EMPTY]
     groups = [g for g in parser._mutually_exclusive_groups if g.required]
     before = [(a, a.nargs) for a in required]
     for action in required:
         action.required = False
         if not action.option_strings and action.nargs != argparse.PARSER:
-            action.nargs = "*" if action.nargs in {"+", argparse.REMAINDER} else "?"
+            is_list = action.nargs == argparse.ONE_OR_MORE and action.choices is None  # an empty list is no choice
+            action.nargs = argparse.ZERO_OR_MORE if is_list else argparse.OPTIONAL
     for group in groups:
         group.required = False
     try:
-        yield [a.dest for a in required]
+        of_groups = {" or ".join(map(_name, g._group_actions)): [a.dest for a in g._group_actions] for g in groups}
+        yield {_name(a): [a.dest] for a in required} | of_groups
     finally:
         for action, nargs in before:
             action.required, action.nargs = True, nargs
         for group in groups:
             group.required = True
+
+
+def _name(action: argparse.Action) -> str:
+    """The name of an argument in the code; of subcommands without one, their own names."""
+    return action.dest if action.dest != argparse.SUPPRESS else "/".join(map(str, action.choices or ()))

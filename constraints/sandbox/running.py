@@ -35,6 +35,10 @@ _CHUNK = 65_536
 _LONGEST = 200
 _ERRORS = {error.__name__: error for error in (UnusableInputError, NoModelError, ModelFailedError, ToolFailedError)}
 _ENDED = b'{"ended": '
+_KINDS: Mapping[str, type | tuple[type, ...]] = {
+    "stage": str, "seconds": (int, float), "partial": dict, "ended": int, "error": str,
+}  # fmt: skip
+"""What a line of the child or of its guard holds; any other line is from the user's code."""
 
 
 @dataclass
@@ -171,7 +175,7 @@ class RunningJob:
                 self.partial = line["partial"]
             elif "ended" in line:
                 self._note_end(line)
-            elif line:
+            elif "answer" in line or "error" in line:
                 answer = line
         return answer
 
@@ -203,9 +207,10 @@ def _parsed(line: bytes | bytearray) -> dict[str, Any]:
     """A parsed line of the answer; empty for an incomplete one, or one that the user's code wrote into the pipe."""
     try:
         found = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    is_known = isinstance(found, dict) and all(isinstance(found[name], _KINDS[name]) for name in found.keys() & _KINDS)
+    return found if is_known else {}
 
 
 def _error(answer: Mapping[str, Any]) -> ConstraintError:
@@ -216,9 +221,17 @@ def _error(answer: Mapping[str, Any]) -> ConstraintError:
 def _ending(code: int | None, stage: str, printed: str) -> str:
     """Why a child ended without an answer, in one line."""
     if code is not None and code < 0:
-        name = signal.Signals(-code).name
+        name = _name_of(-code)
         reason = {"SIGSEGV": " (segmentation fault)", "SIGKILL": " (out of memory?)"}.get(name, "")
         return f"the model's code crashed at {stage}: {name}{reason}: run it alone under python -X faulthandler"
     last = printed.strip().splitlines()[-1:] or ["it printed nothing"]
     what = "the checker could not start" if stage == "start" else f"the model's code ended the process at {stage}"
     return f"{what}: exit status {code}: {shortened(last[0], _LONGEST)}"
+
+
+def _name_of(number: int) -> str:
+    """The name of a signal; most real-time signals have none."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -22,6 +21,7 @@ from constraints.sandbox.request import Limits
 from nas.architecture.spec import Architecture
 from nas.cli.common import TABLE_OR_JSON, expressions, interruptible
 from nas.latency.predictor import load as load_predictor
+from nas.results.table_style import styled_table
 from nas.space.bulk_metrics import Vector
 from nas.space.description import OwnMetrics, describe, relaxation
 from nas.space.feasible import FeasiblePart
@@ -128,7 +128,7 @@ def _print_space(source: str, found: dict[str, Any], console: Console) -> None:
 
 
 def _table(*headers: str) -> Table:
-    return Table(*headers, box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    return styled_table(*headers, is_narrow=False)
 
 
 def _histogram(found: dict[str, Any]) -> Table:

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from constraints.errors import UnusableInputError
 from constraints.suggestions import nearest
 from nas.cli.listed_names import filled
 from nas.cli.program import GENERAL, ExtraArgumentError
+from nas.project_settings import settings
+from nas.toml import read_toml
 from nas.validation_words import what_to_do
 
+_READ_PROJECT = frozenset({"launch", "train"})
+"""Commands that read all of the project's settings."""
 _CUTOFF = 0.75
 """Least similarity at which an option is suggested: the dashes alone make any two options similar."""
 _FLAG = re.compile(r"(?<![\w-])--[a-z]")
@@ -55,34 +62,18 @@ class Line:
         """A message about a flag's value, with the flag prepended and its help appended; other messages unchanged.
 
         The value is found in the message: ``what is wrong: the value: what to do``. If several flags have that value,
-        none is prepended; a message that already mentions a flag is unchanged.
+        none is prepended; a message that already mentions a flag is unchanged. A value of no flag may be one of the
+        configuration's file or the project's settings, whose key is prepended in the same way.
         """
         if not message.startswith("--"):
-            named = (
-                []
-                if _FLAG.search(message) or ": pip install " in message
-                else [*dict.fromkeys(self._named_by(message))]
-            )
+            if _FLAG.search(message) or ": pip install " in message:
+                return message
+            named = set(_named_by(message, self._given())) or set(_named_by(message, self._read()))
             if not named:
                 return message
-            message = f"{named[0]}: {message}" if len(named) == 1 and named[0] else message
+            flag = named.pop()
+            message = f"{flag}: {message}" if flag and not named else message
         return f"{message}: see {self.path} --help"
-
-    def _named_by(self, message: str) -> Iterator[str]:
-        """The flags whose values a message names; an empty one for an argument."""
-        quoted = [text for _, text in _QUOTED.findall(message)]
-        parts = message.split(": ")
-        for flag, value in self._given():
-            last = value.rstrip("/").rpartition("/")[2]  # a folder's data has its last name
-            is_part = any(
-                part in {value, last}
-                or (part.endswith(f" {value}") and not value.isdecimal())
-                or part.startswith(f"{value} is ")
-                or _at_line(part, value)
-                for part in parts[:2]
-            )
-            if value in quoted or (value and (is_part or any(_holds(value, text) for text in quoted))):
-                yield flag
 
     def _given(self) -> Iterator[tuple[str, str]]:
         """Each flag of the line that takes a value, with that, and each argument."""
@@ -95,6 +86,14 @@ class Line:
                 yield flag, value if equals else next(words, "")
             elif not word.startswith("-"):
                 yield "", word
+
+    def _read(self) -> Iterator[tuple[str, str]]:
+        """The key of each text of the configuration's file or the project's settings, with its place, and the text."""
+        with suppress(UnusableInputError):  # a file that cannot be read is an error of its own
+            for path in (value for flag, value in self._given() if flag == "--config"):
+                yield from _texts(path, read_toml(Path(path)))
+            if self.command.name in _READ_PROJECT and (project := settings(Path())):
+                yield from _texts(project.source, project.table)
 
     def _options(self) -> list[Any]:
         return [param for param in self.command.params if param.param_type_name == "option"]
@@ -139,6 +138,33 @@ class Line:
         return nearest(name, [*own, *general, "--help"], "leave it out", _CUTOFF)
 
 
+def _named_by(message: str, given: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """The flags, by their values, that a message names; an empty one for an argument."""
+    quoted = [text for _, text in _QUOTED.findall(message)]
+    parts = message.split(": ")
+    for flag, value in given:
+        last = value.rstrip("/").rpartition("/")[2]  # a folder's data has its last name
+        is_part = any(
+            part in {value, last}
+            or (part.endswith(f" {value}") and not value.isdecimal())
+            or part.startswith(f"{value} is ")
+            or _at_line(part, value)
+            for part in parts[:2]
+        )
+        if value in quoted or (value and (is_part or any(_holds(value, text) for text in quoted))):
+            yield flag
+
+
+def _texts(place: str, table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Place and key of each text in a table, with that; of an inner table, its heading."""
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield place, f"[{key}]"
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str):
+                yield f"{place}: {key}", text
+
+
 def _at_line(part: str, value: str) -> bool:
     """Whether a part of a message is a file, or a line of it."""
     return re.fullmatch(rf"{re.escape(value)}:\d+", part) is not None
@@ -146,7 +172,9 @@ def _at_line(part: str, value: str) -> bool:
 
 def _holds(value: str, text: str) -> bool:
     """Whether a text is one of the words of a value, such as ``flip=2`` of ``assignment,flip=2``."""
-    return text != "" and re.search(rf"(?<![\w-]){re.escape(text)}(?![\w-])", value) is not None
+    if text == "":
+        return "," in value and "" in value.split(",")
+    return re.search(rf"(?<![\w-]){re.escape(text)}(?![\w-])", value) is not None
 
 
 def _name(param: Any) -> str:

@@ -19,8 +19,9 @@ class Trackers:
         UnusableInputError for one that fails now.
         """
         self._trackers = {text: tracker(text) for text in dict.fromkeys(texts)}
-        notes += [f"logged to {split(text)[0]} {one.place}" for text, one in self._trackers.items()]
+        notes += [f"epochs are logged to {split(text)[0]} {one.place}" for text, one in self._trackers.items()]
         self._notes = notes
+        self._written = set[str]()
         self._logged: dict[str, dict[int, int]] = {text: {} for text in self._trackers}
         """Tracker -> trial -> epochs that its run holds; an open run has an entry."""
 
@@ -38,6 +39,14 @@ class Trackers:
 
         self._each(ended)
 
+    def say_unused(self) -> None:
+        """Add a note on the trackers that got nothing."""
+        if unused := [split(text)[0] for text in self._trackers if text not in self._written]:
+            self._notes.append(
+                f"nothing was logged to {', '.join(unused)}, as this launch trained no trial of the study: "
+                "trials that ended before are not logged"
+            )
+
     def close(self) -> None:
         """Write buffered data."""
         self._each(lambda _, one: one.close())
@@ -48,6 +57,7 @@ class Trackers:
         logged = self._logged[text]
         if number not in logged:
             logged[number] = one.begin(run())
+            self._written.add(text)
         for epoch in curve[logged[number] :]:
             one.epoch(number, epoch["epoch"], _numbers(epoch))
             logged[number] = epoch["epoch"]

@@ -7,7 +7,6 @@ import io
 import os
 from collections.abc import Mapping, Sequence
 
-from rich import box
 from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -22,6 +21,7 @@ from nas.results.board_lines import cells, footer, headings, title
 from nas.results.network_text import NetworkText
 from nas.results.rows import COLUMNS, Row, State
 from nas.results.sparklines import sparkline
+from nas.results.table_style import styled_table
 
 _STYLES: Mapping[State, str] = {
     "complete": "",
@@ -78,12 +78,8 @@ def as_table(
     return Group(Text(title(board), style="bold"), table, *below, *names)
 
 
-def _table() -> Table:
-    return Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, show_edge=False, header_style="bold")
-
-
 def _chosen(board: Leaderboard, columns: Sequence[str]) -> Table:
-    table = _table()
+    table = styled_table()
     for name in columns:
         table.add_column(
             HEADINGS.get(name, name),
@@ -101,7 +97,7 @@ def _usual(board: Leaderboard, width: int, *, wide: bool) -> tuple[Table, int]:
     rows = [[*cells(row, board, deviation=wide), sparkline(row.scores)] for row in board.rows]
     wanted = [max(cell_len(text) for text in column) for column in zip(names, *rows, strict=True)]
     kept = _fitting(names, wanted, width - (_LEAST_NETWORK if wide else 0))
-    table = _table()
+    table = styled_table()
     for place in kept:
         left = names[place] in {"state", "curve"}
         table.add_column(names[place], justify="left" if left else "right", no_wrap=True)

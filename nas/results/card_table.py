@@ -6,7 +6,6 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -19,6 +18,7 @@ from nas.results.network_description import DrawnStage, Sizes
 from nas.results.network_text import NetworkText
 from nas.results.numbers import duration, number, percent
 from nas.results.sparklines import chart
+from nas.results.table_style import styled_table
 from nas.results.trial_card import Card
 from nas.search.expected_accuracy import standard_error
 
@@ -151,7 +151,7 @@ def _epoch_cells(epoch: Mapping[str, Any], is_balanced: bool) -> list[str]:
 
 def plain_table(*names: str, right: int = 0) -> Table:
     """A table whose last ``right`` columns are aligned right."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, show_edge=False, header_style="bold")
+    table = styled_table()
     for i, name in enumerate(names):
         table.add_column(name, justify="right" if i >= len(names) - right else "left", overflow="fold")
     return table

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Sequence
 
 from optuna.trial import FrozenTrial, TrialState
-from rich import box
 from rich.console import Group, RenderableType
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -20,6 +19,7 @@ from nas.results.numbers import duration, millions
 from nas.results.search_forecast import Forecast, Under, forecast, under
 from nas.results.search_trials import SearchTrials
 from nas.results.sparklines import chart, sparkline
+from nas.results.table_style import styled_table
 from nas.search.candidate import Candidate
 from nas.search.driver import Driver
 
@@ -137,7 +137,7 @@ def _best(trials: SearchTrials, driver: Driver) -> list[Text]:
 
 
 def _table(running: Sequence[Candidate], states: Sequence[Under], driver: Driver, width: int) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, show_edge=False)
+    table = styled_table()
     names = ["trial", "epoch", "", "batch", "s/epoch", f"{kind(driver)} val %".strip(), "params", "MMACs"]
     if width >= WIDE:
         names += ["images/s", "rung"]

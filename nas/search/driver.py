@@ -153,6 +153,8 @@ class Driver:
                     ended = self._turn()
                 except Exception as error:
                     outlast(error, self._resume, notes=self.notes, clock=self.clock)
+                if ended is not None and self.trackers:
+                    self.trackers.say_unused()
                 self._show()
         finally:
             self.engine.shutdown()

@@ -51,7 +51,7 @@ def check_means(config: LaunchConfig) -> None:
     if needs_latency(config.rules, config.objective):
         load_latency()
     choice.check(config.log)
-    starter(config.engine).check(config.device)
+    starter(config.engine).check(config.device, config.workers)
 
 
 def check_feasible(config: LaunchConfig, known: Mapping[str, Any]) -> None:

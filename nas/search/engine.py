@@ -45,8 +45,8 @@ class Engine(Protocol):
 class Starter(Protocol):
     """The module of an engine, as ``nas.search.engine_choice`` lists them."""
 
-    def check(self, device: str) -> None:
-        """Raise UnusableInputError for missing requirements that can be found before any data is read."""
+    def check(self, device: str, workers: int | None) -> None:
+        """Raise UnusableInputError for what is missing, or too many workers, before any data is read."""
 
     def start(self, place: str | None, *, root: Path, workers: int | None, device: str, tasks: int | None) -> Engine:
         """Start the engine; ``place`` is what follows its name and a colon, ``root`` the folder of all studies' files.

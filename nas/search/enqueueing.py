@@ -11,6 +11,7 @@ from constraints.errors import UnusableInputError
 from constraints.rules import Constraint
 from constraints.verdicts import judge
 from nas.architecture import named
+from nas.architecture.adapting import for_data
 from nas.architecture.spec import Architecture, Shape, parse
 from nas.arguments import checked
 from nas.defaults import STORAGE
@@ -64,6 +65,8 @@ def enqueue(
 ) -> Queue:
     """Add networks, by text, name or value, to a study's queue: the running launch, or the next one, trains them.
 
+    A text that does not say for which images and classes it is gets those of the study.
+
     Raises UnusableInputError, and adds none, where one is for other images or breaks a constraint of the study; the
     error names the constraint and the nearest feasible networks.
     """
@@ -74,7 +77,7 @@ def enqueue(
             check_writable(place)
             name = found.study_name
             read = [one if isinstance(one, Architecture) else named.architecture(one) for one in several]
-            judged = _judge(found, list(dict.fromkeys(read)))
+            judged = _judge(found, read)
         with one_line_errors():
             opened = open_storage(place, write=True)
             try:
@@ -115,17 +118,18 @@ def _judge(study: optuna.Study, networks: Sequence[Architecture]) -> list[str]:
     if not networks:
         return []
     shape, classes = _images(study) or (networks[0].input, networks[0].classes)
-    for network in networks:
-        if (network.input, network.classes) != (shape, classes):
-            raise UnusableInputError(
-                f"{network} is for images of {_size(network.input)} and {network.classes} classes: the study has "
-                f"{_size(shape)} and {classes}: write these behind its first letters; nothing was enqueued"
-            )
+    fitting = []
+    for one in networks:
+        try:
+            network = for_data(one, shape, classes)
+        except UnusableInputError as error:
+            raise UnusableInputError(f"{error}; nothing was enqueued") from None
+        fitting.append(network)
         verdicts = judge(constraints, metrics(network, constraints).as_dict())
         if broken := [f"{v.expr} ({v.why})" if v.why else v.expr for v in verdicts if not v.ok]:
             near = _nearest(network, known.get("space"), constraints)
             raise UnusableInputError(f"{network} breaks {', '.join(broken)}: {near}; nothing was enqueued")
-    return [str(network) for network in networks]
+    return list(dict.fromkeys(map(str, fitting)))
 
 
 def _nearest(network: Architecture, known: Mapping[str, str] | None, constraints: tuple[Constraint, ...]) -> str:
@@ -151,7 +155,3 @@ def _images(study: optuna.Study) -> tuple[Shape, int] | None:
         network = parse(text)
         return network.input, network.classes
     return None
-
-
-def _size(shape: Shape) -> str:
-    return "x".join(map(str, shape))

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from constraints.errors import ConstraintError, ModelFailedError, with_type
-from constraints.faults import failed
+from constraints.faults import failed, is_ours
 from constraints.owners import is_users
 from constraints.sandbox.child import Checked
 from constraints.sandbox.loading import Loader
@@ -202,9 +202,11 @@ def _trained(placement: Placement, task: Task, prepared: PreparedModel, send: Se
         if task.given is not None and task.given.is_architecture and result.epochs == task.epochs:
             _keep_as_architecture(task, prepared.model)
         return model, result
-    except (ConstraintError, OSError):
+    except ConstraintError:
         raise
     except Exception as error:
+        if isinstance(error, OSError) and is_ours(error):  # a full disk, say; a model's own file is its own matter
+            raise
         raise _fault(error) from error
 
 

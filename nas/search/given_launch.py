@@ -154,7 +154,10 @@ def prepare(config: LaunchConfig, wanted: Wanted, dataset: Dataset, observe: Cal
         seeds = _missing(study, network, config, wanted, folder)
         lock = held.pop_all()
     trials = len(study.get_trials(deepcopy=False)) + len(seeds)
-    driver = place.driver(study, folder, observe)(
+    driver = place.driver(
+        study,
+        folder,
+        observe,
         sampler=cast("FeasibleSampler", study.sampler),  # which given networks ask for nothing
         feed=feed,
         budget=Budget(trials=trials, seconds=float("inf"), epochs=config.epochs, target=target),

@@ -18,7 +18,7 @@ from constraints.sandbox.parent import Sandbox
 from constraints.sandbox.request import Limits, Request, Target
 from constraints.verdicts import judge
 from nas.architecture import named
-from nas.architecture.spec import DEFAULT_CLASSES, DEFAULT_INPUT, Architecture
+from nas.architecture.adapting import for_data
 from nas.config import LaunchConfig
 from nas.latency.predictor import Predictor
 from nas.search.feeds import search_feed
@@ -113,28 +113,12 @@ def of_architecture(text: str, constraints: Sequence[str], dataset: Dataset) -> 
 
     Raises ArchitectureError for invalid text, and UnusableInputError for an architecture written for other data.
     """
-    architecture = named.architecture(text)
-    shape, classes = dataset.image_shape, len(dataset.classes)
-    if (architecture.input, architecture.classes) == (DEFAULT_INPUT, DEFAULT_CLASSES):
-        architecture = replace(architecture, input=shape, classes=classes)
-    if (architecture.input, architecture.classes) != (shape, classes):
-        raise UnusableInputError(
-            f"the architecture is for other data: {_data(architecture)}, not {_data_of(shape, classes)}: "
-            "give the text without its input and classes"
-        )
+    architecture = for_data(named.architecture(text), dataset.image_shape, len(dataset.classes))
     rules = parse_all(constraints)
     found = metrics(architecture, rules)
     broken = tuple(v.expr for v in judge(rules, found.as_dict()) if not v.ok)
     origin = text.strip() if named.is_name(text) else "text"
     return NetworkToTrain(origin=origin, architecture=architecture, given=None, metrics=found, broken=broken)
-
-
-def _data(architecture: Architecture) -> str:
-    return _data_of(architecture.input, architecture.classes)
-
-
-def _data_of(shape: Sequence[int], classes: int) -> str:
-    return f"{'x'.join(map(str, shape))} and {classes} classes"
 
 
 def _of_code(

@@ -15,8 +15,9 @@ import numpy.typing as npt
 from optuna.trial import TrialState
 
 from constraints.errors import UnusableInputError
+from nas.architecture.adapting import adapted
 from nas.architecture.spec import Architecture, ArchitectureError, parse
-from nas.search.starts import GivenStart, adapted
+from nas.search.starts import GivenStart
 from nas.search.study import MALFORMED, identity
 from nas.search.study_opening import open_study
 from nas.search.trial_order import best_trials
@@ -177,7 +178,7 @@ def _differences(other: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]
 
 def _fit_to(network: Architecture, space: Space) -> Architecture | None:
     try:
-        return adapted(network, space)
+        return adapted(network, space.input, space.classes)
     except UnusableInputError:
         return None
 

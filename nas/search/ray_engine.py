@@ -40,8 +40,8 @@ GREET_SECONDS = 600.0
 """How long the machines of the cluster may take to start their first processes, which import torch from a cold disk."""
 
 
-def check(device: str) -> None:
-    """Raise UnusableInputError where there is no Ray."""
+def check(device: str, workers: int | None) -> None:
+    """Raise UnusableInputError where there is no Ray; with more workers than a cluster has room for, some wait."""
     check_installed()
 
 

@@ -12,14 +12,23 @@ from nas.cpu import cpu_class
 from nas.search.engine import Placement
 from nas.search.local_engine import LocalEngine, placements
 
+MOST_WORKERS = 16
+"""Most workers on each core or GPU, each of which is a process that holds torch and an epoch of images."""
 
-def check(device: str) -> None:
-    """Raise UnusableInputError where a GPU is asked for and there is none."""
-    gpus(device)
+
+def check(device: str, workers: int | None) -> None:
+    """Raise UnusableInputError where a GPU is asked for and there is none, or for more workers than are of any use."""
+    most = MOST_WORKERS * max(gpus(device), cores())
+    if workers is not None and workers > most:
+        raise UnusableInputError(
+            f"too many workers for this machine: {workers}: give --workers {most} or fewer, {MOST_WORKERS} per core, "
+            "or leave it out for one per core"
+        )
 
 
 def start(place: str | None, *, root: Path, workers: int | None, device: str, tasks: int | None) -> LocalEngine:
-    """The local engine; with few ``tasks``, fewer workers with more cores each. Raises as ``check`` does."""
+    """The local engine, after ``check``; with few ``tasks``, fewer workers with more cores each."""
+    check(device, workers)
     count = gpus(device)
     wanted = workers or count or cores()
     wanted = min(wanted, tasks or wanted)

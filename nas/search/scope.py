@@ -43,8 +43,13 @@ def scoped(config: LaunchConfig, dataset: Dataset, known: Mapping[str, Any]) -> 
 
 def keeps_space(config: LaunchConfig, known: Mapping[str, Any]) -> bool:
     """Whether a launch searches the space that its study has: it can be made, and no other is asked for."""
+    return _stores_space(known) and "space" not in config.model_fields_set
+
+
+def _stores_space(known: Mapping[str, Any]) -> bool:
+    """Whether a study has what its space can be made from: a table, or a name where an earlier release made it."""
     own = known.get("space", {})
-    return bool("table" in own or own.get("name")) and "space" not in config.model_fields_set
+    return "table" in own or bool(own.get("name"))
 
 
 def may_leave_out(config: LaunchConfig, known: Mapping[str, Any], space: Space) -> set[str]:
@@ -55,9 +60,9 @@ def may_leave_out(config: LaunchConfig, known: Mapping[str, Any], space: Space) 
 
 def _can_be_made(known: Mapping[str, Any], *, input: Shape, classes: int) -> bool:
     """Whether the space of a study can still be made as it was, from its table or its name."""
-    own = known.get("space", {})
-    if "table" not in own and not own.get("name"):
+    if not _stores_space(known):
         return False
+    own = known["space"]
     try:
         made = stored_space(own, input=input, classes=classes)
     except UnusableInputError:

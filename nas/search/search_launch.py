@@ -138,7 +138,10 @@ def prepare(
         study.set_user_attr(VALIDATION_IMAGES, images_of(objectives.measure, feed.evaluation[1]))
         aim = goal(config, confirm_feed(dataset, way, taught), way, folder, held)
         lock = held.pop_all()
-    driver = place.driver(study, folder, observe)(
+    driver = place.driver(
+        study,
+        folder,
+        observe,
         sampler=sampler,
         feed=feed,
         budget=_budget(config, study),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from constraints.cli.target import SUFFIXES, parse_target, read_source, split
@@ -12,7 +12,8 @@ from constraints.inputs import InputSpec
 from constraints.sandbox.parent import Sandbox
 from constraints.sandbox.request import Request
 from nas.architecture import named
-from nas.architecture.spec import Architecture, ArchitectureError, Block, parse
+from nas.architecture.adapting import adapted
+from nas.architecture.spec import Architecture, parse
 from nas.architecture.text_files import lines
 from nas.search.given import shown_images_of
 from nas.search.queue import Waiting, add_new, queued
@@ -54,7 +55,7 @@ def given(texts: Iterable[str], space: Space) -> list[GivenStart]:
         for text, place in lines(texts):
             try:
                 with shown_images_of(space.input[0]):
-                    network = adapted(_network(text, space, sandbox), space)
+                    network = adapted(_network(text, space, sandbox), space.input, space.classes)
             except UnusableInputError as error:
                 name = "" if text in str(error) else f"{text}: "
                 raise UnusableInputError(f"{place}{name}{error}", traceback=error.traceback) from error
@@ -95,21 +96,6 @@ def _network(text: str, space: Space, sandbox: Sandbox) -> Architecture:
             f"no search can start from {text}: {found['refused']}; or train it as it is: search.py train {text}"
         )
     return named.architecture(found["architecture"])
-
-
-def adapted(network: Architecture, space: Space) -> Architecture:
-    """The same layers for a space's images and classes; UnusableInputError where they do not fit these."""
-    stages, classes = network.stages, space.classes
-    last = stages[-1][-1]
-    component = last.components[0]
-    ends_with_classes = network.head == "gap" and network.classes != classes and not last.keeps_shape
-    if ends_with_classes:
-        stages = (*stages[:-1], (*stages[-1][:-1], Block(components=(component.with_out_channels(classes),))))
-    try:
-        return replace(network, stages=stages, input=space.input, classes=classes)
-    except ArchitectureError as error:
-        shape = "x".join(map(str, space.input))
-        raise UnusableInputError(f"{network} does not fit images of {shape} and {classes} classes: {error}") from None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import optuna
 
 from nas.config import DEFAULT_TARGET, LaunchConfig
@@ -15,7 +13,9 @@ from nas.search.study import DATA, SOURCE, TARGET
 from nas.search.training_way import Training
 from nas.space.space import Space
 from nas.space.study_space import as_stored
+from nas.training.datasets import NAMES
 from nas.training.decoded import Dataset
+from nas.user_folders import expanded
 
 
 def search_identity(
@@ -52,4 +52,5 @@ def describe(study: optuna.Study, config: LaunchConfig, dataset: Dataset) -> Non
 
 
 def _absolute(source: str) -> str:
-    return str(Path(source).resolve()) if Path(source).exists() else source
+    """A path as it is from any folder; the name of a data set as it is, also where a folder has that name."""
+    return source if source in NAMES else str(expanded(source).resolve())

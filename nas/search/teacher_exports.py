@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Mapping
+from math import isfinite, prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,9 +54,9 @@ def of_export(text: str, dataset: Dataset) -> Member:
     reader = _program if place.endswith(".pt2") else _safetensors
     try:
         about, weights = reader(expanded(place))
-        data, training = (json.loads(about.get(name) or "{}") for name in ("data", "training"))
+        data, training = (_table(about.get(name)) for name in ("data", "training"))
         architecture = str(about["architecture"])
-        parse(architecture)
+        standard = scales(data, parse(architecture).input[0])
     except OSError as error:
         raise _unreadable(place, error) from None
     except Exception as error:  # on arbitrary bytes, the readers may raise anything
@@ -71,7 +72,7 @@ def of_export(text: str, dataset: Dataset) -> Member:
         architecture=architecture,
         weights=weights,
         saw_validation=training.get("images") == _WHOLE,
-        **scales(data),
+        **standard,
     )
 
 
@@ -102,12 +103,30 @@ def _program(path: Path) -> tuple[Mapping[str, str], bytes]:
             content = bytearray(archive.read(f"{root}/data/weights/{entry['path_name']}"))
             flat = torch.frombuffer(content, dtype=getattr(torch, _TYPES[meta["dtype"]]))
             sizes, strides = ([one["as_int"] for one in meta[key]] for key in ("sizes", "strides"))
+            if prod(sizes) > len(flat):  # a stride of 0 would make much of little
+                raise ValueError(f"{name} has {sizes} of {len(flat)} values")
             state[name] = torch.as_strided(flat, sizes, strides).clone().contiguous()
     return about, save(state)
 
 
-def scales(table: Mapping[str, Any]) -> dict[str, tuple[float, ...]]:
-    """Mean and standard deviation of each channel, where both are known."""
+def _table(text: str | None) -> Mapping[str, Any]:
+    """A table of the metadata; empty where there is none. Raises ValueError for anything else."""
+    table = json.loads(text or "{}")
+    if not isinstance(table, dict):
+        raise ValueError(f"no table: {text}")
+    return table
+
+
+def scales(table: Mapping[str, Any], channels: int) -> dict[str, tuple[float, ...]]:
+    """Mean and standard deviation of each channel, where both are known; raises ValueError for what is neither."""
     if not table.get("mean") or not table.get("std"):
         return {"mean": (), "std": ()}
-    return {name: tuple(float(value) for value in table[name]) for name in ("mean", "std")}
+    if isinstance(table["mean"], str) or isinstance(table["std"], str):
+        raise ValueError("text in place of numbers")
+    found = {name: tuple(map(float, table[name])) for name in ("mean", "std")}
+    for values in found.values():
+        if len(values) != channels or not all(map(isfinite, values)):
+            raise ValueError(f"not a finite number for each of {channels} channels: {values}")
+    if min(found["std"]) <= 0:
+        raise ValueError(f"no standard deviation: {found['std']}")
+    return found

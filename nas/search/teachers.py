@@ -125,10 +125,11 @@ def _read(place: Path, known: Taught) -> Teacher | None:
 
     try:
         table = json.loads((place / "members.json").read_bytes())
-        members = [
-            Member(**{**one, **scales(one), "weights": (place / f"{number}.safetensors").read_bytes()})
-            for number, one in enumerate(table)
-        ]
+        members = []
+        for number, one in enumerate(table):
+            standard = scales(one, parse(one["architecture"]).input[0])
+            weights = (place / f"{number}.safetensors").read_bytes()
+            members.append(Member(**{**one, **standard, "weights": weights}))
         found = Teacher(members=tuple(members))
         return found if found.hash == known.hash else None
     except Exception:  # on arbitrary bytes, the readers may raise anything

@@ -12,6 +12,8 @@ from multiprocessing import context, forkserver
 from types import ModuleType
 from typing import Any
 
+from nas.training.freed_memory import with_huge_pages
+
 PRELOADED = "nas.search.preload"
 """The module that the server imports before it forks: everything that training needs, but no data."""
 
@@ -35,7 +37,7 @@ class WorkerProcess(_Base):  # type: ignore[valid-type,misc]
 
     def start(self) -> None:
         """Start the process while ``__main__`` is an empty module."""
-        with _without_main(), _environment(_imports_as_here()):
+        with _without_main(), _environment(_variables()):
             self._start()
 
     def _start(self) -> None:
@@ -61,7 +63,7 @@ class WorkerContext(_BaseContext):  # type: ignore[valid-type,misc]
     def start_server(self) -> None:
         """Start the server that workers are forked from, without waiting; does nothing on systems without one."""
         if FORKED:
-            with _without_main(), _environment(_imports_as_here()):
+            with _without_main(), _environment(_variables()):
                 forkserver.ensure_running()
 
     def wait_for_server(self) -> None:
@@ -79,9 +81,10 @@ class WorkerContext(_BaseContext):  # type: ignore[valid-type,misc]
         return self.workers[-1]
 
 
-def _imports_as_here() -> Mapping[str, str]:
+def _variables() -> Mapping[str, str]:
     """Environment variables that give the server this process's ``sys.path``, which Python 3.11 does not pass on."""
-    return {"PYTHONPATH": os.pathsep.join(path or os.curdir for path in sys.path), "PYTHONSAFEPATH": "1"}
+    imports = {"PYTHONPATH": os.pathsep.join(path or os.curdir for path in sys.path), "PYTHONSAFEPATH": "1"}
+    return imports | with_huge_pages(os.environ)
 
 
 @contextmanager

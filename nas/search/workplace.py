@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NotRequired, TypedDict, Unpack
 
 from nas.loggers.trackers import Trackers
 from nas.search.auto_precision import precisions
@@ -22,8 +22,29 @@ if TYPE_CHECKING:
     import optuna
     from optuna.storages import BaseStorage
 
+    from nas.architecture.spec import Architecture
     from nas.config import LaunchConfig
+    from nas.search.budget import Budget, Goal
     from nas.search.engine import Engine
+    from nas.search.given_proposals import NetworkToTrain
+    from nas.search.objectives import Objectives
+    from nas.space.sampler import FeasibleSampler
+    from nas.training.feed import Feed
+    from nas.training.recipes import Recipe
+
+
+class DriverTraining(TypedDict):
+    """What a driver trains, and how: fields of ``Driver`` that are not of the place where it runs."""
+
+    sampler: FeasibleSampler
+    feed: Feed
+    budget: Budget
+    recipe: Recipe
+    objectives: Objectives
+    measure: NotRequired[Callable[[Architecture], Mapping[str, float]]]
+    goal: NotRequired[Goal | None]
+    network: NotRequired[NetworkToTrain]
+    seeds: NotRequired[Sequence[int]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,10 +83,11 @@ class Workplace:
         held.enter_context(hold_folder(folder, self.config.storage, self.config.study))
         return folder
 
-    def driver(self, study: optuna.Study, folder: Path, observe: Callable[[Driver], None]) -> partial[Driver]:
-        """The driver of a study at this place; what it trains, and how, is still to be given."""
-        return partial(
-            Driver,
+    def driver(
+        self, study: optuna.Study, folder: Path, observe: Callable[[Driver], None], **training: Unpack[DriverTraining]
+    ) -> Driver:
+        """The driver of a study at this place, which trains what ``training`` says."""
+        return Driver(
             study=study,
             engine=self.engine,
             folder=folder,
@@ -76,4 +98,5 @@ class Workplace:
             machine=machine_name(self.config),
             observe=observe,
             hold=self.check,
+            **training,
         )

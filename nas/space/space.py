@@ -215,7 +215,7 @@ def load(source: str, *, input: Shape = DEFAULT_INPUT, classes: int = DEFAULT_CL
         if key in table:
             raise UnusableInputError(f"{source}: {key}: {table[key]!r}: follows from the data: take the key out")
     usual = {"stem_stride": usual_stem_stride(input)}
-    return validated(Space, {**usual, **table, "input": input, "classes": classes}, source)
+    return validated(Space, {**usual, **table, "input": input, "classes": classes}, source, is_strict=True)
 
 
 def usual_stem_stride(input: Shape) -> int:

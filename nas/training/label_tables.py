@@ -54,17 +54,30 @@ class LabelTable:
 
         Upper and lower case count only where several images differ in them alone.
         """
+        if (found := self._found.get(cell)) is None:
+            found = self._found[cell] = self._search(cell)
+        return found
+
+    def _search(self, cell: str) -> Sequence[Place]:
         parts = _parts(cell)
         has_part = len(parts) > 1 and parts[-2].casefold() in PART_OF
         key = "/".join(parts[-2:] if has_part else parts[-1:])
         return self.images.get(key) or self._folded.get(key.casefold(), ())
 
     @cached_property
+    def _found(self) -> dict[str, Sequence[Place]]:
+        """What ``named`` found so far, by cell: names are looked up for their column, and again for their labels."""
+        return {}
+
+    @cached_property
     def _folded(self) -> Mapping[str, Sequence[Place]]:
-        found: dict[str, set[Place]] = {}
+        found: dict[str, Sequence[Place]] = {}
+        several = set[str]()
         for key, places in self.images.items():
-            found.setdefault(key.casefold(), set()).update(places)
-        return {key: tuple(places) for key, places in found.items() if len(places) == 1}
+            folded = key.casefold()
+            if len(places) != 1 or found.setdefault(folded, places)[0] != places[0]:
+                several.add(folded)
+        return {key: places for key, places in found.items() if key not in several}
 
     @cached_property
     def column_of_names(self) -> int | None:

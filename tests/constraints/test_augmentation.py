@@ -219,6 +219,18 @@ def test_old_names_given_to_version_2_are_reported_as_what_they_do() -> None:
     assert "cuts 1 to 2 holes of 0.1 to 0.2 by 0.1 to 0.2 of the image, filled with 0.0" in verdict.why
 
 
+def test_always_apply_changes_nothing_of_a_dropout() -> None:
+    built = A.CoarseDropout(**GOOD, always_apply=True)
+    assert judge_augmentation([A.HorizontalFlip(), A.ShiftScaleRotate(), built]).ok
+
+
+def test_a_dropout_in_front_of_unknown_code_is_right_with_the_fill_of_its_remedy() -> None:
+    moved, own = [A.HorizontalFlip(), A.ShiftScaleRotate()], A.Lambda(image=lambda image, **_: image / 255)
+    verdict = judge_augmentation([own, *moved, A.CoarseDropout(**(GOOD | {"fill": CIFAR10_MEAN}))])
+    assert verdict.fix == ("move CoarseDropout to the front, with fill=(125, 123, 114)",)
+    assert judge_augmentation([A.CoarseDropout(**(GOOD | {"fill": (125, 123, 114)})), own, *moved]).ok
+
+
 def test_nested_compositions_are_opened() -> None:
     moved = A.OneOf([A.ShiftScaleRotate(), A.Blur()], p=1)
     nested = A.Compose([A.Sequential([A.HorizontalFlip(), A.SomeOf([moved, A.CoarseDropout(**GOOD)], n=2)])])
@@ -237,9 +249,26 @@ def test_a_shift_scale_rotate_that_does_nothing_is_none() -> None:
     assert not judge_augmentation(pipeline(rotate=still)).ok
 
 
-def test_what_never_runs_is_not_there() -> None:
+def test_what_never_runs_is_there_but_never_applied() -> None:
     never = A.Compose([A.HorizontalFlip(p=0), A.OneOf([A.ShiftScaleRotate()], p=0), A.CoarseDropout(**GOOD)])
-    assert judge_augmentation(never).why == "no horizontal flip; no shift-scale-rotate"
+    verdict = judge_augmentation(never)
+    assert verdict.why == (
+        "the horizontal flip is there but never applied: HorizontalFlip(p=0); "
+        "the shift-scale-rotate is there but never applied: OneOf(p=0) around ShiftScaleRotate"
+    )
+    assert verdict.fix == ("HorizontalFlip(p=0.5)", "OneOf(p=1) around ShiftScaleRotate")
+
+
+def test_a_dropout_that_never_runs_is_judged_by_its_settings_too() -> None:
+    moved = [A.HorizontalFlip(), A.ShiftScaleRotate()]
+    verdict = judge_augmentation([*moved, A.CoarseDropout(**(GOOD | {"fill": 0}), p=0)])
+    assert verdict.why.startswith("the coarse dropout is there but never applied: CoarseDropout(p=0); its fill 0.0 is")
+    assert len(verdict.fix) == 2
+
+
+def test_what_never_runs_changes_nothing_for_what_runs() -> None:
+    idle = [A.HorizontalFlip(p=0), A.Normalize(p=0), A.CoarseDropout(fill=0, p=0), A.Affine(rotate=5, p=0)]
+    assert judge_augmentation([*idle, A.HorizontalFlip(), A.ShiftScaleRotate(), A.CoarseDropout(**GOOD)]).ok
 
 
 def test_an_empty_pipeline_breaks_every_part() -> None:

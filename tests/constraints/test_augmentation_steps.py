@@ -31,7 +31,7 @@ def test_only_a_pipeline_is_one() -> None:
 
 @pytest.mark.parametrize("pipeline", [NESTED, NESTED.to_dict()], ids=["objects", "table"])
 def test_what_can_run_comes_in_order_and_says_whether_every_image_sees_it(pipeline: Any) -> None:
-    found = [(step.kinds[0], step.is_certain) for step in transforms(pipeline)]
+    found = [(step.kinds[0], step.is_certain) for step in transforms(pipeline) if not step.never]
     assert found == [
         ("HorizontalFlip", True),
         ("Blur", True),
@@ -39,6 +39,25 @@ def test_what_can_run_comes_in_order_and_says_whether_every_image_sees_it(pipeli
         ("Transpose", False),
         ("Normalize", False),
     ]
+
+
+@pytest.mark.parametrize("is_table", [False, True])
+def test_what_never_runs_names_each_call_that_prevents_it(is_table: bool) -> None:
+    inner = A.Sequential([A.SomeOf([A.Blur(p=1)], n=0), A.HorizontalFlip(p=0)], p=0)
+    pipeline = A.Compose([A.VerticalFlip(p=0.1), inner, A.OneOf([A.ToGray(p=0), A.Transpose()])])
+    found = {step.kinds[0]: step.never for step in transforms(pipeline.to_dict() if is_table else pipeline)}
+    assert found == {
+        "VerticalFlip": (),
+        "Blur": ("Sequential(p=0)", "SomeOf(n=0)"),
+        "HorizontalFlip": ("Sequential(p=0)", "HorizontalFlip(p=0)"),
+        "ToGray": ("ToGray(p=0)",),
+        "Transpose": (),
+    }
+
+
+def test_always_apply_of_version_1_outweighs_its_p() -> None:
+    (step,) = transforms([{"__class_fullname__": "Blur", "always_apply": True, "p": 0}])
+    assert (step.never, step.is_certain) == ((), True)
 
 
 def test_a_dropout_has_the_defaults_of_the_version_that_its_names_are_of() -> None:

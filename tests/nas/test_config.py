@@ -42,6 +42,37 @@ def test_the_written_configuration_reads_back_equal(tmp_path_factory: pytest.Tem
     assert read_config(file, {}) == config
 
 
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('trials = "3"', "trials: '3': write a whole number"),
+        ("trials = 3.0", "trials: 3.0: write a whole number"),
+        ("seed = true", "seed: True: write a whole number"),
+        ('guess = "yes"', "guess: 'yes': write true or false"),
+        ("guess = 1", "guess: 1: write true or false"),
+        ('target = "0.5"', "target: '0.5': write a number"),
+        ('workers = "2"', "workers: '2': write a whole number"),
+        ("workers = 100000", "workers: 100000: give 10000 or less"),
+        ('start = "seed"', "start: 'seed': write a list"),
+        ("study = 3", "study: 3: write text"),
+    ],
+)
+def test_a_value_of_another_type_in_a_file_is_refused(tmp_path: Path, line: str, message: str) -> None:
+    file = tmp_path / "launch.toml"
+    file.write_text(line)
+    with pytest.raises(UnusableInputError) as caught:
+        read_config(file, {})
+    assert str(caught.value) == f"{file}: {message}"
+
+
+@pytest.mark.parametrize("line", ["timeout = 3", 'timeout = "3s"', "target = 0.5", 'tune = "lr,crop"', 'tune = ["lr"]'])
+def test_each_form_of_a_value_is_taken(tmp_path: Path, line: str) -> None:
+    file = tmp_path / "launch.toml"
+    file.write_text(line)
+    name = line.partition(" ")[0]
+    assert getattr(read_config(file, {}), name) in (3.0, 0.5, ["lr", "crop"], ["lr"])
+
+
 def test_a_path_in_a_file_may_begin_at_home(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/ada")
     assert read_config(None, {"storage": "~/own.log"}).storage == "/home/ada/own.log"

@@ -183,5 +183,8 @@ def test_options_of_one_that_ships() -> None:
 
 def test_the_rule_names_each_breach_with_its_remedy() -> None:
     check_rule(shipped("assignment"), (32, 32, 3), CIFAR10_MEAN)
-    with pytest.raises(UnusableInputError, match=r"^augmentation assignment breaks the rule 'augmentation': no horiz"):
+    with pytest.raises(
+        UnusableInputError,
+        match=r"^augmentation assignment breaks the rule 'augmentation': the horizontal flip is there but never",
+    ):
         check_rule(shipped("assignment", {"flip": 0}), (32, 32, 3), CIFAR10_MEAN)

@@ -218,6 +218,16 @@ def test_a_name_whose_statement_failed_is_to_be_given_a_value_in_the_file(run: A
         run("Counted", code)
 
 
+def test_each_of_two_such_names_of_an_error_is_named(run: Any) -> None:
+    code = "count = open('/nowhere/a')\nsize = open('/nowhere/b')\n" + NET
+    code += "class Counted(Net):\n    def __init__(self):\n        try:\n            super().__init__(count)\n"
+    code += (
+        "        except NameError as error:\n            raise NameError(f\"{error}; name 'size' is not defined\")\n"
+    )
+    with pytest.raises(ModelFailedError, match=r"give count a value .*; give size a value in the file itself"):
+        run("Counted", code)
+
+
 def test_a_cell_that_is_not_python_is_named_where_no_other_has_a_model(tmp_path: Path) -> None:
     file = tmp_path / "net.ipynb"
     file.write_text(

@@ -81,11 +81,12 @@ def test_arguments_that_are_required_are_none(loader: Loader, tmp_path: Path) ->
     is_required = [a.required for a in p._actions if a.dest == 'data']
     """
     module = load(loader, tmp_path / "with_required.py", code)
-    assert (module.args.rate, module.args.data, module.args.name, module.args.command) == (3, None, None, None)
+    assert (module.args.rate, module.args.files) == (3, [])
+    assert (module.args.data, module.args.name, module.args.command) == (None, None, None)
     assert module.is_required == [True]
-    names = "name, data, command"
+    names = "name, files, data, command, a or b"
     assert loader.warnings() == (
-        f"no command line arguments are given: those that are required are None: {names}: "
+        f"no command line arguments are given: those that are required are None or empty: {names}: "
         "give a default to one that the model needs",
     )  # fmt: skip
 

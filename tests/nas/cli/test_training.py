@@ -108,7 +108,7 @@ def test_a_network_that_keeps_the_rules_is_best_and_meets_the_target(here: Path,
         (["BR/c8/nohead"], "unknown head: 'nohead'"),
         (
             ["BR.1x8x8.3/c8-c8s2/fc"],
-            "the architecture is for other data: 1x8x8 and 3 classes, not 3x32x32 and 10",
+            "is for images of 1x8x8 and 3 classes, not images of 3x32x32 and 10 classes: give the text without",
         ),
         ([TINY, "--arg", "width=3"], "an architecture takes no arguments: --arg width"),
         ([TINY, "--seeds", "0"], "--seeds: 0: give 1 or more"),

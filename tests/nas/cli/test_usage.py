@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 import search
@@ -54,6 +56,7 @@ COMMANDS = f"{', '.join(_NAMES)}"
             "launch --recipe default,lr=x",
             "--recipe: not a TOML value: 'lr=x': a text needs its quotes, for example name='\"relu\"'",
         ),
+        ("train seed --recipe default,", "--recipe: not key=value: '': write for example width=16"),
         (
             "launch --augmentation assignment,flop=1",
             "--augmentation: augmentation assignment: no such option: 'flop': it has flip, shift_scale_rotate, dropout",
@@ -107,8 +110,24 @@ def test_the_line_names_flag_value_and_what_to_do(line: str, message: str, capsy
 
 
 def test_a_constraint_of_a_file_is_refused_by_the_file_s_name(capsys: pytest.CaptureFixture[str]) -> None:
-    from pathlib import Path
-
     Path("rules.toml").write_text('require = ["parms < 200k"]')
     message = refused(capsys, "launch", "--constraints", "rules.toml", "--require", "params < 3")
     assert message == "--constraints: rules.toml: 'parms < 200k': unknown metric: 'parms': did you mean params?"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('data = "nope"', "data: no such data: nope: give a folder, a tar, or one of auto, cifar10, digits"),
+        ('recipe = "nope"', "recipe: no such recipe: 'nope': give default, long, sgd, seed or a .toml file"),
+        ("recipe = {batch_size = nan}", "[recipe]: batch_size: nan: write a whole number"),
+        ('start = ["seed", "nope"]', "start: no such architecture: 'nope': give seed, tiniest"),
+    ],
+)
+def test_a_value_of_a_file_is_refused_by_the_file_s_name_and_its_key(
+    capsys: pytest.CaptureFixture[str], line: str, message: str
+) -> None:
+    Path("own.toml").write_text(line)
+    assert refused(capsys, "launch", "--config", "own.toml").startswith(f"own.toml: {message}")
+    Path("pyproject.toml").write_text(f"[tool.nas]\n{line}")
+    assert refused(capsys, "launch").startswith(f"[tool.nas] of {Path('pyproject.toml').resolve()}: {message}")

@@ -12,7 +12,7 @@ RUN = TrialRun(study="nets", identity="nets", number=4, parameters={}, metrics={
 CURVE = [{"epoch": n, "loss": float(n), "val_accuracy": None, "precision": "float32"} for n in (1, 2, 3)]
 
 
-WHERE = ["logged to mlflow here", "logged to tensorboard here"]
+WHERE = ["epochs are logged to mlflow here", "epochs are logged to tensorboard here"]
 
 
 class Recorder:
@@ -63,6 +63,18 @@ def test_a_trial_that_ends_before_its_first_epoch_has_a_run_too(monkeypatch: pyt
     trackers, _ = opened(monkeypatch, tensorboard=new)
     trackers.end(lambda: RUN, 4, "failed", "out of memory")
     assert new.calls == [("begin", 4), (4, "failed", "out of memory")]
+
+
+def test_one_that_got_nothing_is_named_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    trackers, notes = opened(monkeypatch, tensorboard=Recorder(), mlflow=Recorder(broken=1))
+    trackers.say_unused()
+    assert notes[2:] == [
+        "nothing was logged to tensorboard, mlflow, as this launch trained no trial of the study: trials that ended "
+        "before are not logged"
+    ]
+    trackers.epochs(lambda: RUN, 4, CURVE)
+    trackers.say_unused()
+    assert notes[3:] == ["nothing more is logged to mlflow: the server"]
 
 
 def test_one_that_fails_is_named_and_left_out_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -149,6 +149,19 @@ def test_a_damaged_line_is_named(tmp_path: Path) -> None:
         read_summary(str(journal), None)
 
 
+def test_an_operation_of_another_release_is_refused_as_by_a_launch(tmp_path: Path) -> None:
+    journal = tmp_path / "journal.log"
+    known_study(journal)
+    with journal.open("a") as file:
+        file.write('{"op_code":99,"worker_id":"w","trial_id":0}\n')
+    messages = []
+    for read in (lambda: read_summary(str(journal), None), lambda: open_storage(str(journal), write=True)):
+        with pytest.raises(UnusableInputError, match=r"cannot read the storage .*: restore it") as caught:
+            read()
+        messages.append(str(caught.value))
+    assert messages[0] == messages[1]
+
+
 def test_no_journal_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(UnusableInputError, match=r"no storage at .*: nothing was launched here"):
         read_summary(str(tmp_path / "none.log"), None)

@@ -68,7 +68,7 @@ def test_a_further_engine_is_a_module_and_an_entry(monkeypatch: pytest.MonkeyPat
     module: Any = ModuleType("loop_engine")
     asked: list[Any] = []
 
-    def check(device: str) -> None:
+    def check(device: str, workers: int | None) -> None:
         if device == "cuda":
             raise UnusableInputError("no GPU in a loop: cuda: take --device cpu")
 

@@ -11,6 +11,7 @@ import pytest
 from constraints.errors import UnusableInputError
 from constraints.rules import parse_all
 from nas.cli.queue import enqueue as command
+from nas.search import starts
 from nas.search.enqueueing import enqueue
 from nas.search.proposals import Proposals
 from nas.search.queue import Waiting, add
@@ -128,13 +129,26 @@ def test_rules_on_what_is_measured_are_left_to_the_launch(place: str, proposals:
     assert enqueue(PLAIN, storage=place).waiting == 1
 
 
+def test_a_name_is_enqueued_for_the_images_of_the_study_as_a_start_is(place: str, proposals: Proposals) -> None:
+    study = proposals.store.study
+    study.set_user_attr(IMAGES, [[1, 28, 28], 7])
+    study.set_user_attr(IDENTITY, {**study.user_attrs[IDENTITY], "constraints": ["params < 200k"]})
+    (start,) = starts.given(["seed"], load("tiny", input=(1, 28, 28), classes=7))
+    queue = enqueue(["seed", "seed"], storage=place)
+    assert [one.architecture for one in queue.networks] == [str(start.architecture)]
+    assert str(start.architecture).startswith("RB.1x28x28.7/")
+
+
 def test_what_the_rules_refuse_is_named_with_its_nearest_and_nothing_waits(place: str, proposals: Proposals) -> None:
     heavy = "BR/c8-c8-c16s2/c16-c16-c16s2/c16-c16-c16s2/c16-c16-c32/fc"
     with pytest.raises(
         UnusableInputError, match=r"breaks params < 10000 \(.*: .*nearest network.*; nothing was enqueued"
     ):
         enqueue([PLAIN, heavy], storage=place)
-    with pytest.raises(UnusableInputError, match="is for images of 1x8x8 and 10 classes: the study has 3x32x32 and 10"):
+    with pytest.raises(
+        UnusableInputError,
+        match=r"is for images of 1x8x8 and 10 classes, not .* 3x32x32 .*; nothing was enqueued",
+    ):
         enqueue(PLAIN.replace("BR/", "BR.1x8x8.10/"), storage=place)
     with pytest.raises(UnusableInputError, match="no such architecture"):
         enqueue("nonsense", storage=place)

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from constraints.errors import UnusableInputError
@@ -20,14 +18,16 @@ def test_the_environment_limits_the_threads_of_a_worker(
     assert most_threads() == limit
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system binds no process to cores")
-def test_only_the_cores_that_this_process_may_use_count() -> None:
-    allowed = os.sched_getaffinity(0)
-    try:
-        os.sched_setaffinity(0, {min(allowed)})
-        assert cores() == 1
-    finally:
-        os.sched_setaffinity(0, allowed)
+def test_only_the_cores_that_this_process_may_use_count(one_core: None) -> None:
+    assert cores() == 1
+
+
+def test_more_workers_than_are_of_any_use_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resources, "cores", lambda: 3)
+    for few in (None, 1, 48):
+        resources.check("cpu", few)
+    with pytest.raises(UnusableInputError, match=r"too many workers .*: 49: give --workers 48 or fewer"):
+        resources.check("cpu", 49)
 
 
 def test_the_cpu_needs_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:

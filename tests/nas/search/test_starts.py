@@ -12,7 +12,7 @@ from constraints.errors import UnusableInputError
 from constraints.rules import parse_all
 from nas.architecture.spec import parse
 from nas.search.queue import Waiting, queued
-from nas.search.starts import GivenStart, adapted, begin, given, is_target, plan
+from nas.search.starts import GivenStart, begin, given, is_target, plan
 from nas.space.encoding import choices_of
 from nas.space.feasible import FeasiblePart
 from nas.space.neighbourhood import neighbours
@@ -86,13 +86,6 @@ def test_a_model_is_written_as_an_architecture_and_one_that_cannot_be_says_what_
     assert one.origin == f"{file}:Net"
     with pytest.raises(UnusableInputError, match=r"no search can start from .*:Tall: .*search\.py train .*:Tall"):
         given([f"{file}:Tall"], SPACE)
-
-
-def test_a_network_for_other_images_and_classes_is_taken_over() -> None:
-    space = load("tiny", input=(1, 28, 28), classes=7)
-    assert str(adapted(parse("BR/c8-c8s2/c16-pw10:N/gap"), space)) == "BR.1x28x28.7/c8-c8s2/c16-pw7:N/gap"
-    with pytest.raises(UnusableInputError, match="does not fit images of 1x4x4"):
-        adapted(parse("BR/c8-c8s2/c16k9p0/fc"), load("tiny", input=(1, 4, 4), classes=7))
 
 
 def test_one_that_keeps_the_rules_is_tried_as_it_is(feasible: FeasiblePart) -> None:

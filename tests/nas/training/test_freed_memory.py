@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from nas.training.freed_memory import with_huge_pages
 
 FAULTS = """
 import ctypes, resource, sys, torch
@@ -37,3 +41,41 @@ def _faults(way: str) -> int:
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="a setting of glibc")
 def test_a_step_gets_the_memory_of_the_last_one_without_asking_for_its_pages_again() -> None:
     assert _faults("kept") * 5 < _faults("returned")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("", "glibc.malloc.hugetlb=1"),
+        ("glibc.malloc.check=3", "glibc.malloc.check=3:glibc.malloc.hugetlb=1"),
+        ("glibc.malloc.hugetlb=0", "glibc.malloc.hugetlb=0"),
+    ],
+)
+def test_huge_pages_are_added_to_what_the_user_has_set_for_the_c_library(before: str, after: str) -> None:
+    assert with_huge_pages({"GLIBC_TUNABLES": before}) == {"GLIBC_TUNABLES": after}
+    assert with_huge_pages({"PATH": "/bin"}) == {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+
+
+HUGE = """
+import torch
+torch.ones(100_000_000, dtype=torch.uint8)
+block = torch.ones(100_000_000, dtype=torch.uint8)
+print(next(line.split()[1] for line in open("/proc/self/smaps_rollup") if line.startswith("AnonHugePages")))
+"""
+SETTING = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+
+
+@pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc" or tuple(map(int, platform.libc_ver()[1].split("."))) < (2, 35),
+    reason="a setting of glibc 2.35",
+)
+@pytest.mark.skipif(
+    not SETTING.exists() or "[madvise]" not in SETTING.read_text(), reason="all memory is in huge pages, or none"
+)
+def test_a_process_with_the_variable_has_its_large_blocks_in_huge_pages() -> None:
+    usual = {name: value for name, value in os.environ.items() if name != "GLIBC_TUNABLES"}
+    kilobytes = [
+        int(subprocess.run([sys.executable, "-c", HUGE], env=env, capture_output=True, text=True, check=True).stdout)
+        for env in (usual, usual | with_huge_pages(usual))
+    ]
+    assert kilobytes[1] - kilobytes[0] > 50_000

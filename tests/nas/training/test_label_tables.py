@@ -6,6 +6,7 @@ import os
 import re
 import tarfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,8 @@ from constraints.errors import UnusableInputError
 from nas.training import datasets, label_tables
 from nas.training.archives import list_archive
 from nas.training.image_files import list_folder
-from nas.training.image_tree import folder_key
+from nas.training.image_tree import Place, folder_key
+from nas.training.label_tables import LabelTable
 from tests.nas.training.flat_data import TEST, TRAIN, flat, labels, lines
 
 
@@ -249,3 +251,20 @@ def test_a_copy_without_the_labels_of_tables_is_not_used(tmp_path: Path) -> None
     (folder / "val/labels.csv").write_text("1.png,cat\n2.png,dog\n")
     old.rename(old.with_name(f"{folder_key(folder)[:32]}-v4"))
     assert len(datasets.load(str(folder), cache=cache).train_labels) == 4
+
+
+def test_each_cell_is_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+    search = LabelTable._search
+
+    def counted(table: LabelTable, cell: str) -> Sequence[Place]:
+        looked.append(cell)
+        return search(table, cell)
+
+    monkeypatch.setattr(LabelTable, "_search", counted)
+    images = {name: (("train", name),) for name in ("a.png", "b.png")}
+    rows = [["file", "label"], ["a.png", "cat"], ["b.png", "dog"], ["c.png", "dog"]]
+    table = LabelTable(name="labels.csv", rows=rows, images=images, origin="data")
+    assert [(place[-1], label) for place, label in table.labels()] == [("a.png", "cat"), ("b.png", "dog")]
+    assert table.unmatched() == ["c.png"]
+    assert sorted(looked) == ["a.png", "b.png", "c.png", "cat", "dog", "file", "label"]
