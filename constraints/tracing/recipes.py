@@ -4,37 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
+
+from constraints.tracing.content import Content
 
 if TYPE_CHECKING:
     from constraints.tracing.axes import Shape
-    from constraints.tracing.values import Call, Value
+    from constraints.tracing.values import Call, Origin, Value
 
 _KEEPING = frozenset(
     ["alias", "clone", "contiguous", "detach", "reshape", "squeeze", "_to_copy", "_unsafe_view", "unsqueeze", "view"]
 )
 """Operations whose result has all the elements of their argument, in the same order."""
-
-
-@runtime_checkable
-class Content(Protocol):
-    """The elements of a tensor that existed before the run, or that is made of numbers."""
-
-    @property
-    def is_older(self) -> bool:
-        """Whether the tensor existed before the run."""
-
-    def digest(self) -> str:
-        """The same for tensors with the same elements in the same order, whatever their shape."""
-
-
-class Origin(NamedTuple):
-    """The last step in the computation of a weight or a constant, and the tensors that it read."""
-
-    step: Call | Content | tuple[object, ...]
-    sources: Sequence[Value] = ()
-    which: int = 0
-    """The number of the result."""
 
 
 def recipe(value: Value) -> str:

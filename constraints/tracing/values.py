@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from constraints.tracing.axes import Shape, View
+from constraints.tracing.content import Content
 from constraints.tracing.joining import joined
-from constraints.tracing.recipes import Origin
 
 CONVOLUTIONS = ("convolution", "_convolution", "conv1d", "conv2d", "conv3d")
 Views = tuple[View | None, ...]
@@ -125,6 +125,15 @@ class Lineage(NamedTuple):
     """Whether it may have neighbouring places of one map side by side along an axis that is not spatial."""
     root: int = 0
     """The name without the kernels that are not trained, which may be applied in any order."""
+
+
+class Origin(NamedTuple):
+    """The last step in the computation of a weight or a constant, and the tensors that it read."""
+
+    step: Call | Content | tuple[object, ...]
+    sources: Sequence[Value] = ()
+    which: int = 0
+    """The number of the result."""
 
 
 @dataclass(slots=True, eq=False)
