@@ -30,6 +30,7 @@ from constraints.sandbox.loading import Loader
 from constraints.sandbox.read_entries import entries_of
 from constraints.sandbox.request import Target
 from constraints.sandbox.standins import NotInstalledError, absent_path, absent_reason
+from constraints.sandbox.unreached_models import written_model
 from constraints.suggestions import nearest
 
 _OF_FALLBACK = re.compile(r"'NoneType' object|is not defined")
@@ -120,6 +121,8 @@ def _chosen(module: ModuleType, target: Target, name: str, loader: Loader, send:
         if loader.unread:
             what = f"no model in {target.place}: {'; '.join(loader.unread)}: correct what defines the model"
             raise NoModelError(what) from error
+        if written := written_model(loader.written):
+            raise NoModelError(f"no model in {target.place}: {written}") from error
         failures = [failure for bound, failure in loader.unbound.items() if is_models_name(bound)]
         if not failures:
             raise

@@ -35,8 +35,13 @@ class _Journal:
     """Study -> how many trials it has."""
 
     def apply(self, line: Mapping[str, Any]) -> None:
-        """Apply one operation as Optuna does, ignoring those on an ended trial or a missing study."""
+        """Apply one operation as Optuna does, ignoring those on an ended trial or a deleted study.
+
+        Raises LookupError for one on a study or trial that was never created.
+        """
         op = line["op_code"]
+        if line.get("study_id", -1) >= self.made:
+            raise LookupError(f"study {line['study_id']} was never made: lines are lost")
         if op == LineOperation.CREATE_STUDY:
             if line["study_name"] not in {name for name, _ in self.studies.values()}:
                 self.studies[self.made] = (line["study_name"], {})

@@ -82,10 +82,10 @@ LINES = st.one_of(
 
 
 def made_trials(lines: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """The lines, without those on trials that were not made: a journal that lost lines is refused."""
+    """The lines, without those on studies and trials that were not made: a journal that lost lines is refused."""
     studies, names, trials, made = set[int](), dict[int, str](), 0, 0
     for line in lines:
-        if "trial_id" in line and line["trial_id"] >= trials:
+        if line.get("trial_id", -1) >= trials or line.get("study_id", -1) >= made:
             continue
         yield line
         if line["op_code"] == 0 and line["study_name"] not in {names[i] for i in studies}:
@@ -117,7 +117,10 @@ def test_lines_mean_what_they_mean_to_optuna(
         ]
 
 
-@pytest.mark.parametrize("lost", [attribute(1, "n"), attribute(10**20, "n"), attribute(-1, "n")])
+@pytest.mark.parametrize(
+    "lost",
+    [attribute(1, "n"), attribute(10**20, "n"), attribute(-1, "n"), trial(1), {"op_code": 1, "study_id": 1}],
+)
 def test_a_journal_that_lost_lines_is_refused(lost: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(UnusableInputError, match=r"^cannot read the storage .*: its lines do not fit together"):
         written(tmp_path / "journal.log", [study("a"), trial(0), lost])
