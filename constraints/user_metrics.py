@@ -10,7 +10,7 @@ from decimal import Decimal
 from numbers import Integral, Real
 from typing import Any, overload
 
-from constraints.errors import ModelFailedError, UnusableInputError
+from constraints.errors import ModelFailedError, UnusableInputError, with_type
 from constraints.metrics import LATENCIES, Metrics
 
 _PAST_FLOATS = 2**1024
@@ -32,7 +32,7 @@ class CustomMetric:
         try:
             value = self.compute(model, trace)
         except Exception as error:
-            raise ModelFailedError(f"metric {self.name!r} raised {type(error).__name__}: {error}") from error
+            raise ModelFailedError(f"metric {self.name!r} raised {with_type(error)}") from error
         number = _plain(value)
         if number is None:
             shown = " ".join(repr(value).split())
