@@ -136,7 +136,13 @@ def validate(  # noqa: PLR0917 (one parameter for each flag)
     require: Require = None,
     constraints: Constraints = None,
     profile: Annotated[
-        str | None, flag(help="a named profile of the --constraints file", value="NAME", group=RULES)
+        str | None,
+        flag(
+            help="a named profile of the --constraints file",
+            value="NAME",
+            group=RULES,
+            complete=completion.profiles,
+        ),
     ] = None,
     verify: Annotated[bool, flag("--verify", help="confirm the receptive field by gradients", group=RULES)] = False,
     augmentation: Annotated[
@@ -214,7 +220,12 @@ def launch(  # noqa: PLR0917 (one parameter for each flag)
     ] = None,
     start: Annotated[
         list[str] | None,
-        flag(help="a network to start from; repeatable", value="TARGET|ARCH|FILE.txt", group=WHAT),
+        flag(
+            help="a network to start from; repeatable",
+            value="TARGET|ARCH|FILE.txt",
+            group=WHAT,
+            complete=completion.networks,
+        ),
     ] = None,
     from_study: Annotated[
         str | None,
@@ -268,7 +279,12 @@ def launch(  # noqa: PLR0917 (one parameter for each flag)
     recipe: Annotated[str | None, flags.recipe()] = None,
     tune: Annotated[
         str | None,
-        flag(help="recipe options that the search proposes too: lr,weight_decay", value="FIELD,...", group=DATA),
+        flag(
+            help="recipe options that the search proposes too: lr,weight_decay",
+            value="FIELD,...",
+            group=DATA,
+            complete=completion.tunable,
+        ),
     ] = None,
     augmentation: Annotated[str | None, flags.augmentation()] = None,
     augmentation_arg: AugmentationOptions = None,
@@ -308,6 +324,7 @@ def train(  # noqa: PLR0917
         typer.Argument(
             metavar="TARGET|ARCH",
             help="file.py:NAME, book.ipynb:NAME, package.module:NAME, an architecture's text, or seed",
+            autocompletion=completion.networks,
         ),
     ],
     arg: Arguments = None,
@@ -361,7 +378,12 @@ def train(  # noqa: PLR0917
 @command(app, SEARCH, "enqueue BR/c16-c16-c32s2/c32-c32-c64s2/c64-c64-c64/fc")
 def enqueue(
     architectures: Annotated[
-        list[str], typer.Argument(metavar="ARCH", help="texts of architectures, or names such as seed")
+        list[str],
+        typer.Argument(
+            metavar="ARCH",
+            help="texts of architectures, or names such as seed",
+            autocompletion=completion.architectures,
+        ),
     ],
     study: Study = None,
     storage: Storage = STORAGE,
@@ -405,7 +427,9 @@ def leaderboard(  # noqa: PLR0917
             complete=completion.metrics,
         ),
     ] = None,
-    pareto: Annotated[bool, flag("--pareto", help="only rows that no other row dominates", group=ROWS)] = False,
+    pareto: Annotated[
+        bool, flag("--pareto", help="only complete trials that no other one dominates", group=ROWS)
+    ] = False,
     columns: Annotated[
         str | None,
         flag(
@@ -579,7 +603,13 @@ def space(  # noqa: PLR0917
         flag("--space", help="the same as SPACE", value="SPACE", group=WHAT, complete=completion.spaces),
     ] = None,
     neighbours: Annotated[
-        str | None, flag(help="show only the feasible networks one edit away from this one", value="ARCH", group=WHAT)
+        str | None,
+        flag(
+            help="show only the feasible networks one edit away from this one",
+            value="ARCH",
+            group=WHAT,
+            complete=completion.architectures,
+        ),
     ] = None,
     constraints: Constraints = None,
     require: Require = None,

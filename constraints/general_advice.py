@@ -56,7 +56,7 @@ _ADVICE: Mapping[str, tuple[str, str]] = {
 
 def advice(verdict: Verdict, tried: int, reason: str = "") -> tuple[str, ...]:
     """What to change, in words, and the limits of the search; empty for a user-defined metric or ``!=``."""
-    general, by = _ADVICE.get(SAME.get(verdict.name, verdict.name)), need(verdict)
+    general, by = _ADVICE.get(verdict.name) or _ADVICE.get(SAME.get(verdict.name, "")), need(verdict)
     beginning = _FRUITLESS.format(tried) if tried else _UNTRIED
     why = f" ({reason})" if reason else ""
     return (beginning + general[by < 0] + why,) if general and by else ()

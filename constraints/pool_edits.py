@@ -93,7 +93,7 @@ def _place_of(name: str, modules: Mapping[str, nn.Module], number: int = 0) -> s
 
 
 def pool_globally(model: nn.Module, layers: tuple[Layer, ...]) -> Iterator[Edit]:
-    """A global average: for a pool that leaves a part out, before a linear layer on a flattened map, or at the end.
+    """A global average: for a pool that leaves a part out, before a layer that reads a whole map, or at the end.
 
     A maximum over the whole map becomes an average.
     """
@@ -121,9 +121,11 @@ def pool_globally(model: nn.Module, layers: tuple[Layer, ...]) -> Iterator[Edit]
     yield from (edit for edit in average_pools(model) if edit.layer in to_one)
     shape: tuple[int, ...] = ()
     for layer in layers:
-        linear = modules.get(layer.name)
-        if type(linear) is nn.Linear and len(shape) == _MAP_AND_CHANNELS and linear.in_features == math.prod(shape):
-            yield _pooled(layer.name, linear, shape)
+        reader = modules.get(layer.name)
+        if type(reader) is nn.Linear and len(shape) == _MAP_AND_CHANNELS and reader.in_features == math.prod(shape):
+            yield _pooled(layer.name, reader, shape)
+        elif type(reader) is nn.Conv2d and _reads_whole(reader, shape):
+            yield _pooled_before_conv(layer.name, reader)
         shape = layer.output if len(layer.output) == _MAP_AND_CHANNELS else shape
     if layers and len(layers[-1].output) == _MAP_AND_CHANNELS:
         yield Edit(
@@ -155,6 +157,28 @@ def _pooled(name: str, linear: nn.Linear, shape: tuple[int, ...]) -> Edit:
 
     text = f"a global average pool before {{}}, then Linear({shape[0]}, {linear.out_features}),"
     return Edit(layer=name, text=text, size=linear.weight.numel(), make=make, rewrite=rewrite)
+
+
+def _reads_whole(conv: nn.Conv2d, shape: tuple[int, ...]) -> bool:
+    """Whether a convolution has one window, the whole map of this shape, like a linear layer on the flattened map."""
+    is_plain = conv.groups == 1 and not any(conv.padding) and set(conv.dilation) == {1}
+    return is_plain and shape == (conv.in_channels, *conv.kernel_size) and max(conv.kernel_size) > 1
+
+
+def _pooled_before_conv(name: str, conv: nn.Conv2d) -> Edit:
+    def make(conv: nn.Module) -> nn.Module:
+        assert isinstance(conv, nn.Conv2d)
+        head = nn.Conv2d(conv.in_channels, conv.out_channels, 1, bias=conv.bias is not None)
+        return nn.Sequential(nn.AdaptiveAvgPool2d(1), head.to(conv.weight))
+
+    def rewrite(conv: nn.Module, nn_: str, call: str, written: Written) -> str:
+        sizes = ", ".join(needed(written, key) for key in ("in_channels", "out_channels"))
+        options = {key: written(key) for key in ("bias", "device", "dtype")}
+        given = "".join(f", {key}={text}" for key, text in options.items() if text is not None)
+        return f"{nn_}Sequential({nn_}AdaptiveAvgPool2d(1), {nn_}Conv2d({sizes}, 1{given}))"
+
+    text = f"a global average pool before {{}}, then Conv2d({conv.in_channels}, {conv.out_channels}, 1),"
+    return Edit(layer=name, text=text, size=conv.weight.numel(), make=make, rewrite=rewrite)
 
 
 def _average_source(layer: nn.Module, nn_: str, call: str, written: Written) -> str:

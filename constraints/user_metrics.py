@@ -13,7 +13,8 @@ from typing import Any, overload
 from constraints.errors import ModelFailedError, UnusableInputError, with_type
 from constraints.metrics import LATENCIES, Metrics
 
-_PAST_FLOATS = 2**1024
+_PAST_FLOATS = 2**1024 - 2**970
+"""The least whole number that is rounded to no finite float."""
 Compute = Callable[[Any, Any], int | float | bool]
 
 
@@ -31,11 +32,10 @@ class CustomMetric:
         """The metric; raises ModelFailedError where the user's function raises or returns no number."""
         try:
             value = self.compute(model, trace)
+            number, shown = _plain(value), " ".join(repr(value).split())
         except Exception as error:
             raise ModelFailedError(f"metric {self.name!r} raised {with_type(error)}") from error
-        number = _plain(value)
         if number is None:
-            shown = " ".join(repr(value).split())
             wanted = "a finite number" if isinstance(value, Integral) else "one number or truth value"
             raise ModelFailedError(f"metric {self.name!r} gave {shown:.100}: return {wanted}")
         return number

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 _WIDE = 100
 """Minimum terminal width for printing all columns of the summary."""
+_MOST_NAMED = 12
+"""Number of files without a model that are named."""
 SUMMARY = ("target", "verdict", "params", "MACs", "RF", "what fails")
 
 
@@ -34,9 +36,10 @@ def summary_row(result: Result) -> tuple[str, ...]:
 
 
 def skipped_line(files: Sequence[str]) -> str:
-    """A line on the files of folders and patterns that contain no model."""
+    """A line on the files of folders and patterns that contain no model: how many, and the first of them."""
     word = "file" if len(files) == 1 else "files"
-    return f"skipped {len(files)} {word} without a model: {', '.join(files)}"
+    more = f" and {len(files) - _MOST_NAMED} more" if len(files) > _MOST_NAMED else ""
+    return f"skipped {len(files)} {word} without a model: {', '.join(files[:_MOST_NAMED])}{more}"
 
 
 def print_summary(results: Sequence[Result], console: Console, skipped: Sequence[str] = ()) -> None:

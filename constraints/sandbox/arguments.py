@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import inspect
+from collections import abc
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from inspect import Parameter, isclass, signature
 from types import MappingProxyType
 from typing import Any
 
 from constraints.errors import MissingChoiceError, UnusableInputError
-from constraints.sandbox.read_entries import Entries, as_toml
+from constraints.sandbox.read_entries import Entries, as_toml, entries_of
 from constraints.sandbox.standins import absent_path
 
 _TABLES = (
@@ -22,6 +24,8 @@ _TABLES = (
     "yacs.",
 )
 """Beginnings of the names of classes that hold named values, for which a table of TOML serves as well."""
+_OF_TOML = frozenset({Any, Parameter.empty, abc.Collection, abc.Iterable, abc.Mapping, abc.Sequence})
+"""Annotations outside ``builtins`` of what TOML has."""
 _NOTHING: Mapping[str, Entries] = MappingProxyType({})
 
 
@@ -65,6 +69,59 @@ def required(function: Any) -> int:
     return sum(p.default is p.empty and p.kind not in {p.VAR_POSITIONAL, p.VAR_KEYWORD} for p in parameters)
 
 
+def signature_of(function: Any) -> inspect.Signature:
+    """The signature, with the classes of its annotations where the file's own names give them."""
+    try:
+        return signature(function, eval_str=True)
+    except (NameError, AttributeError, TypeError, SyntaxError):  # of what only a type checker imports
+        return signature(function)
+
+
+def missing_entry(
+    name: str, function: Any, arguments: Mapping[str, Any], error: KeyError | AttributeError, flag: str = "--arg"
+) -> str:
+    """What to give where a class or function reads an argument that it was not given; empty for any other error.
+
+    The argument is one of ``**kwargs`` (``kwargs["width"]``), or an entry of a table (``cfg["width"]``, ``cfg.width``).
+    """
+    key = error.name if isinstance(error, AttributeError) else error.args[0] if error.args else None
+    if not isinstance(key, str) or not key.isidentifier():
+        return ""
+    for table, given in arguments.items():
+        entries = entries_of(function, table)
+        if isinstance(given, Mapping) and key in entries and key not in given:
+            whole = {name: entries.get(name, {}) for name in (*given, *entries)}
+            return f"the table {table} has no {key}: add it: {flag} '{table}={as_toml(whole)}'"
+    is_lacking = isinstance(error, KeyError) and any(key not in keywords for keywords in _keywords(function, error))
+    return f"{name!r} needs arguments: {key}: give {flag} {key}=..." if is_lacking else ""
+
+
+def _keywords(function: Any, error: BaseException) -> Iterator[Mapping[str, Any]]:
+    """The ``**kwargs`` of a class's constructor or of a function, if an error is raised in its own code."""
+    code = getattr(inspect.unwrap(function.__init__ if isclass(function) else function), "__code__", None)
+    at = error.__traceback__
+    while at is not None and at.tb_next is not None:
+        at = at.tb_next
+    if at is None or at.tb_frame.f_code is not code:
+        return
+    for parameter in signature(function).parameters.values():
+        found = at.tb_frame.f_locals.get(parameter.name)
+        if parameter.kind is parameter.VAR_KEYWORD and isinstance(found, Mapping):
+            yield found
+
+
+def flags_for(function: Any, flag: str = "--arg") -> str:
+    """The flags that give a class or function its required arguments, after a space; empty where no flag can."""
+    try:
+        parameters = signature_of(function).parameters.values()
+    except (TypeError, ValueError):
+        return ""
+    needed = [p for p in parameters if p.default is p.empty and p.kind not in {p.VAR_POSITIONAL, p.VAR_KEYWORD}]
+    if any(p.kind is p.POSITIONAL_ONLY or _own_class(p.annotation) for p in needed):
+        return ""
+    return "".join(f" {_flagged(p, flag, entries_of(function, p.name))}" for p in needed)
+
+
 def _way(
     name: str, needed: Sequence[Parameter], flag: str, entries: Mapping[str, Entries], variables: Collection[str]
 ) -> str:
@@ -93,8 +150,9 @@ def _own_class(annotation: Any) -> str:
         return ""
     if path := absent_path(annotation):
         return path.rpartition(".")[2]
-    is_own = isclass(annotation) and annotation is not Parameter.empty and annotation.__module__ != "builtins"
-    return str(annotation.__name__) if is_own else ""
+    if not isclass(annotation) or annotation in _OF_TOML or annotation.__module__ == "builtins":
+        return ""
+    return str(annotation.__name__)
 
 
 def _is_table(annotation: Any) -> bool:

@@ -18,6 +18,8 @@ _CONFLICT = re.compile(r"^<{7} ", re.MULTILINE)
 _CELL_MAGIC = re.compile(r"\s*%%(?P<name>\w+)")
 _TRANSPARENT = frozenset({"time", "timeit", "capture", "prun"})
 """Cell magics after which the cell is Python."""
+_KERNELS = {"iruby": "Ruby", "ir": "R", "julia": "Julia"}
+"""Name of a kernel, without its version -> the language, for notebooks that do not name it."""
 _STRING = re.compile(r"""#.*|(?P<quotes>"{3}|'{3})|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'""")
 """A comment, the start of a string of several lines, or a string."""
 
@@ -57,7 +59,9 @@ def code_cells(document: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _language(document: Mapping[str, Any]) -> str:
     metadata = document.get("metadata", {})
-    named = metadata.get("language_info", {}).get("name") or metadata.get("kernelspec", {}).get("language")
+    kernel = metadata.get("kernelspec", {})
+    named = metadata.get("language_info", {}).get("name") or kernel.get("language")
+    named = named or _KERNELS.get(str(kernel.get("name")).partition("-")[0])
     return "python" if not named or "python" in str(named).lower() else str(named)
 
 

@@ -27,6 +27,7 @@ from constraints.metrics import LATENCIES
 from constraints.question import Question
 from constraints.report import Report
 from constraints.rules import check_metric
+from constraints.sandbox.absent_parts import absent_parts
 from constraints.sandbox.choice import tree_of_module
 from constraints.sandbox.constructions import Constructions
 from constraints.sandbox.loading import Loader
@@ -157,6 +158,7 @@ def _judged(request: Request, loader: Loader, send: Send, made: Constructions) -
     is_chosen = inspect.isclass(thing) and not request.target.name and not request.arguments
     if is_chosen and (other := made_otherwise(tree_of_module(module), target.name, vars(module), model)):
         loader.found.append(other)
+    loader.found += absent_parts(model)
     question = Question(
         input_size=request.inputs,
         require=request.require,

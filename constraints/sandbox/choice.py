@@ -15,7 +15,7 @@ from typing import Any
 from torch import nn
 
 from constraints.errors import MissingChoiceError, NoModelError
-from constraints.sandbox.arguments import needs_nothing, required
+from constraints.sandbox.arguments import flags_for, needs_nothing, required
 from constraints.sandbox.source import read
 from constraints.sandbox.standins import ABSENT, NotInstalledError, absent_path, absent_reason
 from constraints.sandbox.unreached_models import unreached
@@ -56,7 +56,8 @@ def only_model(module: ModuleType, place: str, *, is_given: bool = False) -> str
         raise NoModelError(f"no model in {place}: {_why_none(module, place)}")
     if len(names) > 1:
         listed = ", ".join(names)
-        raise MissingChoiceError(f"several models in {place}: {listed}: name one: {place}:{names[0]}")
+        first = f"{place}:{names[0]}" + ("" if is_given else flags_for(vars(module)[names[0]]))
+        raise MissingChoiceError(f"several models in {place}: {listed}: name one: {first}")
     return _instance_of(module, names[0])
 
 
@@ -78,11 +79,14 @@ def _why_none(module: ModuleType, place: str) -> str:
     makers = [n for n, t in space.items() if inspect.isfunction(t) and t.__module__ == module.__name__]
     made = [n for n in makers if any(is_module_class(r) for r in _reached(space[n], space))]
     if imported := [n for n, t in space.items() if is_module_class(t) and not t.__module__.startswith("torch.")]:
-        return f"it defines none of its own: name one that it imports: {place}:{imported[0]}"
+        first = f"{place}:{imported[0]}{flags_for(space[imported[0]])}"
+        return f"it defines none of its own: name one that it imports: {first}"
     if not made and (elsewhere := unreached(tree_of_module(module))):
         return elsewhere
     made = made or _makers_of_layers(module, is_given=True)
-    named = f"{place}:{made[0]}" if made else "file:NAME, or the file that defines the network"
+    named = (
+        f"{place}:{made[0]}{flags_for(space[made[0]])}" if made else "file:NAME, or the file that defines the network"
+    )
     return f"it defines no nn.Module: name a function that returns one: {named}"
 
 

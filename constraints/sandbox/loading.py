@@ -64,6 +64,8 @@ class Loader:
         """Why statements were left out."""
         self.unread: tuple[str, ...] = ()
         """The warnings about cells that are not Python."""
+        self.written: dict[str, str] = {}
+        """Path -> text of the Python files that a notebook's cells write."""
         self.unbound: dict[str, BaseException] = {}
         """Name -> why the statement that binds it was left out."""
         self.classes: list[str] = []
@@ -105,6 +107,7 @@ class Loader:
         self.remedies.file = file.resolve()
         self.found += source.warnings
         self.unread = source.unread
+        self.written = dict(source.written)
         if source.written:
             self._find_first(WrittenFiles(source.written))
         package = package_of(file.resolve(), source.tree)

@@ -24,12 +24,13 @@ from constraints.errors import (
 )
 from constraints.faults import any_hint, calls_user_code, failed
 from constraints.sandbox.argument_tables import with_attributes
-from constraints.sandbox.arguments import check_arguments
+from constraints.sandbox.arguments import check_arguments, missing_entry, signature_of
 from constraints.sandbox.choice import is_models_name, is_module_class, only_model
 from constraints.sandbox.loading import Loader
 from constraints.sandbox.read_entries import entries_of
 from constraints.sandbox.request import Target
 from constraints.sandbox.standins import NotInstalledError, absent_path, absent_reason
+from constraints.sandbox.unreached_models import written_model
 from constraints.suggestions import nearest
 
 _OF_FALLBACK = re.compile(r"'NoneType' object|is not defined")
@@ -120,6 +121,8 @@ def _chosen(module: ModuleType, target: Target, name: str, loader: Loader, send:
         if loader.unread:
             what = f"no model in {target.place}: {'; '.join(loader.unread)}: correct what defines the model"
             raise NoModelError(what) from error
+        if written := written_model(loader.written):
+            raise NoModelError(f"no model in {target.place}: {written}") from error
         failures = [failure for bound, failure in loader.unbound.items() if is_models_name(bound)]
         if not failures:
             raise
@@ -169,7 +172,12 @@ def called(name: str, thing: Any, arguments: Mapping[str, Any], loader: Loader, 
     _check_arguments(name, thing, arguments, flag)
     given = {key: with_attributes(value) for key, value in arguments.items()}
     remedies = loader.remedies
-    return remedies.in_its_folder(lambda: remedies.on_cpu(lambda: _constructed(thing, given)))
+    try:
+        return remedies.in_its_folder(lambda: remedies.on_cpu(lambda: _constructed(thing, given)))
+    except (KeyError, AttributeError) as error:
+        if not (what := missing_entry(name, thing, arguments, error, flag)):
+            raise
+        raise MissingChoiceError(what) from error
 
 
 @calls_user_code
@@ -179,21 +187,13 @@ def _constructed(thing: Any, arguments: Mapping[str, Any]) -> Any:
 
 def _check_arguments(name: str, thing: Any, arguments: Mapping[str, Any], flag: str) -> None:
     try:
-        parameters = [*_signature(thing).parameters.values()]
+        parameters = [*signature_of(thing).parameters.values()]
     except (TypeError, ValueError):
         return  # written in C: a wrong argument shows when it is called
     entries = {p.name: entries_of(thing, p.name) for p in parameters if p.name not in arguments}
     module = sys.modules.get(getattr(thing, "__module__", ""))
     variables = {n for n, value in vars(module).items() if _is_value(value)} if module else set()
     check_arguments(name, parameters, arguments, flag, entries=entries, variables=variables)
-
-
-def _signature(thing: Any) -> inspect.Signature:
-    """The signature, with the classes of its annotations where the file's own names give them."""
-    try:
-        return inspect.signature(thing, eval_str=True)
-    except (NameError, AttributeError, TypeError, SyntaxError):  # of what only a type checker imports
-        return inspect.signature(thing)
 
 
 def _is_value(value: Any) -> bool:

@@ -1,9 +1,10 @@
-"""Models that an import of a file does not make: of ``if __name__ == "__main__"``, and inside functions; no torch."""
+"""Models that an import does not make: of ``if __name__ == "__main__"``, in functions, in files of cells; no torch."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _NETWORKS = frozenset({"LightningModule", "Module", "Sequential"})
@@ -13,6 +14,20 @@ _NETWORKS = frozenset({"LightningModule", "Module", "Sequential"})
 def unreached(tree: ast.Module) -> str:
     """Where a file makes a network that cannot be named, and what to do; empty where there is none."""
     return next(_unreached(tree), "")
+
+
+def written_model(files: Mapping[str, str]) -> str:
+    """Which file that a notebook's cell writes defines a network, and how the notebook has it; empty where none does.
+
+    ``files`` are the texts of the written files by their paths.
+    """
+    for path, text in files.items():
+        with suppress(SyntaxError, ValueError):
+            for node in ast.parse(text).body:
+                if isinstance(node, ast.ClassDef) and any(_last(base) in _NETWORKS for base in node.bases):
+                    module = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+                    return f"a cell writes {path}: add a cell after it: from {module} import {node.name}"
+    return ""
 
 
 def _unreached(tree: ast.Module) -> Iterator[str]:

@@ -17,6 +17,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from constraints.errors import UnusableInputError
+from constraints.suggestions import nearest
 from nas.champions.names import PREFIX, is_champion
 from nas.toml import read_toml, validated
 
@@ -25,6 +26,8 @@ CLASSES = (200_000, 100_000, 50_000, 25_000)
 """Limits of parameters: under each, the most accurate network is a champion."""
 _LIMIT = re.compile(rf"{PREFIX}(\d+(?:\.\d+)?)([kM])")
 _SCALE = {"k": 1_000, "M": 1_000_000}
+_CUTOFF = 0.875
+"""Similarity of names, all of which have the same beginning, from which one may be meant."""
 
 
 class Champion(BaseModel):
@@ -127,6 +130,9 @@ def find(text: str) -> Champion:
     match = _LIMIT.fullmatch(name)
     found = best_under(float(match[1]) * _SCALE[match[2]]) if match else None
     if found is None:
-        known = ", ".join([*champions(), *limits()])
-        raise UnusableInputError(f"no such champion: {name!r}: known are {known}: search.py champions")
+        known = [*champions(), *limits()]
+        hint = f"known are {', '.join(known)}: search.py champions"
+        raise UnusableInputError(
+            f"no such champion: {name!r}: {hint if match else nearest(name, known, hint, _CUTOFF)}"
+        )
     return found

@@ -33,18 +33,20 @@ def _print(found: Sequence[Champion]) -> None:
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False)
-    for heading in ("champion", "test %", "params", "MMACs", "epochs", "seeds", "recipe", "weights", "best under"):
-        table.add_column(heading, justify="right" if heading in {"test %", "params", "MMACs", "epochs"} else "left")
+    for heading in ("champion", "test %", "params", "MMACs", "epochs", "seeds", "best under"):
+        table.add_column(heading, justify="left" if heading in {"champion", "best under"} else "right", overflow="fold")
     for one in found:
         spread = "" if one.test_std is None else f" ± {100 * one.test_std:.2f}"
         best = ", ".join(f"{limit // 1000}k" for limit in one.as_dict()["best_under"]) or "-"
         cells = (
             one.name, f"{100 * one.test_accuracy:.2f}{spread}", f"{one.params:,}", f"{one.macs / 1e6:.1f}",
-            str(one.epochs), str(len(one.seeds)), one.recipe, "half precision" if one.weights else "-", best,
+            str(one.epochs), str(len(one.seeds)), best,
         )  # fmt: skip
         table.add_row(*map(Text, cells))
     console = wide_console()
     console.print(table)
     for one in found:
+        weights = "its weights are included, in half precision" if one.weights else "its weights are not included"
         console.print(Text(f"\n{one.name}  {one.architecture}\n  {one.data}, {one.machine}, {one.date}, {one.commit}"))
+        console.print(Text(f"  recipe {one.recipe}; {weights}"))
         console.print(Text(f"  {one.command}"), soft_wrap=True)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 TABLE_OR_JSON = ("table", "json")
 WIDEST = 120
-"""Output width for a pipe or a file."""
+"""Most columns for a pipe or a file."""
 
 
 class InterruptedCommandError(ConstraintError):
@@ -102,9 +102,17 @@ def with_options(augmentation: str | None, options: Sequence[str] | None) -> str
 
 
 def wide_console() -> Console:
-    """Standard output, WIDEST columns wide where neither a terminal nor ``$COLUMNS`` says how wide it is."""
+    """Standard output, at most WIDEST columns wide where neither a terminal nor ``$COLUMNS`` says how wide it is.
 
+    A pager behind a pipe has the width of the terminal that stderr is on.
+    """
     from constraints.output.console import SafeConsole
 
     console = SafeConsole()
-    return console if console.is_terminal or "COLUMNS" in os.environ else SafeConsole(width=WIDEST)
+    if console.is_terminal or "COLUMNS" in os.environ:
+        return console
+    try:
+        shown = os.get_terminal_size(sys.stderr.fileno()).columns
+    except (OSError, ValueError, AttributeError):  # no terminal, closed, replaced
+        shown = WIDEST
+    return SafeConsole(width=min(shown or WIDEST, WIDEST))

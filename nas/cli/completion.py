@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 
 import typer
 
@@ -39,8 +40,10 @@ def _listed(one: Callable[[typer.Context, str], Names]) -> Callable[[typer.Conte
 
     def complete(ctx: typer.Context, incomplete: str) -> Names:
         before, comma, begun = incomplete.rpartition(",")
-        others = before.split(",")
-        return [(f"{before}{comma}{name}", words) for name, words in one(ctx, begun) if name not in others]
+        others = {other.partition("=")[0] for other in before.split(",")}
+        return [
+            (f"{before}{comma}{name}", words) for name, words in one(ctx, begun) if name.removesuffix("=") not in others
+        ]
 
     complete.__doc__ = one.__doc__
     return complete
@@ -60,22 +63,41 @@ def studies(ctx: typer.Context) -> Names:
 @_silent
 def trials(ctx: typer.Context) -> Names:
     """``best``, the trials of the study that the command names, the networks that ship, and the champions."""
-    from nas.architecture.named import NAMED
-    from nas.champions.registry import champions, limits
     from nas.results.board import leaderboard
     from nas.results.summary_cache import read_summary
 
-    shipped = [(name, "ships with this tool") for name in NAMED]
-    shipped += [
-        (name, f"{one.params:,} params, {one.test_accuracy:.2%} on the test set") for name, one in champions().items()
-    ]
-    shipped += [(name, f"the most accurate under a limit: {one.name}") for name, one in limits().items()]
     try:
         rows = leaderboard(read_summary(_storage(ctx), _study(ctx)), top=_MOST).rows
     except Exception:  # no study yet: the networks that ship are there
         rows = ()
     known = [(str(row.trial), _words(row.state, row.score, row.params)) for row in rows]
-    return [*([("best", "the best complete trial")] if known else []), *known, *shipped]
+    return [*([("best", "the best complete trial")] if known else []), *known, *_shipped()]
+
+
+def _shipped() -> Names:
+    """The networks that have a name, with or without a study."""
+    from nas.architecture.named import NAMED
+    from nas.champions.registry import champions, limits
+
+    return [
+        *((name, "ships with this tool") for name in NAMED),
+        *(
+            (name, f"{one.params:,} params, {one.test_accuracy:.2%} on the test set")
+            for name, one in champions().items()
+        ),
+        *((name, f"the most accurate under a limit: {one.name}") for name, one in limits().items()),
+    ]
+
+
+@_silent
+def architectures(ctx: typer.Context) -> Names:
+    """The networks that ship, and the champions."""
+    return _shipped()
+
+
+def networks(ctx: typer.Context, incomplete: str) -> Names:
+    """The same where a file may be given too: nothing before the first letter, so that the shell lists files."""
+    return architectures(ctx, incomplete) if incomplete else []
 
 
 def _words(state: str, score: float | None, params: int | None) -> str:
@@ -97,6 +119,38 @@ def recipes(ctx: typer.Context) -> Names:
     from nas.training.named_recipes import RECIPES
 
     return [(name, recipe.purpose) for name, recipe in RECIPES.items()]
+
+
+@_listed
+@_silent
+def _recipe_options(ctx: typer.Context) -> Names:
+    from nas.training.options.declaration import declared
+    from nas.training.recipes import Recipe
+
+    return [(f"{name}=", one.meaning) for name, one in declared(Recipe).items()]
+
+
+def recipe(ctx: typer.Context, incomplete: str) -> Names:
+    """The recipes that ship; after a comma the options with which a recipe may be given."""
+    return _recipe_options(ctx, incomplete) if "," in incomplete else recipes(ctx, incomplete)
+
+
+@_listed
+@_silent
+def tunable(ctx: typer.Context) -> Names:
+    """The options of a recipe that ``--tune`` takes without a range."""
+    from nas.training.named_recipes import DEFAULT, RECIPES
+    from nas.training.tuning import usual_ranges
+
+    return [(name, "") for name in usual_ranges(RECIPES[DEFAULT].make(20))]
+
+
+@_silent
+def profiles(ctx: typer.Context) -> Names:
+    """The profiles of the file of constraints that the command names."""
+    from nas.toml import read_toml
+
+    return [(name, "") for name in read_toml(Path(ctx.params["constraints"]))["profiles"]]
 
 
 @_silent

@@ -153,7 +153,7 @@ def workers(default: str = "one per core, or per GPU") -> Any:
 def recipe(default: str = "default; long from 30 epochs on") -> Any:
     """The flag ``--recipe``."""
     text = "one of search.py recipes, with options: default,batch_size=64, or FILE.toml"
-    return flag("--recipe", help=text, value="RECIPE", default=default, group=DATA, complete=completion.recipes)
+    return flag("--recipe", help=text, value="RECIPE", default=default, group=DATA, complete=completion.recipe)
 
 
 def augmentation(default: str = "assignment") -> Any:
@@ -213,6 +213,7 @@ Teachers = Annotated[
         help="a trained network to distil from; several are an ensemble",
         value="TRIAL|STUDY:TRIAL|FILE",
         group=DATA,
+        complete=completion.trials,
     ),
 ]
 AugmentationOptions = Annotated[

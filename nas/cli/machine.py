@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -38,10 +39,24 @@ def doctor(storage: str | None, output_format: str, *, remove: bool, is_sure: bo
 
 def _print_findings(found: Sequence[examining.Finding], console: Console) -> None:
     for finding in found:
-        line = Text(f"{finding.state:<8}", style=_STYLES[finding.state])
-        console.print(line.append(f"{finding.topic:<8} {finding.name}: {finding.text}", style="none"), soft_wrap=True)
+        text = _wrapped(f"{finding.topic:<8} {finding.name}: {finding.text}", 17, console)
+        console.print(
+            Text(f"{finding.state:<8}", style=_STYLES[finding.state]).append(text, style="none"), soft_wrap=True
+        )
         if finding.remedy:
-            console.print(Text(f"        {finding.remedy}", style="cyan"), soft_wrap=True)
+            remedy = _wrapped(finding.remedy, 8, console)
+            console.print(Text(f"        {remedy}", style="cyan"), soft_wrap=True)
+
+
+def _wrapped(text: str, indent: int, console: Console) -> str:
+    """The text that begins in column 8, broken between words on a terminal; its further lines are indented."""
+    if not console.is_terminal:
+        return text
+    lines = textwrap.wrap(
+        text, console.width, initial_indent=" " * 8, subsequent_indent=" " * indent, break_long_words=False,
+        break_on_hyphens=False,
+    )  # fmt: skip
+    return "\n".join(lines)[8:]
 
 
 def _clean(is_sure: bool) -> int:

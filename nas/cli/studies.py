@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from rich.console import JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
@@ -36,15 +37,14 @@ def studies(storage: str, output_format: str) -> int:
 
 def _table(found: list[StudyEntry]) -> Table:
     table = Table(box=None, pad_edge=False)
-    for heading in ("study", "data", "space", "objective", "target", "best val %"):
-        table.add_column(heading, justify="right" if heading in {"target", "best val %"} else "left")
-    for state in STATES:
-        table.add_column(state, justify="right")
+    for heading in ("study", "data", "space", "objective", "target", "best val %", "trials"):
+        justify: JustifyMethod = "right" if heading in {"target", "best val %"} else "left"
+        table.add_column(heading, justify=justify, overflow="fold")
     for entry in found:
         known = (entry.data, entry.space, entry.objective, _percent(entry.target), _percent(entry.best))
         shown = known if entry.is_readable else ("not made by this tool", "", "", "", "")
-        counts = [f"{entry.counts[state]:,}" for state in STATES]
-        table.add_row(*(Text(one_line(text)) for text in (entry.study, *shown, *counts)))
+        trials = ", ".join(f"{entry.counts[state]:,} {state}" for state in STATES if entry.counts[state]) or "none"
+        table.add_row(*(Text(one_line(text)) for text in (entry.study, *shown, trials)))
     return table
 
 

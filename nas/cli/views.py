@@ -62,6 +62,8 @@ def leaderboard(
         first = board()
     if not watch:
         print_board(first, output_format, console, names)
+        if view.pareto and not first.rows and output_format == "table":
+            say("note: none of these trials is complete: leave --pareto out, which compares complete ones", sys.stderr)
         return ExitCode.DONE
     check_columns(names, first.measured)
     with ended_by_ctrl_c():

@@ -102,9 +102,9 @@ def leaderboard(
 
     ``where`` are comparisons such as ``params < 100k``, all of which a row's METRICS must satisfy; an unknown metric
     satisfies none. ``is_live`` says whether a launch is running on the study: without one, trials that have not ended
-    are ``unfinished``; the state ``running`` selects these too. ``pareto`` keeps the rows that no other dominates in
-    accuracy and ``costs``. Rows record ``storage`` as their study's. Raises UnusableInputError for an unknown sort key,
-    state or metric, and for a study that this tool did not make.
+    are ``unfinished``; the state ``running`` selects these too. ``pareto`` keeps the complete trials that no other one
+    dominates in accuracy and ``costs``. Rows record ``storage`` as their study's. Raises UnusableInputError for an
+    unknown sort key, state or metric, and for a study that this tool did not make.
     """
     if top is not None and top < 0:
         raise UnusableInputError(f"top is out of range: {top}: give how many rows, 0 or more")
@@ -119,7 +119,7 @@ def leaderboard(
     _known("sort key", [by := MEASURES[measure] if sort is None else sort], (*SORT_KEYS, *measured))
     _known("metric", [rule.metric for rule in rules], (*METRICS, *measured))
     shown = [row for row in rows if row.state in wanted and all(_holds(rule, row) for rule in rules)]
-    best = {row.trial for row in front(shown, weighed, maximised)}
+    best = {row.trial for row in front((row for row in shown if row.state == "complete"), weighed, maximised)}
     chosen = [row for row in shown if row.trial in best] if pareto else shown
     ranked = sorted(chosen, key=lambda row: _order(row, by, maximised))[:top]
     counts = Counter(row.state for row in rows)

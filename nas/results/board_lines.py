@@ -34,7 +34,7 @@ def headings(board: Leaderboard) -> tuple[str, ...]:
 
 
 def weighed(costs: Sequence[str], measure: str = ACCURACY) -> str:
-    """``both accuracy and parameters``: the objectives in which no other row beats a starred row."""
+    """``both accuracy and parameters``: the objectives in which no other complete row beats a starred one."""
     names = [measure.replace("_", " "), *(_COST_NAMES.get(cost, cost) for cost in costs)]
     return f"{'both' if len(names) == 2 else 'all of'} {', '.join(names[:-1])} and {names[-1]}"
 
@@ -64,7 +64,11 @@ def footer(board: Leaderboard, *, wide: bool, has_marks: bool = True) -> list[Te
             Text("pruned: " + ", ".join(f"{pruned[reason]} {reason}" for reason in sorted(pruned, key=_natural)))
         )
     if has_marks and any(row.pareto for row in board.rows):
-        lines.append(Text(f"{_FRONT} no row shown beats it in {weighed(board.costs, board.measure)}", style="dim"))
+        lines.append(
+            Text(
+                f"{_FRONT} no other complete trial shown beats it in {weighed(board.costs, board.measure)}", style="dim"
+            )
+        )
     lines += [Text(line) for line in _confirmed(board)]
     if board.expected is not None:
         lines.append(Text(board.expected.sentence(board.target)))

@@ -35,8 +35,13 @@ class _Journal:
     """Study -> how many trials it has."""
 
     def apply(self, line: Mapping[str, Any]) -> None:
-        """Apply one operation as Optuna does, ignoring those on an ended trial or a missing study."""
+        """Apply one operation as Optuna does, ignoring those on an ended trial or a deleted study.
+
+        Raises LookupError for one on a study or trial that was never created.
+        """
         op = line["op_code"]
+        if line.get("study_id", -1) >= self.made:
+            raise LookupError(f"study {line['study_id']} was never made: lines are lost")
         if op == LineOperation.CREATE_STUDY:
             if line["study_name"] not in {name for name, _ in self.studies.values()}:
                 self.studies[self.made] = (line["study_name"], {})
@@ -51,7 +56,7 @@ class _Journal:
                 self._create(line)
         elif op not in _OPERATIONS:
             raise LookupError(f"unknown operation {op}: the journal is another release's")
-        elif "trial_id" in line and line["trial_id"] < len(self.trials):
+        elif "trial_id" in line and 0 <= line["trial_id"] < len(self.trials):
             self._update(self.trials[line["trial_id"]], line)
         elif "trial_id" in line and self.made == len(self.studies):  # else it may be a trial of a deleted study
             raise LookupError(f"trial {line['trial_id']} was never made: lines are lost")

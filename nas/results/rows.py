@@ -62,7 +62,7 @@ class Row:
     test_seeds: int | None = None
     """Number of trainings whose mean is the test accuracy."""
     pareto: bool = False
-    """Whether no other row shown is as good in accuracy and in every cost of the study, and better in one."""
+    """Whether it is complete, and no complete row shown is as good in accuracy and all costs, and better in one."""
     reason: str = ""
     val_balanced_accuracy: float | None = None
     test_balanced_accuracy: float | None = None
@@ -144,11 +144,11 @@ def row_of(
         test_balanced_accuracy=_mean(tested),
         test_std=_number(confirmed.get("std")),
         test_seeds=len(seeds) if (seeds := confirmed.get("seeds")) else None,
-        params=int(attrs["params"]),
+        params=_whole(attrs["params"]),
         macs=_known(attrs, "macs"),
         receptive_field=_known(attrs, "receptive_field"),
         epochs=max(values, default=0),
-        seconds=round(sum(epoch["seconds"] for epoch in curve), 1),
+        seconds=_seconds(curve),
         meets_target=trial.state == TrialState.COMPLETE and is_over and not broken,
         architecture=_text(attrs.get(ARCHITECTURE)),
         origin=_text(attrs.get(ORIGIN)),
@@ -171,11 +171,26 @@ def row_of(
 
 def _known(attrs: Mapping[str, Any], name: str) -> int | None:
     """A metric; only a network given by the user may have unknown ones."""
-    return _count(attrs[name]) if SEED in attrs else int(attrs[name])
+    return _count(attrs[name]) if SEED in attrs else _whole(attrs[name])
 
 
 def _count(value: Any) -> int | None:
-    return None if value is None else int(value)
+    return None if value is None else _whole(value)
+
+
+def _whole(value: Any) -> int:
+    """A whole number; raises OverflowError for one past every float, which cannot be compared or shown."""
+    number = int(value)
+    float(number)
+    return number
+
+
+def _seconds(curve: Sequence[Mapping[str, Any]]) -> float:
+    """The seconds of all epochs; raises ValueError where they are no finite number."""
+    total = float(sum(epoch["seconds"] for epoch in curve))
+    if not isfinite(total):
+        raise ValueError(f"epochs of {total} seconds")
+    return round(total, 1)
 
 
 def _text(value: Any) -> str | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import sqrt
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 from nas.architecture.spec import parse
 from nas.results.trial_card import Card
 from nas.space.edit_alignment import NetworkEdit, edits
+from nas.words import counted
 
 SURE = 2.0
 """Number of standard errors within which a difference may be chance: about 95 % of a normal distribution."""
@@ -32,7 +35,7 @@ class Explanation:
     @property
     def sentence(self) -> str:
         """One line: ``+2.10 points (standard error 0.80): sep3 instead of c3 in C2``."""
-        words = _UNKNOWN if self.edits is None else ", ".join(map(str, self.edits)) or "the same network"
+        words = _UNKNOWN if self.edits is None else _listed(map(str, self.edits)) or "the same network"
         if self.difference is None:
             return f"{words} (an accuracy is not known yet)"
         points = f"{100 * self.difference:+.2f} points"
@@ -55,7 +58,7 @@ class Explanation:
     @property
     def _unequal(self) -> str:
         first, second = self.epochs
-        return "" if first == second else f", after {second} epochs and not {first}"
+        return "" if first == second else f", after {counted(second, 'epoch')} and not {first:,}"
 
     def as_dict(self) -> dict[str, Any]:
         """The fields that it adds to ``compare --format json``."""
@@ -92,3 +95,8 @@ def explanation(left: Card, right: Card) -> Explanation:
 
 def _between(left: str | None, right: str | None) -> tuple[NetworkEdit, ...] | None:
     return None if left is None or right is None else edits(parse(left), parse(right))
+
+
+def _listed(texts: Iterable[str]) -> str:
+    """The texts in one line; those that occur several times once, with their number."""
+    return ", ".join(text if times == 1 else f"{text} ({times} times)" for text, times in Counter(texts).items())

@@ -82,4 +82,4 @@ def kept(asked: LaunchConfig, study: KnownStudy | None) -> str:
         for name, value in own.items()
         if value != getattr(asked, name)
     ]
-    return f"kept, as study {asked.study} has it: {'; '.join(words)}" if words else ""
+    return f"study {asked.study} exists and keeps its own {'; '.join(words)}" if words else ""

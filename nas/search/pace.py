@@ -13,6 +13,7 @@ from pathlib import Path
 
 from nas import atomic
 from nas.search.halving import FIRST_RUNG, mean_epochs, rungs
+from nas.search.study import MALFORMED
 
 STEPS = "steps.json"
 """File in a training candidate's folder with its StepTimes."""
@@ -74,7 +75,7 @@ def read_steps(folder: Path) -> StepTimes | None:
     try:
         steps = StepTimes(**json.loads((folder / STEPS).read_text(encoding="utf-8")))
         return steps if steps.epoch_seconds > 0 else None
-    except (OSError, ValueError, TypeError, ZeroDivisionError):
+    except (OSError, ZeroDivisionError, *MALFORMED):
         return None
 
 

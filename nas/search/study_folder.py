@@ -175,20 +175,12 @@ def _contradictions(folder: Path, trials: Sequence[FrozenTrial]) -> Iterator[Pat
     by_number = {trial.number: trial for trial in trials}
     for place in sorted(folder.glob("trial-*")):
         trial = by_number.get(_number(place))
-        if trial is None or not is_beginning(_progress(place), trial.user_attrs.get(CURVE, ())):
+        if trial is None or not is_beginning(read_progress(place), trial.user_attrs.get(CURVE, ())):
             yield place
     for place in sorted(folder.glob("confirm-*")):
         trial = by_number.get(_number(place))
         if trial is None or not place.name.endswith(digest(trial.user_attrs.get(ARCHITECTURE, ""))):
             yield place
-
-
-def _progress(place: Path) -> list[dict[str, Any]]:
-    """The curve in a trial's folder; empty where it is damaged, which contradicts nothing."""
-    try:
-        return read_progress(place)
-    except (ValueError, TypeError):
-        return []
 
 
 def _number(place: Path) -> int:

@@ -15,6 +15,7 @@ from nas.search import weights_file
 from nas.search.engine import Placement
 from nas.search.given import Given
 from nas.search.pace import StepTimesFile, forget_steps
+from nas.search.study import MALFORMED
 
 if TYPE_CHECKING:
     import torch
@@ -220,7 +221,7 @@ def _read_tests(folder: Path) -> dict[str, float] | None:
     try:
         kept = {str(name): float(value) for name, value in json.loads((folder / TEST).read_bytes()).items()}
         return kept if 0 <= kept["test_accuracy"] <= 1 and all(0 <= value <= 1 for value in kept.values()) else None
-    except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
+    except (OSError, *MALFORMED):
         return None
 
 
@@ -244,5 +245,5 @@ def curve_of(content: bytes) -> list[dict[str, Any]] | None:
         is_curve = fields and [epoch["epoch"] for epoch in epochs] == list(range(1, len(epochs) + 1))
         numbers = [value for epoch in epochs for value in epoch.values() if value is not None]
         return list(epochs) if is_curve and all(math.isfinite(value) for value in numbers) else None
-    except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError):
+    except MALFORMED:
         return None

@@ -56,6 +56,29 @@ def test_a_global_pool_before_what_reads_a_flattened_map() -> None:
     assert (figures.global_average_pools, figures.params) == (1, 27 * 4 + 4 + 4 * 10 + 10)
 
 
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_global_pool_before_a_convolution_that_reads_the_whole_map(bias: bool) -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 10, 6, bias=bias), nn.Flatten())
+    edits = pool_edits.pool_globally(model, trace(model, (3, 8, 8)).layers)
+    (edit,) = (edit for edit in edits if edit.layer == "1")
+    assert words((edit,)) == "a global average pool before layer 1, then Conv2d(4, 10, 1),"
+    made = edit.make(model[1])
+    x = torch.rand(2, 4, 6, 6)
+    assert torch.allclose(made(x), made[1](x.mean((2, 3), keepdim=True)), atol=1e-6)
+    assert sum(p.numel() for p in made.parameters()) == 4 * 10 + 10 * bias
+
+
+@pytest.mark.parametrize(
+    ("kernel", "options"), [(5, {}), (6, {"groups": 2}), (6, {"padding": 1}), (3, {"dilation": 2})]
+)
+def test_no_pool_goes_before_a_convolution_that_does_not_read_the_map_as_one_window(
+    kernel: int, options: dict[str, int]
+) -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 8, kernel, **options), nn.Flatten())  # type: ignore[arg-type]
+    edits = pool_edits.pool_globally(model, trace(model, (3, 8, 8)).layers)
+    assert not [edit for edit in edits if edit.layer == "1"]
+
+
 def test_a_global_pool_at_the_end_of_a_map() -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 3))
     (edit,) = pool_edits.pool_globally(model, trace(model, (3, 8, 8)).layers)

@@ -64,6 +64,32 @@ def test_what_is_no_function_with_a_name_is_refused(nameless: Any) -> None:
         metric(nameless)
 
 
+@pytest.mark.parametrize("least", [2**1024 - 2**970, -(2**1024) + 2**970])
+def test_the_last_whole_number_that_is_near_a_float_is_taken(least: int) -> None:
+    nearer = least - (1 if least > 0 else -1)
+    assert metric(named(nearer))(None, None) == nearer
+    with pytest.raises(ModelFailedError, match=r"^metric 'own' gave -?\d{99,100}: return a finite number$"):
+        metric(named(least))(None, None)
+
+
+class Unprintable:
+    def __repr__(self) -> str:
+        raise RuntimeError("no text")
+
+
+@pytest.mark.parametrize(
+    ("given", "raised"),
+    [
+        (Fraction(10**400), "OverflowError: integer division result too large for a float"),
+        (Decimal("sNaN"), "ValueError: cannot convert signaling NaN to float"),
+        (Unprintable(), "RuntimeError: no text"),
+    ],
+)
+def test_a_value_that_cannot_be_read_is_the_fault_of_its_function(given: object, raised: str) -> None:
+    with pytest.raises(ModelFailedError, match=f"^metric 'own' raised {raised}$"):
+        metric(named(given))(None, None)
+
+
 def test_a_number_past_every_float_is_asked_to_be_finite() -> None:
     def huge(model: Any, trace: Any) -> int:
         return 10**400

@@ -14,8 +14,8 @@ from nas.results.rows import Row
 
 NETWORK = "architecture"
 """The last column, which gets all the room that the others leave."""
-NETWORK_WIDTH = 16.0
-_LETTER, _PADDING = 0.62, 1.0
+NETWORK_WIDTH = 13.0
+_LETTER, _PADDING = 0.62, 0.7
 """Rem of the widest digit, and of the space beside a text."""
 _ARROW = 2
 """Letters of the arrow that shows the order."""

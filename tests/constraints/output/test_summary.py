@@ -10,7 +10,7 @@ from torch import nn
 from constraints import ASSIGNMENT, check
 from constraints.findings import Refused, Result
 from constraints.output.console import SafeConsole
-from constraints.output.summary import print_summary
+from constraints.output.summary import print_summary, skipped_line
 
 PATH = "a/path/of/people/model_file.py:Network"
 
@@ -38,3 +38,12 @@ def test_every_rule_is_a_whole_word(width: int) -> None:
 def test_names_take_no_more_than_they_need() -> None:
     report = check(nn.Conv2d(3, 8, 3), fixes=False, target="net.py", require=ASSIGNMENT)
     assert printed([report], 80)[1].startswith("target  verdict")
+
+
+@pytest.mark.parametrize(
+    ("count", "ending"), [(1, "f0"), (12, "f11"), (13, "f11 and 1 more"), (200, "f11 and 188 more")]
+)
+def test_the_first_files_without_a_model_are_named(count: int, ending: str) -> None:
+    said = skipped_line([f"f{i}" for i in range(count)])
+    assert said.startswith(f"skipped {count} file{'s' * (count > 1)} without a model: f0")
+    assert said.endswith(f" {ending}")

@@ -5,13 +5,15 @@ from __future__ import annotations
 import inspect
 import re
 from argparse import Namespace
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from constraints.errors import UnusableInputError
-from constraints.sandbox.arguments import check_arguments
+from constraints.sandbox.argument_tables import with_attributes
+from constraints.sandbox.arguments import check_arguments, flags_for, missing_entry
 from constraints.sandbox.standins import StandIns
 
 
@@ -96,3 +98,56 @@ def test_entries_make_a_table_and_a_variable_of_the_file_is_taken(
     parameters = [*inspect.signature(simple).parameters.values()]
     with pytest.raises(UnusableInputError, match=f"depth: {re.escape(said)}$"):
         check_arguments("f", parameters, (), entries=entries, variables=variables)
+
+
+def by_name(**options: int) -> int:
+    """Reads one of its keyword arguments in two ways."""
+    return options.pop("width") if "depth" in options else options["width"]
+
+
+def by_another_table(**options: int) -> int:
+    """Fails by a dictionary of its own, although it has the argument."""
+    return {"width": options["depth"]}["depth"]
+
+
+def by_entry(cfg: Any) -> Any:
+    """Reads entries of a table."""
+    return cfg["width"], cfg["depth"], cfg.height
+
+
+def of_many(widths: Sequence, more: Mapping) -> None:  # type: ignore[type-arg]  # as people write them
+    """Takes a list and a table."""
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "said"),
+    [
+        (by_name, {}, "'f' needs arguments: width: give --arg width=..."),
+        (by_name, {"depth": 3}, "'f' needs arguments: width: give --arg width=..."),
+        (by_another_table, {}, "'f' needs arguments: depth: give --arg depth=..."),
+        (by_another_table, {"depth": 3}, ""),
+        (
+            by_entry,
+            {"cfg": {"depth": 3}},
+            "the table cfg has no width: add it: --arg 'cfg={depth=..., width=..., height=...}'",
+        ),
+        (
+            by_entry,
+            {"cfg": {"width": 1, "depth": 3}},
+            "the table cfg has no height: add it: --arg 'cfg={width=..., depth=..., height=...}'",
+        ),
+    ],
+)
+def test_an_argument_that_only_the_code_names_is_asked_for(function: Any, arguments: dict[str, Any], said: str) -> None:
+    with pytest.raises((KeyError, AttributeError)) as caught:
+        function(**{name: with_attributes(value) for name, value in arguments.items()})
+    error = caught.value
+    assert isinstance(error, (KeyError, AttributeError))
+    assert missing_entry("f", function, arguments, error) == said
+
+
+def test_flags_are_named_only_where_they_can_give_every_argument() -> None:
+    assert flags_for(simple) == " --arg width=... --arg names=... --arg depth=..."
+    assert flags_for(by_entry) == " --arg 'cfg={width=..., depth=..., height=...}'"
+    assert flags_for(of_many) == " --arg widths=... --arg more=..."
+    assert [flags_for(f) for f in (of_config, by_name, len, 3)] == [""] * 4

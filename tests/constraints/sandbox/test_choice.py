@@ -80,9 +80,14 @@ def test_the_model_is_no_part_of_another_and_can_be_built(code: str, name: str) 
     assert chosen(code) == name
 
 
-def test_several_models_are_named() -> None:
-    with pytest.raises(UnusableInputError, match=r"several models in given\.py: A, B: name one: given\.py:A") as error:
-        chosen(network("A") + network("B").replace("nn.Module", "A"))
+@pytest.mark.parametrize(
+    ("needs", "flags"), [("", ""), (", width", " --arg width=..."), (", width: Own, depth", ""), (", width=3", "")]
+)
+def test_several_models_are_named_with_the_arguments_that_one_needs(needs: str, flags: str) -> None:
+    code = "class Own:\n    pass\n" + network("A", needs) + network("B", needs).replace("nn.Module", "A")
+    with pytest.raises(UnusableInputError) as error:
+        chosen(code)
+    assert str(error.value) == f"several models in given.py: A, B: name one: given.py:A{flags}"
     assert not isinstance(error.value, NoModelError)
 
 
@@ -102,9 +107,9 @@ def test_a_file_without_a_model_says_so() -> None:
         ),
         (
             "def outer(i):\n    return inner(i)\ndef inner(i):\n    return Base(i)\nBase = nn.Linear\n",
-            r"name a function that returns one: given\.py:outer",
+            r"name a function that returns one: given\.py:outer --arg i=\.\.\.",
         ),
-        (MAKERS.replace("width=8", "width"), r"name a function that returns one: given\.py:make"),
+        (MAKERS.replace("width=8", "width"), r"name a function that returns one: given\.py:make --arg width=\.\.\."),
     ],
 )
 def test_why_a_file_has_no_model(code: str, reason: str) -> None:
@@ -175,5 +180,5 @@ def test_arguments_are_for_the_network_and_not_for_what_makes_one(is_given: bool
 def test_of_functions_alone_one_that_gets_its_arguments_is_chosen() -> None:
     code = MAKERS.replace("width=8", "width")
     assert chosen(code, is_given=True) == "make"
-    with pytest.raises(NoModelError, match=r"name a function that returns one: given\.py:make"):
+    with pytest.raises(NoModelError, match=r"name a function that returns one: given\.py:make --arg width=\.\.\."):
         chosen(code)

@@ -147,6 +147,8 @@ def test_the_third_format_of_notebooks_is_read_too(book: Path) -> None:
         ('{"cells": 3}', "not a notebook"),
         ("[" * 100_000, "not a notebook"),
         (notebook("x", language_info={"name": "R"}), "not a Python notebook: .*: its language is R"),
+        (notebook("x", kernelspec={"name": "ir"}), "not a Python notebook: .*: its language is R"),
+        (notebook("x", kernelspec={"name": "julia-1.9"}), "not a Python notebook: .*: its language is Julia"),
     ],
 )
 def test_what_is_no_python_notebook_is_refused_in_one_line(book: Path, content: str, message: str) -> None:
@@ -154,6 +156,12 @@ def test_what_is_no_python_notebook_is_refused_in_one_line(book: Path, content: 
     with pytest.raises(UnusableInputError, match=message) as error:
         read(book)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("kernel", ["python3", "irvine", "", "torch-env", None])
+def test_a_kernel_of_any_other_name_is_one_of_python(book: Path, kernel: str | None) -> None:
+    book.write_text(notebook("x", kernelspec={"name": kernel}))
+    assert lines(read(book)) == ["x"]
 
 
 def test_a_python_file_is_one_part(tmp_path: Path) -> None:

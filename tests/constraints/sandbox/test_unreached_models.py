@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from constraints.sandbox.unreached_models import unreached
+from constraints.sandbox.unreached_models import unreached, written_model
 
 MODEL = "    layers = []\n    model = nn.Sequential(*layers).to('cpu')\n"
 CLASS = "    class Net(pl.LightningModule):\n        pass\n"
@@ -27,3 +27,14 @@ CLASS = "    class Net(pl.LightningModule):\n        pass\n"
 )
 def test_where_a_network_is_made(code: str, said: str) -> None:
     assert unreached(ast.parse(code)) == said
+
+
+def test_a_network_in_a_file_that_a_cell_writes_is_named_with_its_import() -> None:
+    files = {
+        "bad.py": "class (",
+        "a/b.py": "class Data:\n    pass\n",
+        "a/__init__.py": "class Net(nn.Module):\n    pass\n",
+    }
+    assert written_model(files) == "a cell writes a/__init__.py: add a cell after it: from a import Net"
+    assert written_model({"a/b.py": files["a/__init__.py"]}).endswith("from a.b import Net")
+    assert written_model({"a/b.py": files["a/b.py"]}) == ""

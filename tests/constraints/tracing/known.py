@@ -15,7 +15,9 @@ from tests.constraints.written import Written
 CONV, WIDE = nn.Conv2d(3, 3, 3, padding=1), nn.Conv2d(3, 3, 5, padding=2)
 
 
-def known(run: Callable[..., Any], *shapes: tuple[int, ...], **parts: nn.Module | nn.Parameter | nn.Buffer) -> Propagation:
+def known(
+    run: Callable[..., Any], *shapes: tuple[int, ...], **parts: nn.Module | nn.Parameter | nn.Buffer
+) -> Propagation:
     model = Written(run, **parts).eval()
     inputs = [torch.zeros(1, *shape) for shape in shapes or [(3, 8, 8)]]
     return Propagation(record(model, dict(model.named_modules()), inputs))

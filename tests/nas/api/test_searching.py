@@ -72,7 +72,7 @@ def test_what_is_kept_of_a_study_is_said_with_progress(here: Path, capsys: Captu
         "epochs": 7,
     }
     study.set_user_attr(IDENTITY, {**made_with, "constraints": read_config(None, {}).rules, "objective": "accuracy"})
-    line = "kept, as study search has it: space tiny; seed 3; epochs 7\n"
+    line = "study search exists and keeps its own space tiny; seed 3; epochs 7\n"
     for progress in (False, True):
         with pytest.raises(UnusableInputError, match="made with other data"):
             nas.launch(data="digits", storage="runs/journal.log", workers=1, device="cpu", progress=progress)

@@ -54,6 +54,19 @@ def test_a_limit_is_the_most_accurate_below_it() -> None:
         find("champion-1k")
 
 
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("champion-widee", "champion-wide"),
+        ("champion-wide-31", "champion-wide-30"),
+        ("champion-serch", "champion-search"),
+    ],
+)
+def test_a_misspelt_name_is_answered_with_the_one_that_was_meant(given: str, meant: str) -> None:
+    with pytest.raises(UnusableInputError, match=rf"no such champion: '{given}': did you mean {meant}\b"):
+        find(given)
+
+
 def test_mean_and_deviation_are_those_of_the_seeds() -> None:
     wide = find("champion-wide")
     assert wide.test_accuracy == pytest.approx((0.8584 + 0.8563 + 0.8548) / 3)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import search
+from nas.champions.registry import champions
 
 PAGE = Path(__file__).parents[3] / "docs" / "commands.md"
 
@@ -28,6 +29,20 @@ def test_the_table_has_a_line_and_a_command_each(capsys: pytest.CaptureFixture[s
     assert "champion-wide" in out
     assert "85.65 ± 0.18" in out
     assert "benchmarks.recipes" in out
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_a_narrow_table_has_whole_names(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    """Names are what the other commands take."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    assert search.run(["champions"]) == 0
+    table = capsys.readouterr().out.split("\n\n")[0].splitlines()
+    assert [line.split()[0] for line in table[1:]] == [
+        one.name for one in sorted(champions().values(), key=lambda one: -one.test_accuracy)
+    ]
+    assert all(len(line) <= width for line in table)
 
 
 def test_show_and_compare_want_no_study(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

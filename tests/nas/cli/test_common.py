@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import fcntl
+import os
+import struct
+import termios
 from pathlib import Path
 
 import pytest
@@ -30,3 +34,16 @@ def test_a_pipe_is_120_columns_wide_unless_asked_otherwise(monkeypatch: pytest.M
     assert wide_console().width == 120
     monkeypatch.setenv("COLUMNS", "90")
     assert wide_console().width == 90
+
+
+@pytest.mark.parametrize(("columns", "expected"), [(80, 80), (100, 100), (200, 120)])
+def test_a_pipe_is_as_wide_as_the_terminal_that_its_reader_shows_it_on(
+    monkeypatch: pytest.MonkeyPatch, columns: int, expected: int
+) -> None:
+    """As behind ``search.py show best | less``."""
+    ours, other = os.openpty()
+    with os.fdopen(ours), os.fdopen(other, "w") as terminal:
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        monkeypatch.delenv("COLUMNS", raising=False)
+        monkeypatch.setattr("sys.stderr", terminal)
+        assert wide_console().width == expected

@@ -55,6 +55,15 @@ def completed(line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         ("nas leaderboard --columns trial,val_b", ["trial,val_balanced_accuracy"]),
         ("nas launch --objective accuracy,par", ["accuracy,params"]),
         ("nas show --study ", []),
+        ("nas launch --recipe default,dist", ["default,distillation="]),
+        ("nas launch --recipe default,crop=2,cr", []),
+        ("nas launch --tune mixup,warm", ["mixup,warmup"]),
+        ("nas launch --start mob", ["mobilenet"]),
+        ("nas launch --start ", []),
+        ("nas train tin", ["tiniest"]),
+        ("nas enqueue mob", ["mobilenet"]),
+        ("nas space --neighbours mob", ["mobilenet"]),
+        ("nas launch --teacher champion-s", ["champion-search", "champion-small-120"]),
     ],
 )
 def test_values_are_completed(
@@ -91,6 +100,14 @@ def test_trials_are_those_of_the_study_that_the_project_names(
     for line in ("nas show --study new ", "nas show --storage here.log "):
         assert [word for word in completed(line, monkeypatch, capsys) if word.isdecimal()] == ["0"]
     assert completed("nas delete ", monkeypatch, capsys) == ["new", "old"]
+
+
+def test_profiles_are_those_of_the_file_that_the_line_names(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "rules.toml").write_text('[profiles.small]\nrequire = ["params < 50k"]\n[profiles.slow]\n')
+    line = "nas validate x.py --constraints rules.toml --profile sm"
+    assert completed(line, monkeypatch, capsys) == ["small"]
 
 
 def test_the_augmentations_are_those_that_ship() -> None:

@@ -52,6 +52,12 @@ def test_flags_choose_rows(study: optuna.Study, capsys: Captured) -> None:
     assert rows("--sort", "params", "--top", "1") == [3]
     assert rows("--state", "failed, running") == [5, 4]
     assert rows("--pareto", "--state", "complete") == [1, 2, 0]
+    assert rows("--pareto", "--state", "failed,running") == []
+
+
+def test_a_front_without_complete_trials_says_why_it_is_empty(study: optuna.Study, capsys: Captured) -> None:
+    assert search.run(["leaderboard", "--pareto", "--state", "pruned"]) == 0
+    assert "note: none of these trials is complete: leave --pareto out" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("width", [80, 120])

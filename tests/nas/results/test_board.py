@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import random
 from dataclasses import replace
 from typing import Any
 
@@ -123,15 +124,43 @@ def test_twenty_are_shown_unless_asked_otherwise(study: optuna.Study) -> None:
 
 
 def test_the_front_holds_what_no_other_beats(study: optuna.Study) -> None:
-    assert shown(study, pareto=True) == [1, 2, 0, 3]
+    assert shown(study, pareto=True) == [1, 2, 0]
     assert shown(study, pareto=True, states=["complete"]) == [1, 2, 0]
-    assert shown(study, pareto=True, states=["failed", "running"]) == [5]
     add(study, [0.85], params=119_999)  # beats trial 2
-    assert shown(study, pareto=True) == [1, 7, 0, 3]
+    assert shown(study, pareto=True) == [1, 7, 0]
     add(study, [0.85], params=119_999)  # a twin
-    assert shown(study, pareto=True) == [1, 7, 8, 0, 3]
+    assert shown(study, pareto=True) == [1, 7, 8, 0]
     add(study, [0.86], params=150_001)
-    assert shown(study, pareto=True) == [1, 7, 8, 0, 3]
+    assert shown(study, pareto=True) == [1, 7, 8, 0]
+
+
+@pytest.mark.parametrize(
+    ("state", "name"),
+    [(TrialState.PRUNED, "pruned"), (TrialState.RUNNING, "running"), (TrialState.FAIL, "failed")],
+)
+def test_a_trial_that_was_not_trained_to_the_end_is_not_on_the_front_and_beats_nothing_on_it(
+    study: optuna.Study, state: TrialState, name: str
+) -> None:
+    before = shown(study, pareto=True)
+    add(study, [0.99], params=1_000, state=state)
+    assert shown(study, pareto=True) == before
+    assert {row.trial for row in leaderboard(study).rows if row.pareto} == set(before)
+    assert leaderboard(study, states=[name], pareto=True).rows == ()
+
+
+def test_the_front_is_that_of_optuna() -> None:
+    """With accuracy and parameters as a study's own objectives."""
+    of_optuna = optuna.create_study(directions=["maximize", "minimize"])
+    ours = optuna.create_study(study_name="ours")
+    rng = random.Random(0)
+    for number in range(60):
+        accuracy, params = rng.randint(1, 20) / 20, rng.randint(1, 20)
+        state = rng.choice([TrialState.COMPLETE, TrialState.PRUNED])
+        values = [accuracy, params] if state == TrialState.COMPLETE else None
+        of_optuna.add_trial(optuna.trial.create_trial(state=state, values=values))
+        add(ours, [accuracy], params=params, state=state, network=f"n{number}")
+    expected = {trial.number for trial in of_optuna.best_trials}
+    assert {row.trial for row in leaderboard(ours, top=None, pareto=True).rows} == expected
 
 
 @pytest.mark.parametrize(
@@ -165,7 +194,7 @@ def test_comparisons_choose_rows(study: optuna.Study, where: list[str], trials: 
 def test_the_front_is_marked_among_the_rows_shown(study: optuna.Study) -> None:
     marked = {row.trial for row in leaderboard(study).rows if row.pareto}
     assert marked == set(shown(study, pareto=True))
-    assert {row.trial for row in leaderboard(study, where=["params < 100k"]).rows if row.pareto} == {3}
+    assert {row.trial for row in leaderboard(study, where=["params < 150k"]).rows if row.pareto} == {2, 0}
 
 
 def test_a_study_without_trials_has_an_empty_leaderboard() -> None:

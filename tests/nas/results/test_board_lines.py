@@ -26,7 +26,7 @@ def test_why_trials_were_pruned_is_counted(study: optuna.Study) -> None:
     add(study, [0.2], params=50_000, state=TrialState.PRUNED, **{REASON: "below the better half at epoch 1"})
     lines = below(study, wide=False)
     assert "pruned: 2 below the better half at epoch 1" in lines
-    assert "* no row shown beats it in both accuracy and parameters" in lines
+    assert "* no other complete trial shown beats it in both accuracy and parameters" in lines
 
 
 def test_no_rejection_is_said_so() -> None:
@@ -37,7 +37,7 @@ def test_the_legend_of_the_star_names_the_studys_objectives(study: optuna.Study)
     assert weighed(["params"]) == "both accuracy and parameters"
     assert weighed(["macs", "params"]) == "all of accuracy, MACs and parameters"
     study.set_user_attr(IDENTITY, {"objective": "accuracy,macs"})
-    assert "* no row shown beats it in both accuracy and MACs" in below(study, wide=True)
+    assert "* no other complete trial shown beats it in both accuracy and MACs" in below(study, wide=True)
 
 
 def test_validation_accuracies_have_their_standard_error_where_there_is_room(study: optuna.Study) -> None:

@@ -153,8 +153,8 @@ def test_columns_are_chosen_by_name(study: optuna.Study) -> None:
     lines = [line.split() for line in file.getvalue().splitlines()]
     assert lines[1] == ["trial", "val", "%", "MMACs", "meets_target", "curve", "broken"]
     assert lines[3] == ["1", "86.00", "150.0", "yes", "▅▇"]
-    assert "no row shown beats it" not in file.getvalue(), "no column has the star"
-    assert "no row shown beats it" in "\n".join(rendered(study, 80))
+    assert "no other complete trial shown beats it" not in file.getvalue(), "no column has the star"
+    assert "no other complete trial shown beats it" in "\n".join(rendered(study, 80))
 
 
 def test_a_column_that_there_is_not(study: optuna.Study) -> None:

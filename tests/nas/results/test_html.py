@@ -39,7 +39,7 @@ def test_a_board_has_a_row_a_trial_and_says_what_the_table_says(study: optuna.St
     assert second[1].text == "2"
     paragraphs = ["".join(p.itertext()) for p in root.findall("p")]
     assert paragraphs[0] == "study known on digits, target over 85.00%"
-    assert "* no row shown beats it in both accuracy and parameters" in paragraphs
+    assert "* no other complete trial shown beats it in both accuracy and parameters" in paragraphs
 
 
 def test_a_card_has_its_stages_and_its_report(tmp_path: Path) -> None:

@@ -48,3 +48,11 @@ def test_what_is_not_known_is_said() -> None:
         in explanation(card(FIRST, 0.5, images=0), card(SECOND, 0.6, images=0)).sentence
     )
     assert "after 8 epochs and not 4" in explanation(card(FIRST, 0.5), card(SECOND, 0.6, epochs=8)).sentence
+    assert "after 1 epoch and not 4" in explanation(card(FIRST, 0.5), card(SECOND, 0.6, epochs=1)).sentence
+
+
+def test_an_edit_that_is_made_several_times_is_listed_once() -> None:
+    before, after = "BR/c16-c16-c16s2/c32-c32-c32s2/fc", "BR/c16-c16-c16s2/dw-pw32-dw-pw32-c32s2/fc"
+    found = explanation(card(before, 0.5), card(after, 0.6))
+    assert found.sentence.endswith("sep3 instead of c3 in C2 (2 times)")
+    assert [edit["text"] for edit in found.as_dict()["edits"]] == ["sep3 instead of c3 in C2"] * 2

@@ -50,11 +50,11 @@ def test_what_is_not_given_is_the_study_s(study: optuna.Study, tmp_path: Path) -
     assert (found.rules, found.seed, found.objective) == (["params < 60000"], 3, "balanced_accuracy,params")
     assert found.data == "/there/shapes"
     assert kept(before, existing(before)) == (
-        "kept, as study search has it: space wide; constraints params < 60000; seed 3; "
+        "study search exists and keeps its own space wide; constraints params < 60000; seed 3; "
         "objective balanced_accuracy,params; epochs 7; data /there/shapes"
     )
     given = asked(tmp_path, space="wide", epochs=7, seed=3, constraints=["params < 60000"], data="/there/shapes")
-    assert kept(given, existing(given)) == "kept, as study search has it: objective balanced_accuracy,params"
+    assert kept(given, existing(given)) == "study search exists and keeps its own objective balanced_accuracy,params"
     check_study(found)
 
 

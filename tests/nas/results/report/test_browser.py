@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import optuna
 import pytest
@@ -21,7 +21,7 @@ from pypdf import PdfReader
 from constraints.rules import ASSIGNMENT
 from nas.results.report import page as pages
 from nas.results.report.page import render
-from nas.search.study import CURVE, IDENTITY, REASON, REJECTED, TARGET
+from nas.search.study import CURVE, IDENTITY, MEASURED, REASON, REJECTED, TARGET
 from nas.space.attributes import ARCHITECTURE
 from nas.space.space import load
 from tests.nas.results.known import GATED, PLAIN, add
@@ -467,6 +467,29 @@ def test_two_trials_are_shown_side_by_side(show: Open) -> None:
     assert page.url.endswith("#trial-1-beside-2")
     page.get_by_role("button", name="Leave trial 2 out").click()
     assert page.locator("svg.field").count() == 1
+
+
+def test_no_word_of_a_rule_is_broken_beside_another_trial(show: Open) -> None:
+    """A line of a rule ends between words only: ``depthwise_separable_convs >= 1`` has at most three lines."""
+    page = show(place="#trial-1-beside-2")
+    lines = "[...document.querySelectorAll('.rules code')].map((c) => [c.textContent, c.getClientRects().length])"
+    for width in (1280, 1000):
+        page.set_viewport_size({"width": width, "height": 800})
+        found = page.evaluate(lines)
+        assert len(found) == len(ASSIGNMENT)
+        assert all(count <= len(text.split()) for text, count in found), found
+
+
+def test_a_study_with_two_metrics_of_ones_own_fits_the_window_of_a_laptop(browser: Browser, tmp_path: Path) -> None:
+    study = optuna.create_study(direction="maximize", study_name="own")
+    study.set_user_attr(IDENTITY, {"constraints": list(ASSIGNMENT), "epochs": 1})
+    own: dict[str, Any] = {MEASURED: {"sharpness": 0.846344, "latency_ms": 12.3456}}
+    add(study, [0.5], params=190_000, network=PLAIN, **own)
+    place = tmp_path / "own.html"
+    place.write_text(render(study), encoding="utf-8")
+    with watched(browser, place) as show:
+        page = show()
+        assert page.evaluate("document.getElementById('trials').parentElement.scrollWidth") <= 1280 - 2 * 24
 
 
 def test_any_figure_is_drawn_against_any_other(show: Open) -> None:
