@@ -76,11 +76,11 @@ class Search:
     def processes(self) -> list[int]:
         """Processes of the launch that exist, the driver first; includes zombies whose parent is gone."""
         found = []
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            with suppress(OSError):
-                state, parent, _, session = stat.read_text().rpartition(")")[2].split()[:4]
+        for pid in (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()):
+            with suppress(OSError):  # it has ended
+                state, parent, _, session = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:4]
                 if self.process is not None and int(session) == self.process.pid and (state != "Z" or parent == "1"):
-                    found.append(int(stat.parent.name))
+                    found.append(pid)
         return sorted(found)
 
     def workers(self) -> list[int]:

@@ -9,12 +9,12 @@ from typing import Any
 
 from torch import nn
 
+from constraints.call_syntax import Written
 from constraints.called_convs import CalledConv
 from constraints.conv_sites import CONVS, ConvNd, Site, one
 from constraints.edits import Edit
 from constraints.errors import UnusableInputError
 from constraints.forward_edits import ForwardEdit
-from constraints.source_edits import Written
 
 _SIZES = ("in_channels", "out_channels", "kernel_size")
 ADJUSTED = frozenset({"stride", "padding", "dilation"})

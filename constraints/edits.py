@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
+from constraints.call_syntax import Written
 from constraints.errors import UnusableInputError
 from constraints.forward_edits import ForwardEdit
 from constraints.model_state import parts
 from constraints.replacing import replace_module
-from constraints.source_edits import Written
 
 _WHERE = "{}"
 _MOST_NAMES = 1000

@@ -23,8 +23,8 @@ def first_line(error: BaseException, most: int = LONGEST_REASON) -> str:
 
 
 def with_type(error: BaseException, most: int = LONGEST_REASON) -> str:
-    """The type of an error of other code, and the first line of its message."""
-    return f"{type(error).__name__}: {first_line(error, most)}"
+    """The type of an error of other code, and the first line of its message, if it has one."""
+    return ": ".join(filter(None, (type(error).__name__, first_line(error, most))))
 
 
 class ExitCode(IntEnum):

@@ -10,11 +10,11 @@ from typing import Any, Literal
 
 from torch import nn
 
+from constraints.call_syntax import Written
 from constraints.conv_edits import needed, place_of, written_place
 from constraints.conv_sites import CONVS, Site
 from constraints.edits import Edit, listed, ordinal
 from constraints.errors import UnusableInputError
-from constraints.source_edits import Written
 
 _CONVS: dict[int, type[nn.Module]] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 _NORMS: dict[int, type[nn.Module]] = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.utils._pytree import tree_leaves
 
-from constraints.errors import UnusableInputError, first_line
+from constraints.errors import UnusableInputError, first_line, with_type
 from constraints.inputs import Sizes, specs
 from constraints.metrics import LATENCY, ONNX_LATENCY
 from constraints.model_state import copied, parts
@@ -159,7 +159,7 @@ def _running(model: nn.Module, size: Sizes, data: Any, threads: int) -> Iterator
         try:
             ready = copied(model)
         except Exception as error:  # a part of the model may raise anything when copied
-            raise UnmeasuredError(f"the model cannot be copied to be timed: {type(error).__name__}: {error}") from error
+            raise UnmeasuredError(f"the model cannot be copied to be timed: {with_type(error)}") from error
         ready.eval()
         tensors = parts(ready).tensors
         samples = list(made(ready, specs(size), tensors)) if data is None else [taken(ready, data, tensors)]

@@ -11,6 +11,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import nn
 
+from constraints.call_syntax import Written
 from constraints.conv_edits import needed, restride
 from constraints.conv_sites import Site
 from constraints.edits import Called, Change, Edit, calls_named, listed
@@ -18,7 +19,6 @@ from constraints.forward_edits import ForwardEdit
 from constraints.last_pool import last_pool
 from constraints.metrics import Layer
 from constraints.model_state import parts
-from constraints.source_edits import Written
 
 _AVERAGES: Mapping[type[nn.Module], type[nn.Module]] = {
     nn.MaxPool1d: nn.AvgPool1d,

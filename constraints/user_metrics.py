@@ -10,7 +10,7 @@ from decimal import Decimal
 from numbers import Integral, Real
 from typing import Any, overload
 
-from constraints.errors import ModelFailedError, UnusableInputError
+from constraints.errors import ModelFailedError, UnusableInputError, with_type
 from constraints.metrics import LATENCIES, Metrics
 
 _PAST_FLOATS = 2**1024 - 2**970
@@ -34,7 +34,7 @@ class CustomMetric:
             value = self.compute(model, trace)
             number, shown = _plain(value), " ".join(repr(value).split())
         except Exception as error:
-            raise ModelFailedError(f"metric {self.name!r} raised {type(error).__name__}: {error}") from error
+            raise ModelFailedError(f"metric {self.name!r} raised {with_type(error)}") from error
         if number is None:
             wanted = "a finite number" if isinstance(value, Integral) else "one number or truth value"
             raise ModelFailedError(f"metric {self.name!r} gave {shown:.100}: return {wanted}")

@@ -27,6 +27,7 @@ from nas.search.storage import open_storage
 from nas.search.study import CURVE
 from nas.space.attributes import ARCHITECTURE
 from tests.nas.results.known import known_study
+from tests.processes import numbers, read, status
 
 SEARCH = Path(__file__).parents[1] / "search.py"
 LAUNCH = ("launch", "--data", "digits", "--space", "tiny", "--epochs", "3", "--workers", "2", "--device", "cpu")
@@ -89,11 +90,9 @@ def until(condition: Callable[[], bool]) -> None:
 def living(group: int) -> dict[int, bytes]:
     """Processes of a group that have not ended: number -> command line."""
     found = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            state, _, of_group = stat.read_text().rpartition(")")[2].split()[:3]
-            if int(of_group) == group and state != "Z":
-                found[int(stat.parent.name)] = (stat.parent / "cmdline").read_bytes()
+    for pid in numbers():
+        if status(pid)[2:3] == [str(group)] and (command := read(pid, "cmdline")):
+            found[pid] = command
     return found
 
 

@@ -21,7 +21,7 @@ from typing import Any
 from torch import nn
 
 from constraints.checker import definition, examined
-from constraints.errors import ConstraintError, ModelFailedError, UnusableInputError
+from constraints.errors import ConstraintError, ModelFailedError, UnusableInputError, with_type
 from constraints.faults import failed
 from constraints.metrics import LATENCIES
 from constraints.question import Question
@@ -139,7 +139,7 @@ def _followed_up(follow_up: str, checked: Checked, request: Request, send: Send)
     try:
         found: dict[str, Any] = getattr(importlib.import_module(module), name)(checked, request)
     except (Exception, SystemExit) as error:  # raised by the model's code, which a follow-up runs again
-        reason = str(error) if isinstance(error, ConstraintError) else f"{type(error).__name__}: {error}"
+        reason = str(error) if isinstance(error, ConstraintError) else with_type(error)
         return {"refused": " ".join(reason.split())}
     return found
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
+from constraints.call_syntax import argument, call_at
 from constraints.checker import examined
 from constraints.edits import Edit, applied, words
 from constraints.errors import UnusableInputError
@@ -18,7 +19,7 @@ from constraints.forward_edits import CONVOLUTIONS, PARAMETERS, ForwardEdit, is_
 from constraints.sandbox.child import Checked
 from constraints.sandbox.constructions import Cells, UserCall, calls_at
 from constraints.sandbox.user_file import is_constant
-from constraints.source_edits import CallEdit, argument, call_at
+from constraints.source_edits import CallEdit
 
 
 def calls_in_forward(

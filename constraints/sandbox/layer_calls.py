@@ -14,6 +14,7 @@ from typing import Any
 
 from torch import nn
 
+from constraints.call_syntax import Written, imported_as, written
 from constraints.conv_sites import CONVS, one
 from constraints.edits import Change, Edit
 from constraints.errors import UnusableInputError
@@ -26,7 +27,7 @@ from constraints.sandbox.passed_on import also_set
 from constraints.sandbox.passing import Passing
 from constraints.sandbox.source_calls import SourceCalls, called_by
 from constraints.sandbox.user_file import UserFile
-from constraints.source_edits import CallEdit, Piece, Written, imported_as, written
+from constraints.source_edits import CallEdit, Piece
 
 _CHANGED = "is_changed"
 """Name of a new parameter that chooses what replaces a call."""

@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain, count
 
+from constraints.call_syntax import last_parameter
 from constraints.errors import UnusableInputError
 from constraints.sandbox.constructions import UserCall
 from constraints.sandbox.user_file import FUNCTIONS, UserFile
-from constraints.source_edits import Piece, last_parameter
+from constraints.source_edits import Piece
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,9 +7,9 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
+from constraints.call_syntax import argument
 from constraints.errors import UnusableInputError
 from constraints.sandbox.constructions import Level, UserCall
-from constraints.source_edits import argument
 
 SELF = ("self", "cls")
 """The first parameter of a method, which calls do not give."""

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 
+from constraints.call_syntax import argument
 from constraints.errors import UnusableInputError
 from constraints.sandbox.constructions import UserCall
 from constraints.sandbox.iteration_values import FALSE, TRUE, IterationValues
@@ -18,7 +19,7 @@ from constraints.sandbox.made_layers import MadeLayers, Values
 from constraints.sandbox.new_parameters import NewParameters
 from constraints.sandbox.passed_on import given, parameters_of, passes_keyword
 from constraints.sandbox.user_file import default_of, is_constant, variables
-from constraints.source_edits import CallEdit, Piece, argument
+from constraints.source_edits import CallEdit, Piece
 
 _NONE = str(None)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from torch import nn
 
+from constraints.call_syntax import call_at
 from constraints.conv_sites import CONVS, one
 from constraints.errors import UnusableInputError
 from constraints.model_state import parts
@@ -21,7 +22,6 @@ from constraints.sandbox.constructions import UserCall
 from constraints.sandbox.notebooks import tree_of
 from constraints.sandbox.passed_on import SELF, given, parameters_of
 from constraints.sandbox.user_file import is_constant, partials
-from constraints.source_edits import call_at
 
 
 @dataclass(frozen=True, kw_only=True)

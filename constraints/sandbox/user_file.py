@@ -7,11 +7,12 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, partial
 
+from constraints.call_syntax import call_at
 from constraints.code_layout import is_bracketed
 from constraints.errors import UnusableInputError
 from constraints.sandbox.constructions import UserCall
 from constraints.sandbox.loops import Loop
-from constraints.source_edits import Bytes, Piece, call_at
+from constraints.source_edits import Bytes, Piece
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _SCOPES = (*FUNCTIONS, ast.Lambda, ast.ClassDef)

@@ -17,6 +17,7 @@ from constraints.tracing.mixing import pointwise
 from constraints.tracing.parts import cut_out, inserted, laid, overlaid
 from constraints.tracing.picked_places import started
 from constraints.tracing.rearranged import differing, indexed
+from constraints.tracing.recipes import numbers_of
 from constraints.tracing.sliding import selected, sliced
 from constraints.tracing.values import Call, Flow, Part, Value, Views, join_views
 
@@ -129,7 +130,7 @@ def picked(call: Call) -> Result:
         keeps = len(axes) == 1 and len(call.shape) == n
     views = tuple(_picked(v, axes if keeps else range(n), keeps, data.shape, call.shape) for v in data.views)
     if any(axis in part.region for axis in axes for part in differing(data)):
-        index = [value.numbers for value in call.inputs[1:]]
+        index = [numbers_of(value) for value in call.inputs[1:]]
         sources = index[0] if keeps and len(index) == 1 and len(call.shape) == n else None
         if sources is None:
             why = "channels that see different places, picked by an index"

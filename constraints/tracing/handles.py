@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from constraints.tracing.axes import Shape
     from constraints.tracing.calls import Operation
-    from constraints.tracing.recipes import Content
+    from constraints.tracing.content import Content
     from constraints.tracing.values import Call, Part, Value
 
 MADE_OF_READ = "made of numbers that were read"

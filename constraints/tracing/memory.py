@@ -12,9 +12,9 @@ from constraints.tracing.cutting import cuts
 from constraints.tracing.flows import merge_flows
 from constraints.tracing.handles import Handle, Memory
 from constraints.tracing.parts import inserted, laid, overlaid
-from constraints.tracing.recipes import Origin, place_of
+from constraints.tracing.recipes import place_of
 from constraints.tracing.reshaping import order_of, permuted_views, reshape_views
-from constraints.tracing.values import Call, Flow, Part, Region, Value
+from constraints.tracing.values import Call, Flow, Origin, Part, Region, Value
 
 HIDDEN_WRITE = "copy_: a write through a view that is no slice"
 _SAME = frozenset(["alias", "detach", "lift_fresh", "view", "_unsafe_view", "_reshape_alias", "expand"])

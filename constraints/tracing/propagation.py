@@ -13,9 +13,9 @@ from constraints.tracing.memory import write
 from constraints.tracing.operations import CONSTANT, OPERATIONS
 from constraints.tracing.outcomes import Outcomes
 from constraints.tracing.read_values import ReadValues
-from constraints.tracing.recipes import Origin, step_of
+from constraints.tracing.recipes import step_of
 from constraints.tracing.tensor_values import NO_PARAMS, STILL, TensorValues, is_in
-from constraints.tracing.values import Call, Value
+from constraints.tracing.values import Call, Origin, Value
 
 if TYPE_CHECKING:
     from constraints.tracing.overloads import Operator

@@ -4,41 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
+
+from constraints.tracing.content import Content
 
 if TYPE_CHECKING:
     from constraints.tracing.axes import Shape
-    from constraints.tracing.values import Call, Value
+    from constraints.tracing.values import Call, Origin, Value
 
 _KEEPING_ORDER = """
     alias clone contiguous detach lift_fresh reshape squeeze _to_copy _unsafe_view unsqueeze view
 """
 _KEEPING = frozenset(_KEEPING_ORDER.split())
 """Operations whose result has all the elements of their argument, in the same order."""
-
-
-@runtime_checkable
-class Content(Protocol):
-    """The elements of a tensor that existed before the run, or that is made of numbers."""
-
-    @property
-    def is_older(self) -> bool:
-        """Whether the tensor existed before the run."""
-
-    def digest(self) -> str:
-        """The same for tensors with the same elements in the same order, whatever their shape."""
-
-    def numbers(self) -> Sequence[int] | None:
-        """The elements, if they are whole numbers along one axis that can be read."""
-
-
-class Origin(NamedTuple):
-    """The last step in the computation of a weight or a constant, and the tensors that it read."""
-
-    step: Call | Content | tuple[object, ...]
-    sources: Sequence[Value] = ()
-    which: int = 0
-    """The number of the result."""
 
 
 def recipe(value: Value) -> str:
@@ -68,6 +46,12 @@ def content_of(value: Value) -> Content | None:
             return None
         value = origin.sources[0]
     return origin.step if origin is not None and isinstance(origin.step, Content) else None
+
+
+def numbers_of(value: Value) -> Sequence[int] | None:
+    """For a constant of whole numbers along one axis that was not computed in the run: these numbers."""
+    content = None if value.depends else content_of(value)
+    return content.numbers() if content else None
 
 
 def older_sources(value: Value) -> frozenset[int]:

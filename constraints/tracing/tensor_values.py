@@ -16,8 +16,7 @@ from constraints.tracing.memory import is_stale, rebuilt, shared
 from constraints.tracing.operations import BLANK
 from constraints.tracing.outcomes import Outcomes
 from constraints.tracing.read_values import ReadValues
-from constraints.tracing.recipes import Origin
-from constraints.tracing.values import Call, Flow, Storage, Value, Views
+from constraints.tracing.values import Call, Flow, Origin, Storage, Value, Views
 
 if TYPE_CHECKING:
     from constraints.tracing.run import RecordedOperation

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from constraints.tracing.axes import Shape, View
+from constraints.tracing.content import Content
 from constraints.tracing.joining import joined
-from constraints.tracing.recipes import Origin, content_of
 
 CONVOLUTIONS = ("convolution", "_convolution", "conv1d", "conv2d", "conv3d")
 Views = tuple[View | None, ...]
@@ -127,6 +127,15 @@ class Lineage(NamedTuple):
     """The name without the kernels that are not trained, which may be applied in any order."""
 
 
+class Origin(NamedTuple):
+    """The last step in the computation of a weight or a constant, and the tensors that it read."""
+
+    step: Call | Content | tuple[object, ...]
+    sources: Sequence[Value] = ()
+    which: int = 0
+    """The number of the result."""
+
+
 @dataclass(slots=True, eq=False)
 class Storage:
     """The lifetime of one piece of memory: bytes in float32, the call that made it, the last call that read it."""
@@ -172,12 +181,6 @@ class Value:
         if callable(self.fill):
             self.fill = self.fill()
         return self.fill
-
-    @property
-    def numbers(self) -> Sequence[int] | None:
-        """For a constant of whole numbers along one axis that was not computed in the run: these numbers."""
-        content = None if self.depends else content_of(self)
-        return content.numbers() if content else None
 
     @property
     def depends(self) -> bool:

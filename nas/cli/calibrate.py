@@ -9,6 +9,7 @@ from rich.progress import Progress
 
 from constraints.cli.options import check_format
 from constraints.errors import ExitCode
+from constraints.output.busy_message import working
 from constraints.output.console import SafeConsole
 from constraints.output.json_documents import json_text
 from constraints.output.plain import say
@@ -22,10 +23,10 @@ ROUGH = 0.5
 @interruptible("the calibration before, if any, is kept")
 def calibrate(threads: int, output_format: str) -> int:
     """Fit the predictor of latency to this machine, store it, and print its error on whole networks."""
-    from nas.latency import calibration
-
     check_format(output_format, TABLE_OR_JSON)
     check_room()
+    with working("loading torch"):
+        from nas.latency import calibration
     console = SafeConsole(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
         task = bars.add_task("timing layers and networks", total=None)

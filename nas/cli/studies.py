@@ -55,12 +55,13 @@ def _percent(share: float | None) -> str:
 @interruptible("what was deleted is gone, the rest is as it was")
 def delete(name: str, storage: str, output_format: str, *, yes: bool) -> int:
     """Delete a study with its files, after asking, and print what was deleted."""
-    from nas.search.deletion import delete as delete_study
-    from nas.search.deletion import planned
-
     check_format(output_format, TABLE_OR_JSON)
     with quiet():
-        plan = planned(storage, name)
+        with working("reading the study"):
+            from nas.search.deletion import delete as delete_study
+            from nas.search.deletion import planned
+
+            plan = planned(storage, name)
         files = f"and its files in {plan.folder}" if plan.folder else "and no files: none are the study's alone"
         what = f"study {plan.study} with {plan.trials:,} trial{'s' * (plan.trials != 1)} {files}"
         is_agreed = yes or _agreed(what)

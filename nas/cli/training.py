@@ -35,19 +35,20 @@ def train(
     ``flags`` are fields of the configuration, ``code`` the seeds and the limits for user code. Returns 1 where the
     network breaks a constraint, or misses a target that was asked for; errors of user code are passed on.
     """
-    from nas.config import read_config
-    from nas.project_settings import TRAINING, settings
-    from nas.results.progress import SearchView
-    from nas.search import given_launch, search_launch
-    from nas.search.wanted import Wanted
-    from nas.training import datasets
-
     check_format(output_format, TABLE_OR_JSON)
-    wanted = Wanted(target=target, arguments=read_arguments(arguments), **code)
-    project, console = settings(Path()), SafeConsole(stderr=True)
-    asked = read_config(None, flags, project, TRAINING)
-    config = given_launch.as_studied(asked, flags)
-    with working(CHECKING):
+    given = read_arguments(arguments)
+    with working(CHECKING):  # the imports take seconds too
+        from nas.config import read_config
+        from nas.project_settings import TRAINING, settings
+        from nas.results.progress import SearchView
+        from nas.search import given_launch, search_launch
+        from nas.search.wanted import Wanted
+        from nas.training import datasets
+
+        wanted = Wanted(target=target, arguments=given, **code)
+        project, console = settings(Path()), SafeConsole(stderr=True)
+        asked = read_config(None, flags, project, TRAINING)
+        config = given_launch.as_studied(asked, flags)
         given_launch.check(config, wanted)
     introduce_settings(project, [n for n in TRAINING if getattr(config, n) == getattr(asked, n)], console)
     with quiet():

@@ -168,13 +168,15 @@ def report(name: str | None, storage: str, place: Path) -> int:
 @interruptible("the study is as it was")
 def dashboard(name: str | None, storage: str, *, top: int, port: int) -> NoReturn:
     """Serve Optuna's dashboard on loopback, the best ``top`` complete trials attached, until Ctrl-C."""
-    from nas.results import dashboard as serving
-    from nas.search.study_folder import study_folder
+    with working("loading Optuna"):
+        from nas.results import dashboard as serving
+        from nas.search.study_folder import study_folder
 
-    serving.check_dashboard()
+        serving.check_dashboard()
     with quiet(), open_study(storage, name) as study:
-        rows = ranked(study, top=top, states=["complete"]).rows
-        store = serving.attach(study, rows, study_folder(storage, study).path / "artifacts")
+        with working("attaching the best networks"):
+            rows = ranked(study, top=top, states=["complete"]).rows
+            store = serving.attach(study, rows, study_folder(storage, study).path / "artifacts")
         address = f"http://{serving.HOST}:{port}/dashboard/"
         say(f"{address} shows study {study.study_name}; Ctrl-C ends it", sys.stderr)
         serving.serve(study, store, port)

@@ -9,7 +9,7 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from constraints.errors import UnusableInputError
+from constraints.errors import UnusableInputError, with_type
 from nas.search.given import Given
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def packed(module: nn.Module) -> bytes:
     try:
         torch.save(module, buffer)
     except Exception as error:
-        raise _unsendable(module, f"{type(error).__name__}: {error}") from error
+        raise _unsendable(module, with_type(error)) from error
     return buffer.getvalue()
 
 

@@ -57,6 +57,8 @@ def list_archive(archive: Path) -> Listing:
     return list_tree(str(archive), tree)
 
 
+_NOWHERE = "/"
+"""Target of a link out of the archive, as which devices and named pipes count."""
 _Member = tuple[str, bytes | str | None]
 """A member's name, and the bytes of a file, the target of a link, or None for a folder."""
 
@@ -174,6 +176,8 @@ def _members_of_tar(archive: Path) -> Iterator[_Member]:
             elif member.isreg():
                 stream_of_member = tar.extractfile(member) if _is_read(name) else None
                 yield name, stream_of_member.read() if stream_of_member else b""
+            else:
+                yield name, _NOWHERE
 
 
 def _members_of_zip(archive: Path) -> Iterator[_Member]:

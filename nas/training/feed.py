@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from constraints.errors import UnusableInputError
+from constraints.errors import UnusableInputError, with_type
 from nas.training import splits
 from nas.training.augmentation import PIPELINES, make
 from nas.training.decoded import Dataset
@@ -175,9 +175,7 @@ class Feed:
         try:
             found: np.ndarray = self._pipeline(image=image)["image"]
         except Exception as error:  # a library with a user's settings may raise anything
-            raise self._failed(
-                f"{acting_transform(error)} raised {type(error).__name__}: {error}", epoch, index
-            ) from error
+            raise self._failed(f"{acting_transform(error)} raised {with_type(error)}", epoch, index) from error
         if found.shape != image.shape or found.dtype != image.dtype:
             made = f"it makes {found.dtype} {found.shape} of {image.dtype} {image.shape}"
             raise self._failed(made, epoch, index)

@@ -43,7 +43,7 @@ FORMATS = {
 }
 """Pillow's name of each supported format -> its file endings; some other formats would start a program."""
 SUFFIXES = frozenset(suffix for endings in FORMATS.values() for suffix in endings)
-DANGLING = "dangling link"
+DANGLING = "dangling link or device"
 LOOSE = "in no class folder"
 NO_ENDING = "without an ending"
 """Reasons for leaving a file out; for a file of another type, the reason is its ending."""

@@ -52,7 +52,8 @@ def _removed(copy: Path) -> int:
 def _is_open(copy: Path) -> bool:
     """Whether a process of this machine maps a file of the copy, or may: none can be seen, or not all of them."""
     name, is_seen = f"/{copy.name}/", False
-    for maps in _PROCESSES.glob("[0-9]*/maps"):
+    processes = [entry for entry in _PROCESSES.iterdir() if entry.name.isdigit()] if _PROCESSES.is_dir() else []
+    for maps in (process / "maps" for process in processes):
         try:
             if name in maps.read_text(errors="replace"):
                 return True

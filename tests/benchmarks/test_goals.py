@@ -18,6 +18,7 @@ from benchmarks.goals import Goal, quantities, read
 from benchmarks.runs import Run, run
 from benchmarks.verdicts import Board, Row, judge
 from constraints.errors import UnusableInputError
+from tests import processes
 
 ROOT = Path(__file__).parents[2]
 FAST = """
@@ -209,8 +210,7 @@ def test_a_benchmark_that_hangs_is_ended_with_all_it_started(scripts: Path) -> N
     name = f"mark-{time.monotonic_ns()}"
     found = run(f"hanging {name}", 2, package="scripts", root=scripts)
     assert found == Run(document=None, reason="not done after 2 s")
-    living = (path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists())
-    assert not [line for line in living if name.encode() in line.split(b"\0")]
+    assert not [pid for pid in processes.numbers() if name.encode() in processes.read(pid, "cmdline").split(b"\0")]
 
 
 Main = Callable[..., int]

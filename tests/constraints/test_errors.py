@@ -27,4 +27,9 @@ def test_a_text_is_cut_between_words(text: str, most: int, cut: str) -> None:
 )
 def test_of_another_errors_message_the_first_line_is_shown(message: str, line: str) -> None:
     assert first_line(ValueError(message), 4) == line
-    assert with_type(ValueError(message), 4) == f"ValueError: {line}"
+    assert with_type(ValueError(message), 4) == (f"ValueError: {line}" if line else "ValueError")
+
+
+def test_an_error_without_a_message_is_its_type_alone() -> None:
+    assert with_type(MemoryError()) == "MemoryError"
+    assert with_type(ValueError("\n first\nsecond")) == "ValueError: first"

@@ -4,8 +4,9 @@ import ast
 
 import pytest
 
+from constraints.call_syntax import Position
 from constraints.errors import UnusableInputError
-from constraints.source_edits import CallEdit, Position, argument, call_at, edited, last_parameter
+from constraints.source_edits import CallEdit, edited
 
 NAMES = ("inputs", "outputs", "kernel", "stride")
 
@@ -64,28 +65,6 @@ def test_a_call_within_another_is_refused() -> None:
         edited(text, edits)
 
 
-def test_no_call_at_a_place() -> None:
-    with pytest.raises(UnusableInputError, match="no call is at line 7"):
-        call_at(ast.parse("f(1)"), Position(7, 7, 0, 4))
-
-
-def test_what_a_call_gives_for_a_parameter() -> None:
-    def given(text: str, name: str) -> str | None:
-        call = ast.parse(text, mode="eval").body
-        assert isinstance(call, ast.Call)
-        found = argument(call, NAMES, name)
-        return ast.unparse(found) if found else None
-
-    assert given("f(a, b)", "outputs") == "b"
-    assert given("f(a, stride=s)", "stride") == "s"
-    assert given("f(a)", "stride") is None
-    for text, star in (("f(*a)", r"\*a"), ("f(**a)", r"\*\*a"), ("f(1, *a, kernel=3)", r"\*a")):
-        with pytest.raises(UnusableInputError, match=f"{star} at line 1 may give outputs"):
-            given(text, "outputs")
-    assert given("f(1, *a, kernel=3)", "inputs") == "1"
-    assert given("f(1, *a, kernel=3)", "kernel") == "3"
-
-
 @pytest.mark.parametrize(("end", "mark"), [("\n", ""), ("\r\n", ""), ("\r", ""), ("\n", "\ufeff")])
 def test_lines_end_as_python_ends_them(end: str, mark: str) -> None:
     text = f"{mark}conv(1){end}x = 1\x0c{end}conv(2){end}"
@@ -142,17 +121,3 @@ def test_calls_within_one_another_change_where_neither_is_rewritten() -> None:
         for call in (text, "F.max(x, 2)")
     ]
     assert edited(text, edits) == "F.avg(act(F.avg(x, 2)), 2)"
-
-
-@pytest.mark.parametrize(
-    ("parameters", "behind"),
-    [
-        ("i, o=(8) ,", "i, o=(8)"),
-        ("i: 'int' = (8)  # width )\n", "i: 'int' = (8)"),
-        ("i, o, /", "i, o, /"),
-        ("i, *ö", "i, *ö"),
-    ],
-)
-def test_behind_the_last_parameter(parameters: str, behind: str) -> None:
-    header = f"def f({parameters}) -> tuple[int]:\n    "
-    assert header.encode()[: last_parameter(header)].decode() == f"def f({behind}"

@@ -12,6 +12,7 @@ import pytest
 
 from constraints.sandbox import guard
 from constraints.sandbox.request import Request, Target
+from tests.processes import is_running, read
 
 pytestmark = pytest.mark.skipif(not guard.LINUX, reason="only Linux lets a process adopt orphans")
 
@@ -23,9 +24,7 @@ ENDINGS = {"import os; os._exit(5)": 5, "import os, signal; os.kill(os.getpid(),
 
 
 def living_children(pid: int) -> list[int]:
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    states = {child: Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0] for child in children}
-    return [int(child) for child, state in states.items() if state != "Z"]
+    return [child for child in map(int, read(pid, f"task/{pid}/children").split()) if is_running(child)]
 
 
 def test_the_end_is_reported_as_by_subprocess_and_the_orphan_is_adopted(tmp_path: Path) -> None:

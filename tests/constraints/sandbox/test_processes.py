@@ -1,12 +1,11 @@
 import os
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import pytest
 
 from constraints.sandbox.processes import Family, resident_bytes
+from tests.processes import is_running
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes are found through /proc")
 LEAVE = "os.fork() and os._exit(0); os.setsid(); os.fork() and os._exit(0)"
@@ -26,16 +25,6 @@ def started(code: str, mark: str = "") -> tuple[subprocess.Popen[bytes], int]:
         return leader, int(leader.stdout.readline())
 
 
-def is_alive(pid: int) -> bool:
-    for _ in range(100):
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return False
-        time.sleep(0.01)
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-
-
 def test_a_process_that_left_the_session_and_its_parents_is_found_by_its_mark() -> None:
     leader, stray = started(f"{LEAVE}; {STAY}", "test-mark")
     family = Family(leader.pid, b"FAMILY=test-mark")
@@ -43,7 +32,7 @@ def test_a_process_that_left_the_session_and_its_parents_is_found_by_its_mark() 
     assert family.living() == set()
     assert family.left_behind() == {stray}
     family.end()
-    assert not is_alive(stray)
+    assert not is_running(stray)
 
 
 def test_one_without_mark_is_found_by_its_parents_and_remembered_when_they_are_gone() -> None:
@@ -54,7 +43,7 @@ def test_one_without_mark_is_found_by_its_parents_and_remembered_when_they_are_g
     leader.wait()
     assert family.living() == {stray}
     family.end()
-    assert not is_alive(stray)
+    assert not is_running(stray)
 
 
 def test_a_later_process_of_the_same_number_is_no_member() -> None:

@@ -22,6 +22,7 @@ from nas.search import worker_processes
 from nas.search.engine import Placement
 from nas.search.local_engine import LocalEngine, _no_interrupts, placements
 from nas.search.worker_processes import WorkerContext
+from tests.processes import is_running
 
 ROOT = Path(__file__).parents[3]
 
@@ -104,16 +105,9 @@ def test_workers_end_with_the_server_that_they_are_forked_from_and_have_successo
     assert successor[0] != server
     assert successor[1] != worker
     deadline = time.monotonic() + 540
-    while runs(worker) and time.monotonic() < deadline:
+    while is_running(worker) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert not runs(worker), "two workers must not train one candidate"
-
-
-def runs(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
-    except OSError:
-        return False
+    assert not is_running(worker), "two workers must not train one candidate"
 
 
 def test_a_worker_sees_the_environment_of_its_driver_now(

@@ -62,13 +62,15 @@ def test_links_in_a_tar_are_followed_inside_it(tmp_path: Path) -> None:
         "top/train/b/out.png": (tarfile.SYMTYPE, "/etc/passwd"),
         "top/train/b/up.png": (tarfile.SYMTYPE, "../../../../../etc/passwd"),
         "top/train/b/self.png": (tarfile.SYMTYPE, "self.png"),
+        "top/train/b/pipe.png": (tarfile.FIFOTYPE, ""),
+        "top/train/b/tty.png": (tarfile.CHRTYPE, ""),
         "latest": (tarfile.SYMTYPE, "top"),
     }
     listing = list_archive(tar(tmp_path / "x.tar", members))
     assert [file.label for file in listing.train if file.source == picture] == [
         "train/a/later.png", "train/b/chain.png", "train/b/hard.png",
     ]  # fmt: skip
-    assert listing.notes == ("3 files were left out (3 dangling link), train/b/out.png the first",)
+    assert listing.notes == ("5 files were left out (5 dangling link or device), train/b/out.png the first",)
 
 
 def test_a_link_to_a_folder_of_a_tar_is_refused_by_name(tmp_path: Path) -> None:
@@ -139,7 +141,7 @@ def test_names_and_links_of_a_zip(tmp_path: Path) -> None:
         packed.writestr(link, "/etc/passwd")
     listing = list_archive(place)
     assert [file.label for file in listing.train] == ["train/a/1.png", "train/a/link.png", "train/b/1.png"]
-    assert listing.left_out == (("train/a/out.png", "dangling link"),)
+    assert listing.left_out == (("train/a/out.png", "dangling link or device"),)
 
 
 def test_a_damaged_zip_is_refused(tmp_path: Path) -> None:

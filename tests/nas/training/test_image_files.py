@@ -100,7 +100,7 @@ def test_what_is_left_out_is_counted_by_reason(make_folder: MakeFolder, tmp_path
     listing = list_folder(folder)
     assert len(listing.train) == 2
     assert listing.notes == (
-        "6 files were left out (3 dangling link, 1 .db, 1 in no class folder, 1 of macOS), "
+        "6 files were left out (3 dangling link or device, 1 .db, 1 in no class folder, 1 of macOS), "
         "test/dog/Thumbs.db the first",
     )
 
