@@ -67,6 +67,10 @@ LONGEST = (
     "nas/training/test_cpu_timing.py",
     "nas/search/test_local_engine.py",
     "nas/search/test_worker_processes.py",
+    "nas/search/test_trial_store.py",
+    "nas/search/test_tracked_store.py",
+    "nas/search/test_search_launch.py",
+    "nas/search/test_early_check.py",
 )
 """Files that begin first, so that no worker is left alone with one of them at the end."""
 

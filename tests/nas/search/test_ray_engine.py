@@ -124,8 +124,7 @@ def cluster(folder: Path) -> Iterator[Any]:
     from ray.cluster_utils import Cluster
 
     cluster = Cluster()
-    lean = {"include_log_monitor": False, "no_monitor": True, "include_dashboard": False}
-    joined(cluster, num_cpus=0, **lean)
+    joined(cluster, num_cpus=0, no_monitor=True, include_dashboard=False)
     for _ in range(2):
         joined(cluster, num_cpus=1)
     yield cluster
@@ -143,7 +142,7 @@ def joined(cluster: Any, **options: Any) -> Any:
         for one in sockets:
             one.bind(("127.0.0.1", 0))
         ports = {name: one.getsockname()[1] for name, one in zip(PORTS, sockets, strict=True)}
-    return cluster.add_node(object_store_memory=2**27, **ports, **options)
+    return cluster.add_node(object_store_memory=2**27, include_log_monitor=False, **ports, **options)
 
 
 @pytest.fixture(scope="module")
@@ -400,7 +399,7 @@ def test_without_the_extra_its_name_is_said(tmp_path: Path, monkeypatch: pytest.
 
 def test_ctrl_c_ends_a_launch_and_the_cluster_that_it_started(folder: Path, tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "search.py"), "launch", "--data", "digits", "--space", "tiny", "--epochs"]
-    command += ["40", "--trials", "100000", "--engine", "ray", "--device", "cpu", "--format", "json"]
+    command += ["40", "--trials", "100000", "--engine", "ray", "--workers", "1", "--device", "cpu", "--format", "json"]
     process = subprocess.Popen(
         command, cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
     )
