@@ -32,7 +32,8 @@ class CustomMetric:
         """The metric; raises ModelFailedError where the user's function raises or returns no number."""
         try:
             value = self.compute(model, trace)
-            number, shown = _plain(value), " ".join(repr(value).split())
+            number = _plain(value)
+            shown = "" if number is not None else " ".join(repr(value).split())
         except Exception as error:
             raise ModelFailedError(f"metric {self.name!r} raised {with_type(error)}") from error
         if number is None:

@@ -73,7 +73,7 @@ def signature_of(function: Any) -> inspect.Signature:
     """The signature, with the classes of its annotations where the file's own names give them."""
     try:
         return signature(function, eval_str=True)
-    except (NameError, AttributeError, TypeError, SyntaxError):  # of what only a type checker imports
+    except Exception:  # annotations are the user's code, often of what only a type checker imports
         return signature(function)
 
 
@@ -92,12 +92,14 @@ def missing_entry(
         if isinstance(given, Mapping) and key in entries and key not in given:
             whole = {name: entries.get(name, {}) for name in (*given, *entries)}
             return f"the table {table} has no {key}: add it: {flag} '{table}={as_toml(whole)}'"
-    is_lacking = isinstance(error, KeyError) and any(key not in keywords for keywords in _keywords(function, error))
+    is_lacking = isinstance(error, KeyError) and any(
+        key not in keywords and key in entries_of(function, table) for table, keywords in _keywords(function, error)
+    )
     return f"{name!r} needs arguments: {key}: give {flag} {key}=..." if is_lacking else ""
 
 
-def _keywords(function: Any, error: BaseException) -> Iterator[Mapping[str, Any]]:
-    """The ``**kwargs`` of a class's constructor or of a function, if an error is raised in its own code."""
+def _keywords(function: Any, error: BaseException) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Name and value of ``**kwargs`` of a class's constructor or a function, if an error is raised in its own code."""
     code = getattr(inspect.unwrap(function.__init__ if isclass(function) else function), "__code__", None)
     at = error.__traceback__
     while at is not None and at.tb_next is not None:
@@ -107,7 +109,7 @@ def _keywords(function: Any, error: BaseException) -> Iterator[Mapping[str, Any]
     for parameter in signature(function).parameters.values():
         found = at.tb_frame.f_locals.get(parameter.name)
         if parameter.kind is parameter.VAR_KEYWORD and isinstance(found, Mapping):
-            yield found
+            yield parameter.name, found
 
 
 def flags_for(function: Any, flag: str = "--arg") -> str:

@@ -29,11 +29,12 @@ def cells(file: Path, data: bytes | str) -> Iterator[tuple[int, str]]:
     try:
         document = json.loads(data)  # reads UTF-16 and UTF-32 too
         texts = ["".join(cell.get("source", cell.get("input", ""))) for cell in code_cells(document)]
+        language = _language(document)
     except UnicodeDecodeError as error:
         raise UnusableInputError(f"cannot decode {str(file)!r}: {error}: save it as UTF-8") from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UnusableInputError(f"not a notebook: {str(file)!r}: {_damage(data, error)}") from error
-    if (language := _language(document)) != "python":
+    if language != "python":
         raise NoModelError(f"not a Python notebook: {str(file)!r}: its language is {language}: give another")
     yield from enumerate(texts, 1)
 
@@ -58,9 +59,9 @@ def code_cells(document: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _language(document: Mapping[str, Any]) -> str:
-    metadata = document.get("metadata", {})
-    kernel = metadata.get("kernelspec", {})
-    named = metadata.get("language_info", {}).get("name") or kernel.get("language")
+    metadata = document.get("metadata") or {}
+    kernel = metadata.get("kernelspec") or {}
+    named = (metadata.get("language_info") or {}).get("name") or kernel.get("language")
     named = named or _KERNELS.get(str(kernel.get("name")).partition("-")[0])
     return "python" if not named or "python" in str(named).lower() else str(named)
 

@@ -76,7 +76,7 @@ def _optional(parser: argparse.ArgumentParser) -> Iterator[dict[str, list[str]]]
 
     Of a group, one argument is required. Arguments that may have no values are not changed.
     """
-    required = [a for a in parser._actions if a.required and a.nargs not in _MAY_BE_EMPTY]
+    required = [a for a in parser._actions if a.required and (a.option_strings or a.nargs not in _MAY_BE_EMPTY)]
     groups = [g for g in parser._mutually_exclusive_groups if g.required]
     before = [(a, a.nargs) for a in required]
     for action in required:

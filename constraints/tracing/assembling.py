@@ -20,6 +20,8 @@ from constraints.tracing.values import Flow, Part, Value, Views, join_views
 
 _MOST_CELLS = 1 << 22
 """Largest number of entries of ``_Table.cells``; beyond it each part counts as visible wherever it was written."""
+CHANNEL_AXIS = 1
+"""The axis of channels in a map with an axis for the batch."""
 ROWS_APART = "rows of a batch that are parts of one sample and see different places"
 
 
@@ -164,8 +166,8 @@ def _everywhere(
 def _alternates(having: Sequence[tuple[int, Part, View]], shown: Sequence[tuple[int, Part]], table: _Table) -> bool:
     """Whether parts with different views alternate along another axis, so that a stride may skip some of them.
 
-    That is an axis of a map, or one along which parts of a single index may be places of a map again: not where each
-    part is itself a map along all axes, as shifted copies are that are channels.
+    That is an axis of a map, or one along which parts of a single index may be places of a map again: not channels of
+    which each is itself a map along all axes, as shifted copies are.
     """
     kinds: list[View] = []
     for _, _, view in having:
@@ -176,7 +178,8 @@ def _alternates(having: Sequence[tuple[int, Part, View]], shown: Sequence[tuple[
     kind_of = {k: kinds.index(v) for k, _, v in having}
     carried = {d.axis for _, p in shown for v in p.views if v for d in v.digits}
     for axis in table.touched:
-        are_places = all(len(p.region.get(axis, ())) == 1 and not _is_map(p) for _, p in shown)
+        are_places = all(len(p.region.get(axis, ())) == 1 for _, p in shown)
+        are_places &= axis != CHANNEL_AXIS or not all(_is_map(p) for _, p in shown)
         if axis not in carried and not are_places:
             continue
         places = [(kind_of[k], table.shows(k, p, axis)) for k, p, _ in having]

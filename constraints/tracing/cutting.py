@@ -99,7 +99,7 @@ def cuts(call: Call, shape: Shape) -> list[Cut] | None:
 
 def cut_views(data: Value, cut: Cut) -> tuple[Views, Flow, tuple[Part, ...]]:
     """The views and the flow of a part of an axis, and its own parts; an axis of one selected index is kept here."""
-    if data.parts:
+    if data.parts and cut.size:
         size = tuple(cut.size if a == cut.axis else n for a, n in enumerate(data.shape))
         views, flow, parts = assembled(cut_out(data.parts, data.shape, cut), size)
         return views, moved_flow(flow) if flow.origin is not None else flow, parts  # no origin: only constants here
@@ -136,9 +136,9 @@ def picked(call: Call) -> Result:
             why = "channels that see different places, picked by an index"
             return tuple(v and unknown(v.unknown or why, v) for v in views), moved_flow(data.flow)
         sources = [i % data.shape[axes[0]] for i in sources]
-        call.parts[0] = indexed(data, axes[0], sources, lambda views, _: views)
-        views, flow, call.parts[0] = assembled(call.parts[0], call.shape)
-        return views, moved_flow(flow)
+        if parts := indexed(data, axes[0], sources, lambda views, _: views):
+            views, flow, call.parts[0] = assembled(parts, call.shape)
+            return views, moved_flow(flow)
     return views, moved_flow(data.flow)
 
 

@@ -52,7 +52,10 @@ def reshaped(value: Value, new: Shape, move: Callable[[Views, Shape, Shape], Vie
     if joins_places(value, new):
         return ()
     for part in differing(value):
-        for region in _regions(value, part.region, new):
+        regions = _regions(value, part.region, new)
+        if not regions:
+            return ()
+        for region in regions:
             views = move(part.views, _sizes(value.shape, part.region), _sizes(new, region))
             found.append(Part(region, views, part.flow))
     return tuple(found) if len(found) <= _MOST_PARTS else ()
@@ -67,7 +70,7 @@ def joins_places(value: Value, new: Shape) -> bool:
 
 
 def _regions(value: Value, region: Region, new: Shape) -> list[Region]:
-    """A region of a tensor as regions of its reshape."""
+    """A region of a tensor as regions of its reshape; none if they are too many."""
     found: list[dict[int, range]] = [{}]
     for old_axes, new_axes in _blocks(value.shape, new):
         touched = [a for a in old_axes if a in region]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
 from constraints.tracing.axes import Digit, Shape, View, normal, unknown
 from constraints.tracing.calls import Result
@@ -49,7 +50,7 @@ def reshape(call: Call) -> Result:
     """View, reshape, flatten, unflatten."""
     data = call.inputs[0]
     views = reshape_views(data.views, data.shape, call.shape)
-    if data.parts:
+    if data.parts and prod(data.shape) == prod(call.shape):  # other than in a view of another type
         call.parts[0] = reshaped_parts(data, call.shape, reshape_views)
         if joins_places(data, call.shape) and _is_map(views):
             views = tuple(v and unknown(v.unknown or _JOINED, v) for v in views)
@@ -89,6 +90,7 @@ def unsqueeze(call: Call) -> Result:
     data = call.inputs[0]
     at = call.arg("dim") % len(call.shape)
     views = _moved_all(data, [a + (a >= at) for a in range(len(data.shape))])
+    call.parts[0] = reshaped_parts(data, call.shape, reshape_views)
     return settled(views, call.shape) if any(v is not None and not v.digits for v in views) else views, data.flow
 
 
@@ -98,6 +100,7 @@ def squeeze(call: Call) -> Result:
     dims = call.arg("dim", None) if "dim" in call.names else None
     asked = range(n) if dims is None else [dims] if isinstance(dims, int) else dims
     gone = {d % n for d in asked if data.shape[d % n] == 1}
+    call.parts[0] = reshaped_parts(data, call.shape, reshape_views)
     return _moved_all(data, without(gone, n)), data.flow
 
 
@@ -121,10 +124,15 @@ def roll(call: Call) -> Result:
             views = tuple(rolled(v, shifted(v, axis, shape, shortest, size), shift % size) for v in views)
         return views
 
-    for axis, shift in zip(dims, shifts, strict=False) if data.parts else ():
+    for axis, shift in zip(dims, shifts, strict=False) if _is_one(dims, data) else ():
         size = data.shape[axis]
         _note_parts(call, axis, [(i - shift) % size for i in range(size)], rolled_views)
     return rolled_views(views, data.shape), moved_flow(data.flow)
+
+
+def _is_one(dims: Sequence[int], data: Value) -> bool:
+    """Whether parts differ along exactly one of the moved axes; along several, any part may be anywhere."""
+    return sum(any(axis in part.region for part in data.parts) for axis in dims) == 1
 
 
 def _note_parts(call: Call, axis: int, sources: Sequence[int], move: Mover) -> None:
@@ -150,7 +158,7 @@ def flip(call: Call) -> Result:
             views = tuple(_flipped(v, axis, shape) for v in views)
         return views
 
-    for axis in dims if data.parts else ():
+    for axis in dims if _is_one(dims, data) else ():
         _note_parts(call, axis, range(data.shape[axis])[::-1], flipped_views)
     return flipped_views(data.views, data.shape), moved_flow(data.flow)
 

@@ -60,7 +60,7 @@ def convolution(call: Call) -> Result:
     if not weight.depends:
         flow = _conv_flow(call, data)
         if data.parts and call.groups > 1:
-            call.parts[0] = _of_groups(call, data, channel_axis, padding, flow)
+            call.parts[0] = () if bordered else _of_groups(call, data, channel_axis, padding, flow)
         return views, flow
     for i, view in enumerate(weight.views):  # weights made from the input, as in dynamic convolution: a gate
         if view is not None and view.is_lost:
@@ -71,8 +71,12 @@ def convolution(call: Call) -> Result:
 
 
 def _of_groups(call: Call, data: Value, axis: int, padding: Sequence[int], flow: Flow) -> tuple[Part, ...]:
-    """The parts of the result of a grouped convolution: each group of channels sees what its own ones see."""
-    if not any(axis in p.region for p in differing(data)):
+    """The parts of the result of a grouped convolution: each group of channels sees what its own ones see.
+
+    None where a part is no map that depends on the input, but a constant or pooled.
+    """
+    parts_of_maps = [p for p in differing(data) if p.flow.origin is not None and all(map(_is_map, p.views))]
+    if not any(axis in p.region for p in data.parts) or len(parts_of_maps) < len(data.parts):
         return ()
     given, made = data.shape[axis] // call.groups, call.shape[axis] // call.groups
     shape = tuple(given if a == axis else n for a, n in enumerate(data.shape))
@@ -84,6 +88,10 @@ def _of_groups(call: Call, data: Value, axis: int, padding: Sequence[int], flow:
         parts = parts[:-1] if len(last) else parts
         parts.append(Part({axis: range(last.start, (group + 1) * made)}, views, flow))
     return tuple(parts) if len(parts) > 1 else ()
+
+
+def _is_map(view: View | None) -> bool:
+    return view is None or (bool(view.digits) and not (view.pooled or view.unknown or view.blurred))
 
 
 def _bordered(call: Call) -> Sequence[bool]:

@@ -72,7 +72,7 @@ class Line:
             if not named:
                 return message
             flag = named.pop()
-            message = f"{flag}: {message}" if flag and not named else message
+            message = f"{flag}: {message}" if flag and not named and not message.startswith(flag) else message
         return f"{message}: see {self.path} --help"
 
     def _given(self) -> Iterator[tuple[str, str]]:

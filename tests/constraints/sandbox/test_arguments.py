@@ -110,6 +110,21 @@ def by_another_table(**options: int) -> int:
     return {"width": options["depth"]}["depth"]
 
 
+ACTIVATIONS = {"relu": 1}
+
+
+def by_a_table_of_the_file(act: str = "relu", **options: int) -> int:
+    """Fails by the table that its own argument is looked up in."""
+    return ACTIVATIONS[act] + options.get("width", 0)
+
+
+def with_an_annotation_that_fails(w: Any) -> None:
+    """Its annotation raises a KeyError where it is evaluated."""
+
+
+with_an_annotation_that_fails.__annotations__["w"] = "ACTIVATIONS['gelu']"
+
+
 def by_entry(cfg: Any) -> Any:
     """Reads entries of a table."""
     return cfg["width"], cfg["depth"], cfg.height
@@ -126,6 +141,7 @@ def of_many(widths: Sequence, more: Mapping) -> None:  # type: ignore[type-arg] 
         (by_name, {"depth": 3}, "'f' needs arguments: width: give --arg width=..."),
         (by_another_table, {}, "'f' needs arguments: depth: give --arg depth=..."),
         (by_another_table, {"depth": 3}, ""),
+        (by_a_table_of_the_file, {"act": "gelu"}, ""),
         (
             by_entry,
             {"cfg": {"depth": 3}},
@@ -149,5 +165,6 @@ def test_an_argument_that_only_the_code_names_is_asked_for(function: Any, argume
 def test_flags_are_named_only_where_they_can_give_every_argument() -> None:
     assert flags_for(simple) == " --arg width=... --arg names=... --arg depth=..."
     assert flags_for(by_entry) == " --arg 'cfg={width=..., depth=..., height=...}'"
+    assert flags_for(with_an_annotation_that_fails) == " --arg w=..."
     assert flags_for(of_many) == " --arg widths=... --arg more=..."
     assert [flags_for(f) for f in (of_config, by_name, len, 3)] == [""] * 4

@@ -55,6 +55,7 @@ def commands(parser: argparse.ArgumentParser) -> None:
         (lambda p: p.add_argument("files", nargs="+"), {"files": []}, ["files"]),
         (lambda p: p.add_argument("files", nargs="+", choices=["x"]), {"files": None}, ["files"]),
         (lambda p: p.add_argument("--files", nargs="+", required=True), {"files": None}, ["files"]),
+        (lambda p: p.add_argument("--files", nargs="*", required=True), {"files": None}, ["files"]),
         (group, {"a_place": None, "b": None}, ["a_place or b"]),
         (group_with_a_default, {"a": 2, "b": None}, []),
         (commands, {}, ["train/test"]),

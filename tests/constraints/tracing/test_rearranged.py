@@ -108,3 +108,60 @@ def test_products_of_a_map_and_its_shifted_copies_are_channels(n: int) -> None:
 
     found = trace(Written(run, a=nn.Conv2d(3, 4, 3, padding=1)), (3, 24, 24))
     assert found.metrics.receptive_field_hw == (5 + n, 5 + n)
+
+
+def of_two(run: Callable[[Any, torch.Tensor, torch.Tensor], Any], channels: int = 4, **parts: Any) -> Any:
+    """The trace of a function of two maps: units of the first see 3x3 places, of the second 7x7."""
+    a, b = nn.Conv2d(3, channels, 3, padding=1), nn.Conv2d(3, channels, 7, padding=3)
+    return trace(Written(lambda m, x: run(m, m.a(x), m.b(x)), a=a, b=b, **parts), (3, 16, 16))
+
+
+@pytest.mark.parametrize(
+    ("run", "field"),
+    [
+        (lambda m, a, b: torch.cat([a, b], 1).view(torch.int16).view(torch.float32), 7),
+        (lambda m, a, b: torch.cat([a[:, :0], a, b], 1), 7),
+        (lambda m, a, b: torch.cat(torch.split(torch.cat([a, b], 1), [0, 8], 1), 1)[:, :4], 3),
+        (lambda m, a, b: torch.cat([a, b], 1).view(1, 4, 2, 16, 16).flip((1, 2)).reshape(1, 8, 16, 16)[:, :1], 7),
+        (lambda m, a, b: torch.cat([a, b], 1).view(1, 4, 2, 16, 16).roll((1, 1), (1, 2)).flatten(1, 2)[:, :1], 7),
+        (lambda m, a, b: torch.cat([a, b], 1).unsqueeze(2).squeeze(2)[:, :4], 3),
+        (lambda m, a, b: torch.cat([a, b], 1).view(1, 8, 1, 16, 16).squeeze(2)[:, 4:], 7),
+        (lambda m, a, b: m.split(torch.cat([a, b], 1))[:, :4], 3),
+        (lambda m, a, b: m.split(torch.cat([a, b], 1))[:, 4:], 7),
+        (lambda m, a, b: m.split(torch.cat([torch.ones_like(a), b], 1))[:, 4:], 7),
+    ],
+)
+def test_a_part_that_moved_or_was_empty_has_its_own_field(run: Any, field: int) -> None:
+    assert of_two(run, split=nn.Conv2d(8, 8, 1, groups=2)).metrics.receptive_field == field
+
+
+def test_channels_in_an_order_of_more_parts_than_are_followed_have_the_field_of_all() -> None:
+    order = nn.Buffer(torch.randperm(1024, generator=torch.Generator().manual_seed(0)))
+    found = of_two(lambda m, a, b: torch.cat([a, b], 1)[:, m.order], 512, order=order)
+    assert found.metrics.receptive_field == 7
+
+
+def test_a_group_whose_kernel_is_masked_sees_less_than_the_size_of_it() -> None:
+    mask = torch.ones(8, 4, 3, 3)
+    mask[:, :, 0] = 0
+
+    def run(m: Any, a: torch.Tensor, b: torch.Tensor) -> Any:
+        return F.conv2d(torch.cat([a, b], 1), m.weight * m.mask, padding=1, groups=2)[:, :4]
+
+    weight = nn.Parameter(torch.ones(8, 4, 3, 3))
+    assert of_two(run, weight=weight, mask=nn.Buffer(mask)).metrics.receptive_field is None
+
+
+def test_a_group_of_constants_adds_no_global_context() -> None:
+    def run(m: Any, a: torch.Tensor, b: torch.Tensor) -> Any:
+        return m.split(torch.cat([torch.ones_like(a), b], 1))[:, :4] + a
+
+    found = of_two(run, split=nn.Conv2d(8, 8, 1, groups=2)).metrics
+    assert not found.global_context
+
+
+def test_maps_that_alternate_in_depth_are_unknown_behind_a_stride_that_skips_some() -> None:
+    def run(m: Any, a: torch.Tensor, b: torch.Tensor) -> Any:
+        return m.deep(torch.stack([a, b, a, b], 2))[:, :, 0]
+
+    assert of_two(run, deep=nn.Conv3d(4, 4, 1, stride=(2, 1, 1))).metrics.receptive_field is None

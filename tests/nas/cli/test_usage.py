@@ -131,3 +131,9 @@ def test_a_value_of_a_file_is_refused_by_the_file_s_name_and_its_key(
     assert refused(capsys, "launch", "--config", "own.toml").startswith(f"own.toml: {message}")
     Path("pyproject.toml").write_text(f"[tool.nas]\n{line}")
     assert refused(capsys, "launch").startswith(f"[tool.nas] of {Path('pyproject.toml').resolve()}: {message}")
+
+
+def test_a_value_of_another_type_is_refused_by_its_place_once(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("pyproject.toml").write_text('[tool.nas]\ntrials = "3"')
+    place = f"[tool.nas] of {Path('pyproject.toml').resolve()}: trials: "
+    assert refused(capsys, "launch").startswith(f"{place}'3': write a whole number")
