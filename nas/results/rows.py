@@ -187,7 +187,7 @@ def _whole(value: Any) -> int:
 
 def _seconds(curve: Sequence[Mapping[str, Any]]) -> float:
     """The seconds of all epochs; raises ValueError where they are no finite number."""
-    total = float(sum(epoch["seconds"] for epoch in curve))
+    total: float = sum(epoch["seconds"] for epoch in curve)
     if not isfinite(total):
         raise ValueError(f"epochs of {total} seconds")
     return round(total, 1)

@@ -21,8 +21,8 @@ def check(device: str, workers: int | None) -> None:
     most = MOST_WORKERS * max(gpus(device), cores())
     if workers is not None and workers > most:
         raise UnusableInputError(
-            f"too many workers for this machine: {workers}: give --workers {most} or fewer, {MOST_WORKERS} per core, "
-            "or leave it out for one per core"
+            f"too many workers for this machine: {workers}: give at most {most}, {MOST_WORKERS} per core, or leave it "
+            "out for one per core"
         )
 
 

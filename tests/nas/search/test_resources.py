@@ -26,7 +26,7 @@ def test_more_workers_than_are_of_any_use_are_refused(monkeypatch: pytest.Monkey
     monkeypatch.setattr(resources, "cores", lambda: 3)
     for few in (None, 1, 48):
         resources.check("cpu", few)
-    with pytest.raises(UnusableInputError, match=r"too many workers .*: 49: give --workers 48 or fewer"):
+    with pytest.raises(UnusableInputError, match=r"too many workers .*: 49: give at most 48"):
         resources.check("cpu", 49)
 
 
