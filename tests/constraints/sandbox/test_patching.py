@@ -502,8 +502,10 @@ class Net(nn.Module):
         ),
         ("8", "F.conv2d(self.pool(x), self.fix, padding=1).mean((2, 3))", "downsampled_by >= 8", "g=1, stride=2)"),
         ("8", "F.conv2d(self.pool(x), self.fix, padding=self.p).mean((2, 3))", "dilated_convs >= 2", "is self.p, not"),
-        ("8", "twice(self.pool(x), self.fix, self.next).mean((2, 3))", "dilated_convs >= 3", "d(x, w, padding=2, dilation=2)"),
-        ("8", "twice(self.pool(x), self.fix, self.next).mean((2, 3))", "dilated_convs == 2", "not all of them change: write one"),
+        ("8", "twice(self.pool(x), self.fix, self.next).mean((2, 3))", "dilated_convs >= 3",
+         "d(x, w, padding=2, dilation=2)"),
+        ("8", "twice(self.pool(x), self.fix, self.next).mean((2, 3))", "dilated_convs == 2",
+         "not all of them change: write one"),
     ],
 )  # fmt: skip
 def test_calls_in_a_forward_method_change(
