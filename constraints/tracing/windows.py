@@ -70,23 +70,29 @@ def convolution(call: Call) -> Result:
     return views, _conv_flow(call, data, context=True)
 
 
+_NO_MAP = "a group of channels that are no map, as where a pooled vector was expanded"
+
+
 def _of_groups(call: Call, data: Value, axis: int, padding: Sequence[int], flow: Flow) -> tuple[Part, ...]:
     """The parts of the result of a grouped convolution: each group of channels sees what its own ones see.
 
-    None where a part is no map that depends on the input, but a constant or pooled.
+    A group of constants stays one; the field of a group that is no map, as where a pooled vector was expanded, is
+    unknown.
     """
-    parts_of_maps = [p for p in differing(data) if p.flow.origin is not None and all(map(_is_map, p.views))]
-    if not any(axis in p.region for p in data.parts) or len(parts_of_maps) < len(data.parts):
+    if not any(axis in p.region for p in differing(data)):
         return ()
     given, made = data.shape[axis] // call.groups, call.shape[axis] // call.groups
     shape = tuple(given if a == axis else n for a, n in enumerate(data.shape))
     parts: list[Part] = []
     for group in range(call.groups):
-        own, _, _ = cut_views(data, Cut(axis, group * given, 1, given))
-        views = tuple([_convolved(v, call, shape, axis, padding) for v in own])
-        last = parts[-1].region[axis] if parts and parts[-1].views == views else range(group * made, 0)
-        parts = parts[:-1] if len(last) else parts
-        parts.append(Part({axis: range(last.start, (group + 1) * made)}, views, flow))
+        views, group_flow, _ = cut_views(data, Cut(axis, group * given, 1, given))
+        if group_flow.origin is not None:
+            are_maps, group_flow = all(map(_is_map, views)), flow
+            views = tuple([_convolved(v, call, shape, axis, padding) for v in views])
+            views = views if are_maps else tuple([v and unknown(v.unknown or _NO_MAP, v) for v in views])
+        is_same = bool(parts) and (parts[-1].views, parts[-1].flow) == (views, group_flow)
+        first = parts.pop().region[axis].start if is_same else group * made
+        parts.append(Part({axis: range(first, (group + 1) * made)}, views, group_flow))
     return tuple(parts) if len(parts) > 1 else ()
 
 

@@ -157,7 +157,16 @@ def test_a_group_of_constants_adds_no_global_context() -> None:
         return m.split(torch.cat([torch.ones_like(a), b], 1))[:, :4] + a
 
     found = of_two(run, split=nn.Conv2d(8, 8, 1, groups=2)).metrics
-    assert not found.global_context
+    assert (found.receptive_field, found.global_context) == (3, False)
+
+
+def test_a_slice_of_a_group_beside_a_pooled_one_has_its_own_field_or_none() -> None:
+    def pooled_first(m: Any, a: torch.Tensor, b: torch.Tensor) -> Any:
+        return m.split(torch.cat([a.mean((2, 3), keepdim=True).expand_as(a), b], 1))
+
+    split = nn.Conv2d(8, 8, 1, groups=2)
+    assert of_two(lambda *given: pooled_first(*given)[:, 4:], split=split).metrics.receptive_field == 7
+    assert of_two(lambda *given: pooled_first(*given)[:, :4], split=split).metrics.receptive_field is None
 
 
 def test_maps_that_alternate_in_depth_are_unknown_behind_a_stride_that_skips_some() -> None:
