@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import optuna
@@ -24,13 +25,16 @@ def contender(trial: int, accuracy: float, epochs: int = 2) -> Contender:
 
 
 def ended(
-    number: int = 0, state: TrialState = TrialState.COMPLETE, scores: tuple[float, ...] = (0.5, 0.75), **more: Any
+    number: int = 0,
+    state: TrialState = TrialState.COMPLETE,
+    scores: tuple[float, ...] = (0.5, 0.75),
+    more: Mapping[str, Any] = MappingProxyType({}),
 ) -> FrozenTrial:
     curve = [{"epoch": n, "seconds": 10.0 * n} for n, _ in enumerate(scores, start=1)]
     attrs: Mapping[str, Any] = {ARCHITECTURE: f"net {number}", CURVE: curve, **more}
     made = optuna.trial.create_trial(
         state=state,
-        value=scores[-1] if scores and state == TrialState.COMPLETE else 0.0 if state == TrialState.COMPLETE else None,
+        value=(*scores[-1:], 0.0)[0] if state == TrialState.COMPLETE else None,
         user_attrs=dict(attrs),
         intermediate_values=dict(enumerate(scores, start=1)),
     )
@@ -76,9 +80,9 @@ def test_what_the_search_trained_to_the_end_is_a_contender() -> None:
         ended(state=TrialState.RUNNING),
         ended(state=TrialState.PRUNED),
         ended(state=TrialState.FAIL),
-        ended(**{BROKEN: "params < 1"}),
-        ended(**{FINISHED: {"epochs": 12, "threads": 4}}),
-        ended(**{SEED: 0}),
+        ended(more={BROKEN: "params < 1"}),
+        ended(more={FINISHED: {"epochs": 12, "threads": 4}}),
+        ended(more={SEED: 0}),
         ended(scores=()),
     ],
     ids=["running", "pruned", "failed", "breaks a rule", "was confirmed", "was given", "has no epoch"],

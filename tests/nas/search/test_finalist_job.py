@@ -83,7 +83,11 @@ def test_a_full_disk_is_waited_for_and_then_ends_the_launch(task: Task) -> None:
 
 
 def test_deaths_and_full_disks_are_counted_apart(task: Task) -> None:
-    ends = [*[FULL] * (MOST_REFUSALS - 1), *[BrokenProcessPool()] * (MAX_DEATHS - 1), DONE]
+    ends: list[BaseException | Confirmed] = [
+        *[FULL] * (MOST_REFUSALS - 1),
+        *[BrokenProcessPool()] * (MAX_DEATHS - 1),
+        DONE,
+    ]
     job, _ = started(task, *ends)
     assert [job.outcome() for _ in ends] == [*[None] * (len(ends) - 1), DONE]
 
