@@ -10,9 +10,9 @@ def test_breakpoints_are_skipped_with_a_warning_and_work_again_afterwards() -> N
     said: list[str] = []
     before = sys.breakpointhook, pdb.set_trace
     with undebugged(said.append):
-        breakpoint()  # noqa: T100
-        breakpoint("header")  # noqa: T100
-        pdb.set_trace(header="here")  # noqa: T100
+        breakpoint()
+        breakpoint("header")
+        pdb.set_trace(header="here")
     assert len(said) == 3
     assert set(said) == {"the code starts a debugger, for which a check has no terminal: its breakpoints were skipped"}
     assert (sys.breakpointhook, pdb.set_trace) == before
