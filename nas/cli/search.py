@@ -129,7 +129,8 @@ def _confirmed(
         console.print("nothing to confirm: no trial is complete", highlight=False)
         return []
     try:
-        return _confirm(prepared.study, best(prepared.study, count, is_live=False), config, dataset, seeds=range(1), epochs=None)
+        chosen = best(prepared.study, count, is_live=False)
+        return _confirm(prepared.study, chosen, config, dataset, seeds=range(1), epochs=None)
     except KeyboardInterrupt:
         _leave(config, prepared, console)
         raise

@@ -51,7 +51,7 @@ def test_before_the_first_training_it_says_what_is_waited_for() -> None:
 def test_the_time_left_follows_from_epochs_longer_than_half_a_minute() -> None:
     with ConfirmView(Console(file=io.StringIO(), force_terminal=True, width=100)) as shown:
         seconds = 0.0
-        shown._bars.get_time = lambda: seconds  # type: ignore[method-assign]
+        shown._bars.get_time = lambda: seconds
         for done in range(4):
             seconds = 60.0 * done
             shown.show(3, 7, done, 10)
