@@ -1,4 +1,4 @@
-"""Networks of a file that are of the checked class, but made with other arguments than in the check, or changed later."""
+"""Networks of a file that are of the checked class, made with other arguments than here, or changed later."""
 
 from __future__ import annotations
 
