@@ -60,7 +60,6 @@ def _written(model: nn.Module, arguments: Mapping[str, Any], to: Path) -> None:
     except ConstraintError:
         raise
     except Exception as error:
-        raise UnusableInputError(
-            f"the model cannot be written as {to.suffix}: {with_type(error, _LONGEST)}: give --to with the ending "
-            ".safetensors or .py"
-        ) from error
+        others = " or ".join(ending for ending in (".safetensors", ".py") if ending != to.suffix)
+        reason = f"{with_type(error, _LONGEST)}: give --to with the ending {others}"
+        raise UnusableInputError(f"the model cannot be written as {to.suffix}: {reason}") from error
