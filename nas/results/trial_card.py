@@ -13,7 +13,7 @@ from constraints.report import Report
 from constraints.rules import Constraint, parse_all
 from nas.architecture.spec import Architecture, parse
 from nas.latency.predictor import load
-from nas.results.network_description import DrawnStage, Sizes, described
+from nas.results.network_description import DescribedNetwork, DrawnStage, Sizes, described
 from nas.results.rows import Row
 from nas.search.study import CURVE, MALFORMED, VALIDATION_IMAGES, WHY, foreign, identity
 from nas.space.attributes import GIVEN
