@@ -74,4 +74,5 @@ if not TYPE_CHECKING:  # so that a type checker accepts these names only
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    """The public names, which a notebook completes: neither what is imported here nor modules."""
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

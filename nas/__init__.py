@@ -93,4 +93,5 @@ if not TYPE_CHECKING:  # with __getattr__, a type checker would accept any name
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    """The public names, which a notebook completes: neither what is imported here nor modules."""
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, ClassVar, Literal, TypedDict
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
@@ -117,6 +117,9 @@ class LaunchConfig(BaseModel):
     """Everything that a launch depends on."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    OTHER_NAMES: ClassVar[Mapping[str, str]] = {"require": "constraints"}
+    """What some fields are called elsewhere, as by ``--require`` and ``constraints.check``."""
 
     space: str = "assignment"
     data: str = "auto"

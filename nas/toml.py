@@ -53,8 +53,7 @@ def validated(model: type[Model], table: dict[str, Any], source: str, *, is_stri
         first = error.errors(include_url=False)[0]
         message = what_to_do(error)
         if first["type"] == "extra_forbidden":
-            known = _keys_beside(model, first["loc"])
-            message = f"unknown key: {nearest(str(first['loc'][-1]), known, 'known are ' + ', '.join(known))}"
+            message = f"unknown key: {_key_meant(model, first['loc'])}"
         value = f" {first['input']!r}:"
         if isinstance(first["input"], dict) or value in f" {message}":  # which may name it itself
             value = ""
@@ -67,6 +66,14 @@ def _place(location: tuple[int | str, ...], source: str) -> str:
         return f"--{location[0]}".replace("_", "-")
     key = ".".join(str(part + 1) if isinstance(part, int) else part for part in location)
     return f"{source}: {key or 'the whole table'}"
+
+
+def _key_meant(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
+    """Which key to write in place of an unknown one; a model may say it in ``OTHER_NAMES``."""
+    key, known = str(location[-1]), _keys_beside(model, location)
+    if meant := getattr(model, "OTHER_NAMES", {}).get(key):
+        return f"write {meant}"
+    return nearest(key, known, f"known are {', '.join(known)}")
 
 
 def _keys_beside(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Set
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -74,6 +74,14 @@ def one_sandbox(patch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
+def forget_users_modules(before: Set[str]) -> None:
+    """Forget the user's modules that were imported since, which a child would take with it."""
+    for name in sys.modules.keys() - before:
+        file = getattr(sys.modules[name], "__file__", None)
+        if file and is_users(str(Path(file).resolve())):
+            del sys.modules[name]
+
+
 def validate_in_this_process(patch: pytest.MonkeyPatch) -> None:
     """Spare each check of a harmless model the child."""
 
@@ -82,10 +90,7 @@ def validate_in_this_process(patch: pytest.MonkeyPatch) -> None:
             arguments = json.loads(json.dumps(request.job().arguments, default=os.fspath))
             before = set(sys.modules)
             found = check_target(arguments, lambda stage: None)
-            for name in sys.modules.keys() - before:  # which a child would take with it
-                file = getattr(sys.modules[name], "__file__", None)
-                if file and is_users(str(Path(file).resolve())):
-                    del sys.modules[name]
+            forget_users_modules(before)
             report = Report.from_dict(found["report"], request.require)
             return CheckOutcome(report=report, printed="", follow_ups=found["follow_ups"])
 

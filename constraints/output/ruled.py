@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rich.box import Box
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -28,3 +30,7 @@ class Heading:
 
     def __rich_console__(self, _: Console, options: ConsoleOptions) -> Iterator[Text]:
         yield Text(textwrap.fill(self.text, options.max_width, subsequent_indent=" " * 4), style="italic cyan")
+
+    def __rich_measure__(self, _: Console, options: ConsoleOptions) -> Measurement:
+        widest = cell_len(self.text)
+        return Measurement(min(widest, 1), widest).with_maximum(options.max_width)

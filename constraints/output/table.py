@@ -9,6 +9,7 @@ from math import inf
 
 from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -24,6 +25,7 @@ from constraints.verdicts import Verdict
 _LAYER = ("Output", "Params", "MACs", "RF", "Jump")
 """The columns of a layer after its name."""
 _WIDTH = 100
+"""Columns of the report where there are as many; more only where the layers need them."""
 _LONGEST_RULE = 32
 """Width of a constraint; a longer one, such as a rule in words, takes several lines."""
 
@@ -32,22 +34,22 @@ def print_report(report: Findings, console: Console) -> None:
     """Print the layers with their fields and costs, the totals, each constraint with its reason, the warnings."""
     marked = _passing(report)
     ascii_only = _ascii(console)
-    rule = Text("=" * console.width)
-    console.print(rule, _layers(report, marked, ascii_only), rule, Text(_totals(report)), sep="\n")
+    layers = _layers(report, marked, ascii_only)
+    width = min(console.width, max(_WIDTH, Measurement.get(console, console.options, layers).maximum))
+    rule = Text("=" * width)
+    parts: list[RenderableType] = [rule, layers, rule, Text(_totals(report))]
     if marked is not None:
         layer, limit = marked
-        console.print(Text(f"{_mark(ascii_only)} the receptive field passes {limit} in layer {layer.name}"))
-    console.print(rule, _verdicts(report), rule, sep="\n")
+        parts.append(Text(f"{_mark(ascii_only)} the receptive field passes {limit} in layer {layer.name}"))
+    parts += [rule, _verdicts(report), rule]
     if report.fix_all:
-        console.print(Text(FIX_ALL, style="bold"), _fixes([report.fix_all.text], ascii_only))
-        for line in report.fix_all.code:
-            console.print(Text(_wrapped(f"    {line}", console.width), style="cyan"))
+        parts += [Text(FIX_ALL, style="bold"), _fixes([report.fix_all.text], ascii_only)]
+        parts += [Text(_wrapped(f"    {line}", width), style="cyan") for line in report.fix_all.code]
     for verdict in report.constraints:
         if not verdict.ok and (verdict.layers or verdict.fix):
-            console.print(*_help(verdict, ascii_only))
-    for warning in report.warnings:
-        console.print(_hanging([(Text("warning:", style="yellow"), Text(warning))]))
-    console.print(_summary(report))
+            parts += _help(verdict, ascii_only)
+    parts += [_hanging([(Text("warning:", style="yellow"), Text(warning))]) for warning in report.warnings]
+    console.print(*parts, _summary(report), sep="\n", width=width)
 
 
 def _wrapped(code: str, width: int) -> str:

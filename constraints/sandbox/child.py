@@ -66,7 +66,8 @@ def main(pipe: int, line: bytes) -> None:
         fault = failed("an unknown stage", error)
         send({"error": type(fault).__name__, "message": str(fault), "traceback": fault.traceback})
     for stream in (sys.stdout, sys.stderr):
-        stream.flush()
+        with suppress(Exception):  # the user's code may have closed or replaced it
+            stream.flush()
     os._exit(0)
 
 

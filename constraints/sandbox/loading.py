@@ -27,6 +27,7 @@ from constraints.sandbox.loops import NAME as LOOPS
 from constraints.sandbox.loops import Loops
 from constraints.sandbox.no_arguments import nothing_required, with_defaults_of_absl
 from constraints.sandbox.no_compile import uncompiled
+from constraints.sandbox.no_debugger import undebugged
 from constraints.sandbox.notebooks import starts
 from constraints.sandbox.packages import package_of
 from constraints.sandbox.remedies import Remedies
@@ -80,6 +81,7 @@ class Loader:
         self._undo.callback(sys.path.__setitem__, slice(None), path)
         self._undo.enter_context(nothing_required(self._tell))
         self._undo.enter_context(uncompiled())
+        self._undo.enter_context(undebugged(self._tell))
         self._undo.enter_context(self.remedies)
         return self
 

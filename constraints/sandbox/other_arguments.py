@@ -1,37 +1,45 @@
-"""Networks of a file that are of the checked class, made with other arguments than the check gives."""
+"""Networks of a file that are of the checked class, made with other arguments than here, or changed later."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any
 
 from torch import nn
 
 
 def made_otherwise(tree: ast.Module, name: str, space: Mapping[str, Any], model: nn.Module) -> str:
-    """A warning that names a variable which a file makes of the class ``name`` with arguments; empty for none.
+    """A warning that names a variable which a file makes of the class ``name`` in another way; empty for none.
 
-    ``model`` is the class without arguments. A variable of the file's ``space`` that is an equal network, or none, is
-    passed over; in a notebook its statement may not have run.
+    That is with arguments, or with layers that later statements replace. ``model`` is the class without arguments. A
+    variable of the file's ``space`` that is an equal network, or none, is passed over; in a notebook its statement may
+    not have run.
     """
     for statement in tree.body:
         match statement:
             case (
                 ast.Assign(targets=[ast.Name(id=variable)], value=ast.expr() as made)
                 | ast.AnnAssign(target=ast.Name(id=variable), value=ast.expr() as made)
-            ) if (call := _call(made, name)) and _is_other(space.get(variable, ...), model):
-                what = f"{variable} is {ast.unparse(call)} in the file, and this is {name} without arguments"
-                return f"{what}: to check the former, name {variable}"
+            ) if call := _call(made, name):
+                found = _unwrapped(space.get(variable, ...))
+                if call.args or call.keywords:
+                    is_other, how, this = _is_other(found, model), "", f"{name} without arguments"
+                else:
+                    is_other, how, this = _is_changed(found, model, variable, tree), ", changed later", f"{name} itself"
+                if is_other:
+                    what = f"{variable} is {ast.unparse(call)} in the file{how}, and this is {this}"
+                    return f"{what}: to check the former, name {variable}"
     return ""
 
 
 def _call(made: ast.expr, name: str) -> ast.Call | None:
-    """The call of the class with arguments, also within others: ``Net(64).to(device)``, ``torch.compile(Net(64))``."""
+    """The call of the class, also within others: ``Net(64).to(device)``, ``torch.compile(Net(64))``."""
     while isinstance(made, ast.Call):
         match made:
             case ast.Call(func=ast.Name(id=called)) if called == name:
-                return made if made.args or made.keywords else None
+                return made
             case ast.Call(func=ast.Attribute(value=ast.Call() as inner)) | ast.Call(args=[inner, *_]):
                 made = inner
             case _:
@@ -39,13 +47,51 @@ def _call(made: ast.expr, name: str) -> ast.Call | None:
     return None
 
 
+def _unwrapped(found: object) -> object:
+    """The network within torch.compile's wrapper or that for several devices."""
+    found = getattr(found, "_orig_mod", found)
+    return found.module if isinstance(found, nn.DataParallel) else found
+
+
 def _is_other(found: object, model: nn.Module) -> bool:
     """Whether a variable, or an ellipsis where it was not made, may be another network than ``model``."""
-    found = getattr(found, "_orig_mod", found)  # within torch.compile's
     if not isinstance(found, nn.Module):
         return found is ...
-    return (repr(found), _shapes(found)) != (repr(model), _shapes(model))
+    return (repr(found), _shapes(found), _own_forwards(found)) != (repr(model), _shapes(model), _own_forwards(model))
+
+
+def _is_changed(found: object, model: nn.Module, variable: str, tree: ast.Module) -> bool:
+    """Whether a variable is a network of ``model``'s class with other layers.
+
+    Where its statement did not run, whether a later statement of the file sets a layer that ``model`` has.
+    """
+    if found is ...:
+        return any(_replaces_layer(statement, variable, model) for statement in tree.body)
+    return type(found) is type(model) and _is_other(found, model)
+
+
+def _replaces_layer(statement: ast.stmt, variable: str, model: nn.Module) -> bool:
+    """Whether a statement is ``VARIABLE.LAYER = ...`` or ``VARIABLE.LAYER[...] = ...`` for a layer of ``model``."""
+    for target in statement.targets if isinstance(statement, ast.Assign) else ():
+        while isinstance(target, ast.Subscript):
+            target = target.value  # noqa: PLW2901 (the outermost attribute)
+        root, _, path = ast.unparse(target).partition(".")
+        if root == variable and path and "[" not in path and isinstance(_at(model, path), nn.Module):
+            return True
+    return False
+
+
+def _at(model: nn.Module, path: str) -> object:
+    try:
+        return attrgetter(path)(model)
+    except AttributeError:
+        return None
 
 
 def _shapes(model: nn.Module) -> list[tuple[int, ...]]:
     return [tuple(p.shape) for p in model.parameters()]
+
+
+def _own_forwards(model: nn.Module) -> list[str]:
+    """Names of the modules whose forward method was replaced."""
+    return [name for name, module in model.named_modules() if "forward" in vars(module)]

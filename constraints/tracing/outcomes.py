@@ -35,6 +35,8 @@ class Outcomes:
         """Reason why the effect of an operation is unknown -> the operation."""
         self.hidden: dict[str, Need] = {}
         """Reason -> what an unknown operation may contain."""
+        self.picking: dict[str, list[int]] = {}
+        """Reason why something may be a maximum over places of a map -> the numbers of the calls."""
         self._axes = axes
 
     def of(self, call: Call, operation: Operation | None) -> Any:
@@ -46,7 +48,7 @@ class Outcomes:
         if outcome is None:
             return self._not_known(call)
         if "picks" in call.tags:
-            self.hidden.setdefault(f"{call.name_and_label}: it may pick the larger one of neighbouring units", "maxima")
+            self._may_pick(call, "the larger one of neighbouring units")
         if "averages" in call.tags:
             self.hidden.setdefault(f"{call.name_and_label}: it may make an average over the whole map", "averages")
         for value in call.inputs:
@@ -94,8 +96,13 @@ class Outcomes:
         if "max_pool" in call.op:
             call.tags.add("max_pool")
         if call.op in _PICKS and _over_space(call):
-            self.hidden.setdefault(f"{call.name_and_label}: it may pick the maximum of a region", "maxima")
+            self._may_pick(call, "the maximum of a region")
         return self.of_anything([v for v in call.inputs if v.depends], reason)
+
+    def _may_pick(self, call: Call, what: str) -> None:
+        reason = f"{call.name_and_label}: it may pick {what}"
+        self.hidden.setdefault(reason, "maxima")
+        self.picking.setdefault(reason, []).append(call.index)
 
     def note_hidden(self, call: Call, recorded: RecordedOperation) -> None:
         """Record that an unknown operation may multiply its operands, if one has the number kind of its result."""

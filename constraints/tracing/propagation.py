@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from collections.abc import Set as AbstractSet
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from constraints.tracing.calls import Operation, Result
@@ -15,6 +17,7 @@ from constraints.tracing.outcomes import Outcomes
 from constraints.tracing.read_values import ReadValues
 from constraints.tracing.recipes import step_of
 from constraints.tracing.tensor_values import NO_PARAMS, STILL, TensorValues, is_in
+from constraints.tracing.used import used
 from constraints.tracing.values import Call, Origin, Value
 
 if TYPE_CHECKING:
@@ -56,6 +59,17 @@ class Propagation:
             else:
                 self._enter_new(index, recorded)
         self.outputs = [*(self.tensors.read(h, 0) for h in run.outputs), *self._left_otherwise()]
+
+    @cached_property
+    def used(self) -> AbstractSet[int]:
+        """The numbers of the operations from which a value may reach an output, or the model's code."""
+        return used(self.run)
+
+    @cached_property
+    def maxima(self) -> list[Call]:
+        """The calls that take the maximum over places of a map, without those whose results nothing uses."""
+        found = [c for c in self.calls if "max_pool" in c.tags]
+        return [c for c in found if c.index in self.used]
 
     def forget(self) -> None:
         """Break reference cycles, so that memory is freed at once, without the garbage collector."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,13 @@ if TYPE_CHECKING:
 
 _TRUTHS = ("equal", "is_nonzero", "allclose", "is_same_size")
 """Operations whose result is a truth value."""
+
+
+def is_one_truth(recorded: RecordedOperation) -> bool:
+    """Whether one truth value leaves the run: it decides what runs, and what runs is seen."""
+    if recorded.operator.op in _TRUTHS:
+        return True
+    return all(h.kind == "truth" and math.prod(h.shape) == 1 for h in recorded.inputs)
 
 
 class ReadValues:
@@ -38,8 +46,8 @@ class ReadValues:
         if not found or recorded.operator.op == "_has_compatible_shallow_copy_type":
             return
         self.decided.append(recorded.frame.path)
-        if recorded.operator.op in _TRUTHS or all(h.kind == "truth" for h in recorded.inputs):
-            return  # one truth value: it decides what runs, and what runs is seen
+        if is_one_truth(recorded):
+            return
         self._by = self._by if self.values else recorded.frame.path
         self.values += found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,8 @@ _KEEPING_ORDER = """
     alias clone contiguous detach lift_fresh reshape squeeze _to_copy _unsafe_view unsqueeze view
 """
 _KEEPING = frozenset(_KEEPING_ORDER.split())
-"""Operations whose result has all the elements of their argument, in the same order."""
+"""Operations whose result has all the elements of their argument, in the same order, unless they change its dtype."""
+_INDEX_TYPES = ("torch.int64", "torch.int32")
 
 
 def recipe(value: Value) -> str:
@@ -42,7 +43,7 @@ def recipe(value: Value) -> str:
 def content_of(value: Value) -> Content | None:
     """The elements of a constant that was not computed in the run, only copied or given another shape."""
     while (origin := value.origin) is not None and not isinstance(origin.step, Content):
-        if isinstance(origin.step, tuple) or origin.step.op not in _KEEPING or len(origin.sources) != 1:
+        if isinstance(origin.step, tuple) or len(origin.sources) != 1 or not _keeps(origin.step, _INDEX_TYPES):
             return None
         value = origin.sources[0]
     return origin.step if origin is not None and isinstance(origin.step, Content) else None
@@ -77,9 +78,18 @@ def _digest(value: Value, origin: Origin | None) -> str:
         return _of(step, which, *map(_as_source, sources))
     if isinstance(step, Content):
         return step.digest()
-    if len(sources) == 1 and step.op in _KEEPING:
+    if len(sources) == 1 and _keeps(step):
         return sources[0].recipe or ""
     return _of(step_of(step.op, step.args, step.kwargs), which, *map(_as_source, sources))
+
+
+def _keeps(step: Call, integers: Collection[str] = ()) -> bool:
+    """Whether a result has the elements of its argument: as real numbers, or as one of these types of integers."""
+    dtype = step.arg("dtype")
+    if step.op not in _KEEPING or dtype is None:
+        return step.op in _KEEPING
+    is_reinterpreted = step.op == "view"
+    return not is_reinterpreted and (dtype.is_floating_point or dtype.is_complex or str(dtype) in integers)
 
 
 def _as_source(value: Value) -> tuple[object, ...]:
@@ -108,9 +118,9 @@ def _of(*parts: object) -> str:
 
 
 def _plain(argument: Any) -> object:
-    """Numbers and texts, also in sequences; None for anything else, such as a tensor."""
-    if isinstance(argument, str | int | float):
+    """Numbers, texts and dtypes, also in sequences; None for anything else, such as a tensor."""
+    if isinstance(argument, str | int | float | complex):
         return argument
     if isinstance(argument, Sequence):
         return tuple(map(_plain, argument))
-    return None
+    return str(argument) if type(argument).__name__ == "dtype" else None

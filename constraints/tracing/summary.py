@@ -70,7 +70,7 @@ def summarise(known: Propagation) -> Summary:
     convs_per_stage = by_strides.convs_per_stage
     pools = [h for h in global_pools(values) if h.kind == "mean"]
     averages = distinct(h.call for h in pools)
-    maxima = distinct([c for c in calls if "max_pool" in c.tags])
+    maxima = distinct(known.maxima)
     linear = linear_heads(values)
     judged = judged_map(values)
     spatial = spatial_views(judged, known.spans)

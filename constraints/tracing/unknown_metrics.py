@@ -28,11 +28,13 @@ def unknown_metrics(known: Propagation, judged: Value | None, field: tuple[int, 
         no_map = _NO_TENSOR if is_empty else _NO_MAP
         reasons.update(dict.fromkeys(of_map, "; ".join(sorted({v.unknown or v.blurred for v in lost})) or no_map))
     for reason, hidden in known.outcomes.hidden.items():
+        if hidden == "maxima" and known.used.isdisjoint(known.outcomes.picking[reason]):
+            continue
         for name in Metrics.needing(hidden):
             reasons.setdefault(name, reason)
         if hidden == "averages" and all(h.left_out for h in global_pools(known.outputs)):  # it may be the only one
             reasons.setdefault("fully_connected", reason)
-    if parts := maxima_of_parts(distinct(c for c in known.calls if "max_pool" in c.tags)):
+    if parts := maxima_of_parts(distinct(known.maxima)):
         why = f"{parts[0].name_and_label}: the maxima of {len(parts)} parts of one map may be one of the map"
         reasons.update((name, reasons.get(name, why)) for name in Metrics.needing("maxima"))
     if known.run.uncounted:

@@ -217,9 +217,9 @@ def parse(text: str) -> Architecture:
 
 def is_like_text(text: str) -> bool:
     """Whether a text that may also be a pattern of files begins or ends as an architecture's text."""
-    first, *between, last = _OF_PATTERNS.sub("", text.strip()).split("/")
-    header = _HEADER.fullmatch(first)
-    return bool(between) and (last in HEADS or bool(header and norm_act.read(header["post"]) is not None))
+    parts = _OF_PATTERNS.sub("", text.strip()).split("/")
+    header = _HEADER.fullmatch(parts[0])
+    return len(parts) > 2 and (parts[-1] in HEADS or bool(header and norm_act.read(header["post"]) is not None))
 
 
 def _check_characters(text: str) -> None:

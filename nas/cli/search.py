@@ -73,13 +73,13 @@ def launch(config_file: Path | None, flags: Mapping[str, Any], write_config: Pat
         introduce(dataset, console)
         prepared, summary = _searched(config, dataset, console)
         console.print(f"search ended: {_ending(summary)}", highlight=False, soft_wrap=True)
-        confirmed = _confirmed(config, prepared, console)
+        confirmed = _confirmed(config, prepared, dataset, console)
         reached = is_reached(prepared.driver, summary, confirmed)
         board = leaderboard(prepared.study, is_live=False)
         print_board(board, output_format, SafeConsole())
         for line in _saved(prepared, board):
             print_line(line, console)
-        print_line(_next(board, config), console)
+        print_line(_next(board, config, is_confirmed=bool(confirmed)), console)
     return ExitCode.DONE if prepared.driver.budget.target is None or reached else ExitCode.FAILED
 
 
@@ -116,7 +116,9 @@ def _searched(config: LaunchConfig, dataset: Dataset, console: Console) -> tuple
         raise
 
 
-def _confirmed(config: LaunchConfig, prepared: PreparedLaunch, console: Console) -> list[Confirmation]:
+def _confirmed(
+    config: LaunchConfig, prepared: PreparedLaunch, dataset: Dataset, console: Console
+) -> list[Confirmation]:
     """Confirm the best trials, as many as were asked for; if interrupted, print the leaderboard on stderr."""
     from nas.search.confirmed_end import is_any_complete, to_confirm
 
@@ -127,7 +129,8 @@ def _confirmed(config: LaunchConfig, prepared: PreparedLaunch, console: Console)
         console.print("nothing to confirm: no trial is complete", highlight=False)
         return []
     try:
-        return _confirm(prepared.study, best(prepared.study, count, is_live=False), config, range(1), None)
+        chosen = best(prepared.study, count, is_live=False)
+        return _confirm(prepared.study, chosen, config, dataset, seeds=range(1), epochs=None)
     except KeyboardInterrupt:
         _leave(config, prepared, console)
         raise
@@ -140,12 +143,13 @@ def _leave(config: LaunchConfig, prepared: PreparedLaunch, console: Console) -> 
     print_line(_next(board, config), console)
 
 
-def _next(board: Leaderboard, config: LaunchConfig) -> str:
-    """Commands to continue with after a search."""
+def _next(board: Leaderboard, config: LaunchConfig, *, is_confirmed: bool = False) -> str:
+    """Commands to continue with after a search; what is confirmed once has no spread yet."""
     where = next_place(config)
     if board.best_complete is None:
         return f"next{where}: search.py launch, which continues · leaderboard"
-    return f"next{where}: search.py show best · confirm best · export best --to net.py"
+    confirm = "confirm best --seeds 3" if is_confirmed else "confirm best"
+    return f"next{where}: search.py show best · {confirm} · export best --to net.py"
 
 
 def next_place(config: LaunchConfig) -> str:
@@ -191,7 +195,11 @@ def confirm(
             live = has_launch(flags["storage"], study)
             chosen = best(study, top or 1, is_live=live) if trial is None else [find(study, trial, is_live=live)]
         config = read_config(None, {**flags, "study": study.study_name}, settings(Path()), CONFIRMING)
-        confirmations = _confirm(study, chosen, config, range(seeds), epochs)
+        console = SafeConsole(stderr=True)
+        with decoding(console) as decoded:
+            dataset = load_study_data(study, None if config.data == "auto" else config.data, decoded)
+        introduce(dataset, console)
+        confirmations = _confirm(study, chosen, config, dataset, seeds=range(seeds), epochs=epochs)
         target = study.user_attrs.get(TARGET)
     if output_format == "json":
         print(json_text([c.as_dict() for c in confirmations]))
@@ -210,15 +218,17 @@ def _sentence(c: Confirmation, target: float | None) -> str:
 
 
 def _confirm(
-    study: optuna.Study, rows: Sequence[Row], config: LaunchConfig, seeds: Sequence[int], epochs: int | None
+    study: optuna.Study,
+    rows: Sequence[Row],
+    config: LaunchConfig,
+    dataset: Dataset,
+    *,
+    seeds: Sequence[int],
+    epochs: int | None,
 ) -> list[Confirmation]:
     from nas.results.confirm_progress import ConfirmView
     from nas.search.confirm_launch import confirm_trials
 
-    console = SafeConsole(stderr=True)
-    with decoding(console) as decoded:
-        dataset = load_study_data(study, None if config.data == "auto" else config.data, decoded)
-    introduce(dataset, console)
     trials = [row.trial for row in rows]
-    with ConfirmView(console) as view:
+    with ConfirmView(SafeConsole(stderr=True)) as view:
         return confirm_trials(study, trials, config, dataset, seeds=seeds, epochs=epochs, progress=view.show)

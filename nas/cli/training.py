@@ -19,6 +19,7 @@ from nas.cli.search import next_place
 from nas.objective_text import MEASURES
 from nas.results.board import leaderboard
 from nas.results.rows import Row
+from nas.search.confirmation import mean_of
 from nas.search.study_opening import quiet
 from nas.words import counted
 
@@ -78,7 +79,7 @@ def _rows(trainings: Trainings) -> list[Row]:
 
 def _mean(rows: Sequence[Row]) -> float | None:
     known = [row.score for row in rows if row.state == "complete" and row.score is not None]
-    return statistics.fmean(known) if known else None
+    return mean_of(known) if known else None
 
 
 def _met(trainings: Trainings, rows: Sequence[Row]) -> bool | None:

@@ -44,33 +44,42 @@ def of_study(storage: RDBStorage, url: str, chosen: str) -> StudySummary:
     study = storage.get_study_id_from_name(chosen)
     key = hashlib.sha256(f"{url} {chosen} {study}".encode()).hexdigest()[:24]
     kept = user_cache() / "digests" / f"{key}.json"
-    before = _known_trials(kept)
-    new = _fetched(storage, study, before)
-    last = max(before, default=None)
-    if last is not None and (last not in new or new[last].network != before[last].network):
-        before, new = {}, _fetched(storage, study, {})  # a study of this name in a database made again
+    before, begun = _known_trials(kept)
+    new, times = _fetched(storage, study, before)
+    if before and times.get(max(before)) != begun:
+        before, (new, times) = {}, _fetched(storage, study, {})  # a study of this name in a database made again
     trials = before | new
-    kept_summary.keep(kept, {"trials": [[i, t.as_list()] for i, t in trials.items()]})
+    last = times.get(max(trials, default=-1))
+    kept_summary.keep(kept, {"begun": last, "trials": [[i, t.as_list()] for i, t in trials.items()]})
     ordered = sorted(trials.values(), key=lambda t: t.number)
     return StudySummary(study_name=chosen, user_attrs=storage.get_study_user_attrs(study), trials=ordered)
 
 
-def _fetched(storage: RDBStorage, study: int, known: Mapping[int, TrialSummary]) -> dict[int, TrialSummary]:
-    """By their storage's id, the trials that are new or were unfinished, and the last known one."""
+def _fetched(
+    storage: RDBStorage, study: int, known: Mapping[int, TrialSummary]
+) -> tuple[dict[int, TrialSummary], dict[int, str]]:
+    """By their storage's id, the trials that are new or were unfinished, and the last known one; and their beginnings.
+
+    A beginning, to the microsecond, tells a trial from that of another database at the same address.
+    """
     from nas.optuna_private import trials_after
 
     last = max(known, default=-1)
     wanted = {last, *(i for i, trial in known.items() if not trial.state.is_finished())}
     found: dict[int, TrialSummary] = {}
-    for trial_id, trial in trials_after(storage, study, last, wanted).items():
+    read = trials_after(storage, study, last, wanted)
+    for trial_id, trial in read.items():
         short = found[trial_id] = TrialSummary(number=trial.number, study=study, state=TrialState(trial.state))
         short.note(trial.user_attrs)
         short.intermediate_values.update(trial.intermediate_values)
-    return found
+    return found, {trial_id: str(trial.datetime_start) for trial_id, trial in read.items()}
 
 
-def _known_trials(kept: Path) -> dict[int, TrialSummary]:
+def _known_trials(kept: Path) -> tuple[dict[int, TrialSummary], str]:
+    """The trials of a cached summary, and the beginning of the last one."""
+    document = kept_summary.read(kept)
     try:
-        return {i: TrialSummary.from_list(values) for i, values in kept_summary.read(kept).get("trials", ())}
+        trials = {i: TrialSummary.from_list(values) for i, values in document.get("trials", ())}
+        return trials, str(document.get("begun"))
     except MALFORMED:
-        return {}
+        return {}, ""

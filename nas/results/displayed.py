@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from constraints.errors import UnusableInputError
 from nas.results.board import Leaderboard
-from nas.results.rows import COLUMNS
+from nas.results.rows import COLUMNS, Row
 from nas.results.trial_card import Card
 
 if TYPE_CHECKING:
@@ -19,6 +20,18 @@ _ACCURACIES = ("val_accuracy", "test_accuracy", "test_std", "val_balanced_accura
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Board(Leaderboard):
     """The ranked trials of a study; ``str`` is the table of the command line, a notebook shows HTML."""
+
+    def __len__(self) -> int:
+        """How many trials are shown."""
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[Row]:
+        """The trials in order of rank."""
+        return iter(self.rows)
+
+    def __getitem__(self, place: int) -> Row:
+        """The trial at a place, from 0; IndexError where there is none."""
+        return self.rows[place]
 
     def to_dataframe(self) -> pd.DataFrame:
         """One row per trial, with the columns of the CSV; an unknown accuracy is NaN.

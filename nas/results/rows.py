@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
-from statistics import fmean
 from typing import Any, Literal, NamedTuple, get_args
 
 from nas.objective_text import ACCURACY, BALANCED, MEASURES
+from nas.search.confirmation import mean_of
 from nas.search.stored import SeenTrial, TrialState
 from nas.search.study import CONFIRMED, CURVE, MEASURED, REASON, TARGET, accuracy
 from nas.search.trial_order import has_won
@@ -198,7 +198,7 @@ def _text(value: Any) -> str | None:
 
 
 def _mean(values: Sequence[Any]) -> float | None:
-    return _number(fmean(map(float, values))) if values else None
+    return _number(mean_of([float(value) for value in values])) if values else None
 
 
 def _number(value: Any) -> float | None:

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import isfinite
+from typing import TypeVar
 
+T = TypeVar("T")
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
 _SPARKS = _EIGHTHS[1:]
 
 
 def sparkline(values: Sequence[float | None], width: int = 8) -> str:
     """A curve of values from 0 to 1 in at most ``width`` characters; a value that is not a number is a gap."""
-    step = max(1, -(-len(values) // width))
-    return "".join(_spark(value) for value in values[step - 1 :: step])
+    return "".join(_spark(value) for value in _thinned(values, width))
+
+
+def _thinned(values: Sequence[T], most: int) -> Sequence[T]:
+    """At most ``most`` of the values, equally far apart, with the last one."""
+    step = max(1, -(-len(values) // most))
+    return values[(len(values) - 1) % step :: step]
 
 
 def _spark(value: float | None) -> str:
@@ -27,8 +34,7 @@ def chart(values: Sequence[float | None], *, width: int, height: int = 8) -> lis
     known = [value for value in values if value is not None and isfinite(value)]
     if not known:
         return []
-    step = max(1, -(-len(known) // max(1, width)))
-    shown = known[step - 1 :: step]
+    shown = _thinned(known, max(1, width))
     low, high = min(shown), max(shown)
     thick = max(1, min(4, width // len(shown)))
     eighths = [1 + round((v - low) / (high - low or 1) * (8 * height - 1)) for v in shown]

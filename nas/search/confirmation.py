@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 OTHERS = "others"
 """Key in a stored confirmation: the confirmations of the same network with other numbers of epochs."""
+_DIGITS = 12
 _NORMAL = 1.96
 _STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
 """Two-sided 95 % quantiles of Student's t for 1 to 10 degrees of freedom."""
@@ -46,7 +47,7 @@ class Confirmation:
     @property
     def mean(self) -> float:
         """Mean over the seeds, by ``measure``."""
-        return statistics.fmean(self.judged)
+        return mean_of(self.judged)
 
     @property
     def std(self) -> float:
@@ -102,6 +103,11 @@ class Confirmation:
     def as_dict(self) -> dict[str, Any]:
         """The fields with mean and standard deviation, ready for JSON."""
         return {**asdict(self), "mean": self.mean, "std": self.std}
+
+
+def mean_of(accuracies: Sequence[float]) -> float:
+    """Their mean, rounded, so that it is not over a target that it equals."""
+    return round(statistics.fmean(accuracies), _DIGITS)
 
 
 def confirmations(study: Described, trial: int) -> list[Confirmation]:

@@ -69,12 +69,11 @@ class Finalist:
 
     def survey(self) -> None:
         """Read from the study which confirmation is in progress."""
-        self.due = _due(self.pool.store.study.user_attrs.get(FINALIST))
+        self.due = self._stored()
 
     def ends_due(self) -> bool:
         """End the trial of a confirmation that finished before its result was fully stored; whether there was one."""
-        study = self.pool.store.study
-        due = _due(study.user_attrs.get(FINALIST))
+        study, due = self.pool.store.study, self._stored()
         if due is None or all(one.epochs != due.epochs for one in confirmations(study, due.trial)):
             return False
         self.leave()
@@ -142,13 +141,18 @@ class Finalist:
         self.pool.store.set_finalist({})
         self.due = None
 
+    def _stored(self) -> Due | None:
+        """The confirmation in progress that the study stores, if any: of one of its trials."""
+        due = _due(self.pool.store.study.user_attrs.get(FINALIST))
+        return due if due and 0 <= due.trial < len(self.pool.store.trials()) and due.epochs > 0 else None
+
     def _end(self, number: int, *, epochs: int, threads: int | None) -> None:
         self.pool.finish(number, epochs=epochs, threads=threads)
         self.forget()
 
 
 def _due(table: Any) -> Due | None:
-    """The confirmation in progress that the study stores, if any."""
+    """The confirmation that a study's table describes, if any."""
     try:
         threads = table.get("threads") if table else None
         known = None if threads is None else int(threads)

@@ -40,9 +40,14 @@ def facts_of(dataset: Dataset) -> tuple[tuple[int, ...], list[float]]:
 
 
 def kept_augmentation(table: Any) -> Augmentation:
-    """The augmentation that a study stores; raises one of MALFORMED for anything else."""
+    """The augmentation that a study stores; raises one of MALFORMED for anything else.
+
+    Raises UnusableInputError for a pipeline that this release does not have.
+    """
     often = {str(name): float(value) for name, value in table["probabilities"].items()}
-    transform = table.get("transform")
-    if transform is not None:
+    name, transform = str(table["name"]), table.get("transform")
+    if transform is None:
+        augmentation.shipped(name, often)
+    else:
         check(transform)  # a storage is not trusted: only albumentations' own transforms are created
-    return Augmentation(name=str(table["name"]), probabilities=often, transform=transform)
+    return Augmentation(name=name, probabilities=often, transform=transform)

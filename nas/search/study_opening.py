@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     import optuna
     from optuna.storages import BaseStorage
 
+_MOST_NAMED = 5
+"""Studies that an error lists."""
+
 
 class NewestStudyWarning(UserWarning):
     """No study was named, and the storage contains several."""
@@ -76,6 +79,12 @@ def choose(names: Sequence[str], name: str | None) -> str:
         warnings.warn(message, NewestStudyWarning, stacklevel=2)
     if name is not None and name not in names:
         raise UnusableInputError(
-            f"no such study: {name!r}: {nearest(name, names, 'this storage holds ' + ', '.join(names))}"
+            f"no such study: {name!r}: {nearest(name, names, f'this storage holds {_few(names)}')}"
         )
     return name or names[-1]
+
+
+def _few(names: Sequence[str]) -> str:
+    """The newest names, in quotes, and how many more there are."""
+    shown = ", ".join(repr(name) for name in names[: -_MOST_NAMED - 1 : -1])
+    return f"{shown} and {len(names) - _MOST_NAMED:,} more" if len(names) > _MOST_NAMED else shown

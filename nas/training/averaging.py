@@ -20,7 +20,7 @@ class Average:
         self.model = copy.deepcopy(model).requires_grad_(False)
         self.decay, self.steps = decay, 0
         state = model.state_dict()
-        pairs = [(averaged, state[name]) for name, averaged in self.model.state_dict().items()]
+        pairs = [(_real(averaged), _real(state[name])) for name, averaged in self.model.state_dict().items()]
         distinct = {(a.data_ptr(), a.storage_offset(), a.shape, a.stride()): (a, now) for a, now in pairs}
         self._pairs = list(distinct.values())  # a weight that two layers share is averaged once
         self._taken = torch.ones((), device=next(iter(state.values())).device)
@@ -48,3 +48,8 @@ class Average:
         """Restore what ``state`` returned."""
         self.model.load_state_dict(state["weights"])
         self.steps = state["steps"]
+
+
+def _real(tensor: torch.Tensor) -> torch.Tensor:
+    """A view of complex numbers as pairs of real ones; any other tensor as it is."""
+    return torch.view_as_real(tensor) if tensor.is_complex() else tensor

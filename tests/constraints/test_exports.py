@@ -18,6 +18,9 @@ FOLDER = Path(constraints.__file__).parent
 
 def test_every_name_loads() -> None:
     assert {name for name in constraints.__all__ if getattr(constraints, name) is None} == set()
+    assert {name for name in dir(constraints) if not name.startswith("__")} == set(constraints.__all__) - {
+        "__version__"
+    }
     assert set(constraints.__all__) <= set(dir(constraints))
 
 

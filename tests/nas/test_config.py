@@ -113,6 +113,7 @@ def test_a_flag_out_of_range_is_named_with_its_value(flags: dict[str, Any], mess
     ("text", "message"),
     [
         ("trails = 3", "{file}: trails: 3: unknown key: did you mean trials"),
+        ("require = ['params < 3']", "{file}: require: ['params < 3']: unknown key: write constraints"),
         ("trials = 'many'", "{file}: trials: 'many': write a whole number"),
         ("constraints = ['params < 200k', 'params <']", "{file}: constraints.2: not a constraint: 'params <': "),
         ("constraints = []", "{file}: constraints: []: give 1 or more"),

@@ -16,6 +16,7 @@ FOLDER = Path(nas.__file__).parent
 
 def test_every_name_loads() -> None:
     assert {name for name in nas.__all__ if getattr(nas, name) is None} == set()
+    assert {name for name in dir(nas) if not name.startswith("__")} == set(nas.__all__) - {"__version__"}
     assert set(nas.__all__) <= set(dir(nas))
 
 

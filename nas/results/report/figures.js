@@ -22,6 +22,7 @@
   }
 
   const safe = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;"); // plotly reads tags
+  const counted = (text, most) => ({ title: { text }, dtick: most > 10 ? undefined : 1 });
   const axisOf = (name, { range }) => ({ title: { text: safe(title(name)) }, range, tickformat: isShare(name) ? "~%" : range[1] < 10_000 ? "" : "~s" });
 
   // An axis that fits its points; a mark near them is drawn, and of one far away an arrow says where it is.
@@ -122,7 +123,7 @@
     draw("plot-history", [...points((row) => row.trial, accuracy, text), {
       x: [...ordered.map((row) => row.trial), end], y: [...record, best], name: "best complete so far", mode: "lines",
       line: { color: colour("front"), shape: "hv", width: 2 }, hoverinfo: "skip", visible: ordered.length > 0 }, ...rings((row) => row.trial, accuracy)],
-    { ...marked(fits, false), xaxis: { title: { text: "trial, in the order of proposals" } }, yaxis: axisOf(data.accuracy, fits) });
+    { ...marked(fits, false), xaxis: counted("trial, in the order of proposals", end), yaxis: axisOf(data.accuracy, fits) });
   }
 
   const moment = (seconds) => new Date(new Date(`${data.began}Z`).getTime() + 1000 * seconds).toISOString().slice(0, 19);
@@ -147,7 +148,7 @@
           name: state, legendgroup: state, showlegend: !isThick, mode: "lines", line: { color: colour(state), width }, hovertemplate: "%{text}<extra></extra>" });
       }
     }
-    draw("plot-timeline", traces, { xaxis: { type: "date", title: { text: "by the clock of the machine that launched" } }, yaxis: { title: { text: "trial" }, autorange: "reversed" } });
+    draw("plot-timeline", traces, { xaxis: { type: "date", title: { text: "by the clock of the machine that launched" } }, yaxis: { ...counted("trial", Math.max(...rows.map((row) => row.trial))), autorange: "reversed" } });
   }
 
   function trainings(row) {
@@ -187,7 +188,7 @@
         marker: { size: 6 }, hovertemplate });
     }
     const longest = Math.max(0, ...data.rows.map((row) => row[key].length));
-    draw(id, traces, { ...axis, xaxis: { title: { text: "epoch" }, dtick: longest > 10 ? undefined : 1, range: [0.5, longest + 0.5] } });
+    draw(id, traces, { ...axis, xaxis: { ...counted("epoch", longest), range: [0.5, longest + 0.5] } });
   }
 
   function drawAccuracies() {

@@ -115,3 +115,14 @@ def test_what_wraps_is_indented_below_its_beginning(report: Report, width: int) 
         at = next(i for i, line in enumerate(lines) if line.startswith(mark))
         assert lines[at + 1][: len(mark) + 1].isspace() is False
         assert lines[at + 1][: len(mark)].isspace()
+
+
+def test_a_wide_terminal_spreads_no_columns(report: Report) -> None:
+    assert text(report, 140) == text(report, 100)
+
+
+def test_layers_that_need_more_columns_get_them(report: Report) -> None:
+    deep = replace(report.layers[0], name=".".join(["block"] * 20))
+    lines = text(replace(report, layers=(deep, *report.layers[1:])), 200).splitlines()
+    assert "…" not in "\n".join(lines)
+    assert 100 < len(lines[0]) == max(map(len, lines)) < 200

@@ -8,14 +8,11 @@ from typing import Any
 
 import pytest
 
-from constraints.checker import check
 from constraints.edits import Edit
 from constraints.errors import UnusableInputError
-from constraints.question import Question
-from constraints.sandbox.child import Checked
-from constraints.sandbox.constructions import Constructions
 from constraints.sandbox.layer_calls import LayerCalls
 from constraints.source_edits import edited
+from tests.constraints.sandbox.made import checked
 
 HEAD = """from torch import nn
 SIZE = 8
@@ -32,15 +29,9 @@ def calls(tmp_path: Path) -> Calls:
     """The calls of a file whose network has these layers, and edits of some of them."""
 
     def made(layers: str, *change: Edit) -> LayerCalls:
-        file, names = tmp_path / "net.py", dict[str, Any]()
         text = f"{HEAD}net = nn.Sequential({layers})\n"
-        file.write_text(text, "utf-8")
-        with Constructions(is_wanted=True) as found:
-            exec(compile(text, str(file), "exec"), names)
-        report = check(names["net"], (3, 16, 16), ["params > 0"])
-        asked = Question(input_size=(3, 16, 16), require=["params > 0"])
-        checked = Checked(report=report, model=names["net"], question=asked, made=found, is_finished=True)
-        return LayerCalls(checked=checked, file=str(file), change=change, text=text)
+        found = checked(tmp_path, text)
+        return LayerCalls(checked=found, file=str(tmp_path / "net.py"), change=change, text=text)
 
     return made
 

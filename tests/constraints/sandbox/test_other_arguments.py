@@ -24,7 +24,6 @@ class Net(nn.Sequential):
         ("model = nn.DataParallel(Net(64).cuda())", "Net(64)"),
         ("model = [Net(64)]", ""),
         ("model = sum(p.numel() for p in Net(64).parameters())", ""),
-        ("model = Net()", ""),
         ("model = Other(64)", ""),
         ("width = 64", ""),
     ],
@@ -39,6 +38,11 @@ def test_a_network_with_arguments_is_named(line: str, made: str) -> None:
     )  # a notebook's, which did not run
 
 
+def test_a_network_of_the_class_itself_is_no_other() -> None:
+    assert not made_otherwise(ast.parse("model = Net()"), "Net", {"model": Net()}, Net())
+    assert not made_otherwise(ast.parse("model = Net()"), "Net", {}, Net())
+
+
 def test_arguments_that_are_the_defaults_make_no_other_network() -> None:
     assert not made_otherwise(ast.parse("model = Net(width=8)"), "Net", {"model": Net(8)}, Net())
 
@@ -51,3 +55,42 @@ def test_arguments_that_change_no_parameter_make_another_network() -> None:
 @pytest.mark.parametrize("line", ["size = count(Net(64))", "models = build(Net(64))"])
 def test_what_is_no_network_is_not_named(line: str) -> None:
     assert not made_otherwise(ast.parse(line), "Net", {"size": 5, "models": [Net(64)]}, Net())
+
+
+@pytest.mark.parametrize(
+    ("line", "is_named"),
+    [
+        ("model[0] = nn.Conv2d(3, 8, 5)", True),
+        ("model.forward = print", True),
+        ("model.eval()", False),
+        ("model.names = ['cat']", False),
+    ],
+)
+def test_a_network_that_is_changed_after_it_was_made_is_named(line: str, is_named: bool) -> None:
+    said = "model is Net() in the file, changed later, and this is Net itself: to check the former, name model"
+    space = {"Net": Net, "model": Net(), "nn": nn}
+    exec(line, space)
+    for made in ("Net()", "nn.DataParallel(Net().cuda())"):
+        assert made_otherwise(ast.parse(f"model = {made}\n{line}"), "Net", space, Net()) == (said if is_named else "")
+
+
+def test_a_network_within_another_one_is_not_a_changed_one() -> None:
+    for made in (nn.DataParallel(Net()), nn.Sequential(Net(), nn.ReLU())):
+        assert not made_otherwise(ast.parse("model = wrap(Net())"), "Net", {"model": made}, Net())
+
+
+@pytest.mark.parametrize(
+    ("line", "is_named"),
+    [
+        ("model.head = nn.Linear(8, 5)", True),
+        ("model.head[1] = nn.Linear(8, 5)", True),
+        ("model.head[1].bias = None", False),
+        ("model.device = torch.device('cuda')", False),
+        ("model = model.eval()", False),
+        ("other.head = nn.Linear(8, 5)", False),
+    ],
+)
+def test_in_a_notebook_the_statement_that_replaces_a_layer_counts(line: str, is_named: bool) -> None:
+    net = Net()
+    net.head = nn.Sequential(nn.Flatten(), nn.Linear(8, 10))
+    assert bool(made_otherwise(ast.parse(f"model = Net()\n{line}"), "Net", {}, net)) is is_named

@@ -207,6 +207,11 @@ def test_the_end_names_the_next_commands(study: optuna.Study, flags: dict[str, s
     assert _next(leaderboard(study), read_config(None, flags)) == line
 
 
+def test_what_is_confirmed_once_is_offered_to_be_confirmed_again(study: optuna.Study) -> None:
+    line = _next(leaderboard(study), read_config(None, {}), is_confirmed=True)
+    assert line == "next: search.py show best · confirm best --seeds 3 · export best --to net.py"
+
+
 def test_without_a_complete_trial_the_next_command_continues(here: Path) -> None:
     study = optuna.create_study(storage=open_storage("journal.log", write=True), study_name="new")
     assert _next(leaderboard(study), read_config(None, {"study": "new"})) == (

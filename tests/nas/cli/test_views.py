@@ -80,7 +80,7 @@ def test_the_table_keeps_to_the_columns_it_is_given(
             ["--state", "complete,done"],
             "--state: unknown state: 'done': use complete, pruned, running, unfinished, failed",
         ),
-        (["--study", "other"], "--study: no such study: 'other': this storage holds known"),
+        (["--study", "other"], "--study: no such study: 'other': this storage holds 'known'"),
         (["--top", "0"], "--top: 0: give 1 or more"),
         (["--watch", "--format", "json"], "--watch shows a table only: 'json': leave one of the two flags out"),
         (["--storage", "none.log"], "no storage at none.log: nothing was launched here"),

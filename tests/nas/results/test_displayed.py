@@ -27,6 +27,19 @@ def test_a_board_reads_as_its_table(study: optuna.Study) -> None:
     assert lines[3].split()[:3] == ["1*", "1", "complete"]
 
 
+def test_a_board_is_the_sequence_of_its_rows(study: optuna.Study) -> None:
+    found = board(study)
+    assert [row.trial for row in found] == [1, 2, 0, 3, 5, 4]
+    assert (len(found), found[0].trial, found[-1].trial, found[0] in found) == (6, 1, 4, True)
+    with pytest.raises(IndexError):
+        found[6]
+
+
+def test_a_board_without_a_trial_is_a_board(study: optuna.Study) -> None:
+    empty = board(optuna.create_study())
+    assert (len(empty), list(empty)) == (0, [])
+
+
 def test_a_data_frame_has_the_columns_of_the_csv_and_nan_for_what_is_not_known(study: optuna.Study) -> None:
     found = board(study).to_dataframe()
     assert list(found.columns) == as_text(board(study), "csv").splitlines()[0].split(",")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,13 @@ def test_mean_and_sample_deviation_are_those_of_arithmetic() -> None:
     assert three.mean == pytest.approx((0.8 + 0.9 + 0.85) / 3)
     assert three.std == pytest.approx(((0.05**2 + 0.05**2 + 0) / (3 - 1)) ** 0.5)
     assert (of(0.8).mean, of(0.8).std) == (0.8, 0.0)
+
+
+@pytest.mark.parametrize("accuracies", [(0.8, 0.9), (0.1, 0.2, 0.3), (0.7, 0.7, 0.7), (0.1,) * 10])
+def test_a_mean_is_over_no_target_that_it_equals(accuracies: tuple[float, ...]) -> None:
+    exact = sum(Decimal(str(one)) for one in accuracies) / len(accuracies)
+    assert of(*accuracies).mean == float(exact)
+    assert of(*accuracies, images=0).verdict(float(exact)).startswith(("not over", "too close"))
 
 
 def test_the_interval_holds_both_errors() -> None:

@@ -1,129 +1,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection
-from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import numpy as np
 import optuna
 import pytest
 from optuna.trial import TrialState
 
-from constraints.rules import parse_all
 from nas.results.board import leaderboard
 from nas.results.selection import best, find
-from nas.search.budget import Budget, Goal, LaunchSummary
+from nas.search.budget import LaunchSummary
 from nas.search.confirmation import Confirmation, add, confirmations
 from nas.search.driver import Driver
 from nas.search.epochs_ahead import EpochsAhead
 from nas.search.finish import FEWEST
 from nas.search.outage import StorageLostError
 from nas.search.retraining import digest
-from nas.search.study import CONFIRMED, FINALIST, REASON, TARGET, VALIDATION_IMAGES, WHY
-from nas.search.worker import PROGRESS, TEST, WEIGHTS, Confirmed, Outcome, Task, confirm_candidate
-from nas.space import space as spaces
+from nas.search.study import CONFIRMED, FINALIST, REASON, WHY
+from nas.search.worker import TEST, WEIGHTS
 from nas.space.attributes import ARCHITECTURE, FINISHED
-from nas.space.feasible import FeasiblePart
-from nas.space.sampler import FeasibleSampler
 from nas.training.feed import Feed
 from tests.engines import HereEngine
-
-EPOCHS = 20
-TARGET_ACCURACY = 0.85
-
-
-@dataclass
-class ScriptedEngine:
-    """Workers that train nothing: each network, in the order in which it comes, has its curve and its test accuracy."""
-
-    first: list[float]
-    """Validation accuracy after one epoch; the second one leaves ``left`` of the error, each other 0.98 of it."""
-    tests: list[float]
-    """Test accuracy of each confirmation, in their order."""
-    slots: int = 2
-    tasks: list[Task] = field(default_factory=list)
-    confirmed: list[Task] = field(default_factory=list)
-    is_slow: bool = False
-    """Whether no confirmation ends."""
-    ended: bool = False
-    left: float = 0.75
-    """The share of the first epoch's error that the second one leaves."""
-    raises: list[BaseException] = field(default_factory=list)
-    """What the next confirmations raise in place of an answer."""
-    _known: dict[str, float] = field(default_factory=dict)
-
-    def threads(self, count: int) -> int:
-        return 4 // count
-
-    def submit(self, function: Callable[..., Any], *args: Any) -> Future[Any]:
-        (task,) = args
-        future: Future[Any] = Future()
-        if function is confirm_candidate:
-            self.confirmed.append(task)
-            if self.is_slow:
-                return future
-            if self.raises:
-                future.set_exception(self.raises.pop(0))
-            else:
-                last = {"epoch": task.epochs, "seconds": 1.0, "val_accuracy": None}
-                future.set_result(Confirmed(curve=(last,), test_accuracy=self.tests.pop(0)))
-            return future
-        self.tasks.append(task)
-        worth = self._known.setdefault(task.architecture, self.first[len(self._known) % len(self.first)])
-        curve = tuple(
-            _epoch(n, 1 - (1 - worth) * (self.left if n > 1 else 1.0) * 0.98 ** max(n - 2, 0))
-            for n in range(1, task.until + 1)
-        )
-        task.folder.mkdir(parents=True, exist_ok=True)
-        (task.folder / PROGRESS).write_text(json.dumps(curve))
-        future.set_result(Outcome(curve=curve))
-        return future
-
-    def wait(self, futures: Collection[Future[Any]], seconds: float) -> None:
-        assert futures
-
-    def shutdown(self) -> None:
-        self.ended = True
-
-
-def _epoch(number: int, accuracy: float) -> dict[str, Any]:
-    return {
-        "epoch": number, "loss": 1.0, "val_accuracy": accuracy, "learning_rate": 0.1, "seconds": 10.0, "images": 100
-    }  # fmt: skip
-
-
-@pytest.fixture
-def whole(whole_feed: Feed) -> Feed:
-    """Nothing trains on it; a test accuracy counts as that of 10,000 images."""
-    return replace(whole_feed, dataset=replace(whole_feed.dataset, test_labels=np.zeros(10_000, dtype=np.int64)))
-
-
-@pytest.fixture
-def study() -> optuna.Study:
-    made = optuna.create_study(direction="maximize")
-    made.set_user_attr(VALIDATION_IMAGES, 5000)
-    made.set_user_attr(TARGET, TARGET_ACCURACY)
-    return made
-
-
-def driver_of(study: optuna.Study, engine: Any, feed: Feed, folder: Path, *, count: int = 1, **budget: Any) -> Driver:
-    feasible = FeasiblePart(spaces.load("tiny", input=(3, 32, 32), classes=10), parse_all(["params < 7000"]))
-    study.sampler = sampler = FeasibleSampler(feasible, seed=1)
-    limits = {"trials": 30, "seconds": 1e6, "epochs": EPOCHS, "target": TARGET_ACCURACY, "stop_at_target": True}
-    return Driver(
-        study=study,
-        sampler=sampler,
-        engine=engine,
-        feed=replace(feed, split=None),
-        budget=Budget(**{**limits, **budget}),
-        folder=folder,
-        goal=Goal(count=count, feed=feed, recipe=lambda epochs, params: None) if count else None,
-    )
+from tests.nas.search.scripted import EPOCHS, ScriptedEngine, driver_of, epoch
 
 
 def run(study: optuna.Study, engine: Any, feed: Feed, folder: Path, **options: Any) -> tuple[LaunchSummary, Driver]:
@@ -182,7 +84,7 @@ def test_what_is_confirmed_is_the_best_whatever_others_have_after_more_epochs(
     study.add_trial(
         optuna.trial.create_trial(
             value=0.84,
-            user_attrs={**study.trials[1].user_attrs, "curve": [_epoch(1, 0.84)], "architecture": "another"},
+            user_attrs={**study.trials[1].user_attrs, "curve": [epoch(1, 0.84)], "architecture": "another"},
             intermediate_values={1: 0.84},
         )
     )

@@ -2,62 +2,24 @@
 
 from __future__ import annotations
 
-import random
-from pathlib import Path
-
 import optuna
 import pytest
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
-from nas.search.candidate import Candidate, State
+from nas.search.candidate import State
 from nas.search.events import Event, What
 from nas.search.halving import Halving
-from nas.search.objectives import Objectives
 from nas.search.pool import BELOW, MOST_REFUSALS, Pool
 from nas.search.study import CURVE, REASON
-from nas.search.trial_store import TrialStore
-from nas.space.analytic import metrics
-from nas.space.space import load
+from tests.nas.search.pools import paused, pool_of, train, trial
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 FULL = OSError(28, "No space left on device")
 
 
-def pool_of(*, costs: tuple[str, ...] = ()) -> Pool:
-    objectives = Objectives(costs=costs)
-    study = optuna.create_study(directions=objectives.directions)
-    return Pool(store=TrialStore(study), halving=Halving([2, 4, 8], objectives), objectives=objectives)
-
-
 @pytest.fixture
 def pool() -> Pool:
     return pool_of()
-
-
-def train(pool: Pool, *accuracies: float, candidate: Candidate | None = None) -> Candidate:
-    """A candidate, a new one unless given, that trains an epoch for each accuracy."""
-    if candidate is None:
-        space = load("tiny", input=(3, 32, 32), classes=10)
-        network = space.decode(space.random(random.Random(0)))
-        candidate = Candidate(
-            trial=pool.store.ask(), architecture=network, metrics=metrics(network), folder=Path("nowhere")
-        )
-    pool.move(candidate, State.TRAINING)
-    for accuracy in accuracies:
-        pool.add_epoch(candidate, {"epoch": len(candidate.curve) + 1, "val_accuracy": accuracy, "seconds": 1.0})
-    return candidate
-
-
-def paused(pool: Pool, *accuracies: float) -> list[Candidate]:
-    """A candidate for each accuracy, which it reached at the first rung, where it waits."""
-    found = [train(pool, 0.0, accuracy) for accuracy in accuracies]
-    for candidate in found:
-        pool.pause(candidate)
-    return found
-
-
-def trial(pool: Pool, number: int) -> FrozenTrial:
-    return pool.store.trials()[number]
 
 
 def test_a_candidate_is_in_one_state_in_the_order_in_which_it_entered_it(pool: Pool) -> None:

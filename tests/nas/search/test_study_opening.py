@@ -18,12 +18,23 @@ def test_without_a_name_the_newest_study_is_taken() -> None:
         load(storage, None)
     optuna.create_study(storage=storage, study_name="a")
     assert load(storage, None).study_name == "a"
-    with pytest.raises(UnusableInputError, match="no such study: 'b': this storage holds a"):
+    with pytest.raises(UnusableInputError, match="no such study: 'b': this storage holds 'a'"):
         load(storage, "b")
     optuna.create_study(storage=storage, study_name="b")
     assert load(storage, "b").study_name == "b"
     with pytest.warns(NewestStudyWarning, match="2 studies in this storage, the newest is taken: b: study= chooses"):
         assert load(storage, None).study_name == "b"
+
+
+def test_an_unknown_name_lists_the_newest_studies() -> None:
+    storage = InMemoryStorage()
+    for number in range(8):
+        optuna.create_study(storage=storage, study_name=f"study-{number}")
+    words = "this storage holds 'study-7', 'study-6', 'study-5', 'study-4', 'study-3' and 3 more"
+    with pytest.raises(UnusableInputError, match=f"^no such study: 'zzz': {words}$"):
+        load(storage, "zzz")
+    with pytest.raises(UnusableInputError, match=r"^no such study: 'study-9': did you mean study-"):
+        load(storage, "study-9")
 
 
 def test_a_study_is_open_as_long_as_its_block(tmp_path: Path) -> None:

@@ -68,7 +68,8 @@ def test_a_study_keeps_its_own_and_says_so(monkeypatch: pytest.MonkeyPatch) -> N
     table = Training.default(8).as_table()
     changed = replace(recipes.default(8), batch_size=64)
     monkeypatch.setattr(recipes, "default", lambda epochs: changed)
-    monkeypatch.setattr(augmentation, "probabilities", lambda name: {"flip": 0.0})
+    other = {**augmentation.probabilities("assignment"), "flip": 0.0}
+    monkeypatch.setattr(augmentation, "probabilities", lambda name: other)
     found = Training.of(made(**table), 8)
     assert found.recipe.batch_size == 128
     assert found.of_feed()["probabilities"]["flip"] == 0.5

@@ -50,6 +50,18 @@ def test_counts_are_copied_and_the_model_is_left_alone() -> None:
     assert not average.model.weight.requires_grad
 
 
+def test_complex_weights_are_averaged_as_real_ones_are() -> None:
+    model = nn.Module()
+    model.weight = nn.Parameter(torch.zeros((), dtype=torch.complex64))
+    average = Average(model, 0.5)
+    for value in (8 + 4j, 0j):
+        torch.nn.init.constant_(torch.view_as_real(model.weight.data), 0)
+        model.weight.data += value
+        average.advance()
+        average.update()
+    assert complex(average.model.get_parameter("weight")) == pytest.approx((8 + 4j) * 2 / 11)
+
+
 def test_it_resumes_from_its_state() -> None:
     model = scalar()
     average = Average(model, 0.99)

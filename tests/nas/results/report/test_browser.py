@@ -510,6 +510,11 @@ def test_the_front_leaves_out_what_was_not_trained_to_the_end(unchanged: Page) -
     assert page.evaluate("document.getElementById('plot-history').data.at(-2).y") == [0.61, 0.79, 0.79, 0.9, 0.9, 0.9]
     assert page.locator("#plot-losses .scatterlayer .trace").count() >= 1
     assert page.locator("#plot-timeline .scatterlayer .trace").count() >= 2
+    ticks = page.evaluate(
+        "[...document.querySelectorAll('#plot-history .xtick, #plot-timeline .ytick')].map(e => e.textContent)"
+    )
+    assert ticks
+    assert all(tick.isdigit() for tick in ticks), "trials have whole numbers"
 
 
 def test_labels_of_fields_have_one_size_at_every_width(show: Open) -> None:
@@ -532,3 +537,5 @@ def test_a_narrow_window_scrolls_tables_not_the_page(show: Open) -> None:
     for width in (360, 390, 1280):
         page.set_viewport_size({"width": width, "height": 800})
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+        rejects = page.locator("table", has_text="What rejects")
+        assert width < 390 or rejects.evaluate("table => table.scrollWidth <= table.clientWidth")

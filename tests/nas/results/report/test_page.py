@@ -257,7 +257,7 @@ def test_the_command_writes_the_page(tmp_path: Path, capsys: Captured, monkeypat
             ["--to", "gone/page.html"],
             "--to: cannot write gone/page.html: No such file or directory: give a writable path",
         ),
-        (["--study", "other"], "--study: no such study: 'other': this storage holds networks"),
+        (["--study", "other"], "--study: no such study: 'other': this storage holds 'networks'"),
         (["--storage", "none.log"], "no storage at none.log: "),
     ],
 )

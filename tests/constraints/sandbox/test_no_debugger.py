@@ -1,0 +1,18 @@
+"""Breakpoints in a user's code are skipped."""
+
+import pdb
+import sys
+
+from constraints.sandbox.no_debugger import undebugged
+
+
+def test_breakpoints_are_skipped_with_a_warning_and_work_again_afterwards() -> None:
+    said: list[str] = []
+    before = sys.breakpointhook, pdb.set_trace
+    with undebugged(said.append):
+        breakpoint()
+        breakpoint("header")
+        pdb.set_trace(header="here")
+    assert len(said) == 3
+    assert set(said) == {"the code starts a debugger, for which a check has no terminal: its breakpoints were skipped"}
+    assert (sys.breakpointhook, pdb.set_trace) == before

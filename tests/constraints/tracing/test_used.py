@@ -1,0 +1,74 @@
+"""Which operations reach an output: a maximum that nothing uses is no pool of the network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from constraints.tracer import trace
+from tests.constraints.written import Written
+
+
+def assured(m: Any, x: torch.Tensor) -> Any:
+    y = m.a(x)
+    assert y.abs().max() < 1e9
+    assert torch.isfinite(y.amin((2, 3))).all()
+    return y
+
+
+def remembered(m: Any, x: torch.Tensor) -> Any:
+    y = m.a(x)
+    m.seen = {"largest": y.amax((2, 3)), "median": y.flatten(2).median(-1).values}
+    return y
+
+
+def through_a_view(m: Any, x: torch.Tensor) -> Any:
+    y, target = m.a(x), torch.zeros(1, 3, 8, 8)
+    target[:, :2].copy_(y.amax((2, 3), keepdim=True)[:, :2].expand(1, 2, 8, 8))
+    return y + target
+
+
+def other_memory(m: Any, x: torch.Tensor) -> Any:
+    y, target = m.a(x), torch.zeros(1, 3, 1, 1)
+    target.data = y.amax((2, 3), keepdim=True)
+    return y + target
+
+
+def kept_for_the_next_run(m: Any, x: torch.Tensor) -> Any:
+    y = m.a(x) + m.largest[0][:, None, None]
+    m.largest[0].copy_(y.amax((0, 2, 3)))
+    return y
+
+
+@pytest.mark.parametrize(
+    ("run", "maxima"),
+    [
+        (assured, 0),
+        (remembered, 0),
+        (lambda m, x: (m.a(x), {"largest": [m.a(x).amax((2, 3))]}), 1),
+        (lambda m, x: m.a(x) * m.a(x).max().item(), 1),
+        (lambda m, x: m.a(x) if str(m.a(x).max().item()) else x, 1),  # who can say what a text decides
+        (lambda m, x: m.a(x) + torch.tensor((m.a(x).amax((2, 3)) > 0).tolist())[..., None, None], 1),
+        (through_a_view, 1),
+        (other_memory, 1),
+        (kept_for_the_next_run, 1),
+    ],
+)
+def test_a_maximum_counts_where_it_may_reach_an_output_or_the_next_run(run: Callable[..., Any], maxima: int) -> None:
+    model = Written(run, a=nn.Conv2d(3, 3, 3, padding=1), largest=nn.Buffer(torch.zeros(2, 3)))
+    found = trace(model, (3, 8, 8))
+    assert found.metrics.max_pools == maxima, found.unknown
+    assert len(found.responsible["max_pools"]) == maxima
+
+
+def test_several_truth_values_carry_what_they_were_computed_from() -> None:
+    def gated(m: Any, x: torch.Tensor) -> Any:
+        signs = (m.a(x).mean((2, 3)) > 0).tolist()
+        return m.a(x) * torch.tensor(signs).float()[..., None, None]
+
+    found = trace(Written(gated, a=nn.Conv2d(3, 3, 3, padding=1)), (3, 8, 8))
+    assert found.metrics.global_context is None
