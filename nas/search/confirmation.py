@@ -106,8 +106,8 @@ class Confirmation:
 
 
 def mean_of(accuracies: Sequence[float]) -> float:
-    """Their mean, rounded, so that it is not over a target that it equals."""
-    return round(statistics.fmean(accuracies), _DIGITS)
+    """Their mean; of several accuracies rounded, so that it is not over a target that it equals."""
+    return round(statistics.fmean(accuracies), _DIGITS) if len(accuracies) > 1 else accuracies[0]
 
 
 def confirmations(study: Described, trial: int) -> list[Confirmation]:
