@@ -96,5 +96,9 @@ def _made(function: Compute, *, maximised: bool) -> CustomMetric:
 
 
 def found_in(namespace: Mapping[str, Any]) -> tuple[CustomMetric, ...]:
-    """The metrics in a module's namespace, each once, in order."""
-    return tuple({m.name: m for m in namespace.values() if isinstance(m, CustomMetric)}.values())
+    """The metrics in a module's namespace, each once, in order; raises MetricNameError where two share a name."""
+    found: dict[str, CustomMetric] = {}
+    for metric in (value for value in namespace.values() if isinstance(value, CustomMetric)):
+        if found.setdefault(metric.name, metric) is not metric:
+            raise MetricNameError(f"two metrics have one name: {metric.name!r}: rename one of their functions")
+    return tuple(found.values())

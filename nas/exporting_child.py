@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ from torch import nn
 from constraints.errors import ConstraintError, UnusableInputError, with_type
 from constraints.sandbox.loading import Loader
 from constraints.sandbox.named import Send, load_model, stage
+from constraints.sandbox.seeding import seed_everything
 from nas.architecture.formats import FORMATS, ExportedNetwork, load_weights
 from nas.search.given import Given
+from nas.search.given_outputs import check_outputs
 
 _LONGEST = 200
 
@@ -24,13 +27,16 @@ def write(arguments: Mapping[str, Any], send: Send) -> dict[str, Any]:
     Raises UnusableInputError for weights of another network, and for a network that the format cannot express.
     """
     given, to = Given.from_dict(arguments["given"]), Path(arguments["to"])
-    torch.manual_seed(0)
+    seed_everything(arguments["seed"])
     with Loader(seconds=given.limits.seconds) as loader:
-        model = load_model(given.target, given.arguments, loader, send).eval()
+        model = load_model(given.target, given.arguments, loader, send).float()  # as it was trained
         with stage("its export", send):
             _materialise(model, arguments["input"])
             if arguments["weights"]:
                 load_weights(model, Path(arguments["weights"]))
+            model.eval()  # now, since code may compute from its weights here
+            if arguments["weights"]:
+                check_outputs(copy.deepcopy(model), arguments["input"], Path(arguments["weights"]))
             _written(model, arguments, to)
     return {}
 
@@ -38,7 +44,8 @@ def write(arguments: Mapping[str, Any], send: Send) -> dict[str, Any]:
 def _materialise(model: nn.Module, shape: list[int]) -> None:
     """Run the model once, so that lazy modules create their parameters."""
     with torch.no_grad():
-        model(torch.zeros(1, *shape, dtype=next(model.parameters(), torch.zeros(())).dtype))
+        model.eval()(torch.zeros(1, *shape))
+    model.train()
 
 
 def _written(model: nn.Module, arguments: Mapping[str, Any], to: Path) -> None:
@@ -53,7 +60,6 @@ def _written(model: nn.Module, arguments: Mapping[str, Any], to: Path) -> None:
     except ConstraintError:
         raise
     except Exception as error:
-        raise UnusableInputError(
-            f"the model cannot be written as {to.suffix}: {with_type(error, _LONGEST)}: give --to with the ending "
-            ".safetensors or .py"
-        ) from error
+        others = " or ".join(ending for ending in (".safetensors", ".py") if ending != to.suffix)
+        reason = f"{with_type(error, _LONGEST)}: give --to with the ending {others}"
+        raise UnusableInputError(f"the model cannot be written as {to.suffix}: {reason}") from error

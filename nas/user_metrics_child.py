@@ -14,6 +14,7 @@ from constraints.errors import ModelFailedError, UnusableInputError
 from constraints.sandbox.loading import Loader
 from constraints.sandbox.named import Send, load_model, stage
 from constraints.sandbox.request import Target
+from constraints.sandbox.seeding import seed_everything
 from constraints.tracer import Trace, trace
 from constraints.user_metrics import CustomMetric, found_in
 from nas.architecture.model import build
@@ -40,6 +41,7 @@ def measure_code(arguments: Mapping[str, Any], send: Send) -> list[dict[str, Any
     with Loader() as loader:
         metrics = _metrics(Path(arguments["path"]), loader, send)
     with Loader() as loader:
+        seed_everything(0)
         model = load_model(target, arguments["arguments"], loader, send).eval()
         with stage(f"network {target.text}", send):
             traced = trace(model, shape)
@@ -48,6 +50,7 @@ def measure_code(arguments: Mapping[str, Any], send: Send) -> list[dict[str, Any
 
 def _measured(metrics: tuple[CustomMetric, ...], text: str, send: Send) -> dict[str, Any]:
     with stage(f"network {text}", send):
+        seed_everything(0)  # so that a metric of the untrained weights is the same whenever it is measured
         architecture = parse(text)
         model = build(architecture)
         traced = trace(model, architecture.input)

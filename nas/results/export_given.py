@@ -23,8 +23,12 @@ Its source is in {source}, a copy of what it was at the training{weights}.
 
 import importlib
 import importlib.util
+import random
 import sys
 from pathlib import Path
+
+import numpy as np
+import torch
 
 _SOURCE = Path(__file__).resolve().with_name({source!r})
 sys.path.insert(0, str(_SOURCE))
@@ -41,12 +45,24 @@ def _module():
     return module
 
 
-def Net():
-    """The network; load_state_dict gives it the trained weights."""
+def _made():
     made = _module()
     for name in {name!r}.split("."):
         made = getattr(made, name)
-    return made{call}
+    made = made{call}
+    return getattr(made, "_orig_mod", made).float()  # uncompiled, in the precision of its training
+
+
+def Net():
+    """The network, made from the seed of its training; load_state_dict gives it the trained weights."""
+    states = torch.get_rng_state(), np.random.get_state(), random.getstate()
+    try:
+        torch.manual_seed({seed})
+        np.random.seed(np.random.SeedSequence({seed}).generate_state(1))
+        random.seed({seed})
+        return _made()
+    finally:
+        torch.set_rng_state(states[0]), np.random.set_state(states[1]), random.setstate(states[2])
 '''
 
 
@@ -60,6 +76,11 @@ class GivenSubject:
     about: Mapping[str, str]
     """Metadata by name, as JSON except for the origin."""
     warnings: tuple[str, ...] = ()
+
+    @property
+    def seed(self) -> int:
+        """The seed of its training, from which it is made again; 0 where there is none."""
+        return int(self.weights.run().get("seed", 0)) if self.weights else 0
 
 
 def write_given(subject: GivenSubject, to: Path) -> dict[Path, str]:
@@ -81,6 +102,7 @@ def _in_child(subject: GivenSubject, to: Path) -> None:
     arguments = {
         "given": replace(subject.given, target=subject.given.found()).as_dict(),
         "weights": str(subject.weights.path) if subject.weights else None,
+        "seed": subject.seed,
         "input": list(subject.input),
         "about": dict(subject.about),
         "to": str(to.absolute()),
@@ -110,6 +132,7 @@ def _source(subject: GivenSubject, to: Path) -> dict[Path, str]:
         package=package,
         unique=f"{to.stem}_source_of_net",
         name=given.target.name,
+        seed=subject.seed,
         call="" if given.is_finished else f"(**{dict(given.arguments)!r})",
     )
     written = {to: f"the function Net, which makes {given.target.text}", folder: "a copy of its source"}

@@ -24,12 +24,14 @@ from constraints.sandbox.child import Checked
 from constraints.sandbox.loading import Loader
 from constraints.sandbox.named import Send, load_model, stage
 from constraints.sandbox.request import Request
+from constraints.sandbox.seeding import seed_everything
 from nas.architecture.module_import import import_module
 from nas.search import weights_file
 from nas.search.engine import Placement
 from nas.search.given import Given
 from nas.search.given_module import unpacked
-from nas.search.worker import WEIGHTS, Confirmed, Task, agreed, confirmed, trained
+from nas.search.given_outputs import OUTPUTS, outputs_text
+from nas.search.worker import WEIGHTS, Confirmed, Task, agreed, confirmed, own_state, trained
 from nas.training import recipes
 from nas.training.errors import SharedFaultError
 from nas.training.evaluation import normaliser
@@ -134,6 +136,12 @@ def _keep_as_architecture(task: Task, model: GivenModel) -> None:
     weights_file.save({name: t.clone().contiguous() for name, t in found.weights.items()}, task.folder / WEIGHTS)
 
 
+def _keep_with_outputs(task: Task, model: GivenModel) -> None:
+    """Write the weights with outputs, by which an export knows that the network it makes is the trained one."""
+    text = outputs_text(copy.deepcopy(model.model).cpu(), task.feed.dataset.image_shape)
+    weights_file.save(own_state(model), task.folder / WEIGHTS, {OUTPUTS: text})
+
+
 def _done(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """The result of ``work``; errors that are not the network's fault (files, augmentation) are marked as such."""
     try:
@@ -151,7 +159,7 @@ def _prepared(placement: Placement, task: Task, send: Send) -> Iterator[Prepared
     """The network that the user code builds with the task's seed, ready to be trained."""
     given = task.given
     assert given is not None
-    torch.manual_seed(task.seed)
+    seed_everything(task.seed)
     if placement.threads:
         torch.set_num_threads(placement.threads)
     with Loader(seconds=given.limits.seconds / 3) as loader:
@@ -199,8 +207,8 @@ def _trained(placement: Placement, task: Task, prepared: PreparedModel, send: Se
     rest()
     try:
         model, result = trained(placement, task, prepared.model, auto=prepared.precision, epoch_ended=rest)
-        if task.given is not None and task.given.is_architecture and result.epochs == task.epochs:
-            _keep_as_architecture(task, prepared.model)
+        if task.given is not None and result.epochs == task.epochs:
+            (_keep_as_architecture if task.given.is_architecture else _keep_with_outputs)(task, prepared.model)
         return model, result
     except ConstraintError:
         raise

@@ -16,11 +16,11 @@ SUM = "sha256"
 """Metadata key: SHA-256 over names, types, shapes and bytes of the tensors. Files by 0.1.0 have none."""
 
 
-def save(weights: Mapping[str, torch.Tensor], path: Path) -> None:
-    """Write contiguous tensors; raises OSError or SafetensorError."""
+def save(weights: Mapping[str, torch.Tensor], path: Path, about: Mapping[str, str] | None = None) -> None:
+    """Write contiguous tensors, with more metadata ``about`` them; raises OSError or SafetensorError."""
     from safetensors.torch import save_file
 
-    save_file(dict(weights), path, metadata={SUM: _sum(weights)})
+    save_file(dict(weights), path, metadata={**(about or {}), SUM: _sum(weights)})
 
 
 def check(path: Path) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
+from constraints.faults import calls_user_code
+
 SMALL = 12
 """Longest side of a sub-grid at which sub-grids are faster in float32 on AVX-512; beyond it native dilation is."""
 
@@ -53,6 +55,7 @@ def convolution(  # noqa: PLR0917 - as torch.conv2d has them
     return _typed(torch.conv2d, in_bfloat16, input, weight, bias, stride, padding, dilation, groups)
 
 
+@calls_user_code
 def _typed(function: Callable[..., torch.Tensor], in_bfloat16: bool, input: torch.Tensor, *rest: Any) -> torch.Tensor:
     """The result of ``function``, computed in bfloat16 or float32, in the result type of the autocast block."""
     if in_bfloat16 or not torch.is_autocast_enabled("cpu"):

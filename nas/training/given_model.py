@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -26,11 +26,19 @@ class GivenModel(nn.Module):
     """The name of the convolution that reads the images directly, if it can be whitened."""
 
     def __init__(self, model: nn.Module, classes: int, alive: Callable[[], None] = lambda: None) -> None:
-        """Wrap the model itself, not a copy; UnusableInputError for one on the device ``meta``, without values."""
+        """Wrap the model itself, not a copy.
+
+        Raises UnusableInputError for one on the device ``meta``, without values, and for one with an extra state.
+        """
         super().__init__()
         if empty := [name for name, p in model.named_parameters() if p.is_meta]:
             raise UnusableInputError(
                 f"the model's weights have no values: {empty[0]} is on the device meta: make it on the cpu"
+            )
+        if kept := [name for name, value in _state(model).items() if not isinstance(value, torch.Tensor)]:
+            raise UnusableInputError(
+                f"the model keeps what is no tensor, which checkpoints and weights here do not hold: {kept[0]}: "
+                "register it as a buffer, or leave get_extra_state out"
             )
         self.model = model
         self.classes, self.alive = classes, alive
@@ -42,6 +50,11 @@ class GivenModel(nn.Module):
         if self.gives_probabilities:
             return found.float().clamp_min(torch.finfo(torch.float32).tiny).log()
         return found
+
+
+@calls_user_code
+def _state(model: nn.Module) -> Mapping[str, Any]:
+    return model.state_dict()
 
 
 @calls_user_code

@@ -23,8 +23,11 @@ from nas.training.given_model import GivenModel, placed
 from nas.training.optimisers import Optimisers
 from nas.training.precision import Precision, autocast
 from nas.training.recipes import Recipe
+from nas.training.unstored_values import changed_values, unstored_values
 
 _SUM_TOLERANCE = 1e-2
+_SHOWN = 3
+"""Most names in a message."""
 
 
 class NotFiniteError(UnusableInputError):
@@ -50,9 +53,19 @@ def prepare(
     """
     _materialise(model, images)
     notes = [*_in_float32(model)]
+    is_converted = bool(notes)
     if not any(p.requires_grad for p in model.parameters()):
         raise UnusableInputError("the model has nothing to train: no parameter requires a gradient: unfreeze some")
-    chosen = _working(model, images, precision)
+    try:
+        chosen, changing = _working(model, images, precision)
+    except (RuntimeError, TypeError) as error:
+        if not is_converted:
+            raise
+        raise UnusableInputError(
+            f"{notes[0]}, in which it does not run: {with_type(error)}: let its forward method convert the images to "
+            "the type of its weights, or leave their type as it is"
+        ) from error
+    notes += _doubts(model, images, changing)
     if chosen != precision:
         notes.append(f"the model is trained in {chosen}, since it does not run in {precision}")
     _check_optimisers(model, recipe)
@@ -89,8 +102,25 @@ def _in_float32(model: GivenModel) -> Iterator[str]:
         yield f"the model's weights are trained in float32, not {', '.join(sorted(others))}"
 
 
-def _working(model: GivenModel, images: torch.Tensor, precision: Precision) -> Precision:
-    """The first precision in which a training step works, preferably ``precision``; sets layout and kind of outputs.
+def _doubts(model: GivenModel, images: torch.Tensor, changing: list[str]) -> Iterator[str]:
+    """What makes an accuracy, an export or a resumed training differ from the training that was seen, in lines."""
+    if changing:
+        yield (
+            f"{', '.join(changing[:_SHOWN])} {'change' if len(changing) > 1 else 'changes'} in training outside of "
+            "the state_dict: accuracies are measured, and exports and a resumed training begin, with the first "
+            "value: to keep it, make it a buffer (register_buffer)"
+        )
+    tried = placed(_copied(model), images.device, model.layout).eval()
+    with torch.inference_mode(), torch.random.fork_rng([images.device] if images.is_cuda else []):
+        first, second = tried(images.clone()), tried(images.clone())
+    if not torch.allclose(first, second, rtol=1e-3, atol=1e-3, equal_nan=True):
+        yield "the model gives other outputs for the same images in eval mode: each evaluation has another accuracy"
+
+
+def _working(model: GivenModel, images: torch.Tensor, precision: Precision) -> tuple[Precision, list[str]]:
+    """The first precision in which a training step works, preferably ``precision``, and what changes unstored in it.
+
+    It sets the model's layout and kind of outputs.
 
     A step may fail because of the layout (``x.view(n, -1)`` of a channels-last map) or the precision (a float32
     constant in a product).
@@ -100,22 +130,28 @@ def _working(model: GivenModel, images: torch.Tensor, precision: Precision) -> P
     for chosen in precisions:
         for layout in (torch.channels_last, torch.contiguous_format):
             try:
-                model.gives_probabilities = _step(model, images, layout, chosen)
+                model.gives_probabilities, changing = _step(model, images.clone(), layout, chosen)
             except (RuntimeError, TypeError, ValueError, NotFiniteError) as error:
                 first = error
             else:
                 model.layout = layout
-                return chosen
+                return chosen, changing
     assert first is not None
     raise first
 
 
-def _step(model: GivenModel, images: torch.Tensor, layout: torch.memory_format, precision: Precision) -> bool:
-    """Run forward, backward and eval mode on a copy; returns whether the outputs are probabilities."""
+def _step(
+    model: GivenModel, images: torch.Tensor, layout: torch.memory_format, precision: Precision
+) -> tuple[bool, list[str]]:
+    """Run forward, backward and eval mode on a copy.
+
+    Returns whether the outputs are probabilities, and the values outside of the state_dict that the step changed.
+    """
     with torch.random.fork_rng([images.device] if images.is_cuda else []):
         tried = _copied(model)
         tried.layout, tried.gives_probabilities = layout, False
         tried = placed(tried, images.device, layout).train()
+        before = unstored_values(tried.model)
         with autocast(precision, images.device):
             outputs = tried(images)
         if not outputs.requires_grad:
@@ -127,11 +163,13 @@ def _step(model: GivenModel, images: torch.Tensor, layout: torch.memory_format, 
             raise NotFiniteError(_not_finite(model))
         loss = F.cross_entropy(outputs.float(), torch.arange(len(rows), device=rows.device) % model.classes)
         _differentiated(loss)
+        changing = changed_values(tried.model, before)
         tried.eval()
         with torch.inference_mode(), autocast(precision, images.device):
             tried(images)
     sums = rows.sum(1)
-    return bool((rows >= 0).all() and ((sums - 1).abs() < _SUM_TOLERANCE).all()) and model.classes > 1
+    is_probability = bool((rows >= 0).all() and ((sums - 1).abs() < _SUM_TOLERANCE).all()) and model.classes > 1
+    return is_probability, changing
 
 
 def _not_finite(model: GivenModel) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Callable
@@ -72,6 +73,8 @@ class Session:
         self.curve: list[Epoch] = []
         self.on_step: Callable[[int, int], None] | None = None
         self.step = self._first_step(device, precision)
+        is_copied = isinstance(self.model, GivenModel) and self.step.average is None
+        self._untrained: nn.Module | None = copy.deepcopy(self.model) if is_copied else None
         self.batch = len(self.step.chosen)
         self.steps = len(self.step.labels) // self.batch
 
@@ -247,9 +250,8 @@ class Session:
         """The scores of the weights to keep (the average, if there is one), in the training's precision."""
         if self.feed.split is None:
             return None
-        kept = self.step.average.model if self.step.average else self.model
         return evaluate(
-            kept,
+            self._kept(),
             *self.feed.evaluation,
             self.feed.mean,
             self.feed.std,
@@ -257,10 +259,26 @@ class Session:
             precision=self.step.precision,
         )
 
-    def settle(self) -> None:
-        """Copy the evaluated weights into the model."""
+    def _kept(self) -> nn.Module:
+        """The network with the weights to keep.
+
+        A user's is a copy of what it was before its training, so that its accuracy is one of its weights alone, without
+        values that its code keeps beside them and that no export has.
+        """
         if self.step.average:
-            self.model.load_state_dict(self.step.average.model.state_dict())
+            return self.step.average.model
+        if self._untrained is None:
+            return self.model
+        self._untrained.load_state_dict(self.model.state_dict())
+        return self._untrained
+
+    def settle(self) -> None:
+        """Give the model the evaluated weights, and a user's model the other values that it was evaluated with."""
+        kept = self._kept()
+        if isinstance(self.model, GivenModel) and isinstance(kept, GivenModel):
+            self.model.model = kept.model
+        elif kept is not self.model:
+            self.model.load_state_dict(kept.state_dict())
 
 
 def _mix(*numbers: int) -> int:

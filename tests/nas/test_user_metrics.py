@@ -60,6 +60,11 @@ MADE = "from constraints import metric\n@metric\n"
         ),
         ("from constraints import metric\nf = metric(3)", ModelFailedError, "^a metric has the name of its"),
         ("x = 1", UnusableInputError, "no metric in .*: decorate a function"),
+        (
+            f"{MADE}def a(m, t):\n    return 1\nb = a\n@metric\ndef a(m, t):\n    return 2",
+            ModelFailedError,
+            "^two metrics have one name: 'a': rename",
+        ),
         ("def f(:", UnusableInputError, r"syntax error: .*own\.py:1"),
         ("1 / 0", ModelFailedError, r"raised at import: ZeroDivisionError: division by zero .*own\.py:1"),
     ],
@@ -121,3 +126,24 @@ def test_the_command_takes_limits_that_its_errors_name(file: Path, capsys: pytes
     assert "1 s: raise --timeout" in capsys.readouterr().err
     assert search.run([*command, "--memory", "1MB"]) == 2
     assert "memory limit too small: 1,000,000 bytes" in capsys.readouterr().err
+
+
+RANDOM = """
+import random
+import numpy
+import torch
+from constraints import metric
+
+@metric
+def drawn(model, trace):
+    weight = next(model.parameters()).flatten()[0].item()
+    return weight + torch.rand(()).item() + numpy.random.rand() + random.random()
+"""
+
+
+def test_a_metric_of_untrained_weights_is_the_same_whenever_it_is_measured(file: Path, sandbox: Sandbox) -> None:
+    file.write_text(RANDOM)
+    metrics, one, other = read_metrics(file, sandbox), parse("BR/c8-c8s2/fc"), parse("BR/c8-c16s2/fc")
+    first, _, again = metrics.measure([one, other, one])
+    assert first == again
+    assert metrics.measure([one]) == [first]

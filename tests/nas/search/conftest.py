@@ -7,9 +7,7 @@ import optuna
 import pytest
 
 from nas.search.study import TARGET, VALIDATION_IMAGES
-from nas.training import datasets, splits
 from nas.training.feed import Feed
-from nas.training.splits import Split
 from tests.engines import HereEngine
 from tests.nas.search.scripted import TARGET_ACCURACY
 
@@ -17,17 +15,6 @@ from tests.nas.search.scripted import TARGET_ACCURACY
 @pytest.fixture
 def engine() -> HereEngine:
     return HereEngine()
-
-
-@pytest.fixture(scope="session")
-def feed(tmp_path_factory: pytest.TempPathFactory) -> Feed:
-    """A few of the handwritten digits, so that an epoch takes a fraction of a second."""
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    folder = tmp_path_factory.mktemp("data")
-    dataset = datasets.load("digits", cache=folder)
-    whole = splits.split(dataset.train_labels, seed=0)
-    part = Split(train=whole.train[:64], validation=whole.validation[:32])
-    return Feed(dataset=dataset, split=part, folder=folder / "epochs")
 
 
 @pytest.fixture(scope="session")

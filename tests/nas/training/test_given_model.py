@@ -52,3 +52,18 @@ def test_another_number_of_outputs_is_refused(classes: int, is_refused: bool) ->
 def test_weights_without_values_are_refused() -> None:
     with pytest.raises(UnusableInputError, match=r"no values: 0\.weight is on the device meta: make it on the cpu"):
         GivenModel(nn.Sequential(nn.Conv2d(3, 4, 3, device="meta")), 10)
+
+
+class Counting(nn.Sequential):
+    """A model with a number in its state that is no tensor."""
+
+    def get_extra_state(self) -> object:
+        return {"calls": 1}
+
+
+@pytest.mark.parametrize(
+    ("model", "name"), [(Counting(), "_extra_state"), (nn.Sequential(Counting()), "0._extra_state")]
+)
+def test_a_state_that_no_checkpoint_holds_is_refused(model: nn.Module, name: str) -> None:
+    with pytest.raises(UnusableInputError, match=rf"^the model keeps what is no tensor, .*: {name}: register it as"):
+        GivenModel(model, 10)
