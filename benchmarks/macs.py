@@ -11,7 +11,6 @@ what remains. Exit 1 where that is not 0.
 
 from __future__ import annotations
 
-import argparse
 import json
 import logging
 import math
@@ -27,7 +26,7 @@ from fvcore.nn import FlopCountAnalysis
 from fvcore.nn.jit_handles import get_shape
 from torch import nn
 
-from benchmarks.receptive_fields import QUICK_SECONDS, Row, built, by_size, input_size
+from benchmarks.receptive_fields import QUICK_SECONDS, Row, built, by_size, input_size, parser_of_nets
 from constraints.tracer import trace
 
 _PRODUCTS = ("conv", "addmm", "linear", "matmul", "bmm", "einsum")
@@ -36,11 +35,7 @@ _LINE = "{name:<20} {traced:>16} {fvcore:>16} {attention:>14} {weights:>10} {une
 
 def main() -> None:
     """Print the table as it grows, or one JSON object."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*")
-    parser.add_argument("--quick", action="store_true", help="take up no further net after a minute")
-    parser.add_argument("--json", action="store_true", help="one JSON object")
-    options = parser.parse_args()
+    options = parser_of_nets(__doc__).parse_args()
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)  # fvcore names on every net what it does not count
     torch.backends.mha.set_fastpath_enabled(False)  # its one fused operation would hide the layers inside

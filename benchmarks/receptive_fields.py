@@ -41,10 +41,7 @@ Show = Callable[[Row], None]
 
 def main() -> None:
     """Print the table as it grows, or one JSON object."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*")
-    parser.add_argument("--quick", action="store_true", help="take up no further net after a minute")
-    parser.add_argument("--json", action="store_true", help="one JSON object")
+    parser = parser_of_nets(__doc__)
     parser.add_argument("--random", type=int, default=0, metavar="N", help="N random networks instead")
     parser.add_argument("--seed", type=int, default=0, help="where the random networks begin")
     options = parser.parse_args()
@@ -60,6 +57,15 @@ def main() -> None:
         print(json.dumps({"receptive_fields": fields, "compared": compared, "differing": differing}))
     if differing:
         sys.exit(1)
+
+
+def parser_of_nets(description: str | None) -> argparse.ArgumentParser:
+    """The options of a benchmark that goes through torchvision's classifiers."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--quick", action="store_true", help="take up no further net after a minute")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    return parser
 
 
 def _classifiers(names: list[str], quick: bool, show: Show) -> list[Row]:

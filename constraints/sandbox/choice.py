@@ -9,13 +9,14 @@ import re
 from collections.abc import Callable, Container, Iterator, Mapping
 from itertools import islice, pairwise
 from pathlib import Path
-from types import CodeType, FunctionType, ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 from torch import nn
 
 from constraints.errors import MissingChoiceError, NoModelError
 from constraints.sandbox.arguments import flags_for, needs_nothing, required
+from constraints.sandbox.code_objects import codes
 from constraints.sandbox.source import read
 from constraints.sandbox.standins import ABSENT, NotInstalledError, absent_path, absent_reason
 from constraints.sandbox.unreached_models import unreached
@@ -233,14 +234,7 @@ def _reached(thing: Any, space: Mapping[str, Any]) -> Iterator[Any]:
 def _names(thing: Any) -> set[str]:
     members = vars(thing).values() if inspect.isclass(thing) else [thing]
     functions = [f for m in members if isinstance(f := inspect.unwrap(getattr(m, "__func__", m)), FunctionType)]
-    return {name for f in functions for code in _codes(f.__code__) for name in code.co_names}
-
-
-def _codes(code: CodeType) -> Iterator[CodeType]:
-    yield code
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _codes(constant)
+    return {name for f in functions for code in codes(f.__code__) for name in code.co_names}
 
 
 def _takes_one_input(kind: Any) -> bool:

@@ -8,6 +8,7 @@ import dis
 from collections.abc import Iterator, Sequence
 from types import CodeType
 
+from constraints.sandbox.code_objects import codes
 from constraints.sandbox.source import AWAITING
 
 _DEFINITIONS = (ast.Import, ast.ImportFrom, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
@@ -67,8 +68,8 @@ class _Facts:
     def __init__(self, node: ast.stmt) -> None:
         self.node = node
         code = compile(ast.Module(body=[node], type_ignores=[]), "cell", "exec", AWAITING, dont_inherit=True)
-        self.loads = {n for c in _codes(code) for n in _names(c, "LOAD_NAME", "LOAD_GLOBAL")}
-        self.binds = set(_names(code, "STORE_NAME")) | {n for c in _codes(code) for n in _names(c, "STORE_GLOBAL")}
+        self.loads = {n for c in codes(code) for n in _names(c, "LOAD_NAME", "LOAD_GLOBAL")}
+        self.binds = set(_names(code, "STORE_NAME")) | {n for c in codes(code) for n in _names(c, "STORE_GLOBAL")}
         self.changes = set(_changed(node))
         """Names that have a method called are included, since it may change the object."""
         self.imports = any(isinstance(n, (ast.Import, ast.ImportFrom)) for n in ast.walk(node))
@@ -100,13 +101,6 @@ def _changed(node: ast.stmt) -> Iterator[str]:
                 base = base.value
             if isinstance(base, ast.Name):
                 yield base.id
-
-
-def _codes(code: CodeType) -> Iterator[CodeType]:
-    yield code
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _codes(constant)
 
 
 def _names(code: CodeType, *operations: str) -> Iterator[str]:

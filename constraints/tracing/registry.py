@@ -68,14 +68,14 @@ class Fixed:
         is_plain = is_readable(tensor) and tensor.layout is torch.strided and not tensor.is_quantized
         if not is_plain or tensor.nbytes > _MOST_DIGESTED_BYTES:
             return str(id(tensor))
-        flat = tensor.detach().resolve_conj().resolve_neg().reshape(-1)
+        flat = tensor.detach().cpu().resolve_conj().resolve_neg().reshape(-1)
         return f"{tensor.dtype} {blake2b(flat.view(torch.uint8).numpy().tobytes(), digest_size=16).hexdigest()}"
 
     def numbers(self) -> Sequence[int] | None:
         """The elements, if they are whole numbers along one axis that can be read."""
         tensor = self._tensor
         is_index = tensor.dim() == 1 and tensor.dtype in (torch.int64, torch.int32) and is_readable(tensor)
-        return [int(n) for n in tensor.numpy()] if is_index else None
+        return tensor.tolist() if is_index else None
 
     def pattern(self) -> int | None:
         """A number that is the same for equal kernels; None for one that shifted may be another one of its size.
@@ -85,6 +85,7 @@ class Fixed:
         kernel = self._tensor.detach()
         if kernel.layout is not torch.strided or kernel.is_quantized or kernel.is_meta or kernel.is_complex():
             return None
+        kernel = kernel.cpu()
         used = (kernel != 0).any(1)  # output channels, then the spatial axes
         ends = [used.select(a, at).reshape(len(used), -1).any(1).all() for a in range(1, used.dim()) for at in (0, -1)]
         return hash((kernel.shape, kernel.double().numpy().tobytes())) if all(ends) else None

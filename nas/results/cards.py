@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from constraints.rules import ASSIGNMENT, parse_all
 from nas.architecture import named
-from nas.architecture.spec import parse
+from nas.architecture.spec import Architecture, parse
 from nas.champions.names import is_champion
 from nas.champions.registry import Champion
 from nas.champions.registry import find as find_champion
 from nas.results.network_description import described
 from nas.results.rows import Row
 from nas.results.selection import NoSuchTrialError, find
-from nas.results.trial_card import Card, card
+from nas.results.trial_card import Card, card, of_network
 from nas.search.presence import has_launch
 from nas.search.stored import NothingStoredError
 from nas.search.study_opening import open_study, quiet
@@ -42,35 +44,25 @@ def _stored(trial: str, study: str | None, storage: str) -> Card:
 
 def champion_card(champion: Champion) -> Card:
     """The card of a champion: its network judged by the assignment's constraints, and its confirmed accuracy."""
-    network = parse(champion.architecture)
-    made = described(network, parse_all(ASSIGNMENT), champion.name)
-    row = Row(
+    made = _judged(parse(champion.architecture), champion.name)
+    row = replace(
+        made.row,
         rank=1,
-        trial=0,
-        state="complete",
-        val_accuracy=None,
         test_accuracy=champion.test_accuracy,
         test_std=champion.test_std,
         test_seeds=len(champion.seeds),
         params=champion.params,
         macs=champion.macs,
-        receptive_field=made.report.metrics["receptive_field"],
         epochs=champion.epochs,
-        seconds=None,
-        meets_target=None,
         architecture=champion.architecture,
         origin=champion.name,
     )
     taught = f", taught by {champion.teacher}" if champion.teacher else ""
-    return Card(
+    return replace(
+        made,
         study=champion.name,
         champion=champion.name,
         row=row,
-        report=made.report,
-        sizes=made.sizes,
-        stages=made.stages,
-        head=network.head,
-        curve=(),
         recipe=champion.recipe + taught,
         augmentation=champion.augmentation,
     )
@@ -78,9 +70,13 @@ def champion_card(champion: Champion) -> Card:
 
 def network_card(text: str, label: str) -> Card:
     """The card of a network's text or name, judged by the assignment's constraints; its accuracy is unknown."""
-    network = named.architecture(text)
-    made = described(network, parse_all(ASSIGNMENT), label)
-    metrics = made.report.metrics
+    return replace(_judged(named.architecture(text), label), label=label)
+
+
+def _judged(network: Architecture, target: str) -> Card:
+    """The card of a network of no study by itself, judged by the assignment's constraints."""
+    found = described(network, parse_all(ASSIGNMENT), target)
+    metrics = found.report.metrics
     row = Row(
         rank=0,
         trial=0,
@@ -95,13 +91,4 @@ def network_card(text: str, label: str) -> Card:
         meets_target=None,
         architecture=str(network),
     )
-    return Card(
-        study="",
-        label=label,
-        row=row,
-        report=made.report,
-        sizes=made.sizes,
-        stages=made.stages,
-        head=network.head,
-        curve=(),
-    )
+    return of_network(network, found, row, "")

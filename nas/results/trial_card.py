@@ -13,7 +13,7 @@ from constraints.report import Report
 from constraints.rules import Constraint, parse_all
 from nas.architecture.spec import Architecture, parse
 from nas.latency.predictor import load
-from nas.results.network_description import DrawnStage, Sizes, described
+from nas.results.network_description import DescribedNetwork, DrawnStage, Sizes, described
 from nas.results.rows import Row
 from nas.search.study import CURVE, MALFORMED, VALIDATION_IMAGES, WHY, foreign, identity
 from nas.space.attributes import GIVEN
@@ -108,13 +108,8 @@ def card(study: optuna.Study, row: Row) -> Card:
         return replace(_of_code(study, row, trial, rules), **_way(study, made_with))
     architecture = parse(row.architecture)
     found = described(architecture, rules, f"trial {row.trial}", _measured(row, rules))
-    return Card(
-        study=study.study_name,
-        row=row,
-        report=found.report,
-        sizes=found.sizes,
-        stages=found.stages,
-        head=architecture.head,
+    return replace(
+        of_network(architecture, found, row, study.study_name),
         curve=tuple(trial.user_attrs.get(CURVE, ())),
         recipe=_name(made_with.get("recipe")),
         augmentation=_augmentation(made_with.get("augmentation")),
@@ -122,6 +117,13 @@ def card(study: optuna.Study, row: Row) -> Card:
         why=tuple(map(str, trial.user_attrs.get(WHY, ()))),
         images=int(study.user_attrs.get(VALIDATION_IMAGES, 0)),
         latency=_latency(architecture) if "latency" in made_with else None,
+    )
+
+
+def of_network(network: Architecture, found: DescribedNetwork, row: Row, study: str) -> Card:
+    """The card of a described network, without anything of its training."""
+    return Card(
+        study=study, row=row, report=found.report, sizes=found.sizes, stages=found.stages, head=network.head, curve=()
     )
 
 

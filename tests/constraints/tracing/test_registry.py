@@ -1,10 +1,11 @@
 """Parameters and buffers of a model."""
 
+import pytest
 import torch
 from torch import nn
 
 from constraints.tracing.handles import Handle
-from constraints.tracing.registry import Registry, memory_of, new_handle
+from constraints.tracing.registry import Fixed, Registry, memory_of, new_handle
 
 
 class Nobody:
@@ -61,3 +62,15 @@ def test_elements_are_as_large_as_in_float32() -> None:
         new_handle(Nobody(), torch.zeros(1, dtype=d), (1,)).itemsize for d in (torch.float64, torch.int64, torch.bool)
     ]
     assert sizes == [4, 8, 1]
+
+
+@pytest.mark.parametrize(
+    "device",
+    ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU"))],
+)
+def test_elements_are_the_same_wherever_a_tensor_is(device: str) -> None:
+    index, kernel = torch.tensor([2, 0, 1], device=device), torch.ones(1, 1, 3, 3, device=device)
+    assert Fixed(index).numbers() == [2, 0, 1]
+    assert Fixed(index).digest() == Fixed(torch.tensor([2, 0, 1])).digest()
+    assert Fixed(kernel).pattern() == Fixed(torch.ones(1, 1, 3, 3)).pattern() is not None
+    assert Fixed(kernel.to("meta")).pattern() is None

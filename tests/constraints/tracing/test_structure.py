@@ -278,3 +278,21 @@ def test_rows_of_a_batch_see_each_by_itself(run: Any, field: tuple[int, int] | N
     found = trace(Written(run, b=nn.Conv2d(3, 4, 3, padding=1)), (3, 16, 16))
     assert found.metrics.receptive_field_hw == field
     assert field or "rows of a batch" in found.unknown["receptive_field"]
+
+
+@pytest.mark.parametrize(
+    ("join", "field"),
+    [
+        (lambda m, y: m.b(y.squeeze(2)).mean((2, 3)), [5, 5]),
+        (lambda m, y: m.b(y[:, :, 0]).mean((2, 3)), [5, 5]),
+        (lambda m, y: m.c(y).mean((2, 3, 4)), [3, 5, 5]),
+        (lambda m, y: m.c(m.b(y.squeeze(2))[:, :, None]).mean((2, 3, 4)), [3, 7, 7]),
+    ],
+)
+def test_frames_that_a_kernel_covers_are_an_axis_only_where_the_map_has_it(join: Any, field: list[int]) -> None:
+    # 3x3x3 over three frames leaves one; then 3x3, which sees 2 further pixels
+    parts = {"a": nn.Conv3d(3, 4, 3, padding=(0, 1, 1)), "b": nn.Conv2d(4, 4, 3), "c": nn.Conv3d(4, 4, (1, 3, 3))}
+    found = trace(Written(lambda m, x: join(m, m.a(x)), **parts), (3, 3, 16, 16))
+    assert found.metrics.receptive_field_hw == tuple(field)
+    assert found.metrics.receptive_field == min(field)
+    assert found.metrics.global_average_pools == 1
