@@ -129,7 +129,7 @@ HEAD = 'forms = ["strided"]\nactivations = ["relu"]\nheads = ["fc"]\nlast_width 
             "stage 1: the groups of 'c3g3' do not divide the width 8",
         ),
         (HEAD + "stage_dilations = [2]\n" + STAGE.format("").replace("c3", "c4"), r"body\.1: 'c4': not a layer"),
-        (HEAD + "stage_dilations = [2]\n" + STAGE.format("residual = ['yes']"), r"residual\.1: 'yes': write true, false or"),
+        (HEAD + "stage_dilations = [2]\n" + STAGE.format("residual = ['yes']"), r"1: .yes.: write true, false or"),
         (HEAD + "stage_dilations = [2]\n" + STAGE.format("residual = [1]"), r"residual\.1: 1: write true, false or"),
         (
             HEAD.replace("forms", "form") + "stage_dilations = [2]\n" + STAGE.format(""),
