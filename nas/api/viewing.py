@@ -81,11 +81,11 @@ def export(
     and also allows any network's text or name. ``force`` overwrites an existing file; ``data`` is the location of the
     study's data. Raises UnusableInputError where the file cannot be written, and warns where the data is not available.
     """
-    from nas.results import exports
+    from nas.results import exported_files, exports
     from nas.search.study_folder import study_folder
 
     name, place, of = located(trial, storage, study)
-    exports.check_target(Path(to), force=force)
+    exported_files.check_target(Path(to), force=force)
     if is_champion(name):
         from nas.champions.registry import find as champion
 
@@ -99,7 +99,7 @@ def export(
             subject = exports.of_trial(opened, row, folder, data=None if data is None else str(data))
     for warning in subject.warnings:
         warnings.warn(warning, stacklevel=4)
-    return tuple(exports.write(subject, Path(to)))
+    return tuple(exported_files.write(subject, Path(to)))
 
 
 @public

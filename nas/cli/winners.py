@@ -11,7 +11,7 @@ from constraints.output.plain import say
 from nas.architecture.named import is_network
 from nas.champions.names import is_champion
 from nas.cli.common import interruptible
-from nas.results import exports
+from nas.results import exported_files, exports
 from nas.results.export_given import GivenSubject
 from nas.results.export_subject import Subject
 from nas.results.selection import find
@@ -25,13 +25,13 @@ def export(
     trial: str, to: Path, name: str | None, storage: str, *, data: str | None, untrained: bool, force: bool
 ) -> int:
     """Write a trial or, with ``untrained``, any architecture, in the format of the file's ending."""
-    exports.check_target(to, force=force)
+    exported_files.check_target(to, force=force)
     with working("reading the network and its weights, which loads torch"):
         subject = _subject(trial, name, storage, data=data, untrained=untrained)
     for warning in subject.warnings:
         SafeConsole(stderr=True).print(f"warning: {warning}", highlight=False, soft_wrap=True, markup=False)
     with working("writing and reading back"):
-        written = exports.write(subject, to)
+        written = exported_files.write(subject, to)
     for path, content in written.items():
         say(f"wrote {path}: {content}")
     return ExitCode.DONE

@@ -1,11 +1,9 @@
-"""Exports a trial as self-contained source, ONNX, torch.export or safetensors, each with its metrics."""
+"""What is exported: a trial, a champion or a network by its text, with its weights and all that is known of it."""
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +15,8 @@ from constraints.rules import ASSIGNMENT, parse_all
 from constraints.verdicts import judge
 from nas.architecture import named
 from nas.architecture.spec import Architecture, parse
-from nas.results.export_given import GivenSubject, write_given
-from nas.results.export_subject import Subject, source
-from nas.results.files import check_folder
+from nas.results.export_given import GivenSubject
+from nas.results.export_subject import Subject
 from nas.results.rows import Row
 from nas.results.trial_card import card
 from nas.search import weights_file
@@ -34,22 +31,8 @@ from nas.space.analytic import metrics
 from nas.words import counted
 
 if TYPE_CHECKING:
-    from nas.architecture.formats import Format
     from nas.champions.registry import Champion
     from nas.training.decoded import Dataset
-
-
-def check_target(to: Path, *, force: bool) -> None:
-    """Raise UnusableInputError for an unknown ending, a missing extra, or a file that would be overwritten."""
-    written = {to: _format(to), **({beside: _format(beside)} if (beside := _weights_beside(to)) else {})}
-    existing = [path for path in written if os.path.exists(path)]  # noqa: PTH110 (no path at all exists neither)
-    if "\0" in str(to):
-        raise UnusableInputError(f"no path: {str(to)!r}: give another --to")
-    if existing and not force:
-        raise UnusableInputError(f"the file exists: {existing[0]}: give another --to, or --force to write over it")
-    check_folder(to)
-    for kind in written.values():
-        kind.check_packages()
 
 
 def of_text(text: str) -> Subject | GivenSubject:
@@ -160,45 +143,6 @@ def _weights(study: optuna.Study, row: Row, folder: StudyFolder, key: str) -> We
     if found is not None:
         weights_file.check(found.path)
     return found
-
-
-def write(subject: Subject | GivenSubject, to: Path) -> dict[Path, str]:
-    """Write the file, and beside source the trained weights; returns what each of them holds, in words.
-
-    Raises UnusableInputError for a file that cannot be written, or that would compute something else.
-    """
-    if isinstance(subject, GivenSubject):
-        return write_given(subject, to)
-    from nas.architecture.formats import ExportedNetwork, load
-
-    network = ExportedNetwork(
-        model=load(subject.architecture, subject.weights.path if subject.weights else None),
-        input=subject.architecture.input,
-        about=subject.metadata(),
-        source=partial(source, subject),
-    )
-    which = "the trained network" if subject.weights else "the untrained network"
-    _format(to).write(network, to)
-    written = {to: f"{_format(to).content}; read back, it agrees with {which}"}
-    beside = _weights_beside(to)
-    if beside is not None and subject.weights:
-        _format(beside).write(network, beside)
-        written[beside] = "its trained weights"
-    return written
-
-
-def _format(to: Path) -> Format:
-    from nas.architecture.formats import FORMATS
-
-    if to.suffix not in FORMATS:
-        raise UnusableInputError(f"unknown kind of file: {to}: end it with {', '.join(FORMATS)}")
-    return FORMATS[to.suffix]
-
-
-def _weights_beside(to: Path) -> Path | None:
-    """The file for the trained weights, if the exported file itself contains none."""
-    suffix = _format(to).weights
-    return to.with_suffix(suffix) if suffix else None
 
 
 def _subject(

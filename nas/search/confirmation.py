@@ -55,20 +55,24 @@ class Confirmation:
         return statistics.stdev(self.judged) if len(self.judged) > 1 else 0.0
 
     @property
-    def half_width(self) -> float:
-        """Half the width of the 95 % interval of the accuracy on new images and new seeds.
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of the accuracy on new images and new seeds.
 
-        The square root of the sum of two squared errors: of a share of ``test_images`` (normal approximation of the
-        binomial) and of a mean over seeds (Student's t). With one seed, only the first is known.
+        It contains each accuracy from which the mean differs by at most the square root of the sum of two squared
+        errors: of a share of ``test_images``, by the variance at that accuracy (Wilson, 1927: all right is no
+        certainty), and of a mean over seeds (Student's t). With one seed, only the first is known.
         """
-        sampling = _NORMAL * math.sqrt(self.mean * (1 - self.mean) / self.test_images) if self.test_images else 0.0
         n = len(self.accuracies)
         seeds = _t(n - 1) * self.std / math.sqrt(n) if n > 1 else 0.0
-        return math.hypot(sampling, seeds)
+        weight = _NORMAL**2 / self.test_images if self.test_images else 0.0
+        middle = self.mean + weight / 2
+        half = math.sqrt(max(middle**2 - (1 + weight) * (self.mean**2 - seeds**2), 0.0))
+        return max((middle - half) / (1 + weight), 0.0), min((middle + half) / (1 + weight), 1.0)
 
     def verdict(self, target: float) -> str:
         """``over`` or ``not over`` a target, or that the interval includes the target."""
-        if abs(self.mean - target) < self.half_width:
+        low, high = self.interval
+        if low < target < high:
             n = len(self.seeds)
             return f"too close to {target:.2%} to say at {n} seed{'s' * (n != 1)}"
         return f"{'over' if self.mean > target else 'not over'} {target:.2%}"
@@ -102,8 +106,8 @@ class Confirmation:
 
 
 def mean_of(accuracies: Sequence[float]) -> float:
-    """Their mean, rounded, so that it is not over a target that it equals."""
-    return round(statistics.fmean(accuracies), _DIGITS)
+    """Their mean; of several accuracies rounded, so that it is not over a target that it equals."""
+    return round(statistics.fmean(accuracies), _DIGITS) if len(accuracies) > 1 else accuracies[0]
 
 
 def confirmations(study: Described, trial: int) -> list[Confirmation]:
@@ -147,4 +151,8 @@ def _read(table: Mapping[str, Any]) -> Confirmation:
 
 
 def _t(degrees: int) -> float:
-    return _STUDENT[degrees - 1] if degrees <= len(_STUDENT) else _NORMAL * (1 + 1.2 / degrees)
+    """Two-sided 95 % quantile of Student's t; from 11 degrees of freedom on, two terms of its expansion."""
+    if degrees <= len(_STUDENT):
+        return _STUDENT[degrees - 1]
+    z = _NORMAL
+    return z + (z**3 + z) / (4 * degrees) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * degrees**2)

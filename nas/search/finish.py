@@ -256,7 +256,7 @@ class Finish:
 
     def _sentence(self, number: int) -> str:
         one = self.known[number]
-        low, high = one.mean - one.half_width, one.mean + one.half_width
+        low, high = one.interval
         return (
             f"trial {number} is confirmed at {one.mean:.2%} {one.measure.replace('_', ' ')} of {one.test_images:,} "
             f"test images ({counted(one.epochs, 'epoch')} on all training images; 95%: {low:.2%} to {high:.2%}), "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from enum import IntEnum
@@ -27,8 +28,21 @@ def is_postgresql(place: str) -> bool:
 
 
 def run_folder(storage: str, study: str) -> Path:
-    """The folder named after a study, with its locks and, unless another study used it first, its files."""
-    return runs_folder(storage) / study
+    """The folder named after a study, with its locks and, unless another study used it first, its files.
+
+    Raises UnusableInputError for a name by which it would be another folder than one of its own.
+    """
+    return runs_folder(storage) / folder_name(study)
+
+
+def folder_name(study: str) -> str:
+    """The name of a study, for a folder; UnusableInputError for one, not of this tool, that leads elsewhere."""
+    if study in {"", ".", ".."} or not {"/", os.sep, "\0"}.isdisjoint(study):
+        raise UnusableInputError(
+            f"study {study!r} has no folder, since its name is no name of one: copy it under another name "
+            "(optuna.copy_study)"
+        )
+    return study
 
 
 class NothingStoredError(UnusableInputError):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from constraints.errors import UnusableInputError
 from nas import atomic
 from nas.search.retraining import digest
-from nas.search.stored import is_database, runs_folder
+from nas.search.stored import folder_name, is_database, runs_folder
 from nas.search.study import CURVE, FILES, Described, foreign, shared
 from nas.search.worker import read_progress
 from nas.space.attributes import ARCHITECTURE
@@ -47,7 +47,7 @@ def claim(place: str, study: optuna.Study) -> Path:
     if known and _belongs_to_another_storage(_mark(base / known["folder"]), place):
         known = {}
     identifier = known.get("id") or secrets.token_hex(16)
-    name = study.study_name
+    name = folder_name(study.study_name)
     names = [known["folder"]] if known else [name, f"{name}-{identifier[:_SHORT]}"]
     mark = {"study": name, "id": identifier, "data": _data(study), "storage": _file(place)}
     for chosen in names:
@@ -68,7 +68,7 @@ def claim(place: str, study: optuna.Study) -> Path:
 def study_folder(place: str, study: optuna.Study) -> StudyFolder:
     """The folder of ``study``'s files, for readers; UnusableInputError where it belongs to another study."""
     known = _known(study)
-    folder = _base(place, study, is_server=True) / known.get("folder", study.study_name)
+    folder = _base(place, study, is_server=True) / known.get("folder", folder_name(study.study_name))
     found = _mark(folder)
     mine = {"id": known.get("id", ""), "data": _data(study)}
     if found is not None and (not _is_same(found, mine) or _belongs_to_another_storage(found, place)):

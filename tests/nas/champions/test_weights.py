@@ -14,7 +14,7 @@ from nas.architecture.model import build
 from nas.architecture.spec import parse
 from nas.champions import networks, registry
 from nas.champions.registry import Champion
-from nas.results import exports
+from nas.results import exported_files, exports
 from nas.results.export_subject import Subject
 from nas.search import teachers, weights_file
 
@@ -42,7 +42,7 @@ def test_its_export_holds_the_weights_that_ship_and_says_where_they_are_from(
     champion: Champion, tmp_path: Path
 ) -> None:
     subject = exports.of_champion(champion, untrained=False)
-    exports.write(subject, tmp_path / "net.safetensors")
+    exported_files.write(subject, tmp_path / "net.safetensors")
     found, half = load_file(tmp_path / "net.safetensors"), load_file(tmp_path / "champion-a.safetensors")
     assert all(torch.equal(found[name], tensor.to(found[name].dtype)) for name, tensor in half.items())
     assert half["head.fc.weight"].dtype == torch.float16

@@ -70,6 +70,20 @@ def test_a_study_of_others_is_refused_by_its_name(
         leaderboard(theirs(study_attrs, trial_attrs))
 
 
+@pytest.mark.parametrize("state", [TrialState.PRUNED, TrialState.FAIL])
+def test_a_study_of_others_without_a_complete_trial_is_not_shown_as_empty(state: TrialState) -> None:
+    study = optuna.create_study(study_name="theirs")
+    study.add_trial(create_trial(state=state))
+    with pytest.raises(UnusableInputError, match=r"^study 'theirs' was not made by this tool: none of "):
+        leaderboard(study)
+
+
+def test_a_first_trial_that_has_no_network_yet_is_waited_for() -> None:
+    study = optuna.create_study(study_name="theirs")
+    study.ask()
+    assert leaderboard(study).rows == ()
+
+
 def test_networks_that_no_launch_proposed_are_shown() -> None:
     assert [row.trial for row in leaderboard(theirs({}, OWN)).rows] == [0]
 

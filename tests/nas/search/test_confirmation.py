@@ -6,6 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import optuna
 import pytest
 from hypothesis import given
@@ -38,11 +39,35 @@ def test_a_mean_is_over_no_target_that_it_equals(accuracies: tuple[float, ...]) 
 
 
 def test_the_interval_holds_both_errors() -> None:
-    assert of(0.8).half_width == pytest.approx(1.96 * (0.8 * 0.2 / 10_000) ** 0.5)  # 0.784 points
-    assert of(0.8, images=0).half_width == 0.0
-    two = of(0.79, 0.81)
+    low, high = of(0.8).interval
+    for limit in (low, high):  # as many errors away as the images have at the limit itself
+        assert abs(limit - 0.8) == pytest.approx(1.96 * (limit * (1 - limit) / 10_000) ** 0.5)
+    assert of(0.8, images=0).interval == pytest.approx((0.8, 0.8))
     seeds = 12.706 * (2 * 0.01**2) ** 0.5 / 2**0.5
-    assert two.half_width == pytest.approx((seeds**2 + (1.96**2) * 0.16 / 10_000) ** 0.5)
+    for limit in of(0.79, 0.81).interval:
+        assert (limit - 0.8) ** 2 == pytest.approx(seeds**2 + 1.96**2 * limit * (1 - limit) / 10_000)
+
+
+@pytest.mark.parametrize(("accuracy", "interval"), [(1.0, (50 / 53.8416, 1.0)), (0.0, (0.0, 3.8416 / 53.8416))])
+def test_none_and_all_of_few_images_are_no_certainty(accuracy: float, interval: tuple[float, float]) -> None:
+    """By Wilson's formula, whose limits are then n / (n + 1.96^2) and 1."""
+    assert of(accuracy, images=50).interval == pytest.approx(interval)
+    assert of(1.0, images=50).verdict(0.95) == "too close to 95.00% to say at 1 seed"
+    assert of(1.0, images=50).verdict(0.92) == "over 92.00%"
+
+
+@pytest.mark.parametrize(("images", "accuracy"), [(10_000, 0.85), (143, 0.985), (359, 0.98), (50, 0.95)])
+def test_a_network_that_is_just_at_the_target_is_seldom_said_to_be_over_it(images: int, accuracy: float) -> None:
+    draw = np.random.default_rng(0)
+    said = [of(right / images, images=images).verdict(accuracy) for right in draw.binomial(images, accuracy, 2_000)]
+    assert np.mean([verdict.startswith("over") for verdict in said]) < 0.025 + 3 * (0.025 / 2_000) ** 0.5
+
+
+@pytest.mark.parametrize(("seeds", "quantile"), [(2, 12.706), (11, 2.228), (12, 2.201), (21, 2.086), (121, 1.980)])
+def test_few_seeds_have_the_quantile_of_student_s_t(seeds: int, quantile: float) -> None:
+    """As tables of the distribution print it, for one degree of freedom less than seeds."""
+    one = of(*(0.8 + 0.01 * (-1) ** n for n in range(seeds)), images=0)
+    assert one.interval[1] - one.mean == pytest.approx(quantile * one.std / seeds**0.5, rel=1e-3)
 
 
 @pytest.mark.parametrize(

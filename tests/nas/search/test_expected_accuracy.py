@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import asin, sin
+
 import numpy as np
 import pytest
 
@@ -47,12 +49,39 @@ def test_the_interval_holds_the_true_accuracy(candidates: int, spread: float) ->
 
 def test_one_candidate_has_the_error_of_its_share() -> None:
     found = expectation(3, 0.84, [], images=5_000, target=None)
-    half = 1.96 * (0.84 * 0.16 / 5_000) ** 0.5
-    assert [found.low, found.high] == pytest.approx([0.84 - half, 0.84 + half], abs=1e-5)
+    angle, error = asin((4_200.375 / 5_000.75) ** 0.5), 1 / (4 * 5_000 + 2) ** 0.5
+    assert [found.low, found.high] == pytest.approx([sin(angle + z * error) ** 2 for z in (-1.959964, 1.959964)])
+    assert found.centre == pytest.approx(0.84, abs=1e-4)
     assert found.over_target is None
     assert found.sentence(None) == (
-        "trial 3, the only complete one, measured on 5,000 validation images, on new images: 82.98% to 85.02% (95%)"
+        "trial 3, the only complete one, measured on 5,000 validation images, on new images: 82.97% to 85.00% (95%)"
     )
+
+
+@pytest.mark.parametrize("images", [50, 144, 5_000])
+@pytest.mark.parametrize("candidates", [2, 3])
+@pytest.mark.parametrize("accuracy", [0.84, 0.95])
+def test_the_luck_of_the_best_of_few_is_subtracted(images: int, candidates: int, accuracy: float) -> None:
+    """All are equally good: the best one's interval is above them as rarely as it says."""
+    draw, above, sure, centres = np.random.default_rng(2), [], [], []
+    for _ in range(1_000):
+        measured = np.sort(draw.binomial(images, accuracy, candidates) / images)[::-1]
+        found = expectation(0, measured[0], measured[1:].tolist(), images=images, target=accuracy)
+        above.append(found.low > accuracy)
+        assert found.over_target is not None
+        sure.append(found.over_target > 0.975)
+        centres.append(found.centre > accuracy)
+    assert np.mean(above) < 0.06  # 2.5 %, twice that by the steps of a share of few images; 14 % without
+    assert np.mean(sure) < 0.06
+    assert np.mean(centres) < 0.65  # a half, and what the steps of a share of 50 images add
+
+
+def test_all_right_of_few_images_is_no_certainty() -> None:
+    """50 of 50: the lower limit of the exact interval (Clopper and Pearson, 1934) is 0.025^(1 / 50) = 92.9 %."""
+    found = expectation(0, 1.0, [], images=50, target=0.99)
+    assert 0.025 ** (1 / 50) < found.low < 0.025 ** (1 / 50) + 0.03
+    assert found.over_target is not None
+    assert 0.5 < found.over_target < 0.9
 
 
 @pytest.mark.parametrize("accuracy", [0.0, 1.0])

@@ -61,7 +61,7 @@ def test_the_best_of_the_first_epochs_is_confirmed_alone_with_all_threads(
     assert (summary.reached, summary.unfinished) == (True, 0)
     assert summary.ended == (
         "the target is met: trial 1 is confirmed at 86.00% accuracy of 10,000 test images "
-        "(12 epochs on all training images; 95%: 85.32% to 86.68%), over 85.00%"
+        "(12 epochs on all training images; 95%: 85.31% to 86.67%), over 85.00%"
     )
     assert study.user_attrs[FINALIST] == {}
     assert any("trial 1 has 76.00% after 2 epochs: it is confirmed by 12 epochs" in note for note in driver.notes)

@@ -207,3 +207,14 @@ def test_a_mark_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     for road in (claim, study_folder):
         with pytest.raises(UnusableInputError, match=r"cannot read .*study.json: Is a directory: fix that"):
             road(place(tmp_path), study)
+
+
+@pytest.mark.parametrize("name", ["../photos", ".", "a/b"])
+def test_a_study_of_another_program_whose_name_leads_elsewhere_has_no_folder(tmp_path: Path, name: str) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "runs").mkdir()
+    storage = str(tmp_path / "runs" / "journal.log")
+    for find in (claim, study_folder):
+        with pytest.raises(UnusableInputError, match="has no folder, since its name is no name of one"):
+            find(storage, made(name=name))
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["photos", "runs"]
