@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import IntEnum
 
 LONGEST_REASON = 300
@@ -17,9 +18,18 @@ def shortened(text: str, most: int) -> str:
     return f"{words} …" if words else f"{line[: most - 1]}…"
 
 
+_OF_PYDANTIC = re.compile(r"\d+ validation errors? for (\S+)\n(\S+)\n +(.+?)(?: \[type=.*)?(?:\n|\Z)")
+"""What is validated, its field, and what is wrong with it."""
+
+
 def first_line(error: BaseException, most: int = LONGEST_REASON) -> str:
-    """The first line of an error's message, in at most ``most`` characters; empty where it has no message."""
-    return shortened(str(error).strip().partition("\n")[0], most)
+    """The first line of an error's message, in at most ``most`` characters; empty where it has no message.
+
+    Of an error of pydantic, whose first line only counts faults, the first fault.
+    """
+    text = str(error).strip()
+    fault = _OF_PYDANTIC.match(text)
+    return shortened("{}: {}: {}".format(*fault.groups()) if fault else text.partition("\n")[0], most)
 
 
 def with_type(error: BaseException, most: int = LONGEST_REASON) -> str:

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from constraints.errors import UnusableInputError
+from constraints.errors import UnusableInputError, with_type
 from constraints.sandbox.loading import Loader
 from constraints.sandbox.named import Send, stage
 from constraints.sandbox.named_pipelines import named_pipelines
 from constraints.sandbox.request import Target
-from nas.training.serialised import CLASS, from_table, leaves, to_table
+from nas.training.serialised import CLASS, acting_transform, from_table, leaves, to_table
 
 _IMAGES = 16
 _SEEDS = range(4)
@@ -64,7 +64,12 @@ def _composed(found: Any) -> Any:
         return from_table(found["transform"] if isinstance(found.get("transform"), Mapping) else found)
     if isinstance(found, A.Compose) and type(found) is A.Compose:
         return found
-    return A.Compose(list(found) if isinstance(found, list | tuple) else [found])
+    try:
+        return A.Compose(list(found) if isinstance(found, list | tuple) else [found])
+    except (AttributeError, TypeError, ValueError) as error:
+        raise UnusableInputError(
+            f"its transforms cannot be composed: {with_type(error)}: give a Compose, or a list of transforms alone"
+        ) from error
 
 
 def _try(pipeline: Any, table: Mapping[str, Any], shape: tuple[int, ...]) -> None:
@@ -105,7 +110,14 @@ def _images(shape: tuple[int, ...]) -> list[np.ndarray]:
 def _applied(images: list[np.ndarray], pipeline: Any, seed: int) -> list[Any]:
     """Apply the pipeline as ``Feed`` does: set the seed once, then image by image."""
     pipeline.set_random_seed(seed)
-    return [pipeline(image=image.copy())["image"] for image in images]
+    try:
+        return [pipeline(image=image.copy())["image"] for image in images]
+    except Exception as error:  # each transform of albumentations has its own way to refuse images
+        size = "x".join(map(str, images[0].shape))
+        raise UnusableInputError(
+            f"{acting_transform(error)} cannot be applied to images of {size}: {with_type(error)}: take it out, or "
+            "give it settings for such images"
+        ) from error
 
 
 def _certain(table: Mapping[str, Any]) -> dict[str, Any]:

@@ -40,6 +40,7 @@ def _pipelines(
     if arguments and is_pipeline(thing):
         option = next(iter(arguments))
         raise UnusableInputError(f"{name!r} is a finished pipeline: --augmentation-arg {option}: leave it out")
+    _check_list(name, thing)
     held = [] if arguments else pipelines_in(thing)
     may_make = inspect.isclass(thing) or inspect.isroutine(thing) or isinstance(thing, partial) or bool(arguments)
     if of_another_library(thing) or not may_make or (held and not _returns_one(thing)):
@@ -51,10 +52,26 @@ def _pipelines(
         if held:
             return held
         raise
+    _check_list(f"{name}()", made)
     found = pipelines_in(made)
     if not found and not held and (not inspect.isclass(thing) or any(of_others_in(made))):
         raise _no_pipeline(f"{name}()", made)
     return [(f"(){way}", pipeline) for way, pipeline in found] or held
+
+
+def _check_list(name: str, thing: Any) -> None:
+    """Raise UnusableInputError for a list of transforms with something else in it, which would be left out."""
+    if not isinstance(thing, list | tuple) or not any(map(_is_transform, thing)):
+        return
+    for number, part in enumerate(thing):
+        if not pipelines_in(part):
+            what = of_another_library(part) or type(part).__name__
+            raise UnusableInputError(f"no transform of albumentations': {name!r}[{number}] is {what}: take it out")
+
+
+def _is_transform(part: Any) -> bool:
+    """Whether it is one transform of albumentations, and no pipeline, which may stand beside anything."""
+    return not hasattr(part, "transforms") and [way for way, _ in pipelines_in(part)] == [""]
 
 
 def _returns_one(thing: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import BaseModel, ValidationError
 
 from constraints.errors import first_line, shortened, with_type
 
@@ -33,3 +34,16 @@ def test_of_another_errors_message_the_first_line_is_shown(message: str, line: s
 def test_an_error_without_a_message_is_its_type_alone() -> None:
     assert with_type(MemoryError()) == "MemoryError"
     assert with_type(ValueError("\n first\nsecond")) == "ValueError: first"
+
+
+def test_of_an_error_of_pydantic_the_first_fault_is_shown() -> None:
+    class Table(BaseModel):
+        width: int
+        depth: int
+
+    with pytest.raises(ValidationError) as caught:
+        Table.model_validate({"width": "a", "depth": "b"})
+    fault = "Table: width: Input should be a valid integer, unable to parse string as an integer"
+    assert first_line(caught.value) == fault
+    assert first_line(ValueError(str(caught.value))) == fault
+    assert first_line(ValueError("2 validation errors")) == "2 validation errors"

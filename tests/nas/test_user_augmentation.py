@@ -59,6 +59,14 @@ turned = A.Blur(p=1)
 turned.get_params = lambda: {"kernel": 9}
 other = A.Compose([A.HorizontalFlip(), turned])
 
+large = A.Compose([A.HorizontalFlip(), A.OneOf([A.RandomCrop(40, 40)], p=1e-9)])
+boxed = A.BBoxSafeRandomCrop()
+mixed = [A.HorizontalFlip(), None, A.Rotate()]
+nested = [[A.HorizontalFlip()], [A.Rotate()]]
+
+def certain(p):
+    return A.HorizontalFlip(p=p)
+
 def fails():
     return A.Compose([A.HorizontalFlip(p=1 / 0)])
 """
@@ -134,12 +142,21 @@ def test_a_function_gets_the_facts_of_the_data_and_the_options(file: str) -> Non
         ("other", "Blur acts otherwise once albumentations has written it down and read it back: leave it out, or"),
         ("number", "not an albumentations pipeline: 'number' is int: name a Compose"),
         ("make,flap=1", "'make' takes no argument 'flap'"),
+        ("large", "RandomCrop cannot be applied to images of 32x32x3: CropSizeError: .*: take it out, or give it"),
+        ("boxed", "BBoxSafeRandomCrop cannot be applied to images of 32x32x3: KeyError: 'bboxes': take it out"),
+        ("mixed", r"no transform of albumentations': 'mixed'\[1\] is NoneType: take it out"),
+        ("nested", "its transforms cannot be composed: AttributeError: .*: give a Compose, or a list of transforms"),
         ("train,flip=1", "'train' is a finished pipeline: --augmentation-arg flip: leave it out"),
     ],
 )
 def test_what_cannot_be_trained_with_is_named(file: str, name: str, message: str) -> None:
     with pytest.raises(UnusableInputError, match=rf"^augmentation \S*own\.py:\w+: .*?{message}"):
         read_augmentation(f"{file}:{name}")
+
+
+def test_settings_out_of_range_are_named(file: str) -> None:
+    with pytest.raises(ModelFailedError, match="ValueError: InitSchema: p: Input should be less than or equal to 1 "):
+        read_augmentation(f"{file}:certain,p=1.5")
 
 
 def test_a_name_that_is_not_there_is_found_before_the_file_runs(file: str) -> None:
