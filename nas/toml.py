@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from constraints.cli.toml_text import read_toml_text
 from constraints.errors import UnusableInputError
 from constraints.suggestions import nearest
-from nas.validation_words import what_to_do
+from nas.validation_words import first_of, what_to_do
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -50,7 +50,7 @@ def validated(model: type[Model], table: dict[str, Any], source: str, *, is_stri
     try:
         return model.model_validate(table, strict=is_strict)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
+        first = first_of(error)
         message = what_to_do(error)
         if first["type"] == "extra_forbidden":
             message = f"unknown key: {_key_meant(model, first['loc'])}"

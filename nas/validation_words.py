@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from constraints.suggestions import nearest
 
@@ -40,15 +41,21 @@ _TYPES = {
     "path": "write a path",
 }
 """Beginning of the kind of an error -> what to do."""
-
-
+UNKNOWN = frozenset({"extra_forbidden", "unexpected_keyword_argument"})
+"""Kinds of errors at a name that is not known."""
 _FEW = 4
 """Most choices that are all listed."""
 
 
+def first_of(error: ValidationError) -> ErrorDetails:
+    """The first thing that is wrong; an unknown name comes before one that is missing, which it may stand for."""
+    every = error.errors(include_url=False)
+    return next((one for one in every if one["type"] in UNKNOWN), every[0])
+
+
 def what_to_do(error: ValidationError) -> str:
     """What the first invalid value must be; the message of our own validator where one raised."""
-    first = error.errors(include_url=False)[0]
+    first = first_of(error)
     kind, context = first["type"], first.get("ctx", {})
     if kind in {"value_error", "assertion_error"}:
         return str(context["error"])

@@ -17,7 +17,7 @@ from nas.cli.listed_names import filled
 from nas.cli.program import GENERAL, ExtraArgumentError
 from nas.project_settings import settings
 from nas.toml import read_toml
-from nas.validation_words import what_to_do
+from nas.validation_words import first_of, what_to_do
 
 _READ_PROJECT = frozenset({"launch", "train"})
 """Commands that read all of the project's settings."""
@@ -111,7 +111,7 @@ class Line:
     def _what(self, error: Any) -> str:
         """What is wrong, and what to do."""
         if isinstance(error.__cause__, ValidationError):
-            value = error.__cause__.errors(include_url=False)[0]["input"]
+            value = first_of(error.__cause__)["input"]
             return f"{_name(error.param)}: {value!r}: {what_to_do(error.__cause__)}"
         if hasattr(error, "possibilities"):
             return self._no_option(error.option_name)

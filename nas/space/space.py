@@ -66,6 +66,10 @@ class Space(Table):
             )
         if len(self.stage_dilations) != len(self.stages):
             raise ValueError(f"stage_dilations has {len(self.stage_dilations)} values for {len(self.stages)} stages")
+        usual = StageSpace.model_fields["stem"].default
+        for number, stage in enumerate(self.stages[1:], start=2):
+            if stage.stem != usual:
+                raise ValueError(f"stage {number} has a stem, {stage.stem}: the first layer of a network is in stage 1")
         for number in range(1, len(self.stages) + 1):
             for form in self.forms:
                 check_stage(self, number, form)

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from nas.architecture import norm_act
 from nas.space import layer_words
 
 Form = Literal["strided", "strided-last", "dilated"]
+
+_MOST_CHANNELS = 65_536
+_MOST_WIDTHS = 64
+"""Of one stage: the last layers of a stage are judged for every pair of its width and the next one's."""
 
 
 def _norm(name: str) -> str:
@@ -38,7 +42,16 @@ def distinct(values: list[Any]) -> list[Any]:
 
 Norm = Annotated[str, AfterValidator(_norm)]
 Activation = Annotated[str, AfterValidator(_activation)]
-Residual = Literal["scaled"] | bool
+
+
+def _residual(value: Any) -> Any:
+    """``value`` itself, which is one of a residual's."""
+    if not isinstance(value, bool) and value != "scaled":
+        raise ValueError('write true, false or "scaled"')
+    return value
+
+
+Residual = Annotated[Literal["scaled"] | bool, BeforeValidator(_residual)]
 """Whether body layers add their input, and whether they scale it by a learned factor a channel."""
 Word = Annotated[str, AfterValidator(layer_words.check_word)]
 FirstWord = Annotated[str, AfterValidator(layer_words.check_first)]
@@ -54,14 +67,16 @@ class Table(BaseModel):
 class Widths(Table):
     """Channel counts low, low + step, ..., high."""
 
-    low: int = Field(ge=1)
-    high: int = Field(ge=1)
+    low: int = Field(ge=1, le=_MOST_CHANNELS)
+    high: int = Field(ge=1, le=_MOST_CHANNELS)
     step: int = Field(default=8, ge=1)
 
     @model_validator(mode="after")
     def _ordered(self) -> Widths:
         if self.high < self.low or (self.high - self.low) % self.step:
             raise ValueError(f"high {self.high} must be low {self.low} plus a multiple of step {self.step}")
+        if (count := len(self.values())) > _MOST_WIDTHS:
+            raise ValueError(f"{count:,} widths are more than {_MOST_WIDTHS}: give a larger step")
         return self
 
     def values(self) -> range:

@@ -18,7 +18,7 @@ from constraints.errors import UnusableInputError
 from constraints.suggestions import nearest
 from nas.training.options.phase import Phase
 from nas.training.recipes import Recipe
-from nas.validation_words import what_to_do
+from nas.validation_words import first_of, what_to_do
 
 T = TypeVar("T", Recipe, Phase)
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -55,7 +55,7 @@ def _read(reader: TypeAdapter[T], table: Any, kind: type[T], place: str) -> T:
     except UnusableInputError as error:
         raise UnusableInputError(f"{place}{error}") from None
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
+        first = first_of(error)
         where = ".".join(str(part + 1) if isinstance(part, int) else part for part in first["loc"])
         message = what_to_do(error)
         if first["type"] == "unexpected_keyword_argument":

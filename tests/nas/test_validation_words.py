@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationEr
 from pydantic_core import InitErrorDetails, PydanticCustomError
 from pydantic_core.core_schema import ErrorType
 
-from nas.validation_words import what_to_do
+from nas.validation_words import first_of, what_to_do
 
 
 class Sub(BaseModel):
@@ -66,3 +66,16 @@ def test_no_error_that_pydantic_knows_keeps_its_own_words() -> None:
         detail = InitErrorDetails(type=PydanticCustomError(kind, "pydantic says", numbers), input="x")
         message = what_to_do(ValidationError.from_exception_data("title", [detail]))
         assert message.split()[0] in {"give", "write", "it", "there"}
+
+
+def test_a_name_that_is_not_known_comes_before_the_one_that_it_may_stand_for() -> None:
+    class Table(BaseModel, extra="forbid"):
+        form: str
+
+    with pytest.raises(ValidationError) as caught:
+        Table.model_validate({"forms": "round"})
+    assert [one["type"] for one in caught.value.errors()] == ["missing", "extra_forbidden"]
+    assert (first_of(caught.value)["loc"], what_to_do(caught.value)) == (
+        ("forms",),
+        "there is no such key: leave it out",
+    )

@@ -129,6 +129,16 @@ HEAD = 'forms = ["strided"]\nactivations = ["relu"]\nheads = ["fc"]\nlast_width 
             "stage 1: the groups of 'c3g3' do not divide the width 8",
         ),
         (HEAD + "stage_dilations = [2]\n" + STAGE.format("").replace("c3", "c4"), r"body\.1: 'c4': not a layer"),
+        (HEAD + "stage_dilations = [2]\n" + STAGE.format("residual = ['yes']"), r"1: .yes.: write true, false or"),
+        (HEAD + "stage_dilations = [2]\n" + STAGE.format("residual = [1]"), r"residual\.1: 1: write true, false or"),
+        (
+            HEAD.replace("forms", "form") + "stage_dilations = [2]\n" + STAGE.format(""),
+            r"form: \['strided'\]: unknown key: did you mean forms\?",
+        ),
+        (
+            HEAD + "stage_dilations = [2, 2]\n" + STAGE.format("") + "\n" + STAGE.format('stem = ["c5"]'),
+            r"stage 2 has a stem, \['c5'\]: the first layer of a network is in stage 1",
+        ),
         ("forms = [", "is not TOML"),
         ('base = "tiny"\nclasses = 5', "classes: 5: follows from the data: take the key out"),
         ('base = "tiny"\nactivations = ["swish"]', "use relu, silu, gelu, hardswish, tanhexp"),
