@@ -83,26 +83,37 @@ def _beside_maps(shown: Sequence[tuple[int, Part]], aside: Sequence[set[int]], f
     return merge_flows(mains)._replace(context=True, poison=flow.poison) if mains else flow
 
 
+def has_rows(parts: Sequence[Part], shape: Shape) -> bool:
+    """Whether some parts of a map fill single rows of the batch, whatever else they fill."""
+    spatial = {axis for p in parts for v in p.views if v is not None for axis in v.axes}
+    return len(shape) == len(spatial) + 2 and 0 not in spatial and any(0 in p.region for p in parts)
+
+
 def are_rows(parts: Sequence[Part], shape: Shape) -> bool:
     """Whether the parts of a map are arranged along the batch axis only (the first axis; channels are the second)."""
-    spatial = {axis for p in parts for v in p.views if v is not None for axis in v.axes}
-    return (
-        bool(parts) and len(shape) == len(spatial) + 2 and 0 not in spatial and all(set(p.region) <= {0} for p in parts)
-    )
+    return has_rows(parts, shape) and all(set(p.region) <= {0} for p in parts)
 
 
 def apart(views: Views, parts: Sequence[Part], shape: Shape) -> Views:
     """The views of a tensor of several parts; of a map whose parts are rows of the batch, marked as upper bounds."""
-    if len(parts) < 2 or not are_rows(parts, shape):
+    if len(parts) < 2 or not has_rows(parts, shape):
         return views
-    return tuple(_apart(v, [p.views[i] for p in parts]) for i, v in enumerate(views))
+    touched = sorted({axis for part in parts for axis in part.region})  # the first one is that of the batch
+    cells = _cells(parts, shape, touched)
+    each = [[k] for k in range(len(parts))] if cells is None else [np.unique(row).tolist() for row in cells]
+    rows = [[parts[k].views for k in found if k >= 0] for found in each]
+    return tuple(_apart(v, [[seen[i] for seen in row] for row in rows]) for i, v in enumerate(views))
 
 
-def _apart(whole: View | None, rows: Sequence[View | None]) -> View | None:
-    """The view of all rows of a batch, marked as an upper bound where single rows see less than all together."""
+def _apart(whole: View | None, rows: Sequence[Sequence[View | None]]) -> View | None:
+    """The view of all rows of a batch, marked as an upper bound where single rows see less than all together.
+
+    ``rows`` are the views of the parts in each row.
+    """
     if whole is None or whole.unknown or whole.blurred or not whole.digits:
         return whole
-    largest = max(v.size for v in rows if v is not None)
+    joint = [join_views([(v,) for v in found])[0] for found in rows if found]
+    largest = max((v.size for v in joint if v is not None), default=whole.size)
     return whole._replace(blurred=ROWS_APART) if whole.size > largest else whole
 
 

@@ -199,14 +199,19 @@ def filled_at(call: Call) -> Result | None:
 def _put_parts(call: Call, axis: int) -> list[Part]:
     """The parts of a tensor after a write to indices of one axis; none where they are places of a map or unreadable."""
     data, values, size = call.inputs[0], call.inputs[-1], call.shape[axis]
-    if call.op == "index_add" or call.arg("accumulate", False) or values.parts or len(call.inputs) != 3:
+    if call.op == "index_add" or call.arg("accumulate", False) or len(call.inputs) != 3:
         return []
-    views = _as_last(values, len(call.shape))
-    indices = numbers_of(call.inputs[1])
+    views, indices = _as_last(values, len(call.shape)), numbers_of(call.inputs[1])
     if indices is None or any(v is not None and axis in v.axes for v in (*data.views, *views)):
         return []
-    places = np.unique([i % size for i in indices])
-    return overlaid(laid(data, {}), [Part({axis: run}, views, values.flow) for run in runs(places)])
+    if values.parts and (len(values.shape) != len(call.shape) or values.shape[axis] != len(indices)):
+        return []
+    new = []
+    for region, seen, flow in values.parts or [Part({}, views, values.flow)]:
+        own = region.get(axis, range(len(indices)))
+        places = np.unique([indices[i] % size for i in own])
+        new += [Part({**region, axis: run}, seen, flow) for run in runs(places)]
+    return overlaid(laid(data, {}), new)
 
 
 def _as_last(value: Value, n: int) -> Views:

@@ -53,9 +53,10 @@ def _channels(call: Call) -> int:
 
 
 def _cut_axis(inputs: Sequence[Value], n: int, *, may_count_places: bool) -> int | None:
-    """The one axis of the result (of ``n`` axes) along which inputs were assembled; None if that is not unique.
+    """The one axis of the result (of ``n`` axes) along which inputs were assembled, or the first if that is among them.
 
-    Also if it counts places of a map, unless ``may_count_places`` and the map as a whole is not one.
+    None if it is not unique; also if it counts places of a map, unless ``may_count_places`` and the map as a whole is
+    not one.
     """
     found = set()
     for value in inputs:
@@ -65,9 +66,9 @@ def _cut_axis(inputs: Sequence[Value], n: int, *, may_count_places: bool) -> int
             return None
         for part in value.parts:
             found |= {a + n - len(value.shape) for a in part.region}
-            if any(r.step != 1 for r in part.region.values()):
-                return None
-    return found.pop() if len(found) == 1 else None
+    axis = 0 if 0 in found else next(iter(found), None)  # rows of the batch, whatever their channels are made of
+    at = [p.region.get((axis or 0) - n + len(v.shape)) for v in inputs for p in v.parts]
+    return None if (axis != 0 and len(found) > 1) or any(r is not None and r.step != 1 for r in at) else axis
 
 
 def _ends(inputs: Sequence[Value], axis: int, n: int) -> set[int]:

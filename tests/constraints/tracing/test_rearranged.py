@@ -202,3 +202,25 @@ def test_parts_that_become_rows_of_the_batch_have_fields_of_their_own(rows: Call
     assert found.metrics.receptive_field_hw == ONE
     together = Written(lambda m, x: m.b(rows(m.a(x)).sum(0, keepdim=True)).mean((2, 3)), a=a, b=b)
     assert trace(together, (3, 24, 24)).metrics.receptive_field_hw in (BOTH, None)
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        # in each row the channels are those of its own map, or also of its copy, rolled by three columns
+        (lambda t: torch.cat(t.chunk(2, 1)[::-1], 1), ONE),
+        (lambda t: torch.slice_scatter(t, t[:, :1].roll(3, 3), 1, 1, 2), (5, 8)),
+        (lambda t: torch.stack([t, t.roll(3, 3)], 2).flatten(1, 2)[:, :4], None),  # not followed
+        (lambda t: t.index_copy(1, torch.tensor([3, 0]), t[:, :2].roll(3, 3)), (5, 8)),
+    ],
+)
+def test_rows_keep_their_own_fields_whatever_their_channels_are_made_of(
+    change: Any, field: tuple[int, int] | None
+) -> None:
+    def run(m: Any, x: torch.Tensor) -> torch.Tensor:
+        y = m.a(x)
+        result: torch.Tensor = m.b(change(torch.stack([y, y.roll(3, 2)]).flatten(0, 1)))
+        return result.mean((2, 3)).mean(0, keepdim=True)
+
+    found = trace(Written(run, a=nn.Conv2d(3, 4, 3, padding=1), b=nn.Conv2d(4, 4, 3, padding=1)), (3, 24, 24))
+    assert found.metrics.receptive_field_hw == field
