@@ -74,8 +74,9 @@ def of_champion(champion: Champion, *, untrained: bool) -> Subject | GivenSubjec
 def of_trial(study: optuna.Study, row: Row, folder: StudyFolder | None, *, data: str | None) -> Subject | GivenSubject:
     """A trial with the weights that a training in ``folder`` left, or untrained where that is None.
 
-    The data is opened for its classes, mean and std; where it is not available, there is a warning. Raises
-    UnusableInputError where there are no trained weights, or they belong to another training.
+    The data is opened for its classes, mean and std; where it is no longer available, there is a warning. Raises
+    UnusableInputError where there are no trained weights, or they belong to another training, and where ``data`` is
+    given and is not the study's.
     """
     (network,) = networks(study, [row.trial], folder.path if folder else Path())
     weights = None if folder is None else _weights(study, row, folder, network.key)
@@ -91,6 +92,8 @@ def of_trial(study: optuna.Study, row: Row, folder: StudyFolder | None, *, data:
     try:
         found |= _data(load_study_data(study, data), weights)
     except UnusableInputError as error:
+        if data is not None:
+            raise
         warnings = (f"how images are standardised is left out, the data is out of reach: {error}",)
     if row.architecture is None:
         return _of_code(study, row, network, weights, found, warnings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,6 +33,11 @@ _REMEDIES_OF_SQLITE = {
 }
 """What SQLite says -> what to do; any other error means that the file is damaged."""
 
+_MADE_BY_ANOTHER = re.compile(r"already exists|UNIQUE constraint failed|duplicate key|Duplicate entry")
+"""What a database says of a table, or its version, that another process made in the meantime."""
+_TRIES = 50
+_TRY_SECONDS = 0.1
+
 
 def open_database(url: str, *, write: bool) -> BaseStorage:
     """The storage at a database's URL; a reader makes no tables. Raises UnusableInputError."""
@@ -40,7 +46,7 @@ def open_database(url: str, *, write: bool) -> BaseStorage:
     try:
         if not write and not _holds_tables(place, options):
             raise nothing_at(masked(url))
-        return RDBStorage(place, engine_kwargs=options, skip_table_creation=not write)
+        return _opened(place, options, write=write)
     except UnusableInputError:
         raise
     except ImportError as error:
@@ -55,6 +61,24 @@ def open_database(url: str, *, write: bool) -> BaseStorage:
     except Exception as error:
         # SQLAlchemy and the database drivers each raise errors of their own, with no common base but this.
         raise unusable_database("open", url, error) from None
+
+
+def _opened(place: str, options: Mapping[str, Any], *, write: bool) -> BaseStorage:
+    """Optuna's storage, with ``write`` after making its tables.
+
+    Of processes that open a new database at the same time, each finds no tables and makes them, and all but one fail at
+    one that is there by then: these try again until all are there.
+    """
+    from sqlalchemy.exc import SQLAlchemyError
+
+    for left in reversed(range(_TRIES)):
+        try:
+            return RDBStorage(place, engine_kwargs=dict(options), skip_table_creation=not write)
+        except SQLAlchemyError as error:
+            if not (left and write and _MADE_BY_ANOTHER.search(str(error))):
+                raise
+        time.sleep(_TRY_SECONDS)
+    raise AssertionError("the last try returns or raises")
 
 
 def check_writable(url: str) -> None:

@@ -67,6 +67,9 @@ def test_an_export_returns_what_it_wrote(here: Path, capsys: Captured) -> None:
     with pytest.warns(UserWarning, match=r"^how images are standardised is left out, the data is out of reach: "):
         written = nas.export(nas.leaderboard("networks.log").best, "net.py", untrained=True)
     assert written == (Path("net.py"),)
+    with pytest.raises(UnusableInputError, match=r"^other data: digits is not what study 'networks' was made with"):
+        nas.export(0, "other.py", untrained=True, data="digits", storage="networks.log")
+    assert not Path("other.py").exists()
     assert PLAIN in (here / "net.py").read_text()
     assert nas.export("seed", here / "seed.py", untrained=True) == (here / "seed.py",)
     assert str(SEED) in (here / "seed.py").read_text()

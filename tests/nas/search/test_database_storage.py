@@ -5,8 +5,10 @@ import re
 import sqlite3
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from threading import Barrier
 
 import optuna
 import pytest
@@ -118,6 +120,20 @@ def test_a_database_that_another_program_writes_to_is_not_damaged(
         with pytest.raises(UnusableInputError, match="database is locked: another program writes to it: try again"):
             open_storage(url)
     close_storage(open_storage(url))
+
+
+def test_several_that_make_a_database_at_once_all_open_it(tmp_path: Path) -> None:
+    url, begin = f"sqlite:///{tmp_path}/s.db", Barrier(4)
+
+    def opened(name: str) -> None:
+        begin.wait()
+        storage = open_storage(url, write=True)
+        optuna.create_study(storage=storage, study_name=name)
+        close_storage(storage)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(opened, "abcd"))
+    assert sorted(optuna.get_all_study_names(url)) == ["a", "b", "c", "d"]
 
 
 def test_a_missing_driver_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
