@@ -24,6 +24,7 @@ _READ_PROJECT = frozenset({"launch", "train"})
 _CUTOFF = 0.75
 """Least similarity at which an option is suggested: the dashes alone make any two options similar."""
 _FLAG = re.compile(r"(?<![\w-])--[a-z]")
+_FIRST_FLAG = re.compile(r"--([a-z][a-z-]*)(?=:? )")
 _QUOTED = re.compile(r"(?:^|: |no such \w+ |\b(?:not|no) [\w ]+: )(['\"])(.*?)\1")
 _DASHES = "-\N{HYPHEN}\N{NON-BREAKING HYPHEN}\N{EN DASH}\N{EM DASH}\N{MINUS SIGN}"
 """The hyphen, and the characters that editors put in place of two of them."""
@@ -73,7 +74,16 @@ class Line:
                 return message
             flag = named.pop()
             message = f"{flag}: {message}" if flag and not named and not message.startswith(flag) else message
-        return f"{message}: see {self.path} --help"
+        return f"{self._where_it_is(message)}: see {self.path} --help"
+
+    def _where_it_is(self, message: str) -> str:
+        """A message that begins with a flag, or with its file and key where the value is from a file."""
+        flag = _FIRST_FLAG.match(message)
+        if flag is None or any(given == flag[0] for given, _ in self._given()):
+            return message
+        key = f": {flag[1].replace('-', '_')}"
+        place = next((place for place, _ in self._read() if place.endswith(key)), flag[0])
+        return place + message[flag.end() :]
 
     def _given(self) -> Iterator[tuple[str, str]]:
         """Each flag of the line that takes a value, with that, and each argument."""

@@ -27,6 +27,13 @@ _TYPES = {6: "float16", 7: "float32", 5: "int64"}
 """Types of the tensors in a torch.export archive (``torch._export.serde.schema.ScalarType``)."""
 
 
+OF_CODE = "its network is the user's own code, which teaches no other: give one that can be written as an architecture"
+
+
+class _OfCodeError(UnusableInputError):
+    """An export of user code, which is not run here."""
+
+
 def _place_of_export(text: str) -> str:
     """The file that contains the weights."""
     return f"{text.removesuffix('.py')}.safetensors" if text.endswith(".py") else text
@@ -54,11 +61,15 @@ def of_export(text: str, dataset: Dataset) -> Member:
     reader = _program if place.endswith(".pt2") else _safetensors
     try:
         about, weights = reader(expanded(place))
+        if "architecture" not in about and "origin" in about:
+            raise _OfCodeError(f"--teacher {text}: {OF_CODE}")
         data, training = (_table(about.get(name)) for name in ("data", "training"))
         architecture = str(about["architecture"])
         standard = scales(data, parse(architecture).input[0])
     except OSError as error:
         raise _unreadable(place, error) from None
+    except _OfCodeError:
+        raise
     except Exception as error:  # on arbitrary bytes, the readers may raise anything
         raise UnusableInputError(
             f"unusable teacher: {place}: it is none of this tool's exports, or damaged: export the network again"

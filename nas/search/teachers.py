@@ -25,7 +25,7 @@ from nas.search.study import CURVE, identity
 from nas.search.study_folder import study_folder
 from nas.search.study_opening import open_study
 from nas.search.taught import Taught
-from nas.search.teacher_exports import EXPORTS, check_export, of_export, scales
+from nas.search.teacher_exports import EXPORTS, OF_CODE, check_export, of_export, scales
 from nas.search.trained_weights import trained_weights
 from nas.search.trial_order import best_trials
 from nas.space.attributes import ARCHITECTURE
@@ -149,6 +149,8 @@ def _trial(text: str, storage: str, study: str, opened: ExitStack) -> tuple[optu
     """The trial that a text names, its study and its storage, usable until ``opened`` is closed."""
     place, _, rest = text.rpartition("#")
     name, _, trial = rest.rpartition(":")
+    if trial != "best" and not trial.isdecimal():
+        raise _no_trial(text)
     try:
         found = opened.enter_context(open_study(place or storage, name or study))
     except UnusableInputError as error:
@@ -188,7 +190,7 @@ def _of_trial(text: str, study: optuna.Study, trial: FrozenTrial, place: str, da
     from nas.training.teacher import Member
 
     if ARCHITECTURE not in trial.user_attrs:
-        raise UnusableInputError(f"--teacher {text}: its network is the user's own code: export it and give the file")
+        raise UnusableInputError(f"--teacher {text}: {OF_CODE}")
     if identity(study, "data")["data"]["hash"] != dataset.content_hash:
         raise UnusableInputError(f"--teacher {text}: it was trained on other data: give one of the same data")
     confirmed = {
@@ -220,11 +222,13 @@ def _found(text: str, study: optuna.Study, wanted: str) -> FrozenTrial:
         raise UnusableInputError(f"--teacher {text}: no trial that keeps the rules is complete: name one, or another")
     found = next((t for t in trials if str(t.number) == wanted), None)
     if found is None:
-        raise UnusableInputError(
-            f"--teacher: no such trial: {text!r}: give a trial, STUDY:TRIAL or a file that ends with "
-            f"{', '.join(EXPORTS)}"
-        )
+        raise _no_trial(text)
     return found
+
+
+def _no_trial(text: str) -> UnusableInputError:
+    wanted = f"give a trial, STUDY:TRIAL or a file that ends with {', '.join(EXPORTS)}"
+    return UnusableInputError(f"--teacher: no such trial: {text!r}: {wanted}")
 
 
 def _checked(member: Member, dataset: Dataset) -> Member:

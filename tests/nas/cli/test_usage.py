@@ -121,6 +121,8 @@ def test_a_constraint_of_a_file_is_refused_by_the_file_s_name(capsys: pytest.Cap
         ('data = "nope"', "data: no such data: nope: give a folder, a tar, or one of auto, cifar10, digits"),
         ('recipe = "nope"', "recipe: no such recipe: 'nope': give default, long, sgd, seed or a .toml file"),
         ("recipe = {batch_size = nan}", "[recipe]: batch_size: nan: write a whole number"),
+        ('tune = ["lr", "nope"]', "tune: 'nope': no option of a recipe that can be tuned: "),
+        ('teacher = ["nope"]', "teacher: no such trial: 'nope': give a trial, STUDY:TRIAL or a file"),
         ('start = ["seed", "nope"]', "start: no such architecture: 'nope': give seed, tiniest"),
     ],
 )

@@ -150,3 +150,10 @@ def test_a_folder_is_no_export(tmp_path: Path) -> None:
     (tmp_path / "net.pt2").mkdir()
     with pytest.raises(UnusableInputError, match=r"^cannot read .*: Is a directory: give another --teacher$"):
         check_export(str(tmp_path / "net.pt2"))
+
+
+def test_an_export_of_user_code_is_no_damage(tmp_path: Path) -> None:
+    about = {"origin": "net.py:Net, study s, trial 0", "data": json.dumps(KNOWN), "training": '{"epochs": 1}'}
+    (tmp_path / "net.safetensors").write_bytes(save({"w": torch.ones(1)}, about))
+    with pytest.raises(UnusableInputError, match=r"^--teacher .*: its network is the user's own code, which teaches no"):
+        of_export(str(tmp_path / "net.safetensors"), DATASET)
