@@ -59,8 +59,7 @@ def assembled(parts: Sequence[Part], shape: Shape) -> tuple[Views, Flow, tuple[P
     if len(depend) > 1:
         flow = flow._replace(depthwise=frozenset().union(*(f.depthwise for f in depend)))
     views = tuple(_along(i, [s for s in shown if s[0] not in aside[i]], table) for i in range(len(aside)))
-    if len(shown) > 1 and touched == [0] and are_rows(shown_parts := [p for _, p in shown], shape):
-        views = tuple(_apart(v, [p.views[i] for p in shown_parts]) for i, v in enumerate(views))
+    views = apart(views, [p for _, p in shown], shape)
     return views, flow, tuple(p for _, p in shown) if len(shown) > 1 else ()
 
 
@@ -88,8 +87,15 @@ def are_rows(parts: Sequence[Part], shape: Shape) -> bool:
     """Whether the parts of a map are arranged along the batch axis only (the first axis; channels are the second)."""
     spatial = {axis for p in parts for v in p.views if v is not None for axis in v.axes}
     return (
-        bool(parts) and len(shape) == len(spatial) + 2 and 0 not in spatial and all(set(p.region) == {0} for p in parts)
+        bool(parts) and len(shape) == len(spatial) + 2 and 0 not in spatial and all(set(p.region) <= {0} for p in parts)
     )
+
+
+def apart(views: Views, parts: Sequence[Part], shape: Shape) -> Views:
+    """The views of a tensor of several parts; of a map whose parts are rows of the batch, marked as upper bounds."""
+    if len(parts) < 2 or not are_rows(parts, shape):
+        return views
+    return tuple(_apart(v, [p.views[i] for p in parts]) for i, v in enumerate(views))
 
 
 def _apart(whole: View | None, rows: Sequence[View | None]) -> View | None:

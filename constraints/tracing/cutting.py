@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from constraints.tracing.assembling import assembled
 from constraints.tracing.axes import Cut, Digit, Shape, View, unknown
 from constraints.tracing.calls import Result, Results
@@ -16,7 +18,7 @@ from constraints.tracing.left_out import lacking
 from constraints.tracing.mixing import pointwise
 from constraints.tracing.parts import cut_out, inserted, laid, overlaid
 from constraints.tracing.picked_places import started
-from constraints.tracing.rearranged import differing, indexed
+from constraints.tracing.rearranged import differing, indexed, runs
 from constraints.tracing.recipes import numbers_of
 from constraints.tracing.sliding import selected, sliced
 from constraints.tracing.values import Call, Flow, Part, Value, Views, join_views
@@ -178,11 +180,33 @@ def put(call: Call) -> Result:
     axes = [call.arg("dim", 0)] if indices is None else [i for i, index in enumerate(indices) if index is not None]
     axes = [a % len(data.shape) for a in axes]
     keeps = len(axes) == 1 and len(values.shape) <= len(data.shape) and not any(v.depends for v in call.inputs[1:-1])
+    if keeps and (parts := _put_parts(call, axes[0])):
+        views, flow, call.parts[0] = assembled(parts, call.shape)
+        return views, fresh(flow)
     rows = [data.views, tuple(_put(v, axes, keeps) for v in _as_last(values, len(data.shape)))]
     depend = [v.flow for v in (data, *call.inputs[1:]) if v.depends]
     for index in call.inputs[1:-1]:  # the index depends on the input
         rows.append(tuple(v and unknown("an index that depends on the input") for v in index.views))
     return join_views(rows), fresh(merge_flows(depend))
+
+
+def filled_at(call: Call) -> Result | None:
+    """A number written to the indices of an axis that a constant names."""
+    data, *others = call.inputs
+    return None if any(v.depends for v in others) else (data.views, fresh(data.flow))
+
+
+def _put_parts(call: Call, axis: int) -> list[Part]:
+    """The parts of a tensor after a write to indices of one axis; none where they are places of a map or unreadable."""
+    data, values, size = call.inputs[0], call.inputs[-1], call.shape[axis]
+    if call.op == "index_add" or call.arg("accumulate", False) or values.parts or len(call.inputs) != 3:
+        return []
+    views = _as_last(values, len(call.shape))
+    indices = numbers_of(call.inputs[1])
+    if indices is None or any(v is not None and axis in v.axes for v in (*data.views, *views)):
+        return []
+    places = np.unique([i % size for i in indices])
+    return overlaid(laid(data, {}), [Part({axis: run}, views, values.flow) for run in runs(places)])
 
 
 def _as_last(value: Value, n: int) -> Views:

@@ -125,6 +125,7 @@ OPERATIONS: dict[str, Operation] = {  # without composites that may return their
     **_named(cutting.picked, "index_select index"),
     **_named(cutting.scattered, "slice_scatter select_scatter"),
     **_named(cutting.put, "index_put _index_put_impl index_copy index_add"),
+    **_named(cutting.filled_at, "index_fill"),
     **_named(reshaping.same, "clone _to_copy"),
     **_named(reshaping.same, "alias detach lift_fresh _reshape_copy"),
     **_named(mixing.pointwise, "real imag tril triu _conj conj_physical _neg_view"),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from constraints.tracing.assembling import are_rows
 from constraints.tracing.axes import Shape
 from constraints.tracing.values import Part, Region, Value, Views
 
@@ -21,9 +22,11 @@ def differing(value: Value) -> tuple[Part, ...]:
     """The parts of a tensor, if they are channels (no places, no rows of the batch) that see different places."""
     if not value.parts or all(p.views == value.parts[0].views for p in value.parts):
         return ()
+    if are_rows(value.parts, value.shape) or 0 in value.shape:
+        return ()
     touched = {axis for p in value.parts for axis in p.region}
     spatial = {axis for p in value.parts for v in p.views if v is not None for axis in v.axes}
-    return value.parts if touched.isdisjoint({0, *spatial}) and 0 not in value.shape else ()
+    return value.parts if touched.isdisjoint(spatial) else ()
 
 
 def permuted(value: Value, order: Sequence[int], move: Mover) -> tuple[Part, ...]:
@@ -40,7 +43,7 @@ def indexed(value: Value, axis: int, sources: Sequence[int], move: Mover) -> tup
     for part in differing(value):
         own = part.region.get(axis, range(value.shape[axis]))
         here = np.flatnonzero(np.isin(sources, own))
-        for run in _runs(here):
+        for run in runs(here):
             region = {**part.region, axis: run}
             found.append(Part(region, move(part.views, _sizes(value.shape, part.region)), part.flow))
     return tuple(found) if len(found) <= _MOST_PARTS else ()
@@ -98,14 +101,14 @@ def _boxes(places: Indices, sizes: Shape) -> Iterator[dict[int, range]]:
         row = inner[first == index]
         by_inner.setdefault(row.tobytes(), ([], row))[0].append(int(index))
     for indices, row in by_inner.values():
-        for run in _runs(np.array(indices)):
+        for run in runs(np.array(indices)):
             for box in _boxes(row, sizes[1:]):
                 deeper = {axis + 1: r for axis, r in box.items()}
                 yield deeper if run == range(sizes[0]) else {0: run, **deeper}
 
 
-def _runs(indices: Indices) -> Iterator[range]:
-    """Sorted indices as ranges."""
+def runs(indices: Indices) -> Iterator[range]:
+    """Ascending indices as ranges."""
     at = 0
     while at < len(indices):
         step = int(indices[at + 1] - indices[at]) if at + 1 < len(indices) else 1

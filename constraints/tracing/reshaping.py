@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
+from constraints.tracing.assembling import apart
 from constraints.tracing.axes import Digit, Shape, View, normal, unknown
 from constraints.tracing.calls import Result
 from constraints.tracing.flows import moved as moved_flow
@@ -54,6 +55,7 @@ def reshape(call: Call) -> Result:
         call.parts[0] = reshaped_parts(data, call.shape, reshape_views)
         if joins_places(data, call.shape) and _is_map(views):
             views = tuple(v and unknown(v.unknown or _JOINED, v) for v in views)
+        views = apart(views, call.parts[0], call.shape)  # channels may have become rows of the batch
     return views, data.flow
 
 

@@ -114,7 +114,7 @@ def card(study: optuna.Study, row: Row) -> Card:
         recipe=_name(made_with.get("recipe")),
         augmentation=_augmentation(made_with.get("augmentation")),
         tuned=values(trial.params),
-        why=tuple(map(str, trial.user_attrs.get(WHY, ()))),
+        why=_why(study, trial),
         images=int(study.user_attrs.get(VALIDATION_IMAGES, 0)),
         latency=_latency(architecture) if "latency" in made_with else None,
     )
@@ -146,6 +146,14 @@ def _way(study: optuna.Study, made_with: Mapping[str, Any]) -> dict[str, Any]:
         "augmentation": _augmentation(made_with.get("augmentation")),
         "images": int(study.user_attrs.get(VALIDATION_IMAGES, 0)),
     }
+
+
+def _why(study: optuna.Study, trial: FrozenTrial) -> tuple[str, ...]:
+    """The sentences that a trial stores; UnusableInputError for anything but a list."""
+    stored = trial.user_attrs.get(WHY, ())
+    if not isinstance(stored, list | tuple):
+        raise foreign(study, f"trial {trial.number} has reasons of another kind")
+    return tuple(map(str, stored))
 
 
 def _name(table: Any) -> str:

@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
+from constraints.tracer import trace
 from tests.constraints.tracing.known import CONV, WIDE, known
+from tests.constraints.written import Written
 
 
 def fields(run: Callable[..., Any]) -> list[int | None]:
@@ -44,3 +47,43 @@ def test_what_is_cut_or_put(run: Callable[..., Any], field: list[int | None]) ->
 
 def test_an_index_that_the_input_decides_is_not_known() -> None:
     assert fields(lambda m, x: m.a(x).index_add(1, m.b(x).argmax(1).flatten()[:1], x[:, :1])) == [None, None]
+
+
+def interleaved(y: torch.Tensor) -> torch.Tensor:
+    """A map and its copy, rolled by three rows, in turn."""
+    found = torch.zeros(1, 6, 24, 24)
+    found[:, [0, 2, 4]] = y
+    found[:, [1, 3, 5]] = y.roll(3, 2)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("move", "rows"),
+    [
+        # rows -1 to 1 and -4 to -2 around a place, then 3 rows of them: 5 of one map, 8 of both
+        (lambda y: interleaved(y)[:, ::2], 5),
+        (lambda y: interleaved(y)[:, 1::2], 5),
+        (lambda y: interleaved(y)[:, :3], 8),
+        (lambda y: y.index_copy(1, torch.tensor([0]), y[:, :1].roll(3, 2))[:, 1:].repeat(1, 2, 1, 1)[:, :3], 5),
+        (lambda y: y.index_copy(1, torch.tensor([0]), y[:, :1].roll(3, 2)), 8),
+        (lambda y: y.index_add(1, torch.tensor([0]), y[:, :1].roll(3, 2)), 8),
+        (lambda y: y.index_put((torch.tensor([-1]),), y.roll(3, 2), accumulate=True), 8),
+        (lambda y: y.index_fill(1, torch.tensor([0, -1]), 0.0), 5),
+        (lambda y: y.index_fill(2, torch.tensor([0, -1]), 0.0), 5),
+    ],
+)
+def test_channels_that_an_index_names_keep_what_was_written_to_them(
+    move: Callable[[torch.Tensor], torch.Tensor], rows: int
+) -> None:
+    model = Written(lambda m, x: m.b(move(m.a(x))), a=nn.Conv2d(3, 3, 3, padding=1), b=nn.Conv2d(3, 3, 3, padding=1))
+    assert trace(model, (3, 24, 24)).metrics.receptive_field_hw == (rows, 5)
+
+
+def test_channels_that_the_input_chooses_are_not_known() -> None:
+    def run(m: Any, x: torch.Tensor) -> Any:
+        y = m.a(x)
+        least: torch.Tensor = m.a(x.roll(5, 2)).mean((0, 2, 3)).argmin()[None]
+        return y.index_fill(1, least, 0.0)
+
+    found = trace(Written(run, a=nn.Conv2d(3, 3, 3, padding=1)), (3, 24, 24))
+    assert found.metrics.receptive_field_hw is None

@@ -174,3 +174,31 @@ def test_maps_that_alternate_in_depth_are_unknown_behind_a_stride_that_skips_som
         return m.deep(torch.stack([a, b, a, b], 2))[:, :, 0]
 
     assert of_two(run, deep=nn.Conv3d(4, 4, 1, stride=(2, 1, 1))).metrics.receptive_field is None
+
+
+def overwritten(y: torch.Tensor) -> torch.Tensor:
+    rows = y.repeat(2, 1, 1, 1)
+    rows[1:] = y.roll(3, 2)
+    return rows
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        lambda y: torch.cat([y, y.roll(3, 2)]),
+        lambda y: torch.stack([y, y.roll(3, 2)], 1).flatten(0, 1),
+        lambda y: torch.stack([y, y.roll(3, 2)], 1).view(-1, 4, 24, 24),
+        lambda y: torch.stack([y, y.roll(3, 2)]).flatten(0, 1),
+        lambda y: torch.stack([y, y.roll(3, 2)], 1).transpose(0, 1).flatten(0, 1),
+        lambda y: torch.stack([y, y.roll(3, 2)], 2).permute(0, 2, 1, 3, 4).reshape(2, 4, 24, 24),
+        lambda y: torch.cat([y, y.roll(3, 2)], 1).view(2, 4, 24, 24),
+        lambda y: y.repeat(2, 1, 1, 1).index_put((torch.tensor([1]),), y.roll(3, 2)),
+        overwritten,
+    ],
+)
+def test_parts_that_become_rows_of_the_batch_have_fields_of_their_own(rows: Callable[..., torch.Tensor]) -> None:
+    a, b = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)
+    found = trace(Written(lambda m, x: m.b(rows(m.a(x))).mean((2, 3)).mean(0, keepdim=True), a=a, b=b), (3, 24, 24))
+    assert found.metrics.receptive_field_hw == ONE
+    together = Written(lambda m, x: m.b(rows(m.a(x)).sum(0, keepdim=True)).mean((2, 3)), a=a, b=b)
+    assert trace(together, (3, 24, 24)).metrics.receptive_field_hw in (BOTH, None)

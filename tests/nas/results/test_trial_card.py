@@ -1,9 +1,12 @@
 from pathlib import Path
 
+import optuna
 import pytest
 
+from constraints.errors import UnusableInputError
 from nas.results.board import leaderboard
 from nas.results.trial_card import card
+from nas.search.study import WHY
 from tests.nas.results.known import GATED, PLAIN, network_study
 
 
@@ -20,3 +23,18 @@ def test_a_card_is_json(journal: Path) -> None:
     assert found["report"]["target"] == "trial 1"
     assert found["stages"][1]["blocks"] == ("+c16", "+dw.pw16", "c16s2")
     assert PLAIN not in str(found)
+
+
+@pytest.mark.parametrize("why", [None, 3, "below the better half", {"a": 1}])
+def test_reasons_of_another_kind_are_of_another_program(journal: Path, why: object) -> None:
+    study = network_study(journal)
+    row = leaderboard(study).rows[0]
+    assert card(study, row).why == ()
+    other = optuna.create_study(study_name="theirs")
+    for name, value in study.user_attrs.items():
+        other.set_user_attr(name, value)
+    trial = study.trials[row.trial]
+    trial.user_attrs = {**trial.user_attrs, WHY: why}
+    other.add_trial(trial)
+    with pytest.raises(UnusableInputError, match=r"^study 'theirs' was not made by this tool: trial 0 has reasons of"):
+        card(other, leaderboard(other).rows[0])
