@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import selectors
 import signal
 import time
@@ -33,6 +34,8 @@ _MOST_OUTPUT_BYTES = 10_000_000
 _KEPT_OUTPUT_BYTES = 64_000
 _CHUNK = 65_536
 _LONGEST = 200
+_WARNING = re.compile(r"^.*:\d+: \w*Warning: .*\n?(?:^ .*\n?)?", re.MULTILINE)
+"""A warning as Python prints it: where it is from, its text, and the line of code."""
 _ERRORS = {error.__name__: error for error in (UnusableInputError, NoModelError, ModelFailedError, ToolFailedError)}
 _ENDED = b'{"ended": '
 _KINDS: Mapping[str, type | tuple[type, ...]] = {
@@ -224,7 +227,8 @@ def _ending(code: int | None, stage: str, printed: str) -> str:
         name = _name_of(-code)
         reason = {"SIGSEGV": " (segmentation fault)", "SIGKILL": " (out of memory?)"}.get(name, "")
         return f"the model's code crashed at {stage}: {name}{reason}: run it alone under python -X faulthandler"
-    last = printed.strip().splitlines()[-1:] or ["it printed nothing"]
+    printed = _WARNING.sub("", printed).strip()
+    last = printed.splitlines()[-1:] or ["it printed nothing"]
     what = "the checker could not start" if stage == "start" else f"the model's code ended the process at {stage}"
     return f"{what}: exit status {code}: {shortened(last[0], _LONGEST)}"
 

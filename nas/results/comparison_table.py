@@ -34,17 +34,18 @@ def print_comparison(left: Card, right: Card, console: Console) -> None:
 
 def comparison(left: Card, right: Card) -> dict[str, Any]:
     """The JSON document of ``compare --format json``; a difference is right minus left."""
-    a, b = _numbers(left), _numbers(right)
-    differences = {k: b[k] - a[k] for k in a if a[k] is not None and b[k] is not None}
+    differences = {
+        name: after - before
+        for name, (before, after) in _paired(left, right).items()
+        if before is not None and after is not None
+    }
     explained = explanation(left, right).as_dict()
     return {"left": left.as_dict(), "right": right.as_dict(), "differences": differences, **explained}
 
 
 def _metrics(left: Card, right: Card, names: Sequence[str]) -> Table:
-    a, b = _numbers(left), _numbers(right)
     table = plain_table("", *names, "difference", right=3)
-    for name, before in a.items():
-        after = b[name]
+    for name, (before, after) in _paired(left, right).items():
         known = before is not None and after is not None
         scale, unit = (100, "%") if name in _SHARES else (1, "")
         values = [None if value is None else scale * value for value in (before, after)]
@@ -52,6 +53,12 @@ def _metrics(left: Card, right: Card, names: Sequence[str]) -> Table:
         table.add_row(name, *(_number(value, unit) for value in values), difference)
     table.add_row("constraints", *("hold" if c.report.ok else "broken" for c in (left, right)), "")
     return table
+
+
+def _paired(left: Card, right: Card) -> dict[str, tuple[Any, Any]]:
+    """The numbers of both by name; None where one of them does not have it, such as a metric of a study alone."""
+    a, b = _numbers(left), _numbers(right)
+    return {name: (a.get(name), b.get(name)) for name in {**a, **b}}
 
 
 def _numbers(card: Card) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 from constraints.errors import UnusableInputError
 from nas.results import kept_summary
 from nas.results.trial_summary import StudySummary, TrialSummary
-from nas.search.stored import LineOperation, TrialState
+from nas.search.stored import LineOperation, TrialState, check_regular
 from nas.search.study import MALFORMED
 
 _TAIL = 4096
@@ -83,6 +83,7 @@ class _Journal:
 
 def of_journal(path: Path) -> list[StudySummary]:
     """All studies of a journal, in the order of creation; UnusableInputError where it cannot be read."""
+    check_regular(path)
     kept = Path(f"{path}.digest.json")
     try:
         known = _as_journal(kept_summary.read(kept))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from constraints.errors import UnusableInputError
 from constraints.suggestions import nearest
 from nas.architecture import named
@@ -29,6 +31,7 @@ def find(study: Study, trial: str | int, *, is_live: bool | None) -> Row:
     rows = leaderboard(study, top=None, is_live=is_live).rows
     is_network = named.is_network(wanted) and wanted not in {row.origin for row in rows}
     network = str(named.architecture(wanted)) if is_network else wanted
+    _check_origin(wanted, rows)
     for row in rows:
         if wanted in {str(row.trial), row.origin} or (row.architecture and row.architecture in {wanted, network}):
             return row
@@ -37,6 +40,14 @@ def find(study: Study, trial: str | int, *, is_live: bool | None) -> Row:
     if is_network:
         remedy = ", none of that network; give a number or best, or train it: search.py train"
     raise NoSuchTrialError(f"no such trial: {wanted!r}: the study holds {known}{remedy}")
+
+
+def _check_origin(wanted: str, rows: Sequence[Row]) -> None:
+    """Raise UnusableInputError where an origin gave several networks: its file or the arguments have changed."""
+    mine = sorted((row for row in rows if row.origin == wanted), key=lambda row: row.trial)
+    if len({(row.architecture, row.params, row.macs, row.receptive_field) for row in mine}) > 1:
+        trials = ", ".join(str(row.trial) for row in mine)
+        raise UnusableInputError(f"several networks came from {wanted!r}: trials {trials}: give the number of one")
 
 
 def best(study: Study, count: int = 1, *, is_live: bool | None) -> tuple[Row, ...]:

@@ -27,7 +27,7 @@ from nas.search.kept_settings import check_measured, existing
 from nas.search.launch_measures import measuring
 from nas.search.measure import images_of
 from nas.search.search_launch import PreparedLaunch
-from nas.search.study import SOURCE, TARGET, VALIDATION_IMAGES, create_or_resume, identity
+from nas.search.study import TARGET, VALIDATION_IMAGES, create_or_resume, data_place, identity
 from nas.search.study_identity import describe, training_identity
 from nas.search.taught import Taught
 from nas.search.training_way import Training
@@ -75,7 +75,8 @@ def as_studied(config: LaunchConfig, given: Mapping[str, Any]) -> LaunchConfig:
     usual = {name: known[name] for name in ("epochs", "constraints", "seed", "objective") if name in known}
     usual |= dict.fromkeys((*_WAY, "tune"))
     usual |= {} if "metrics" in known else {"metrics": None}
-    usual["data"] = study.user_attrs.get(SOURCE, config.data)
+    if given.get("data") is None:
+        usual["data"] = data_place(study, config.data)
     usual["target"] = None  # the study keeps its own
     return config.model_copy(update={name: value for name, value in usual.items() if given.get(name) is None})
 

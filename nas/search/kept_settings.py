@@ -17,7 +17,7 @@ from nas.config import LaunchConfig
 from nas.search.fitting import follows_data
 from nas.search.scope import keeps_space
 from nas.search.storage import opened_if_made
-from nas.search.study import IDENTITY, SOURCE, identity
+from nas.search.study import IDENTITY, data_place, identity
 
 _KEPT = ("constraints", "seed", "objective")
 
@@ -59,9 +59,9 @@ def settled(config: LaunchConfig, study: KnownStudy | None) -> LaunchConfig:
     usual = {name: known[name] for name in _KEPT if name in known}
     if not follows_data(config):  # else where epochs are fitted to the data
         usual["epochs"] = known.get("epochs", config.epochs)
-    if SOURCE in study.user_attrs:
-        usual["data"] = str(study.user_attrs[SOURCE])
     asked = config.model_fields_set
+    if "data" not in asked:
+        usual["data"] = data_place(study, config.data)
     return config.model_copy(
         update={name: value for name, value in usual.items() if name not in asked and value != getattr(config, name)}
     )

@@ -15,7 +15,7 @@ from constraints.errors import UnusableInputError
 from nas.passwords import masked
 from nas.search.database_storage import open_database, unusable_database
 from nas.search.journal_storage import open_journal
-from nas.search.stored import NothingStoredError, is_database, nothing_at
+from nas.search.stored import NothingStoredError, check_regular, is_database, nothing_at
 
 UNREADABLE = (ValueError, TypeError, AttributeError)
 """Errors that Optuna raises for values that it did not write, if ``is_of_storage``."""
@@ -36,6 +36,7 @@ def open_storage(place: str, *, write: bool = False) -> BaseStorage:
             f"no URL of a database: {masked(place)}: write sqlite:///PATH or postgresql://HOST/NAME"
         )
     path = Path(place)
+    check_regular(path)
     if not write and not _is_there(path):
         raise nothing_at(place)
     return open_journal(path, write=write)

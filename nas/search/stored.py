@@ -54,6 +54,16 @@ def nothing_at(place: str) -> NothingStoredError:
     return NothingStoredError(f"no storage at {place}: nothing was launched here: launch a search, or give --storage")
 
 
+def check_regular(path: str | Path) -> None:
+    """Raise UnusableInputError for the path of a journal at which there is a folder, a pipe or a device.
+
+    Reading those fails, waits or never ends.
+    """
+    if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113 (a text that can be no path is neither)
+        kind = "a folder" if os.path.isdir(path) else "a pipe or a device"  # noqa: PTH112
+        raise UnusableInputError(f"the storage is {kind}: {path}: give --storage the path of a journal file")
+
+
 class TrialState(IntEnum):
     """The state of a trial, with the same numbers as ``optuna.trial.TrialState``."""
 

@@ -180,6 +180,17 @@ def shared(study: Described) -> Mapping[str, Any]:
     return identity(study) if IDENTITY in study.user_attrs else {}
 
 
+def data_place(study: Described, default: str) -> str:
+    """Where the last launch read the data of a study, as ``--data`` takes it; ``default`` where that is not stored.
+
+    Raises UnusableInputError where the stored value is not one that this tool writes.
+    """
+    place = study.user_attrs.get(SOURCE, default)
+    if not isinstance(place, str):
+        raise foreign(study, f"its {SOURCE} is of another kind")
+    return place
+
+
 def foreign(study: Described, reason: str) -> UnusableInputError:
     """The error for a study with content that this tool did not write."""
     return UnusableInputError(f"study {study.study_name!r} was not made by this tool: {reason}: give another")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from constraints.errors import UnusableInputError
-from nas.search.study import SOURCE, identity
+from nas.search.study import data_place, identity
 
 if TYPE_CHECKING:
     import optuna
@@ -22,7 +22,7 @@ def load_study_data(study: optuna.Study, source: str | None = None, progress: Pr
     """
     from nas.training import datasets
 
-    place = source or study.user_attrs.get(SOURCE, "auto")
+    place = source or data_place(study, "auto")
     dataset = datasets.load(place, progress=progress)
     if dataset.content_hash != identity(study, "data")["data"]["hash"]:
         raise UnusableInputError(

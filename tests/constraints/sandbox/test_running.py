@@ -159,6 +159,14 @@ def test_the_last_printed_line_says_why_a_process_ended(closing: list[RunningJob
     assert str(raised.value) == f"the checker could not start: exit status 1: {words} …"
 
 
+def test_a_warning_is_not_why_a_process_ended(closing: list[RunningJob]) -> None:
+    warning = b"/a/net.py:3: UserWarning: old\n  warnings.warn(\n"
+    for printed, why in ((warning, "it printed nothing"), (b"bye\n" + warning, "bye"), (warning + b"  bye", "bye")):
+        closing.append(job := running({"stage": "forward"}, ended=1, printed=printed))
+        with pytest.raises(ModelFailedError, match=f"exit status 1: {why}$"):
+            job.result()
+
+
 def test_what_is_known_is_returned_where_a_child_is_cut_short(closing: list[RunningJob]) -> None:
     closing.append(job := running({"stage": "search"}, {"partial": {"report": 1}}, {"partial": {"report": 2}}, ended=1))
 

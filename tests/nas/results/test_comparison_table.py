@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -35,3 +36,17 @@ def test_differences_are_right_minus_left(cards: list[Card]) -> None:
     metrics = [found[side]["report"]["metrics"]["params"] for side in ("left", "right")]
     assert found["differences"]["params"] == metrics[1] - metrics[0]
     assert "test_accuracy" not in found["differences"]
+
+
+@pytest.mark.parametrize("measured", [({"latency_ms": 1.5}, {}), ({}, {"latency_ms": 1.5}), ({"own": 1}, {"other": 2})])
+def test_a_metric_of_one_of_them_alone_is_shown_without_a_difference(
+    cards: list[Card], measured: tuple[dict[str, float], dict[str, float]]
+) -> None:
+    """As of a trial beside a champion, of which a user's metrics are not measured."""
+    left, right = (replace(c, row=replace(c.row, measured=m)) for c, m in zip(cards, measured, strict=True))
+    printed = io.StringIO()
+    print_comparison(left, right, Console(file=printed, width=120, color_system=None))
+    for name in {**measured[0], **measured[1]}:
+        (line,) = (line for line in printed.getvalue().splitlines() if line.startswith(f"{name} "))
+        assert line.split() in ([name, "1.5", "-"], [name, "-", "1.5"], [name, "1", "-"], [name, "-", "2"])
+        assert name not in comparison(left, right)["differences"]

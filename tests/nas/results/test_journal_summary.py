@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -140,3 +141,9 @@ def test_a_last_line_without_its_end_waits(tail: str, tmp_path: Path) -> None:
     place.write_text("".join(json.dumps(line) + "\n" for line in [study("a"), trial(0)]) + tail)
 
     assert [one.number for one in of_journal(place)[0].trials] == [0]
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "journal.log")
+    with pytest.raises(UnusableInputError, match=r"^the storage is a pipe or a device: .*: give --storage the path"):
+        of_journal(tmp_path / "journal.log")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import optuna
 import pytest
@@ -9,6 +10,7 @@ from optuna.trial import TrialState
 from constraints.errors import UnusableInputError
 from nas.architecture.named import SEED
 from nas.results.selection import best, find
+from nas.space.attributes import ORIGIN
 from tests.nas.results.known import PLAIN, add
 
 
@@ -38,6 +40,21 @@ def test_a_network_is_found_by_any_spelling_and_by_its_name() -> None:
     add(study, [0.6], params=1, network=str(SEED))
     assert find(study, f" {PLAIN}", is_live=None).trial == 0
     assert find(study, "seed", is_live=None).trial == 1
+
+
+def attributes(origin: str) -> dict[str, Any]:
+    return {ORIGIN: origin, "receptive_field": 9}
+
+
+def test_an_origin_of_several_networks_is_refused_and_one_of_several_trainings_is_the_best() -> None:
+    study = optuna.create_study()
+    for accuracy, network in ((0.5, PLAIN), (0.6, PLAIN), (0.4, str(SEED))):
+        name = "net.py:Net" if network == PLAIN else "net.py:Changed"
+        add(study, [accuracy], params=1, network=network, **attributes(name))
+    assert find(study, "net.py:Net", is_live=None).trial == 1
+    add(study, [0.9], params=2, network=str(SEED), **attributes("net.py:Net"))
+    with pytest.raises(UnusableInputError, match=r"^several networks came from 'net.py:Net': trials 0, 1, 3: give the"):
+        find(study, "net.py:Net", is_live=None)
 
 
 def test_where_all_that_are_complete_break_a_rule_a_number_is_advised() -> None:

@@ -40,7 +40,8 @@ def test_the_errors_of_those_who_use_a_study_are_their_own(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("place", "message"),
     [
-        ("{folder}", "cannot open the storage {folder}: Is a directory: give --storage a writable path"),
+        ("{folder}", "the storage is a folder: {folder}: give --storage the path of a journal file"),
+        ("/dev/zero", "the storage is a pipe or a device: /dev/zero: give --storage the path of a journal file"),
         ("/proc/none/journal.log", "cannot open the storage /proc/none/journal.log: "),
         ("nope://somewhere/db", "cannot open the storage nope://somewhere/db: Can't load plugin"),
         ("postgresql://me:secret@127.0.0.1:1/db", "cannot open the storage postgresql://me:***@127.0.0.1:1/db: "),
