@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 
+_OF_EPOCH = ("epoch", "loss", "learning_rate", "seconds")
+"""Numbers that a card shows of each epoch, besides its accuracies."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Latency:
     """Latency of one image in milliseconds, measured now on this machine."""
@@ -110,7 +114,7 @@ def card(study: optuna.Study, row: Row) -> Card:
     found = described(architecture, rules, f"trial {row.trial}", _measured(row, rules))
     return replace(
         of_network(architecture, found, row, study.study_name),
-        curve=tuple(trial.user_attrs.get(CURVE, ())),
+        curve=_curve(study, trial),
         recipe=_name(made_with.get("recipe")),
         augmentation=_augmentation(made_with.get("augmentation")),
         tuned=values(trial.params),
@@ -135,7 +139,7 @@ def _of_code(study: optuna.Study, row: Row, trial: FrozenTrial, rules: Sequence[
         sizes = Sizes(**shown["sizes"]) if shown["sizes"] else None
     except MALFORMED:
         raise foreign(study, f"trial {row.trial} does not hold what a given network's does") from None
-    curve = tuple(trial.user_attrs.get(CURVE, ()))
+    curve = _curve(study, trial)
     return Card(study=study.study_name, row=row, report=report, sizes=sizes, stages=(), head="", curve=curve)
 
 
@@ -146,6 +150,18 @@ def _way(study: optuna.Study, made_with: Mapping[str, Any]) -> dict[str, Any]:
         "augmentation": _augmentation(made_with.get("augmentation")),
         "images": int(study.user_attrs.get(VALIDATION_IMAGES, 0)),
     }
+
+
+def _curve(study: optuna.Study, trial: FrozenTrial) -> tuple[Mapping[str, Any], ...]:
+    """The epochs that a trial stores; UnusableInputError where one lacks a number that a card shows."""
+    try:
+        curve = tuple(trial.user_attrs.get(CURVE, ()))
+        are_known = all(isinstance(epoch[name], int | float) for epoch in curve for name in _OF_EPOCH)
+    except MALFORMED:
+        are_known = False
+    if not are_known:
+        raise foreign(study, f"trial {trial.number} has a curve of another kind")
+    return curve
 
 
 def _why(study: optuna.Study, trial: FrozenTrial) -> tuple[str, ...]:

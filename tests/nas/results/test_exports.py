@@ -309,7 +309,11 @@ def test_damaged_weights_are_reported_in_a_line(here: Path, capsys: Captured) ->
 
 
 def test_data_out_of_reach_is_a_warning(here: Path, capsys: Captured) -> None:
-    assert search.run(["export", "0", "--to", "net.py", "--data", "gone"]) == 0
+    optuna.load_study(study_name="search", storage=open_storage("runs/journal.log", write=True)).set_user_attr(
+        SOURCE, "gone"
+    )
+    assert "no such data: gone-too" in error(capsys, "0", "--to", "net.py", "--data", "gone-too")
+    assert search.run(["export", "0", "--to", "net.py"]) == 0
     assert "warning: how images are standardised is left out" in capsys.readouterr().err
     made = module(here / "net.py")
     assert not hasattr(made, "MEAN")

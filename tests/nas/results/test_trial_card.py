@@ -6,7 +6,7 @@ import pytest
 from constraints.errors import UnusableInputError
 from nas.results.board import leaderboard
 from nas.results.trial_card import card
-from nas.search.study import WHY
+from nas.search.study import CURVE, WHY
 from tests.nas.results.known import GATED, PLAIN, network_study
 
 
@@ -25,16 +25,37 @@ def test_a_card_is_json(journal: Path) -> None:
     assert PLAIN not in str(found)
 
 
+def changed(study: optuna.Study, name: str, value: object) -> optuna.Study:
+    """A study of another program, with another value of an attribute of its best trial."""
+    other = optuna.create_study(study_name="theirs", direction="maximize")
+    for known, kept in study.user_attrs.items():
+        other.set_user_attr(known, kept)
+    trial = study.trials[leaderboard(study).rows[0].trial]
+    trial.user_attrs = {**trial.user_attrs, name: value}
+    other.add_trial(trial)
+    return other
+
+
 @pytest.mark.parametrize("why", [None, 3, "below the better half", {"a": 1}])
 def test_reasons_of_another_kind_are_of_another_program(journal: Path, why: object) -> None:
     study = network_study(journal)
-    row = leaderboard(study).rows[0]
-    assert card(study, row).why == ()
-    other = optuna.create_study(study_name="theirs")
-    for name, value in study.user_attrs.items():
-        other.set_user_attr(name, value)
-    trial = study.trials[row.trial]
-    trial.user_attrs = {**trial.user_attrs, WHY: why}
-    other.add_trial(trial)
+    assert card(study, leaderboard(study).rows[0]).why == ()
+    other = changed(study, WHY, why)
     with pytest.raises(UnusableInputError, match=r"^study 'theirs' was not made by this tool: trial 0 has reasons of"):
         card(other, leaderboard(other).rows[0])
+
+
+@pytest.mark.parametrize("field", ["loss", "learning_rate"])
+@pytest.mark.parametrize("value", [None, "0.5", [], {}])
+def test_a_curve_without_the_numbers_that_are_shown_is_of_another_program(
+    journal: Path, field: str, value: object
+) -> None:
+    study = network_study(journal)
+    row = leaderboard(study).rows[0]
+    *before, last = study.trials[row.trial].user_attrs[CURVE]
+    for epoch in ({**last, field: value}, {name: kept for name, kept in last.items() if name != field}):
+        other = changed(study, CURVE, [*before, epoch])
+        with pytest.raises(UnusableInputError, match=r"^study 'theirs' was .*: trial 0 has a curve of another kind"):
+            card(other, leaderboard(other).rows[0])
+    diverged = changed(study, CURVE, [*before, {**last, "loss": float("nan")}])
+    assert card(diverged, leaderboard(diverged).rows[0]).curve[-1]["loss"] != 0

@@ -94,3 +94,20 @@ def test_in_words() -> None:
     found = expectation(1, 0.86, [0.80, 0.82, 0.81, 0.83, 0.79], images=10_000, target=0.85)
     assert found.sentence(0.85).startswith("trial 1, the best of 6 by 10,000 validation images, on new images: 85.")
     assert found.sentence(0.85).endswith("(95%); over 85.00% with a probability of over 99%")
+
+
+@pytest.mark.parametrize(("correlation", "spread", "below"), [(0.0, 0.0, 0.02), (0.5, 0.0, 0.16), (0.5, 0.02, 0.04)])
+def test_candidates_that_rungs_pruned_are_not_counted(correlation: float, spread: float, below: float) -> None:
+    """The limit that docs/leaderboard.md names: of equal candidates, the same luck at rungs and at the end remains."""
+    draw, found = np.random.default_rng(3), []
+    for _ in range(600):
+        true = 0.84 + spread * draw.standard_normal(30)
+        deviation, own = (true * (1 - true) / 5_000) ** 0.5, draw.standard_normal(30)
+        alive, measured = np.arange(30), np.zeros(0)
+        for kept in (15, 8, 4, 2, 2):  # four rungs, and the end
+            error = correlation**0.5 * own[alive] + (1 - correlation) ** 0.5 * draw.standard_normal(len(alive))
+            measured = true[alive] + deviation[alive] * error
+            alive, measured = alive[order := np.argsort(-measured)[:kept]], measured[order]
+        low = expectation(0, float(measured[0]), [float(measured[1])], images=5_000, target=None).low
+        found.append(low > true[alive[0]])
+    assert np.mean(found) == pytest.approx(below, abs=0.045)
