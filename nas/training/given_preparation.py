@@ -51,6 +51,11 @@ def prepare(
     ``precision`` is the candidates' precision here; ``is_finished`` means that the model came with weights. Raises
     UnusableInputError for a model that cannot be trained; errors of its own code are passed on unchanged.
     """
+    if scripted := [name for name, one in model.named_modules() if isinstance(one, torch.jit.ScriptModule)]:
+        raise UnusableInputError(
+            f"the model is or holds a TorchScript program, of which no average can be kept: {scripted[0]}: give the "
+            "module that it was made from"
+        )
     _materialise(model, images)
     notes = [*_in_float32(model)]
     is_converted = bool(notes)

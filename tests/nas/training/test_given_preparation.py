@@ -25,6 +25,8 @@ Forward = Callable[["Net", torch.Tensor], object]
 class Net(nn.Module):
     """A convolution and a linear layer, whose forward pass a test may replace."""
 
+    count: int
+
     def __init__(self, forward: Forward | None = None, classes: int = 10, width: int = 32) -> None:
         super().__init__()
         self.conv, self.last, self.way = nn.Conv2d(3, width, 3), nn.Linear(width, classes), forward
@@ -89,6 +91,41 @@ def test_what_is_only_finite_in_float32_is_trained_in_it() -> None:
     assert (found.precision, found.notes[0]) == (
         "float32", "the model is trained in float32, since it does not run in bfloat16"
     )  # fmt: skip
+
+
+def test_a_torchscript_program_is_refused_before_its_training() -> None:
+    held = nn.Sequential(torch.jit.script(nn.Conv2d(3, 10, 3)), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    with pytest.raises(UnusableInputError, match=r"holds a TorchScript program, .*: model\.0: give the module that it"):
+        prepared(held)
+
+
+def test_what_a_step_changes_outside_of_the_state_dict_is_said() -> None:
+    def counted(net: Net, images: torch.Tensor) -> torch.Tensor:
+        net.count = getattr(net, "count", 0) + net.training
+        return net.logits(images)
+
+    model = Net(counted)
+    model.count = 0
+    notes = prepared(model).notes
+    assert [note for note in notes if note.startswith("count changes in training outside of the state_dict: ")]
+    assert model.count == 0
+    assert not [note for note in prepared(Net()).notes if "state_dict" in note]
+
+
+def test_random_outputs_in_eval_mode_are_said() -> None:
+    notes = prepared(Net(lambda net, x: net.logits(x + torch.randn_like(x)))).notes
+    assert (
+        "the model gives other outputs for the same images in eval mode: each evaluation has another accuracy" in notes
+    )
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
+def test_code_that_needs_another_precision_is_refused_as_such(dtype: torch.dtype) -> None:
+    model = Net(lambda net, x: net.logits(x.to(dtype))).to(dtype)
+    with pytest.raises(
+        UnusableInputError, match=r"^the model's weights are trained in float32, not torch\.float\d+, in "
+    ):
+        prepared(model)
 
 
 def test_nothing_to_train_is_refused() -> None:
