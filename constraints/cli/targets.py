@@ -75,13 +75,13 @@ def _imports_torch(statement: ast.stmt) -> bool:
 
 
 def _files(place: str) -> Iterator[Path]:
-    """The files that a pattern matches, or that are below a folder."""
+    """The files that a pattern matches, or that are below a folder; links to nowhere too, which are an error each."""
     matches: Iterable[str] = [place]
     if has_magic(place):
         matches = sorted(glob(place, recursive=True))  # noqa: PTH207 (Path.glob rejects absolute patterns)
     for match in map(Path, matches):
         if match.is_dir():
-            yield from (f for f in sorted(match.rglob("*")) if _is_source(f.relative_to(match)) and f.is_file())
+            yield from (f for f in sorted(match.rglob("*")) if _is_source(f.relative_to(match)) and not f.is_dir())
         elif match.suffix in SUFFIXES:
             yield match
 

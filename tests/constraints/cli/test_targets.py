@@ -35,6 +35,13 @@ def test_a_folder_means_its_sources_and_a_pattern_for_what_it_matches() -> None:
     assert texts("deep/odd[1].py") == ["deep/odd[1].py"]
 
 
+def test_a_link_to_nowhere_in_a_folder_is_not_passed_over(here: Path) -> None:
+    (here / "deep/gone.py").symlink_to(here / "nowhere.py")
+    (here / "deep/round.py").symlink_to("round.py")
+    (here / "deep/folder.py").mkdir()
+    assert texts("deep/") == ["deep/d.py", "deep/gone.py", "deep/odd[1].py", "deep/round.py"]
+
+
 @pytest.mark.usefixtures("here")
 def test_one_file_is_one_target_and_a_folder_of_one_is_not() -> None:
     assert expand(["a.py:Net"]).is_one
