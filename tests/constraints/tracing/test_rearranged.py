@@ -89,6 +89,13 @@ def interleaved(x: torch.Tensor) -> torch.Tensor:
         (lambda m, t: t.repeat_interleave(2, 1)[:, 7:9], BOTH),
         (lambda m, t: torch.cat([t[:, None], t[:, None]], 1)[:, 1, :4], ONE),
         (lambda m, t: torch.hstack([t, t])[:, 8:12], ONE),
+        (lambda m, t: F.adaptive_avg_pool2d(t, (24, 12))[:, :4], (5, 8)),
+        (lambda m, t: F.avg_pool2d(interleaved(t), (1, 3), 1, (0, 1))[:, ::2], (5, 7)),
+        (lambda m, t: F.avg_pool2d(interleaved(t), (1, 3), 1, (0, 1))[:, 3:5], (8, 7)),
+        (lambda m, t: F.conv2d(interleaved(t), torch.ones(8, 1, 1, 3), padding=(0, 1), groups=8)[:, 1::2], (5, 7)),
+        (lambda m, t: F.pad(torch.stack([t, t.roll(6, 2)], 1), (0, 0, 1, 0))[:, 1, :4], ONE),
+        (lambda m, t: F.pad(torch.stack([t, t.roll(6, 2)], 1), (0, 0, 1, 0))[:, 0, 3:5], BOTH),
+        (lambda m, t: F.pad(torch.stack([t, t.roll(6, 2)], 1), (0, 0, 1, 0))[:, :, :4].flatten(1, 2), (11, 5)),
     ],
 )
 def test_channels_see_what_their_own_part_sees_wherever_they_are(move: Move, field: tuple[int, int]) -> None:
