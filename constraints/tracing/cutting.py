@@ -16,7 +16,7 @@ from constraints.tracing.joining import blurred
 from constraints.tracing.layouts import moved
 from constraints.tracing.left_out import lacking
 from constraints.tracing.mixing import pointwise
-from constraints.tracing.parts import cut_out, inserted, laid, overlaid
+from constraints.tracing.parts import cut_out, laid, overlaid, stacked
 from constraints.tracing.picked_places import started
 from constraints.tracing.rearranged import differing, indexed, runs
 from constraints.tracing.recipes import numbers_of
@@ -113,10 +113,9 @@ def cut_views(data: Value, cut: Cut) -> tuple[Views, Flow, tuple[Part, ...]]:
 
 def stack(call: Call) -> Result:
     """Tensors side by side along a new axis."""
-    axis = call.arg("dim", 0) % len(call.shape)
-    parts = []
-    for i, value in enumerate(call.inputs):
-        parts.append(Part({axis: range(i, i + 1)}, inserted(value.views, axis, len(call.shape)), value.flow))
+    n = len(call.shape)
+    axis = call.arg("dim", 0) % n
+    parts = [part for i, value in enumerate(call.inputs) for part in stacked(value, axis, i, n)]
     views, flow, call.parts[0] = assembled(parts, call.shape)
     return views, moved_flow(flow)
 
@@ -164,7 +163,7 @@ def scattered(call: Call) -> Result:
     axis, n = call.arg("dim", 0) % len(data.shape), len(data.shape)
     if call.op == "select_scatter":
         at = call.arg("index") % data.shape[axis]
-        new = [Part({axis: range(at, at + 1)}, inserted(source.views, axis, n), source.flow)]
+        new = stacked(source, axis, at, n)
     else:
         start, step = call.arg("start", None) or 0, call.arg("step", 1)
         start = min(max(start + data.shape[axis] if start < 0 else start, 0), data.shape[axis])

@@ -105,9 +105,10 @@ OPERATIONS: dict[str, Operation] = {  # without composites that may return their
     **_named(
         windows.adaptive_pool,
         "_adaptive_avg_pool2d _adaptive_avg_pool3d adaptive_max_pool2d adaptive_max_pool3d",
+        apart=windows.pooled_axes,
     ),
     **_named(resampling.interpolation, _INTERPOLATIONS, "interpolate", apart=windows.mixed_axes),
-    **_named(windows.padding, _PADDINGS, "pad", apart=windows.mixed_axes),
+    **_named(windows.padding, _PADDINGS, "pad", apart=windows.padded_axes),
     **_named(columns.unfolded, "im2col", "unfold"),
     **_named(columns.folded, "col2im", "fold"),
     **_named(reshaping.shuffled, "pixel_shuffle pixel_unshuffle"),

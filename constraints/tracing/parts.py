@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from constraints.tracing.axes import Cut, Shape
 from constraints.tracing.layouts import moved
+from constraints.tracing.rearranged import differing
 from constraints.tracing.sliding import sliced
 from constraints.tracing.values import Part, Region, Value, Views
 
@@ -49,6 +50,18 @@ def cut_out(parts: Iterable[Part], shape: Shape, cut: Cut) -> list[Part]:
 def inserted(views: Views, axis: int, n: int) -> Views:
     """The views of a tensor at one index of a new axis, as those of a part of the whole, which has ``n`` axes."""
     return tuple(moved(v, [a + (a >= axis) for a in range(n - 1)]) for v in views)
+
+
+def stacked(value: Value, axis: int, at: int, n: int) -> list[Part]:
+    """A tensor as parts of one of ``n`` axes, of which it fills index ``at`` of the new axis ``axis``."""
+    return [
+        Part(
+            {axis: range(at, at + 1), **{a + (a >= axis): r for a, r in region.items()}},
+            inserted(views, axis, n),
+            flow,
+        )
+        for region, views, flow in differing(value) or [Part({}, value.views, value.flow)]
+    ]
 
 
 def overlaid(parts: Sequence[Part], new: Sequence[Part]) -> list[Part]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import product
 
 import numpy as np
 import numpy.typing as npt
@@ -47,6 +48,24 @@ def indexed(value: Value, axis: int, sources: Sequence[int], move: Mover) -> tup
             region = {**part.region, axis: run}
             found.append(Part(region, move(part.views, _sizes(value.shape, part.region)), part.flow))
     return tuple(found) if len(found) <= _MOST_PARTS else ()
+
+
+def repeated(value: Value, times: Sequence[int], move: Mover) -> tuple[Part, ...]:
+    """The parts after each axis was repeated some times as a whole; new axes come first."""
+    shift = len(times) - len(value.shape)
+    found: list[Part] = []
+    for part in differing(value):
+        views = move(part.views, _sizes(value.shape, part.region))
+        touched = [a for a in part.region if value.shape[a] > 1]
+        for at in product(*(range(times[a + shift]) for a in touched)):
+            starts = [i * value.shape[a] for i, a in zip(at, touched, strict=True)]
+            region = {a + shift: _later(part.region[a], start) for a, start in zip(touched, starts, strict=True)}
+            found.append(Part(region, views, part.flow))
+    return tuple(found) if len(found) <= _MOST_PARTS else ()
+
+
+def _later(indices: range, by: int) -> range:
+    return range(indices.start + by, indices.stop + by, indices.step)
 
 
 def reshaped(value: Value, new: Shape, move: Callable[[Views, Shape, Shape], Views]) -> tuple[Part, ...]:

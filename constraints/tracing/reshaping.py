@@ -13,7 +13,7 @@ from constraints.tracing.joining import blurred, reduced
 from constraints.tracing.layouts import moved, reshaped, settled, without
 from constraints.tracing.left_out import lacking, rolled
 from constraints.tracing.mixing import pointwise
-from constraints.tracing.rearranged import Mover, differing, indexed, joins_places
+from constraints.tracing.rearranged import Mover, differing, indexed, joins_places, repeated
 from constraints.tracing.rearranged import permuted as permuted_parts
 from constraints.tracing.rearranged import reshaped as reshaped_parts
 from constraints.tracing.sliding import plain, shifted
@@ -108,6 +108,12 @@ def squeeze(call: Call) -> Result:
 
 def expand(call: Call) -> Result:
     """Axes of size 1 repeated without a copy."""
+    data, shift = call.inputs[0], len(call.shape) - len(call.inputs[0].shape)
+    if data.parts:
+        old = (*[1] * shift, *data.shape)
+        times = [n // before for n, before in zip(call.shape, old, strict=True)]
+        axes = [None if n > 1 else a for a, n in enumerate(times)]
+        call.parts[0] = repeated(data, times, lambda views, _: tuple(moved(v, axes[shift:]) for v in views))
     return pointwise(call)
 
 
@@ -197,12 +203,17 @@ def repeat(call: Call) -> Result:
     """Tiles along the axes."""
     data, times = call.inputs[0], call.arg("repeats")
     shift = len(times) - len(data.shape)
-    views = _moved_all(data, [a + shift for a in range(len(data.shape))])
     tiled = [a for a, n in enumerate(times) if n > 1]
-    shape = (*[1] * shift, *data.shape)
-    if any(v is not None and any(d.axis in tiled and not d.fills(shape) for d in v.digits) for v in views):
-        views = tuple(v and blurred(v, tiled, "tiles of an axis that holds more than its map") for v in views)
-    return views, moved_flow(data.flow)
+
+    def tiled_views(views: Views, shape: Shape) -> Views:
+        views = tuple(moved(v, [a + shift for a in range(len(shape))]) for v in views)
+        whole = (*[1] * shift, *shape)
+        if any(v is not None and any(d.axis in tiled and not d.fills(whole) for d in v.digits) for v in views):
+            views = tuple(v and blurred(v, tiled, "tiles of an axis that holds more than its map") for v in views)
+        return views
+
+    call.parts[0] = repeated(data, times, tiled_views)
+    return tiled_views(data.views, data.shape), moved_flow(data.flow)
 
 
 def windows(call: Call) -> Result:

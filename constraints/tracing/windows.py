@@ -268,7 +268,7 @@ def _step_of_a_global_pool(call: Call, first: int) -> Value | None:
 
 def padding(call: Call) -> Result:
     """Padding of the last axes, with any values; a negative amount crops."""
-    data, amounts = call.inputs[0], list(call.arg("pad" if "pad" in call.names else "padding"))
+    data, amounts = call.inputs[0], _amounts(call)
     views = data.views
     for i in range(len(amounts) // 2):
         axis = len(data.shape) - 1 - i
@@ -276,6 +276,20 @@ def padding(call: Call) -> Result:
         if amounts[2 * i] or amounts[2 * i + 1]:
             views = tuple(shifted(v, axis, data.shape, before, size) for v in views)
     return views, fresh(data.flow)
+
+
+def padded_axes(call: Call) -> int:
+    """The number of last axes up to the first one that a padding changes."""
+    return max((i // 2 + 1 for i, amount in enumerate(_amounts(call)) if amount), default=0)
+
+
+def _amounts(call: Call) -> list[int]:
+    return list(call.arg("pad" if "pad" in call.names else "padding"))
+
+
+def pooled_axes(call: Call) -> int:
+    """The number of last axes that an adaptive pooling mixes, as its name says."""
+    return int(call.op.split("pool")[1][0])
 
 
 def each(value: int | Sequence[int], n: int) -> tuple[int, ...]:
