@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import chain
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -22,6 +22,7 @@ OF_ANY_MODULE = frozenset(vars(nn.Module()))
 """Attributes that every nn.Module has."""
 _kind: Callable[[object], Any] = type  # mypy does not accept it as hashable
 _DEEPEST, _MOST = 4, 10_000
+Model = TypeVar("Model", bound=nn.Module)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +92,7 @@ def _is_plain(value: Any) -> bool:
     return value is None or isinstance(value, (bool, int, float, str, torch.Tensor))
 
 
-def copied(model: nn.Module) -> nn.Module:
+def copied(model: Model) -> Model:
     """A deep copy, also where torch cannot make one: for buffers without a shape, or with an autograd history."""
     memo: dict[int, Any] = {}
     modules = parts(model).modules.values()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import torch
 from torch import nn
 
 from constraints.errors import ConstraintError, UnusableInputError, with_type
+from constraints.model_state import copied
 from constraints.sandbox.loading import Loader
 from constraints.sandbox.named import Send, load_model, stage
 from constraints.sandbox.seeding import seed_everything
@@ -36,7 +36,7 @@ def write(arguments: Mapping[str, Any], send: Send) -> dict[str, Any]:
                 load_weights(model, Path(arguments["weights"]))
             model.eval()  # now, since code may compute from its weights here
             if arguments["weights"]:
-                check_outputs(copy.deepcopy(model), arguments["input"], Path(arguments["weights"]))
+                check_outputs(copied(model), arguments["input"], Path(arguments["weights"]))
             _written(model, arguments, to)
     return {}
 

@@ -76,8 +76,8 @@ LONGEST = (
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Two workers more than there are cores, up to four: many tests wait for processes that they start."""
-    return min(4, (os.cpu_count() or 1) + 2)
+    """Four workers more than there are cores, up to six: many tests wait for processes that they start."""
+    return min(6, (os.cpu_count() or 1) + 4)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import platform
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,8 @@ from nas.latency.network_features import features
 from nas.user_folders import user_cache
 
 VERSION = 1
+_HASH = "hash"
+"""Key of the fingerprint in the file, by which a calibration that was changed since is recognised."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +43,14 @@ class Predictor:
     """Its 90th percentile."""
     networks: int
     """Number of these networks."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for what no fit gives, such as a file that was edited."""
+        numbers = (*self.weights.values(), self.median_error, self.error_90)
+        if not all(isinstance(one, int | float) and 0 <= one < math.inf for one in numbers):
+            raise ValueError("a weight or an error is no finite number of at least 0")
+        if not all(isinstance(one, int) and one >= 1 for one in (self.threads, self.networks)):
+            raise ValueError("threads or networks are no count")
 
     def __call__(self, network: Architecture) -> float:
         """Milliseconds of a network."""
@@ -93,22 +104,36 @@ def keep(predictor: Predictor) -> Path:
     """Store a calibration in place of an earlier one of the same machine; returns the file."""
     place = _place(predictor.machine)
     place.parent.mkdir(parents=True, exist_ok=True)
-    atomic.write(place, json.dumps({"version": VERSION, **predictor.as_dict()}, indent=1))
+    table = {"version": VERSION, **predictor.as_dict(), _HASH: predictor.fingerprint}
+    atomic.write(place, json.dumps(table, indent=1))
     return place
 
 
 def load() -> Predictor:
     """The calibration of this machine; UnusableInputError where there is none for this version of torch."""
     name = machine()
+    place = _place(name)
     try:
-        table = json.loads(_place(name).read_text(encoding="utf-8"))
-        if table.pop("version") != VERSION or table["machine"] != name:
-            raise ValueError(name)
-        return Predictor(**table)
-    except (OSError, ValueError, TypeError, LookupError, AttributeError):
-        raise UnusableInputError(
-            f"latency_ms is not known here: {name} was not calibrated: run search.py calibrate first"
-        ) from None
+        return _read(place.read_text(encoding="utf-8"), name)
+    except FileNotFoundError:
+        what = f"{name} was not calibrated: run search.py calibrate first"
+    except OSError as error:
+        what = f"its calibration cannot be read: {place}: {error.strerror}: make it readable"
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        what = f"its calibration is damaged: {place}: run search.py calibrate again"
+    raise UnusableInputError(f"latency_ms is not known here: {what}")
+
+
+def _read(text: str, name: str) -> Predictor:
+    """The calibration in a file of the machine ``name``; raises various errors for anything else."""
+    table = json.loads(text)
+    kept = table.pop(_HASH, None)  # calibrations of earlier releases have none
+    if table.pop("version") != VERSION or table["machine"] != name:
+        raise ValueError(name)
+    found = Predictor(**table)
+    if kept not in (None, found.fingerprint):
+        raise ValueError(kept)
+    return found
 
 
 def _place(name: str) -> Path:

@@ -41,6 +41,27 @@ def fitted(
     )
 
 
+def as_sized(config: LaunchConfig, asked: Training, way: Training, dataset: Dataset) -> Training:
+    """What is ``asked`` of an existing study whose candidates train in the ``way``, with the study's sizes if any.
+
+    A study's epochs were given or chosen by the number of images, which decides batch size and default recipe too, and
+    a later launch does not repeat that. So all of these are what a new study would be made with, unless a recipe other
+    than the default is asked for.
+    """
+    if not is_default(config):
+        return asked
+    usual = Sizing(batch_size=asked.recipe.batch_size, epochs=config.epochs)
+    sizes = {recipes.default(config.epochs).batch_size, sizing(len(dataset.split().train), usual).batch_size}
+    makes = [recipes.default] if config.recipe else [recipes.default, recipes.usual]
+    kept = {name: getattr(asked.recipe, name) for name in ("distillation", "temperature")}
+    for recipe in (replace(make(config.epochs), batch_size=size, **kept) for make in makes for size in sizes):
+        augmentation = usual_augmentation(recipe) if config.augmentation is None else asked.augmentation
+        one = replace(asked, recipe=recipe, augmentation=augmentation).with_share_of(way)
+        if one.recipe == way.recipe:
+            return one
+    return asked
+
+
 def follows_data(config: LaunchConfig) -> bool:
     """Whether epochs and batch size are chosen by the number of images."""
     return "epochs" in config.by_data

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import copy
 import hashlib
 import math
 import pickle
@@ -19,6 +18,7 @@ import torch
 
 from constraints.errors import ConstraintError, ModelFailedError, with_type
 from constraints.faults import failed, is_ours
+from constraints.model_state import copied
 from constraints.owners import is_users
 from constraints.sandbox.child import Checked
 from constraints.sandbox.loading import Loader
@@ -132,13 +132,13 @@ def _outcome(_: torch.nn.Module, result: Result) -> dict[str, Any]:
 def _keep_as_architecture(task: Task, model: GivenModel) -> None:
     """Write the weights under the architecture's names, after checking that it computes the same with them."""
     shape = task.feed.dataset.image_shape
-    found = import_module(copy.deepcopy(model.model).cpu(), shape)
+    found = import_module(copied(model.model).cpu(), shape)
     weights_file.save({name: t.clone().contiguous() for name, t in found.weights.items()}, task.folder / WEIGHTS)
 
 
 def _keep_with_outputs(task: Task, model: GivenModel) -> None:
     """Write the weights with outputs, by which an export knows that the network it makes is the trained one."""
-    text = outputs_text(copy.deepcopy(model.model).cpu(), task.feed.dataset.image_shape)
+    text = outputs_text(copied(model.model).cpu(), task.feed.dataset.image_shape)
     weights_file.save(own_state(model), task.folder / WEIGHTS, {OUTPUTS: text})
 
 

@@ -19,7 +19,7 @@ from nas.search.budget import Budget
 from nas.search.driver import Driver
 from nas.search.early_check import check_means, check_study
 from nas.search.feeds import search_feed
-from nas.search.fitting import doubts_of, fitted, said
+from nas.search.fitting import as_sized, doubts_of, fitted, said
 from nas.search.given_network import judged_network, with_measures
 from nas.search.given_proposals import NetworkToTrain, key_of
 from nas.search.holding import one_line_errors
@@ -113,9 +113,7 @@ def _way(
         config, asked, sized = fitted(config, asked, dataset, None)
         return config, asked, sized, asked
     way = Training.of(study, config.epochs)
-    unasked = LaunchConfig(**config.model_dump(exclude={"epochs"}))  # where the flag was not given, the data decides
-    _, fitting, _ = fitted(unasked, asked, dataset, config.epochs)
-    usual = fitting if way.recipe == fitting.recipe else asked
+    usual = as_sized(config, asked, way, dataset)
     way.refuse_other(study, usual, {name: getattr(wanted, name) for name in _WAY})
     return config, way, None, usual
 

@@ -17,7 +17,7 @@ from nas.search.driver import Driver
 from nas.search.early_check import check_beginning, check_feasible, check_means, check_study, known_study
 from nas.search.engine_choice import is_here
 from nas.search.feeds import confirm_feed, search_feed
-from nas.search.fitting import doubts_of, fitted, said
+from nas.search.fitting import as_sized, doubts_of, fitted, said
 from nas.search.halving import EARLIER_FIRST_RUNG
 from nas.search.holding import one_line_errors
 from nas.search.launch_measures import measuring
@@ -120,6 +120,7 @@ def prepare(
         )
         folder = place.folder(study, held)
         way = Training.of(study, config.epochs)
+        asked = as_sized(config, asked, way, dataset)
         way.refuse_other(study, asked, {name: getattr(config, name) for name in FLAGS})
         if has_rule:
             way.check_rule(dataset)

@@ -127,7 +127,7 @@ class Training:
         ``given`` maps ``recipe``, ``augmentation``, ``tune`` and ``teacher`` to the flags' values, None where not
         given.
         """
-        asked = asked._with_share_of(self)
+        asked = asked.with_share_of(self)
         for flag in self._differs(asked):
             if flag == "tune" and given.get("recipe") is None and set(asked.tune) == set(self.tune):
                 continue  # the recipe is the study's own, so its ranges are too
@@ -138,7 +138,7 @@ class Training:
                     f"leave --{flag} out to keep its own, or use another --study"
                 )
 
-    def _with_share_of(self, study: Training) -> Training:
+    def with_share_of(self, study: Training) -> Training:
         """A copy with the teacher's share from ``study`` where this asks for neither a teacher nor a share."""
         if self.teacher is not None or self.recipe.distillation or study.teacher is None:
             return self
@@ -231,7 +231,7 @@ class Training:
 
     def notes(self, epochs: int, asked: Training | None = None) -> Iterator[str]:
         """Messages for the user, such as differences from what a new study would be ``asked`` for."""
-        usual = (asked or self.default(epochs))._with_share_of(self)
+        usual = (asked or self.default(epochs)).with_share_of(self)
         if changed := self._differs(usual):
             *names, last = ("tuning" if flag == "tune" else flag for flag in changed)
             what = f"{', '.join(names)} and {last}" if names else last

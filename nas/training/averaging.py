@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import torch
 from torch import nn
+
+from constraints.model_state import copied
 
 
 class Average:
@@ -17,7 +18,7 @@ class Average:
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         """Start as a copy of ``model``."""
-        self.model = copy.deepcopy(model).requires_grad_(False)
+        self.model = copied(model).requires_grad_(False)
         self.decay, self.steps = decay, 0
         state = model.state_dict()
         pairs = [(_real(averaged), _real(state[name])) for name, averaged in self.model.state_dict().items()]

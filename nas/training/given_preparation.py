@@ -6,7 +6,6 @@ the images directly.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -19,6 +18,7 @@ from torch.nn.parameter import is_lazy
 
 from constraints.errors import UnusableInputError, first_line, with_type
 from constraints.faults import calls_user_code
+from constraints.model_state import copied
 from nas.training.given_model import GivenModel, placed
 from nas.training.optimisers import Optimisers
 from nas.training.precision import Precision, autocast
@@ -205,7 +205,7 @@ def _differentiated(loss: torch.Tensor) -> None:
 
 def _copied(model: GivenModel) -> GivenModel:
     try:
-        return copy.deepcopy(model)
+        return copied(model)
     except Exception as error:
         raise UnusableInputError(
             f"the model cannot be copied: {with_type(error)}: the average of "

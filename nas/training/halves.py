@@ -12,7 +12,6 @@ summed. Batch norm (Ioffe and Szegedy, *Batch Normalization*, 2015) uses one of 
 
 from __future__ import annotations
 
-import copy
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -24,6 +23,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
+
+from constraints.model_state import copied
 
 _NORM = signature(F.batch_norm)
 HALVES = 2
@@ -126,7 +127,7 @@ class Halves:
 
 def twin(model: nn.Module) -> nn.Module:
     """A copy of a network that shares its weights' memory, with its own gradients and buffers."""
-    found = copy.deepcopy(model)
+    found = copied(model)
     for mine, theirs in zip(model.parameters(), found.parameters(), strict=True):
         theirs.data, theirs.grad = mine.data, None
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import time
 from collections.abc import Callable
@@ -14,6 +13,7 @@ import torch
 from torch import nn
 
 from constraints.errors import UnusableInputError
+from constraints.model_state import copied
 from nas.architecture.model import Network
 from nas.training.evaluation import Scores, evaluate, normaliser
 from nas.training.feed import Feed
@@ -74,7 +74,7 @@ class Session:
         self.on_step: Callable[[int, int], None] | None = None
         self.step = self._first_step(device, precision)
         is_copied = isinstance(self.model, GivenModel) and self.step.average is None
-        self._untrained: nn.Module | None = copy.deepcopy(self.model) if is_copied else None
+        self._untrained: nn.Module | None = copied(self.model) if is_copied else None
         self.batch = len(self.step.chosen)
         self.steps = len(self.step.labels) // self.batch
 

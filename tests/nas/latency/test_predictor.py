@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from pathlib import Path
 
 import pytest
@@ -46,11 +48,51 @@ def test_a_calibration_is_read_back_on_its_machine_only(monkeypatch: pytest.Monk
         load()
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"version": 0}', '{"version": 1, "machine": "here"}'])
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{", '{"version": 0}', '{"version": 1, "machine": "here"}', "[" * 100_000, "\udcff"],
+    ids=["empty", "list", "cut", "version", "keys", "deep", "bytes"],
+)
 def test_a_damaged_file_is_no_calibration(text: str) -> None:
-    keep(made()).write_text(text)
-    with pytest.raises(UnusableInputError, match="was not calibrated"):
+    place = keep(made())
+    place.write_text(text, encoding="utf-8", errors="surrogateescape")
+    with pytest.raises(UnusableInputError, match=f"its calibration is damaged: {place}: run search.py calibrate again"):
         load()
+
+
+NO_FIT: list[dict[str, object]] = [
+    {"weights": None}, {"weights": [0.5, 0.25]}, {"weights": {"network": "x"}}, {"weights": {"network": -1.0}},
+    {"weights": {"network": math.nan}}, {"weights": {"network": math.inf}}, {"threads": "two"}, {"threads": 0},
+    {"networks": 0}, {"median_error": None}, {"error_90": math.nan},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("is_old", [False, True])
+@pytest.mark.parametrize("change", NO_FIT, ids=str)
+def test_values_that_no_fit_gives_are_no_calibration(change: dict[str, object], is_old: bool) -> None:
+    _rewrite(keep(made()), change, is_old=is_old)
+    with pytest.raises(UnusableInputError, match="its calibration is damaged"):
+        load()
+
+
+def test_a_weight_that_was_changed_or_dropped_is_found_by_the_hash() -> None:
+    """In a file of an earlier release, which has no hash, such a change is taken for the fit."""
+    place = keep(made())
+    for weights in ({**WEIGHTS, "network": 0.25}, {"network": 0.5}):
+        _rewrite(place, {"weights": weights}, is_old=False)
+        with pytest.raises(UnusableInputError, match="its calibration is damaged"):
+            load()
+        _rewrite(place, {"weights": weights}, is_old=True)
+        assert load() == made(weights=weights)
+        keep(made())
+
+
+def _rewrite(place: Path, change: dict[str, object], *, is_old: bool) -> None:
+    """Change values of a calibration's file; one of an earlier release (``is_old``) has no hash."""
+    table = json.loads(place.read_text())
+    if is_old:
+        del table["hash"]
+    place.write_text(json.dumps(table | change))
 
 
 def test_another_calibration_has_another_fingerprint() -> None:

@@ -270,8 +270,44 @@ def test_a_study_of_an_earlier_release_keeps_its_epochs(digits: decoded.Dataset,
     prepared = search_launch.prepare(config, digits, lambda driver: None)
     prepared.lock.close()
     assert (prepared.driver.budget.epochs, prepared.driver.recipe and prepared.driver.recipe.batch_size) == (20, 128)
-    assert prepared.sizing == ""
-    assert "made with another recipe than a new one would be" in prepared.driver.notes[0]
+    assert (prepared.sizing, prepared.driver.notes) == ("", [])
+
+
+@pytest.mark.parametrize(
+    ("first", "later"),
+    [
+        ({"epochs": 20}, {}),
+        ({"epochs": 20}, {"recipe": "default"}),
+        ({"epochs": 20, "recipe": "default"}, {"recipe": "default"}),
+        ({}, {"epochs": 25}),
+        ({}, {"epochs": 25, "recipe": "default"}),
+        ({"epochs": 40}, {}),
+        ({"epochs": 20, "recipe": "default,batch_size=64"}, {"recipe": "default,batch_size=64", "epochs": 20}),
+    ],
+    ids=str,
+)
+def test_sizes_of_a_study_that_a_later_launch_does_not_repeat_are_no_other_recipe(
+    first: dict[str, Any], later: dict[str, Any], digits: decoded.Dataset, tmp_path: Path
+) -> None:
+    """Of 1,295 images, the data's sizes are 25 epochs in batches of 32; those of a given length are batches of 128."""
+
+    def launched(flags: dict[str, Any]) -> search_launch.PreparedLaunch:
+        place = {"storage": str(tmp_path / "journal.log"), "space": "tiny", "workers": 1}
+        prepared = search_launch.prepare(read_config(None, {**flags, **place}), digits, lambda driver: None)
+        prepared.lock.close()
+        return prepared
+
+    made = launched(first)
+    again = launched(later)
+    assert again.training.recipe == made.training.recipe
+    assert again.driver.notes == []
+
+
+def test_another_recipe_than_the_default_is_still_named(digits: decoded.Dataset, tmp_path: Path) -> None:
+    prepare(digits, tmp_path, recipe="default,batch_size=64").lock.close()
+    prepared = prepare(digits, tmp_path)
+    prepared.lock.close()
+    assert prepared.driver.notes == ["the study was made with another recipe than a new one would be: it keeps its own"]
 
 
 def test_a_study_keeps_its_own_recipe_when_the_file_is_gone(digits: decoded.Dataset, tmp_path: Path) -> None:

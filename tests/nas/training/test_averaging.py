@@ -78,3 +78,18 @@ def test_a_recipe_without_a_decay_has_no_average() -> None:
     average = Recipe(name="own", ema_decay=0.75).average_of(scalar())
     assert average is not None
     assert average.decay == 0.75
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_a_computed_weight_follows_from_the_averages_of_what_it_is_computed_from() -> None:
+    model = nn.utils.weight_norm(nn.Linear(2, 1, bias=False))
+    model.weight_v, model.weight_g = nn.Parameter(torch.tensor([[3.0, 4.0]])), nn.Parameter(torch.tensor([[10.0]]))
+    model(torch.ones(1, 2))  # the weight has a history now, with which torch makes no copy
+    average = Average(model, 0.5)
+    average.advance()
+    average.update()
+    model.weight_g.data.zero_()
+    average.advance()
+    average.update()
+    # kept: (1+1)/(1+10) of g = 10; the weight is g v / |v|, and v / |v| is (0.6, 0.8)
+    assert average.model(torch.ones(1, 2)).item() == pytest.approx(20 / 11 * 1.4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -189,10 +190,20 @@ def test_weights_of_another_precision_are_trained_in_float32() -> None:
     assert {p.dtype for p in found.model.parameters()} == {torch.float32}
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_a_weight_that_the_old_weight_norm_computes_is_copied_with_its_model() -> None:
+    net = Net()
+    nn.utils.weight_norm(net.conv)
+    assert net.conv.weight.grad_fn is not None  # no leaf, which torch does not copy
+    found = prepared(net)
+    names = {name for name, _ in found.model.named_parameters()}
+    assert {name.rsplit(".", 1)[1] for name in names if "conv" in name} >= {"weight_g", "weight_v"}
+
+
 def test_a_model_that_cannot_be_copied_is_refused() -> None:
     net = Net()
-    net.kept = net.conv.weight * 2  # no leaf, which torch does not copy
-    with pytest.raises(UnusableInputError, match="the model cannot be copied: RuntimeError: "):
+    net.kept = threading.Lock()  # type: ignore[assignment]
+    with pytest.raises(UnusableInputError, match="the model cannot be copied: TypeError: "):
         prepared(net)
 
 
