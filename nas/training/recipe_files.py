@@ -15,6 +15,7 @@ from typing import Any
 
 from constraints.cli.options import read_arguments
 from constraints.errors import UnusableInputError
+from constraints.output.plain import one_line
 from constraints.suggestions import nearest
 from nas.toml import read_toml
 from nas.training import recipes
@@ -58,7 +59,10 @@ def load(asked: str | Mapping[str, Any] | None, epochs: int) -> AskedRecipe:
         return AskedRecipe(recipe=RECIPES[name].make(epochs), place=f"recipe {name}")
     shipped, *options = name.split(",")
     if options:
-        table = {"name": name, "base": shipped, **read_arguments(options)}
+        given = read_arguments(options)
+        if len(given) < len(options):
+            raise UnusableInputError(f"an option is given twice: {name!r}: give one value")
+        table = {"name": name, "base": shipped, **given}
         return _source(table, f"recipe {name}", epochs)
     if not name.endswith(SUFFIX):
         hint = nearest(name, RECIPES, f"give {', '.join(RECIPES)} or a {SUFFIX} file")
@@ -93,6 +97,8 @@ def _source(table: dict[str, Any], place: str, epochs: int) -> AskedRecipe:
     if not isinstance(tune, dict):
         raise UnusableInputError(f"{place}: tune: {tune!r}: give a table [tune] of ranges")
     recipe = from_table(_over_base(base, table, place, epochs), place)
+    if not recipe.name.strip() or recipe.name != one_line(recipe.name):
+        raise UnusableInputError(f"{place}: name: {recipe.name!r}: give a name, on one line")
     if recipe.name in RECIPES and recipe != RECIPES[recipe.name].make(epochs):
         raise UnusableInputError(f"{place}: name: {recipe.name!r}: a recipe that ships has it: give another name")
     return AskedRecipe(recipe=recipe, tune=tune, place=place)

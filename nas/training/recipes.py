@@ -31,16 +31,20 @@ class Recipe(ImageOptions, FirstWeightOptions, UpdateOptions, LossOptions):
 
     name: str
     phases: tuple[Phase, ...] = (Phase(),)
-    batch_size: int = option(128, "images in a step", low=1, factor=2)
+    batch_size: int = option(128, "images in a step", low=1, high=100_000, factor=2)
     precision: Setting = option(
         "auto", "what a training computes in: float32, bfloat16, or auto, the faster one here", is_tuned=False
     )
 
     def __post_init__(self) -> None:
-        """Check that the phases' shares add up to 1 and that every option is in its range."""
+        """Check that the phases' shares add up to 1, that options are in range, and that some rate is above 0."""
         if not math.isclose(sum(phase.share for phase in self.phases), 1):
             raise UnusableInputError(f"the phases' shares do not add up to 1: {[phase.share for phase in self.phases]}")
         check(self)
+        if not any(phase.learns for phase in self.phases):
+            raise UnusableInputError(
+                f"no phase has a learning rate above 0: peak_lr {[phase.peak_lr for phase in self.phases]}: give one"
+            )
 
     def drawn(self, count: int, seed: int, number: int) -> Drawn | None:
         """Values drawn once for all ``count`` images of epoch ``number`` (from 0); None where there are none."""

@@ -74,6 +74,11 @@ class Phase:
         return self.floor_lr + (self.peak_lr - self.floor_lr) * height * self.gamma ** math.floor(turns / 2)
 
     @property
+    def learns(self) -> bool:
+        """Whether the rate is ever above 0."""
+        return self.peak_lr > 0 or (self.schedule != "step" and self.floor_lr > 0)
+
+    @property
     def elementwise_decay(self) -> float:
         """The decay of the weights that ``elementwise`` updates."""
         return self.rest_weight_decay if self.optimiser == "muon" else self.weight_decay

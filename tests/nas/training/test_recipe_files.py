@@ -50,6 +50,7 @@ def test_a_name_may_have_options_behind_it() -> None:
         ("sdg,crop=2", "recipe sdg,crop=2: base: 'sdg': start from one of default"),
         ("sgd,crop", "not key=value: 'crop'"),
         ("sgd,warmup=0.1", "recipe sgd,warmup=0.1: warmup: 0.1: an option of a phase: write it in a recipe file"),
+        ("sgd,crop=2,crop=3", "an option is given twice: 'sgd,crop=2,crop=3': give one value"),
         ("sgd,corp=2", "recipe sgd,corp=2: corp: 2: unknown option"),
     ],
 )
@@ -95,7 +96,11 @@ def test_without_a_base_the_rest_has_the_defaults_of_a_recipe(tmp_path: Path) ->
     ("text", "message"),
     [
         ("batch = 3", r"batch: 3: unknown option: did you mean batch_size"),
-        ("batch_size = 0", r"batch_size is out of range: 0: give 1 or more"),
+        ("batch_size = 0", r"batch_size is out of range: 0: give 1 to 100000"),
+        (f"batch_size = {10**23}", r"batch_size is out of range: 1.*: give 1 to 100000"),
+        ('name = ""', "name: '': give a name, on one line"),
+        (r'name = "a\nb"', r"name: 'a\\nb': give a name, on one line"),
+        ("[[phases]]\npeak_lr = 0.0", r"no phase has a learning rate above 0: peak_lr \[0.0\]: give one"),
         ('batch_size = "64"', r"batch_size: '64': write a whole number"),
         ("flip = 1", r"flip: 1: write true or false"),
         ("crop = 2026-01-01", r"crop: '2026-01-01': write a whole number"),

@@ -72,6 +72,9 @@ def test_a_phase_refuses(name: str, value: float) -> None:
     [
         ({"phases": (Phase(share=0.5),)}, r"shares do not add up to 1: \[0\.5\]"),
         ({"batch_size": 0}, "batch_size is out of range: 0"),
+        ({"batch_size": 100_001}, "batch_size is out of range: 100001: give 1 to 100000"),
+        ({"phases": (Phase(peak_lr=0.0),)}, r"no phase has a learning rate above 0: peak_lr \[0.0\]"),
+        ({"phases": (Phase(peak_lr=0.0, schedule="step", floor_lr=0.1),)}, "no phase has a learning rate above 0"),
         ({"label_smoothing": 1.0}, "label_smoothing is out of range: 1.0: give 0 or more and less than 1"),
         ({"ema_decay": 1.0}, "ema_decay is out of range: 1.0: give 0 or more and less than 1"),
         ({"mixup_growth": 1.1}, "mixup_growth is out of range: 1.1: give 0 to 1"),
@@ -80,6 +83,12 @@ def test_a_phase_refuses(name: str, value: float) -> None:
 def test_a_recipe_refuses(change: dict[str, object], message: str) -> None:
     with pytest.raises(UnusableInputError, match=message):
         Recipe(name="bad", **change)  # type: ignore[arg-type]
+
+
+def test_a_phase_may_rest_and_a_floor_is_a_rate() -> None:
+    resting = Phase(share=0.5, peak_lr=0.0)
+    assert Recipe(name="own", phases=(Phase(share=0.5), resting), batch_size=100_000).learning_rate(0.75, 8) == 0
+    assert Recipe(name="own", phases=(Phase(peak_lr=0.0, floor_lr=0.1),)).learning_rate(0, 8) == 0.1
 
 
 @pytest.mark.parametrize(("progress", "strength"), [(0.0, 0.0), (0.1, 0.05), (0.2, 0.1), (0.4, 0.2), (1.0, 0.2)])
