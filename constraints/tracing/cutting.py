@@ -16,7 +16,7 @@ from constraints.tracing.joining import blurred
 from constraints.tracing.layouts import moved
 from constraints.tracing.left_out import lacking
 from constraints.tracing.mixing import pointwise
-from constraints.tracing.parts import cut_out, laid, overlaid, stacked
+from constraints.tracing.parts import cut_out, laid, of_blended, overlaid, stacked
 from constraints.tracing.picked_places import started
 from constraints.tracing.rearranged import differing, indexed, runs
 from constraints.tracing.recipes import numbers_of
@@ -105,6 +105,8 @@ def cut_views(data: Value, cut: Cut) -> tuple[Views, Flow, tuple[Part, ...]]:
         size = tuple(cut.size if a == cut.axis else n for a, n in enumerate(data.shape))
         views, flow, parts = assembled(cut_out(data.parts, data.shape, cut), size)
         return views, moved_flow(flow) if flow.origin is not None else flow, parts  # no origin: only constants here
+    if data.flow.blended and cut.size < data.shape[cut.axis]:
+        data = replace(data, views=of_blended(data.views, data.flow, cut.axis))
     if cut.is_select:
         return tuple(selected(v, cut.axis, cut.start) for v in data.views), moved_flow(data.flow), ()
     whole = cut.start == 0 and cut.step == 1 and cut.size == data.shape[cut.axis]
@@ -129,6 +131,8 @@ def picked(call: Call) -> Result:
         indices = call.arg("indices")
         axes = [i for i, index in enumerate(indices) if index is not None]
         keeps = len(axes) == 1 and len(call.shape) == n
+    for axis in axes if data.flow.blended else ():
+        data = replace(data, views=of_blended(data.views, data.flow, axis))
     views = tuple(_picked(v, axes if keeps else range(n), keeps, data.shape, call.shape) for v in data.views)
     if any(axis in part.region for axis in axes for part in differing(data)):
         index = [numbers_of(value) for value in call.inputs[1:]]

@@ -25,6 +25,7 @@ def merge_flows(flows: list[Flow]) -> Flow:
         total=total,
         poison=frozenset().union(*[f.poison for f in flows]),
         scale=scale,
+        blended=next((f.blended for f in flows if f.blended), ""),
     )
 
 
@@ -74,6 +75,8 @@ def _apart(one: Path, other: Path) -> tuple[list[Path], list[Path]]:
 def fresh(flow: Flow, **changes: Any) -> Flow:
     """The flow after an operation that is neither pointwise nor a permutation."""
     kept = Flow(object(), frozenset(), flow.path, flow.heads, flow.context, flow.map, None, 0, flow.poison)
+    if flow.blended:
+        changes["blended"] = flow.blended
     return kept._replace(**changes) if changes else kept
 
 

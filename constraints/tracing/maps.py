@@ -38,8 +38,7 @@ class Maps:
             is_map = is_map or self._is_map(value.views)
         if is_map:
             heads = frozenset(h.inside() for h in flow.heads) if flow.heads else flow.heads
-            origin, depthwise, path, _, context, _, whole, total, poison, scale, picked = flow
-            value.flow = Flow(origin, depthwise, path, heads, context, value, whole, total, poison, scale, picked)
+            value.flow = flow._replace(heads=heads, map=value)
             self._own.append(value)
 
     def _is_map(self, views: Views) -> bool:

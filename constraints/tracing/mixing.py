@@ -15,7 +15,7 @@ from constraints.tracing.calls import Result, Results
 from constraints.tracing.flows import merge_flows
 from constraints.tracing.layouts import moved, without
 from constraints.tracing.linear_forms import coefficients
-from constraints.tracing.parts import laid
+from constraints.tracing.parts import is_of_places, laid
 from constraints.tracing.pooled_parts import are_combined, undecided
 from constraints.tracing.pooling import pool
 from constraints.tracing.values import Call, Part, Picked, Value, Views, join_views
@@ -184,6 +184,8 @@ _HOW = {"mean": "mean", "nanmean": "mean", "sum": "sum", "nansum": "sum", "amax"
 def _reduced(call: Call, data: Value, axes: Collection[int], how: str) -> Result:
     n = len(data.shape)
     views, flow = pool(call, data, axes, how)
+    if flow.blended and all(size == 1 or a in axes or is_of_places(views, a) for a, size in enumerate(data.shape)):
+        flow = flow._replace(blended="")
     if len(call.shape) == n:
         return views, flow
     left = without(set(axes), n)

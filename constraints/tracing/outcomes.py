@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from constraints.metrics import Need
 from constraints.tracing.axes import View, unknown
+from constraints.tracing.blended import is_blended
 from constraints.tracing.calls import Operation
 from constraints.tracing.cutting import cuts
 from constraints.tracing.distribution import distribute
@@ -68,6 +69,13 @@ class Outcomes:
         """The result of the rule, with the parts that inputs were assembled from and what is unknown of the inputs."""
         if operation.apart is not None and any(v.parts and outcome[0] is not call.inputs[0].views for v in call.inputs):
             distribute(call, operation)
+        if any(v.parts for v in call.inputs):
+            several = outcome if isinstance(outcome, list) else [outcome]
+            several = [
+                (views, flow._replace(blended=call.name_and_label) if is_blended(call, i, views) else flow)
+                for i, (views, flow) in enumerate(several)
+            ]
+            outcome = several if isinstance(outcome, list) else several[0]
         for value in call.inputs:
             if value.flow.poison and not (value.parts and cuts(call, value.shape)):  # a slice sees only its own parts
                 return [_spread(call, o) for o in outcome] if isinstance(outcome, list) else _spread(call, outcome)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from constraints.tracing.axes import Cut, Shape
+from constraints.tracing.axes import Cut, Shape, unknown
 from constraints.tracing.layouts import moved
 from constraints.tracing.rearranged import differing
 from constraints.tracing.sliding import sliced
-from constraints.tracing.values import Part, Region, Value, Views
+from constraints.tracing.values import Flow, Part, Region, Value, Views
 
 
 def laid(value: Value, region: Region) -> list[Part]:
@@ -40,6 +40,8 @@ def cut_out(parts: Iterable[Part], shape: Shape, cut: Cut) -> list[Part]:
         step_to, step_at = (hits[1][0] - to, hits[1][1] - at) if n > 1 else (1, 1)
         size = tuple(len(region.get(a, range(extent))) for a, extent in enumerate(shape))
         taken = tuple(sliced(v, size, Cut(cut.axis, at, step_at, n)) for v in views)
+        if flow.blended and n < size[cut.axis]:
+            taken = of_blended(taken, flow, cut.axis)
         left = {a: r for a, r in region.items() if a != cut.axis}
         if n < cut.size:
             left[cut.axis] = range(to, to + n * step_to, step_to)
@@ -50,6 +52,19 @@ def cut_out(parts: Iterable[Part], shape: Shape, cut: Cut) -> list[Part]:
 def inserted(views: Views, axis: int, n: int) -> Views:
     """The views of a tensor at one index of a new axis, as those of a part of the whole, which has ``n`` axes."""
     return tuple(moved(v, [a + (a >= axis) for a in range(n - 1)]) for v in views)
+
+
+def of_blended(views: Views, flow: Flow, axis: int) -> Views:
+    """The views of some indices of an axis, where it is not known which channels see which places."""
+    if is_of_places(views, axis):
+        return views
+    why = f"some of several channels that see different places, whose order is not followed in {flow.blended}"
+    return tuple(unknown(v.unknown or why, v) if v is not None and v.digits else v for v in views)
+
+
+def is_of_places(views: Views, axis: int) -> bool:
+    """Whether an axis counts the places of a map along one spatial axis, and nothing else does."""
+    return any(v is not None and v.axes == {axis} for v in views)
 
 
 def stacked(value: Value, axis: int, at: int, n: int) -> list[Part]:

@@ -21,9 +21,13 @@ Mover = Callable[[Views, Shape], Views]
 
 def differing(value: Value) -> tuple[Part, ...]:
     """The parts of a tensor, if they are channels (no places, no rows of the batch) that see different places."""
-    if not value.parts or all(p.views == value.parts[0].views for p in value.parts):
-        return ()
-    if are_rows(value.parts, value.shape) or 0 in value.shape:
+    parts = no_places(value)
+    return () if parts and are_rows(parts, value.shape) else parts
+
+
+def no_places(value: Value) -> tuple[Part, ...]:
+    """The parts of a tensor, if they see different places and are no places of a map themselves."""
+    if not value.parts or all(p.views == value.parts[0].views for p in value.parts) or 0 in value.shape:
         return ()
     touched = {axis for p in value.parts for axis in p.region}
     spatial = {axis for p in value.parts for v in p.views if v is not None for axis in v.axes}
@@ -32,7 +36,7 @@ def differing(value: Value) -> tuple[Part, ...]:
 
 def permuted(value: Value, order: Sequence[int], move: Mover) -> tuple[Part, ...]:
     """The parts after ``permute(order)``."""
-    parts = differing(value)
+    parts = no_places(value)
     return tuple(
         Part({order.index(a): r for a, r in p.region.items()}, move(p.views, value.shape), p.flow) for p in parts
     )
@@ -54,7 +58,7 @@ def repeated(value: Value, times: Sequence[int], move: Mover) -> tuple[Part, ...
     """The parts after each axis was repeated some times as a whole; new axes come first."""
     shift = len(times) - len(value.shape)
     found: list[Part] = []
-    for part in differing(value):
+    for part in no_places(value):
         views = move(part.views, _sizes(value.shape, part.region))
         touched = [a for a in part.region if value.shape[a] > 1]
         for at in product(*(range(times[a + shift]) for a in touched)):

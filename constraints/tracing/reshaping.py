@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
-from constraints.tracing.assembling import apart
+from constraints.tracing.assembling import ROWS_APART, apart, assembled
 from constraints.tracing.axes import Digit, Shape, View, normal, unknown
 from constraints.tracing.calls import Result
 from constraints.tracing.flows import moved as moved_flow
@@ -17,7 +17,7 @@ from constraints.tracing.rearranged import Mover, differing, indexed, joins_plac
 from constraints.tracing.rearranged import permuted as permuted_parts
 from constraints.tracing.rearranged import reshaped as reshaped_parts
 from constraints.tracing.sliding import plain, shifted
-from constraints.tracing.values import Call, Value, Views
+from constraints.tracing.values import Call, Part, Value, Views
 
 
 def permuted_views(views: Views, order: Sequence[int]) -> Views:
@@ -52,10 +52,10 @@ def reshape(call: Call) -> Result:
     data = call.inputs[0]
     views = reshape_views(data.views, data.shape, call.shape)
     if data.parts and prod(data.shape) == prod(call.shape):  # other than in a view of another type
-        call.parts[0] = reshaped_parts(data, call.shape, reshape_views)
+        _note(call, reshaped_parts(data, call.shape, reshape_views))
         if joins_places(data, call.shape) and _is_map(views):
             views = tuple(v and unknown(v.unknown or _JOINED, v) for v in views)
-        views = apart(views, call.parts[0], call.shape)  # channels may have become rows of the batch
+        views = apart(views, call.parts.get(0, ()), call.shape)  # channels may have become rows of the batch
     return views, data.flow
 
 
@@ -72,9 +72,12 @@ def permute(call: Call) -> Result:
     """Permute, transpose, t."""
     data = call.inputs[0]
     order = order_of(call, len(data.shape))
-    if data.parts:
-        call.parts[0] = permuted_parts(data, order, lambda views, _: permuted_views(views, order))
-    return permuted_views(data.views, order), data.flow
+    views = permuted_views(data.views, order)
+    if data.parts and (parts := permuted_parts(data, order, lambda views, _: permuted_views(views, order))):
+        call.parts[0] = parts  # rows of the batch may have become channels, or the other way round
+        are_apart = any(v is not None and ROWS_APART in v.blurred for v in views)
+        views = assembled(parts, call.shape)[0] if are_apart else apart(views, parts, call.shape)
+    return views, data.flow
 
 
 def order_of(call: Call, n: int) -> list[int]:
@@ -92,7 +95,7 @@ def unsqueeze(call: Call) -> Result:
     data = call.inputs[0]
     at = call.arg("dim") % len(call.shape)
     views = _moved_all(data, [a + (a >= at) for a in range(len(data.shape))])
-    call.parts[0] = reshaped_parts(data, call.shape, reshape_views)
+    _note(call, reshaped_parts(data, call.shape, reshape_views))
     return settled(views, call.shape) if any(v is not None and not v.digits for v in views) else views, data.flow
 
 
@@ -102,7 +105,7 @@ def squeeze(call: Call) -> Result:
     dims = call.arg("dim", None) if "dim" in call.names else None
     asked = range(n) if dims is None else [dims] if isinstance(dims, int) else dims
     gone = {d % n for d in asked if data.shape[d % n] == 1}
-    call.parts[0] = reshaped_parts(data, call.shape, reshape_views)
+    _note(call, reshaped_parts(data, call.shape, reshape_views))
     return _moved_all(data, without(gone, n)), data.flow
 
 
@@ -113,7 +116,7 @@ def expand(call: Call) -> Result:
         old = (*[1] * shift, *data.shape)
         times = [n // before for n, before in zip(call.shape, old, strict=True)]
         axes = [None if n > 1 else a for a, n in enumerate(times)]
-        call.parts[0] = repeated(data, times, lambda views, _: tuple(moved(v, axes[shift:]) for v in views))
+        _note(call, repeated(data, times, lambda views, _: tuple(moved(v, axes[shift:]) for v in views)))
     return pointwise(call)
 
 
@@ -147,7 +150,13 @@ def _note_parts(call: Call, axis: int, sources: Sequence[int], move: Mover) -> N
     """Record the parts of a result whose index ``i`` of an axis is ``sources[i]`` of the operand."""
     data = call.inputs[0]
     if any(axis in part.region for part in data.parts):
-        call.parts[0] = indexed(data, axis, sources, move)
+        _note(call, indexed(data, axis, sources, move))
+
+
+def _note(call: Call, parts: tuple[Part, ...]) -> None:
+    """Record the parts of the result, if there are any that could be followed."""
+    if parts:
+        call.parts[0] = parts
 
 
 def moved_axes(call: Call) -> int:
@@ -212,7 +221,7 @@ def repeat(call: Call) -> Result:
             views = tuple(v and blurred(v, tiled, "tiles of an axis that holds more than its map") for v in views)
         return views
 
-    call.parts[0] = repeated(data, times, tiled_views)
+    _note(call, repeated(data, times, tiled_views))
     return tiled_views(data.views, data.shape), moved_flow(data.flow)
 
 

@@ -108,6 +108,8 @@ class Flow(NamedTuple):
     """Product of the constants that the elements were multiplied by before any sum."""
     picked: Picked | None = None
     """For selected or sliced places of a map: those added so far."""
+    blended: str = ""
+    """The operation after which it is not known which channels see which places, if they see different ones."""
 
 
 class Lineage(NamedTuple):

@@ -157,7 +157,10 @@ def _conv_flow(call: Call, data: Value, context: bool = False) -> Flow:
     if not [h for h in flow.heads if h.is_last and h.map is not None]:  # after the last global pool no stage follows
         path = Path(spatial + call.is_spatial, total + 1, call, path, dilated + call.is_dilated)
     depthwise = frozenset([call.key]) if call.is_depthwise else frozenset[Key]()
-    return Flow(object(), depthwise, path, flow.heads, flow.context or context, flow.map, None, 0, flow.poison)
+    made = Flow(object(), depthwise, path, flow.heads, flow.context or context, flow.map, None, 0, flow.poison)
+    if flow.blended and (call.groups > 1 or math.prod(data.shape[: len(data.shape) - len(call.kernel) - 1]) > 1):
+        return made._replace(blended=flow.blended)
+    return made
 
 
 def average_pool(call: Call) -> Result:

@@ -1,0 +1,58 @@
+"""Channels that see different places, and whose order after an operation is not followed; no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from constraints.tracing.axes import View
+from constraints.tracing.cutting import cuts
+from constraints.tracing.parts import is_of_places
+from constraints.tracing.products import operands
+from constraints.tracing.rearranged import no_places
+from constraints.tracing.values import Call, Value
+
+_SEEING_ALL = """
+    mean sum amax amin max min prod var std var_mean std_mean norm linalg_vector_norm logsumexp any all argmax argmin
+    count_nonzero aminmax median nansum nanmean _softmax _log_softmax _safe_softmax
+"""
+"""Operations each of whose results sees all elements along the axes ``dim``."""
+
+
+def is_blended(call: Call, which: int, views: Sequence[View | None]) -> bool:
+    """Whether the parts of an operand are no longer known in a result of a call, though they may still be apart in it.
+
+    ``views`` are those of the result.
+    """
+    if which in call.parts or (views is call.inputs[0].views and len(call.inputs[0].shape) == len(call.shape)):
+        return False  # they are known, or those of the operand
+    if any(v.parts and cuts(call, v.shape) is not None for v in call.inputs):
+        return False
+    maps = [i for i, v in enumerate(views) if v is not None and v.digits]
+    return any(_differ(value, maps) and not _touched(value) <= _gone(call, value) for value in call.inputs)
+
+
+def _differ(value: Value, maps: Sequence[int]) -> bool:
+    parts = no_places(value)
+    return any(p.views[i] != parts[0].views[i] for p in parts for i in maps)
+
+
+def _touched(value: Value) -> set[int]:
+    """The axes along which the parts are, without those that count places of the map that they make up."""
+    touched = {axis for part in value.parts for axis in part.region if value.shape[axis] > 1}
+    return {axis for axis in touched if not is_of_places(value.views, axis)}
+
+
+def _gone(call: Call, value: Value) -> set[int]:
+    """The axes of an operand along which each result sees all elements."""
+    n = len(value.shape)
+    if call.is_conv:
+        return {n - len(call.kernel) - 1}
+    if call.op in _SEEING_ALL.split():
+        dims = call.arg("dim", None) if "dim" in call.names else None
+        return {d % n for d in ([dims] if isinstance(dims, int) else dims or range(n))}
+    if call.label in ("linear", "matmul"):
+        left, right = operands(call)
+        return {n - 1} if value is left else {max(n - 2, 0)} if value is right else set()
+    if call.label in ("lstm", "gru", "rnn", "scaled_dot_product_attention"):
+        return {n - 1} if value is not call.inputs[2] else set()  # not the values of an attention
+    return set()
