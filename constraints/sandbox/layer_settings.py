@@ -35,7 +35,7 @@ def _waits(module: nn.Module) -> bool:
 def _described(module: nn.Module) -> tuple[object, ...]:
     shapes = [None if is_lazy(p) else tuple(p.shape) for p in module.parameters(recurse=False)]
     has_layers = next(module.children(), None) is not None
-    return module._get_name(), module.extra_repr() if has_layers else repr(module), shapes
+    return type(module).__name__, module.extra_repr() if has_layers else repr(module), shapes
 
 
 def _settings(module: nn.Module, lazy: nn.Module) -> dict[str, object]:

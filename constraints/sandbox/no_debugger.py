@@ -14,7 +14,7 @@ _WARNING = "the code starts a debugger, for which a check has no terminal: its b
 
 @contextmanager
 def undebugged(warn: Callable[[str], None]) -> Iterator[None]:
-    """While entered, ``breakpoint()`` and pdb's functions and methods that stop do nothing; ``warn`` is given a warning.
+    """While entered, ``breakpoint()`` and what stops in pdb do nothing; ``warn`` gets a warning that says so.
 
     Those are ``set_trace``, also that of a debugger that the code makes itself, ``post_mortem`` and ``pm``.
     """
