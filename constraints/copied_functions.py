@@ -23,8 +23,8 @@ def rebind(modules: Iterable[nn.Module], memo: Mapping[int, Any]) -> None:
         attributes = vars(module)
         for kept in (attributes, *(value for value in attributes.values() if isinstance(value, dict))):
             kept.update({k: functions.bound(v) for k, v in kept.items() if isinstance(v, FunctionType)})
-        for kept in (value for value in attributes.values() if isinstance(value, list)):
-            kept[:] = [functions.bound(v) if isinstance(v, FunctionType) else v for v in kept]
+        for values in (value for value in attributes.values() if isinstance(value, list)):
+            values[:] = [functions.bound(v) if isinstance(v, FunctionType) else v for v in values]
 
 
 class _Functions:

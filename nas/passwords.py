@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_AFTER_USER = re.compile(r"(://[^:/@\s]*):[^@\s]*@(?:[^@/?#\s]*@)*")
+_AFTER_USER = re.compile(r"(://[^:/@\s]*):[^@\s]*@(?:[^@?#\s]*@)*")
 _TOKEN = re.compile(r"(https?://)[^:/@\s]+@")
 _IN_QUERY = re.compile(r"([?&]password=)[^&#\s]*")
 

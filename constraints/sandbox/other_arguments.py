@@ -9,6 +9,8 @@ from typing import Any
 
 from torch import nn
 
+from constraints.sandbox.layer_settings import have_equal_layers
+
 
 def made_otherwise(tree: ast.Module, name: str, space: Mapping[str, Any], model: nn.Module) -> str:
     """A warning that names a variable which a file makes of the class ``name`` in another way; empty for none.
@@ -57,7 +59,7 @@ def _is_other(found: object, model: nn.Module) -> bool:
     """Whether a variable, or an ellipsis where it was not made, may be another network than ``model``."""
     if not isinstance(found, nn.Module):
         return found is ...
-    return (repr(found), _shapes(found), _own_forwards(found)) != (repr(model), _shapes(model), _own_forwards(model))
+    return not have_equal_layers(found, model)
 
 
 def _is_changed(found: object, model: nn.Module, variable: str, tree: ast.Module) -> bool:
@@ -86,12 +88,3 @@ def _at(model: nn.Module, path: str) -> object:
         return attrgetter(path)(model)
     except AttributeError:
         return None
-
-
-def _shapes(model: nn.Module) -> list[tuple[int, ...]]:
-    return [tuple(p.shape) for p in model.parameters()]
-
-
-def _own_forwards(model: nn.Module) -> list[str]:
-    """Names of the modules whose forward method was replaced."""
-    return [name for name, module in model.named_modules() if "forward" in vars(module)]

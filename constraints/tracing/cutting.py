@@ -196,7 +196,22 @@ def put(call: Call) -> Result:
 def filled_at(call: Call) -> Result | None:
     """A number written to the indices of an axis that a constant names."""
     data, *others = call.inputs
-    return None if any(v.depends for v in others) else (data.views, fresh(data.flow))
+    if any(v.depends for v in others):
+        return None
+    axis, indices = call.arg("dim", 0) % max(len(data.shape), 1), numbers_of(others[0])
+    if not data.shape or any(v is not None and axis in v.axes for v in data.views):
+        call.parts[0] = data.parts  # each place that is left is what it was
+        return data.views, fresh(data.flow)
+    if indices is not None:
+        places = np.unique([i % data.shape[axis] for i in indices])
+        filled = [Part({axis: run}, (None,) * len(data.views), Flow()) for run in runs(places)]
+        views, flow, call.parts[0] = assembled(overlaid(laid(data, {}), filled), call.shape)
+        return views, fresh(flow) if flow.origin is not None else flow
+    if not any(axis in part.region for part in data.parts):
+        call.parts[0] = data.parts
+        return data.views, fresh(data.flow)
+    why = "a number written to some of several parts that see different places"
+    return tuple(v and unknown(v.unknown or why, v) for v in data.views), fresh(data.flow)
 
 
 def _put_parts(call: Call, axis: int) -> list[Part]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
+from constraints.errors import UnusableInputError
 from constraints.output.console import SafeConsole
 from nas.api.keywords import in_keywords, public
 from nas.api.places import Trial, located
@@ -28,7 +29,9 @@ from nas.search.presence import has_launch
 from nas.search.retraining import Progress
 from nas.search.study_data import load_study_data
 from nas.search.study_opening import open_study, quiet
+from nas.toml import read_toml
 from nas.training import datasets, decoded
+from nas.value_places import in_file, texts
 
 if TYPE_CHECKING:
     import optuna
@@ -79,7 +82,8 @@ def launch(config: str | Path | None = None, *, progress: bool = False, **fields
     asked = read_config(None if config is None else Path(config), given)
     study = existing(asked)
     settings = settled(asked, study)
-    search_launch.check(settings)
+    with _placed(config, given):
+        search_launch.check(settings)
     if progress and (words := kept(asked, study)):
         _say(words)
     with quiet():
@@ -105,6 +109,18 @@ def launch(config: str | Path | None = None, *, progress: bool = False, **fields
         confirmations=tuple(confirmed),
         beginning=prepared.beginning,
     )
+
+
+@contextmanager
+def _placed(config: str | Path | None, given: Mapping[str, Any]) -> Iterator[None]:
+    """Name file and key in errors of the block about values of the file ``config``."""
+    try:
+        yield
+    except UnusableInputError as error:
+        if config is not None:
+            flags = {f"--{name.replace('_', '-')}": str(value) for name, value in given.items()}
+            error.args = (in_file(str(error), flags, texts(str(config), read_toml(Path(config)))),)
+        raise
 
 
 @public

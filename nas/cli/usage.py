@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,14 +17,12 @@ from nas.cli.program import GENERAL, ExtraArgumentError
 from nas.project_settings import settings
 from nas.toml import read_toml
 from nas.validation_words import first_of, what_to_do
+from nas.value_places import FLAG, named_by, texts, where_it_is
 
 _READ_PROJECT = frozenset({"launch", "train"})
 """Commands that read all of the project's settings."""
 _CUTOFF = 0.75
 """Least similarity at which an option is suggested: the dashes alone make any two options similar."""
-_FLAG = re.compile(r"(?<![\w-])--[a-z]")
-_FIRST_FLAG = re.compile(r"--([a-z][a-z-]*)(?=:? )")
-_QUOTED = re.compile(r"(?:^|: |no such \w+ |\b(?:not|no) [\w ]+: )(['\"])(.*?)\1")
 _DASHES = "-\N{HYPHEN}\N{NON-BREAKING HYPHEN}\N{EN DASH}\N{EM DASH}\N{MINUS SIGN}"
 """The hyphen, and the characters that editors put in place of two of them."""
 
@@ -67,23 +64,14 @@ class Line:
         configuration's file or the project's settings, whose key is prepended in the same way.
         """
         if not message.startswith("--"):
-            if _FLAG.search(message) or ": pip install " in message:
+            if FLAG.search(message) or ": pip install " in message:
                 return message
-            named = set(_named_by(message, self._given())) or set(_named_by(message, self._read()))
+            named = set(named_by(message, self._given())) or set(named_by(message, self._read()))
             if not named:
                 return message
             flag = named.pop()
             message = f"{flag}: {message}" if flag and not named and not message.startswith(flag) else message
-        return f"{self._where_it_is(message)}: see {self.path} --help"
-
-    def _where_it_is(self, message: str) -> str:
-        """A message that begins with a flag, or with its file and key where the value is from a file."""
-        flag = _FIRST_FLAG.match(message)
-        if flag is None or any(given == flag[0] for given, _ in self._given()):
-            return message
-        key = f": {flag[1].replace('-', '_')}"
-        place = next((place for place, _ in self._read() if place.endswith(key)), flag[0])
-        return place + message[flag.end() :]
+        return f"{where_it_is(message, self._given(), self._read())}: see {self.path} --help"
 
     def _given(self) -> Iterator[tuple[str, str]]:
         """Each flag of the line that takes a value, with that, and each argument."""
@@ -101,9 +89,9 @@ class Line:
         """The key of each text of the configuration's file or the project's settings, with its place, and the text."""
         with suppress(UnusableInputError):  # a file that cannot be read is an error of its own
             for path in (value for flag, value in self._given() if flag == "--config"):
-                yield from _texts(path, read_toml(Path(path)))
+                yield from texts(path, read_toml(Path(path)))
             if self.command.name in _READ_PROJECT and (project := settings(Path())):
-                yield from _texts(project.source, project.table)
+                yield from texts(project.source, project.table)
 
     def _options(self) -> list[Any]:
         return [param for param in self.command.params if param.param_type_name == "option"]
@@ -146,45 +134,6 @@ class Line:
         own = [known for param in self._options() for known in (*param.opts, *param.secondary_opts)]
         general = [known for names in GENERAL for known in names]
         return nearest(name, [*own, *general, "--help"], "leave it out", _CUTOFF)
-
-
-def _named_by(message: str, given: Iterable[tuple[str, str]]) -> Iterator[str]:
-    """The flags, by their values, that a message names; an empty one for an argument."""
-    quoted = [text for _, text in _QUOTED.findall(message)]
-    parts = message.split(": ")
-    for flag, value in given:
-        last = value.rstrip("/").rpartition("/")[2]  # a folder's data has its last name
-        is_part = any(
-            part in {value, last}
-            or (part.endswith(f" {value}") and not value.isdecimal())
-            or part.startswith(f"{value} is ")
-            or _at_line(part, value)
-            for part in parts[:2]
-        )
-        if value in quoted or (value and (is_part or any(_holds(value, text) for text in quoted))):
-            yield flag
-
-
-def _texts(place: str, table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Place and key of each text in a table, with that; of an inner table, its heading."""
-    for key, value in table.items():
-        if isinstance(value, dict):
-            yield place, f"[{key}]"
-        for text in value if isinstance(value, list) else [value]:
-            if isinstance(text, str):
-                yield f"{place}: {key}", text
-
-
-def _at_line(part: str, value: str) -> bool:
-    """Whether a part of a message is a file, or a line of it."""
-    return re.fullmatch(rf"{re.escape(value)}:\d+", part) is not None
-
-
-def _holds(value: str, text: str) -> bool:
-    """Whether a text is one of the words of a value, such as ``flip=2`` of ``assignment,flip=2``."""
-    if text == "":
-        return "," in value and "" in value.split(",")
-    return re.search(rf"(?<![\w-]){re.escape(text)}(?![\w-])", value) is not None
 
 
 def _name(param: Any) -> str:

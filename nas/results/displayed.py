@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 from constraints.errors import UnusableInputError
 from nas.results.board import Leaderboard
@@ -21,6 +21,10 @@ _ACCURACIES = ("val_accuracy", "test_accuracy", "test_std", "val_balanced_accura
 class Board(Leaderboard):
     """The ranked trials of a study; ``str`` is the table of the command line, a notebook shows HTML."""
 
+    def __bool__(self) -> bool:
+        """A board without trials is one too."""
+        return True
+
     def __len__(self) -> int:
         """How many trials are shown."""
         return len(self.rows)
@@ -29,8 +33,14 @@ class Board(Leaderboard):
         """The trials in order of rank."""
         return iter(self.rows)
 
-    def __getitem__(self, place: int) -> Row:
-        """The trial at a place, from 0; IndexError where there is none."""
+    @overload
+    def __getitem__(self, place: int) -> Row: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> tuple[Row, ...]: ...
+
+    def __getitem__(self, place: int | slice) -> Row | tuple[Row, ...]:
+        """The trial at a place, from 0, or those of a slice; IndexError where there is none."""
         return self.rows[place]
 
     def to_dataframe(self) -> pd.DataFrame:

@@ -23,7 +23,7 @@ from nas.architecture import norm_act
 from nas.architecture.components import Conv, Unshuffle
 from nas.architecture.spec import DEFAULT_CLASSES, DEFAULT_INPUT, Architecture, Block, HeadKind, Shape, Stage
 from nas.space.layer_blocks import layer_blocks
-from nas.space.stage_checks import check_stage
+from nas.space.stage_checks import check_stage, check_written
 from nas.space.stage_space import Activation, Form, Norm, Residual, StageSpace, Table, Widths, distinct
 from nas.toml import read_toml, validated
 
@@ -66,10 +66,6 @@ class Space(Table):
             )
         if len(self.stage_dilations) != len(self.stages):
             raise ValueError(f"stage_dilations has {len(self.stage_dilations)} values for {len(self.stages)} stages")
-        usual = StageSpace.model_fields["stem"].default
-        for number, stage in enumerate(self.stages[1:], start=2):
-            if stage.stem != usual:
-                raise ValueError(f"stage {number} has a stem, {stage.stem}: the first layer of a network is in stage 1")
         for number in range(1, len(self.stages) + 1):
             for form in self.forms:
                 check_stage(self, number, form)
@@ -219,7 +215,9 @@ def load(source: str, *, input: Shape = DEFAULT_INPUT, classes: int = DEFAULT_CL
         if key in table:
             raise UnusableInputError(f"{source}: {key}: {table[key]!r}: follows from the data: take the key out")
     usual = {"stem_stride": usual_stem_stride(input)}
-    return validated(Space, {**usual, **table, "input": input, "classes": classes}, source, is_strict=True)
+    space = validated(Space, {**usual, **table, "input": input, "classes": classes}, source, is_strict=True)
+    check_written(space, source)
+    return space
 
 
 def usual_stem_stride(input: Shape) -> int:

@@ -4,11 +4,35 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from constraints.errors import UnusableInputError
 from nas.space import layer_words
 from nas.space.stage_space import Form
 
 if TYPE_CHECKING:
     from nas.space.space import Space
+
+
+_MOST_PAIRS = 64**2
+"""Of the widths of a stage and of the next one; last layers are judged for each, which takes seconds for so many."""
+
+
+def check_written(space: Space, source: str) -> None:
+    """Raise UnusableInputError where a file asks for more than can be counted, or for what has no effect.
+
+    A study's own space is not checked: what an earlier release accepted goes on.
+    """
+    usual = type(space.stages[0]).model_fields["stem"].default
+    for number, stage in enumerate(space.stages, start=1):
+        own, after = len(stage.width.values()), len(space.widths_after(number).values())
+        if own * after > _MOST_PAIRS:
+            raise UnusableInputError(
+                f"{source}: stage {number} has {own:,} widths and what follows it {after:,}: "
+                f"these are more than {_MOST_PAIRS:,} pairs: give one of them a larger step"
+            )
+        if number > 1 and stage.stem != usual:
+            raise UnusableInputError(
+                f"{source}: stages.{number}.stem: {stage.stem!r}: the first layer is in stage 1 alone: take the key out"
+            )
 
 
 def check_stage(space: Space, number: int, form: Form) -> None:

@@ -13,8 +13,6 @@ from nas.space import layer_words
 Form = Literal["strided", "strided-last", "dilated"]
 
 _MOST_CHANNELS = 65_536
-_MOST_WIDTHS = 64
-"""Of one stage: the last layers of a stage are judged for every pair of its width and the next one's."""
 
 
 def _norm(name: str) -> str:
@@ -75,8 +73,6 @@ class Widths(Table):
     def _ordered(self) -> Widths:
         if self.high < self.low or (self.high - self.low) % self.step:
             raise ValueError(f"high {self.high} must be low {self.low} plus a multiple of step {self.step}")
-        if (count := len(self.values())) > _MOST_WIDTHS:
-            raise ValueError(f"{count:,} widths are more than {_MOST_WIDTHS}: give a larger step")
         return self
 
     def values(self) -> range:

@@ -31,29 +31,29 @@ class Net(nn.Module):
 
 def by_layer(net: Net) -> object:
     layer = net.layer
-    return lambda x: layer(x)
+    return lambda x: layer(x).clone()
 
 
 def by_list(net: Net) -> object:
     layers = [net.layer, nn.ReLU()]
-    return lambda x: layers[0](x)
+    return lambda x: layers[0](x).clone()
 
 
 def by_another(net: Net) -> object:
     def inner(x: torch.Tensor) -> torch.Tensor:
         return net.layer(x)  # type: ignore[no-any-return]
 
-    return lambda x: inner(x)
+    return lambda x: inner(x).clone()
 
 
 @pytest.mark.parametrize(
     "make",
     [
-        lambda net: lambda x: net.layer(x),
+        lambda net: lambda x: net.layer(x).clone(),
         lambda net: lambda x, net=net: net.layer(x),
         lambda net: lambda x, *, net=net: net.layer(x),
-        lambda net: [lambda x: net.layer(x)],
-        lambda net: {"a": lambda x: net.layer(x)},
+        lambda net: [lambda x: net.layer(x).clone()],
+        lambda net: {"a": lambda x: net.layer(x).clone()},
         by_layer,
         by_list,
         by_another,
@@ -81,7 +81,7 @@ def test_hooks_of_a_copy_write_to_the_copy() -> None:
 
 
 def test_functions_without_parts_of_the_model_stay_the_same() -> None:
-    model, factor, functions = Net(), [2.0], nn.Module()
+    model, factor, functions = Net(), [2.0], Net()
     model.way, functions.way = (lambda x: x * factor[0]), torch.relu
     made = copied(model)
     assert made.way is model.way

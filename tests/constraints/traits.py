@@ -225,6 +225,38 @@ def _rectified(x: torch.Tensor) -> torch.Tensor:
     return x + F.relu(_wide(x, 3) - x)
 
 
+def _of_two(x: torch.Tensor) -> torch.Tensor:
+    """Two channels of a map and two of another one, shifted by three rows."""
+    return torch.cat([x[:, :2], x.roll(3, 2)[:, 2:]], 1)
+
+
+def _slice_of_a_stack(x: torch.Tensor) -> torch.Tensor:
+    y = _of_two(x)
+    return _mixed(torch.stack([y, y.roll(-2, 3)], 2).flatten(1, 2)[:, 1:4])
+
+
+def _slice_of_a_batch(x: torch.Tensor) -> torch.Tensor:
+    return _mixed(_of_two(x).expand(2, -1, -1, -1)[1:, 2:])
+
+
+def _slice_of_tiles(x: torch.Tensor) -> torch.Tensor:
+    return _mixed(_of_two(x).repeat(1, 2, 1, 1)[:, 2:5])
+
+
+def _repeated_channels(x: torch.Tensor) -> torch.Tensor:
+    return _mixed(_of_two(x).repeat_interleave(2, 1)[:, 4:7])
+
+
+def _channels_in_turns(x: torch.Tensor) -> torch.Tensor:
+    y = torch.zeros_like(x).repeat(1, 2, 1, 1)
+    y[:, ::2], y[:, 1::2] = x, x.roll(3, 2)
+    return _mixed(_tall(y, 3)[:, 1::2])
+
+
+def _channels_as_rows(x: torch.Tensor) -> torch.Tensor:
+    return _mixed(F.avg_pool2d(_of_two(x).transpose(0, 1), (1, 3), 1, (0, 1)).transpose(0, 1)[:, 1:3])
+
+
 FUNCTIONS: dict[str, Step] = {
     f.__name__.strip("_").replace("_", " "): f
     for f in (
@@ -235,6 +267,17 @@ FUNCTIONS: dict[str, Step] = {
     )
 }  # fmt: skip
 """What the trace follows."""
+
+
+REARRANGED: dict[str, Step] = {
+    f.__name__.strip("_").replace("_", " "): f
+    for f in (
+        _slice_of_a_stack, _slice_of_a_batch, _slice_of_tiles, _repeated_channels, _channels_in_turns,
+        _channels_as_rows,
+    )
+}  # fmt: skip
+"""Whole maps put together, repeated or moved, of which some channels are left: networks from ``REARRANGING`` on."""
+REARRANGING = 500_000
 
 
 def _blur(x: torch.Tensor) -> torch.Tensor:
@@ -564,6 +607,9 @@ def drawn(number: int) -> tuple[Drawn, bool]:
     has_unknown = number % 2 == 1
     if has_unknown:
         trunk.insert(draw.randint(0, len(trunk)), _unknown_step(draw))
+    for _ in range(draw.randint(1, 2) if number >= REARRANGING else 0):
+        name = draw.choice(sorted(REARRANGED))
+        trunk.insert(draw.randint(0, len(trunk)), Function(name, REARRANGED[name]))
     early = draw.choice([None, None, draw.randrange(len(trunk))])
     heads = [None, nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(CHANNELS, 5))]
     head = draw.choice(heads if early is None else heads[1:])

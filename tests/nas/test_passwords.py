@@ -20,6 +20,7 @@ def test_passwords_are_masked_wherever_they_are() -> None:
         ("postgresql://me:a/b@h/d", "postgresql://me:***@h/d"),
         ("http://me:secret@h:5000/x", "http://me:***@h:5000/x"),
         ("postgresql://me:a@b@h/d", "postgresql://me:***@h/d"),
+        ("postgresql://me:a@b/c@h/d", "postgresql://me:***@h/d"),
         ("postgresql://me:@@h/d?x=a@b", "postgresql://me:***@h/d?x=a@b"),
         ("https://token@h/x", "https://***@h/x"),
         ("sqlite:////tmp/me@home.db", "sqlite:////tmp/me@home.db"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 
 import pytest
+import torch
 from torch import nn
 
 from constraints.sandbox.other_arguments import made_otherwise
@@ -50,6 +51,24 @@ def test_arguments_that_are_the_defaults_make_no_other_network() -> None:
 def test_arguments_that_change_no_parameter_make_another_network() -> None:
     made = nn.Sequential(nn.Conv2d(3, 8, 3, dilation=4))
     assert made_otherwise(ast.parse("model = Net(dilation=4)"), "Net", {"model": made}, Net())
+
+
+class Lazy(nn.Sequential):
+    def __init__(self, width: int = 8) -> None:
+        super().__init__(nn.LazyConv2d(width, 3), nn.LazyBatchNorm2d(), nn.Conv2d(width, 16, 3))
+
+
+@pytest.mark.parametrize("has_run", [False, True])
+def test_a_lazy_network_that_only_ran_is_the_same_one(*, has_run: bool) -> None:
+    same, other = Lazy(8), Lazy(64)
+    if has_run:
+        same(torch.zeros(2, 3, 8, 8))
+        other(torch.zeros(2, 3, 8, 8))
+    assert not made_otherwise(ast.parse("model = Lazy()"), "Lazy", {"model": same}, Lazy())
+    assert not made_otherwise(ast.parse("model = Lazy(8)"), "Lazy", {"model": same}, Lazy())
+    assert "model is Lazy(64)" in made_otherwise(ast.parse("model = Lazy(64)"), "Lazy", {"model": other}, Lazy())
+    same[0] = nn.LazyConv2d(8, 5)
+    assert "changed later" in made_otherwise(ast.parse("model = Lazy()"), "Lazy", {"model": same}, Lazy())
 
 
 @pytest.mark.parametrize("line", ["size = count(Net(64))", "models = build(Net(64))"])

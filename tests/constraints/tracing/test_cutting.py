@@ -15,6 +15,11 @@ from tests.constraints.tracing.known import CONV, WIDE, known
 from tests.constraints.written import Written
 
 
+def both(m: Any, x: torch.Tensor) -> torch.Tensor:
+    """Three channels that see 3 x 3 pixels, then three that see 5 x 5."""
+    return torch.cat([m.a(x), m.b(x)], 1)
+
+
 def fields(run: Callable[..., Any]) -> list[int | None]:
     """What the units of the output see along both axes; None where that is not known."""
     (out,) = known(run, a=CONV, b=WIDE).outputs
@@ -39,6 +44,13 @@ def fields(run: Callable[..., Any]) -> list[int | None]:
         (lambda m, x: torch.select_scatter(m.a(x), m.b(x)[:, 0], 1, 2)[:, 2:], [5, 5]),
         (lambda m, x: m.a(x).index_add(1, torch.tensor([0]), m.b(x)[:, :1]), [5, 5]),
         (lambda m, x: m.a(x).index_copy(3, torch.tensor([0]), m.b(x)[..., :1]), [5, None]),
+        (lambda m, x: both(m, x).index_fill(1, torch.tensor([3, 4, 5]), 0.0), [3, 3]),
+        (lambda m, x: both(m, x).index_fill(1, torch.tensor([0, -1]), 0.0)[:, :3], [3, 3]),
+        (lambda m, x: both(m, x).index_fill_(1, torch.tensor([0]), 1.0)[:, 3:], [5, 5]),
+        (lambda m, x: both(m, x).index_fill(2, torch.tensor([0]), 1.0)[:, :3], [3, 3]),
+        (lambda m, x: both(m, x).index_fill(0, torch.tensor([0]) * 0, 1.0)[:, :3], [3, 3]),
+        (lambda m, x: both(m, x).index_fill(1, torch.tensor([0]) * 2, 1.0)[:, :3], [None, None]),  # computed
+        (lambda m, x: both(m, x).index_fill(1, torch.arange(6), 0.0), [None, None]),  # not computed from the input
     ],
 )
 def test_what_is_cut_or_put(run: Callable[..., Any], field: list[int | None]) -> None:

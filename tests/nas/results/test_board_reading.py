@@ -70,14 +70,6 @@ def test_a_study_of_others_is_refused_by_its_name(
         leaderboard(theirs(study_attrs, trial_attrs))
 
 
-@pytest.mark.parametrize("state", [TrialState.PRUNED, TrialState.FAIL])
-def test_a_study_of_others_without_a_complete_trial_is_not_shown_as_empty(state: TrialState) -> None:
-    study = optuna.create_study(study_name="theirs")
-    study.add_trial(create_trial(state=state))
-    with pytest.raises(UnusableInputError, match=r"^study 'theirs' was not made by this tool: none of "):
-        leaderboard(study)
-
-
 def test_a_first_trial_that_has_no_network_yet_is_waited_for() -> None:
     study = optuna.create_study(study_name="theirs")
     study.ask()
@@ -135,3 +127,16 @@ def test_a_line_that_nests_without_end_is_named(tmp_path: Path, where: int, in_s
     place.write_text("".join(lines))
     with pytest.raises(UnusableInputError, match=f"line {where % len(lines) + 1} is damaged"):
         read(place, in_short=in_short)
+
+
+def test_a_study_of_others_without_a_complete_trial_is_not_shown_as_empty() -> None:
+    study = optuna.create_study(study_name="theirs")
+    study.add_trial(create_trial(state=TrialState.PRUNED))
+    with pytest.raises(UnusableInputError, match=r"^study 'theirs' was not made by this tool: none of "):
+        leaderboard(study)
+
+
+def test_a_trial_that_failed_before_it_had_a_network_makes_no_study_one_of_others() -> None:
+    study = optuna.create_study(study_name="mine")  # whose objective raised before it asked nas.suggest
+    study.add_trial(create_trial(state=TrialState.FAIL))
+    assert leaderboard(study).rows == ()

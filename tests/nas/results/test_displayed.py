@@ -31,13 +31,14 @@ def test_a_board_is_the_sequence_of_its_rows(study: optuna.Study) -> None:
     found = board(study)
     assert [row.trial for row in found] == [1, 2, 0, 3, 5, 4]
     assert (len(found), found[0].trial, found[-1].trial, found[0] in found) == (6, 1, 4, True)
+    assert [row.trial for row in found[1:3]] == [2, 0]
     with pytest.raises(IndexError):
         found[6]
 
 
 def test_a_board_without_a_trial_is_a_board(study: optuna.Study) -> None:
     empty = board(optuna.create_study())
-    assert (len(empty), list(empty)) == (0, [])
+    assert (len(empty), list(empty), bool(empty)) == (0, [], True)
 
 
 def test_a_data_frame_has_the_columns_of_the_csv_and_nan_for_what_is_not_known(study: optuna.Study) -> None:

@@ -137,7 +137,7 @@ HEAD = 'forms = ["strided"]\nactivations = ["relu"]\nheads = ["fc"]\nlast_width 
         ),
         (
             HEAD + "stage_dilations = [2, 2]\n" + STAGE.format("") + "\n" + STAGE.format('stem = ["c5"]'),
-            r"stage 2 has a stem, \['c5'\]: the first layer of a network is in stage 1",
+            r"stages\.2\.stem: \['c5'\]: the first layer is in stage 1 alone: take the key out",
         ),
         ("forms = [", "is not TOML"),
         ('base = "tiny"\nclasses = 5', "classes: 5: follows from the data: take the key out"),

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from constraints.errors import UnusableInputError
 from nas.space.space import Space
+from nas.space.stage_checks import check_written
 
 
 def space(*, stages: list[dict[str, Any]] | None = None, **more: Any) -> Space:
@@ -40,3 +42,20 @@ def test_what_does_not_fit_is_named(stages: list[dict[str, Any]], more: dict[str
 
 def test_the_last_layer_of_the_last_stage_may_add_its_input() -> None:
     assert space(stages=[{}, {"down": ["+c3", "pw"]}]).stages[1].down == ["+c3", "pw"]
+
+
+def test_a_file_may_ask_for_as_many_pairs_of_widths_as_are_counted_in_seconds() -> None:
+    wide = {"width": {"low": 8, "high": 8 * 64}}
+    check_written(space(stages=[wide, wide]), "mine.toml")
+    check_written(space(stages=[{"width": {"low": 8, "high": 8 * 2048}}, {}]), "mine.toml")  # 2,048 times 2
+    message = "^mine.toml: stage 1 has 65 widths and what follows it 64: these are more than 4,096 pairs: give one of"
+    more = space(stages=[{"width": {"low": 8, "high": 8 * 65}}, wide])
+    with pytest.raises(UnusableInputError, match=message):
+        check_written(more, "mine.toml")
+
+
+def test_a_stem_has_an_effect_in_the_first_stage_alone() -> None:
+    check_written(space(stages=[{"stem": ["c5"]}, {"stem": ["c3"]}]), "mine.toml")
+    message = r"^mine.toml: stages.2.stem: \['c5'\]: the first layer is in stage 1 alone: take the key out$"
+    with pytest.raises(UnusableInputError, match=message):
+        check_written(space(stages=[{}, {"stem": ["c5"]}]), "mine.toml")

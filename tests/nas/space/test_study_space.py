@@ -33,3 +33,11 @@ def test_a_file_that_changes_changes_no_study(tmp_path: Path) -> None:
 def test_a_table_of_something_else_is_refused() -> None:
     with pytest.raises(UnusableInputError, match=r"^the study's space x: forms: "):
         stored_space({"name": "x", "hash": "0", "table": {}}, input=(3, 32, 32), classes=10)
+
+
+def test_a_study_keeps_a_space_that_no_file_may_ask_for_now(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text('base = "tiny"\n')
+    known = as_stored("mine.toml", load(str(tmp_path / "mine.toml")))
+    known["table"]["stages"][1]["stem"] = ["c5"]
+    known["table"]["stages"][1]["width"] = {"low": 8, "high": 8 * 600, "step": 8}
+    assert len(stored_space(known, input=(3, 32, 32), classes=10).stages[1].width.values()) == 600
