@@ -15,6 +15,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedTensorMixin  # type: ignore[attr-defined]  # not in its stub
 
+from constraints.copied_functions import rebind
 from constraints.kept_state import is_torchs, modules_kept
 from constraints.process_state import process_kept
 
@@ -93,7 +94,10 @@ def _is_plain(value: Any) -> bool:
 
 
 def copied(model: Model) -> Model:
-    """A deep copy, also where torch cannot make one: for buffers without a shape, or with an autograd history."""
+    """A deep copy, also where torch cannot make one: for buffers without a shape, or with an autograd history.
+
+    Functions in it, such as lambdas and hooks, call the copy where they called the model.
+    """
     memo: dict[int, Any] = {}
     modules = parts(model).modules.values()
     for kept in chain.from_iterable(m.__dict__.values() for m in modules):
@@ -102,7 +106,9 @@ def copied(model: Model) -> Model:
     for buffer in chain.from_iterable(m._buffers.values() for m in modules):
         if isinstance(buffer, UninitializedBuffer):
             memo[id(buffer)] = UninitializedBuffer(buffer.requires_grad, buffer.data.device, buffer.data.dtype)  # type: ignore[arg-type]  # its stub is Tensor's
-    return copy.deepcopy(model, memo)
+    made = copy.deepcopy(model, memo)
+    rebind(made.modules(), memo)
+    return made
 
 
 def has_own_eval(found: Parts) -> bool:

@@ -51,10 +51,11 @@ def prepare(
     ``precision`` is the candidates' precision here; ``is_finished`` means that the model came with weights. Raises
     UnusableInputError for a model that cannot be trained; errors of its own code are passed on unchanged.
     """
-    if scripted := [name for name, one in model.named_modules() if isinstance(one, torch.jit.ScriptModule)]:
+    programs = (name for name, one in model.named_modules() if isinstance(one, torch.jit.ScriptModule) and _keeps(one))
+    if name := next(programs, ""):
         raise UnusableInputError(
-            f"the model is or holds a TorchScript program, of which no average can be kept: {scripted[0]}: give the "
-            "module that it was made from"
+            f"the model is or holds a TorchScript program with weights, of which no average can be kept: {name}: "
+            "give the module that it was made from"
         )
     _materialise(model, images)
     notes = [*_in_float32(model)]
@@ -82,6 +83,10 @@ def prepare(
     if recipe.dirac:
         notes.append("the recipe's dirac initialisation is left out: it knows the blocks of architectures alone")
     return PreparedModel(model=model, precision=chosen, notes=tuple(notes))
+
+
+def _keeps(module: nn.Module) -> bool:
+    return next(_tensors(module), None) is not None
 
 
 def _tensors(model: nn.Module) -> Iterator[torch.Tensor]:

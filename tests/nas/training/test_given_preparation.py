@@ -96,8 +96,23 @@ def test_what_is_only_finite_in_float32_is_trained_in_it() -> None:
 
 def test_a_torchscript_program_is_refused_before_its_training() -> None:
     held = nn.Sequential(torch.jit.script(nn.Conv2d(3, 10, 3)), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    with pytest.raises(UnusableInputError, match=r"holds a TorchScript program, .*: model\.0: give the module that it"):
+    with pytest.raises(
+        UnusableInputError, match=r"a TorchScript program with weights, .*: model\.0: give the module that it"
+    ):
         prepared(held)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_a_torchscript_program_without_weights_is_trained_with_its_model() -> None:
+    def forward(net: Any, x: torch.Tensor) -> object:
+        return net.last(net.script(net.conv(x)).mean((2, 3)))
+
+    net: Any = Net(forward)
+    net.script = torch.jit.script(nn.Sequential(nn.ReLU(), nn.Dropout()))
+    found = prepared(net)
+    average: Any = Average(found.model, decay=0.5)
+    wanted = net.last(net.conv(IMAGES).relu().mean((2, 3)))
+    assert torch.allclose(average.model.eval()(IMAGES), wanted, atol=1e-6)  # its dropout follows the mode
 
 
 def test_what_a_step_changes_outside_of_the_state_dict_is_said() -> None:
