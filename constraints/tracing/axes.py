@@ -118,7 +118,12 @@ class View(NamedTuple):
     @property
     def is_unit(self) -> bool:
         """Whether the map has one unit along this spatial axis, and the tensor axis was removed."""
-        return not (self.digits or self.pooled or self.unknown or self.blurred or self.is_part or self.other)
+        return self.is_gone and not self.is_part
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the tensor axis was removed, since the map has one unit along this axis or one was selected."""
+        return not (self.digits or self.pooled or self.unknown or self.blurred or self.other)
 
     @property
     def is_whole(self) -> bool:

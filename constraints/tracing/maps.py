@@ -42,9 +42,12 @@ class Maps:
             self._own.append(value)
 
     def _is_map(self, views: Views) -> bool:
-        """Whether every spatial axis of some input has its own tensor axis, or one unit whose axis was removed."""
+        """Whether every spatial axis of some input has its own tensor axis, or one unit whose axis was removed.
+
+        Of a volume or of frames, one unit may have been selected: the tensor is a map along the two other axes.
+        """
         for span in self.spans:
-            axes, units = set(), 0
+            axes, units, is_frame = set(), 0, False
             for i in span:
                 view = views[i]
                 if view is None:
@@ -53,10 +56,13 @@ class Maps:
                     axes.add(axis)
                 elif view.is_unit:
                     units += 1
+                elif view.is_gone:
+                    is_frame = True
                 elif view.digits or not view.pooled or view.unknown or view.blurred:
                     break
             else:
-                if len(axes) >= min(len(span) - units, _FLAT_AXES) and axes:
+                least = _FLAT_AXES if is_frame else min(len(span) - units, _FLAT_AXES)
+                if len(axes) >= least and axes:
                     return True
         return False
 

@@ -73,9 +73,11 @@ def pool_by_weights(call: Call, data: Value, axes: Sequence[int], weight: float)
 
 
 def _kinds(views: Views, whole: Value) -> set[str]:
-    """How the axes of a map were pooled, without axes that were pooled or merged with channels before it."""
+    """How the axes of a map were pooled, without axes that were pooled, merged with channels or selected before it."""
+    is_flat = _is_flat_map(whole)  # as is a layer's map of a selected frame; that of a row of an image is not
     pairs = zip(views, whole.views, strict=True)
-    return {v.pooled for v, w in pairs if v and not v.is_unit and ((w and w.digits) or v.pooled in ("", "mixed"))}
+    own = [(v, w) for v, w in pairs if v and not (w and w.is_gone and (w.is_unit or (is_flat and not w.left_out)))]
+    return {v.pooled for v, w in own if not v.is_unit and ((w and w.digits) or v.pooled in ("", "mixed"))}
 
 
 def _is_flat_map(data: Value) -> bool:

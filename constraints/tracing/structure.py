@@ -128,8 +128,9 @@ def spatial_views(value: Value | None, spans: Sequence[range]) -> list[View]:
 def _along_the_map(views: list[View]) -> list[View]:
     """Without axes that were pooled or mixed before (frames merged into channels, say), if two or more are left.
 
-    Without those of one unit that the tensor has no longer (frames that a kernel covers, then squeezed) too.
+    Without those of one unit that the tensor has no longer (frames that a kernel covers, then squeezed; one frame that
+    was selected) too.
     """
-    left = [v for v in views if v.digits or v.is_unit or v.is_lost or v.blurred]
-    shown = [v for v in left if not v.is_unit]
+    left = [v for v in views if v.digits or v.is_gone or v.is_lost or v.blurred]
+    shown = [v for v in left if not v.is_gone]
     return next((found for found in (shown, left) if len(found) >= _FLAT_AXES), views)

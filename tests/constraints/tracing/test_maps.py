@@ -64,6 +64,12 @@ def slid(x: torch.Tensor, m: Any) -> torch.Tensor:
         ((1, 9, 12, 12), lambda m, x: slid(x, m), (5, 5)),
         ((1, 9, 12, 12), lambda m, x: m.thin(m.deep(x).mean(2)), (5, 5)),
         ((1, 9, 12, 12), lambda m, x: m.thin(m.deep(x).amax(2)), (5, 5)),
+        ((1, 9, 12, 12), lambda m, x: m.thin(m.deep(x)[:, :, 4]), (5, 5)),  # one frame of several
+        ((1, 9, 12, 12), lambda m, x: m.thin(m.deep(x)[:, :, :, -1]), (5, 5)),
+        ((1, 9, 12, 12), lambda m, x: m.thin(m.deep(x).unbind(4)[0]), (5, 5)),
+        ((1, 9, 12, 12), lambda m, x: m.flat(x[:, :, 4]), (3, 3)),
+        ((1, 9, 12, 12), lambda m, x: m.thin(m.deep(x)[:, :, 0] + m.deep(x)[:, :, 8]), (5, 5)),
+        ((1, 9, 12, 12), lambda m, x: m.deep(torch.stack([x[:, :, i] for i in range(9)], 2)), (3, 3, 3)),
     ],
 )
 def test_a_map_has_two_spatial_axes_whatever_became_of_a_third(
@@ -81,3 +87,16 @@ def test_a_pooling_of_three_axes_in_steps_is_one_of_their_map() -> None:
     model = Written(lambda m, x: m.deep(x).mean(2).mean(3).mean(2), deep=nn.Conv3d(1, 4, 3))
     found = trace(model, (1, 9, 12, 12)).metrics
     assert (found.receptive_field_hw, found.global_average_pools) == ((3, 3, 3), 1)
+
+
+def test_a_mean_over_one_frame_that_no_layer_followed_leaves_the_others_out() -> None:
+    model = Written(lambda m, x: m.a(x)[:, :, 2].mean((2, 3)), a=nn.Conv3d(1, 4, 3, padding=1))
+    found = trace(model, (1, 5, 12, 12))
+    assert (found.metrics.receptive_field_hw, found.metrics.global_average_pools) == ((3, 3), 0)
+    assert any("leaves out a part of the map (4 places along one axis)" in w for w in found.warnings)
+
+
+def test_a_row_of_an_image_is_no_map() -> None:
+    model = Written(lambda m, x: m.b(m.a(x)[:, :, 2]).mean(2), a=nn.Conv2d(1, 4, 3), b=nn.Conv1d(4, 2, 5))
+    found = trace(model, (1, 12, 12)).metrics
+    assert (found.receptive_field_hw, found.global_average_pools) == ((3, 3), 0)
