@@ -83,12 +83,19 @@ def load(architecture: Architecture, weights: Path | None) -> Network:
 
 
 def load_weights(model: nn.Module, weights: Path) -> None:
-    """Load the weights of a file into a model; UnusableInputError for a file that is damaged or of another network."""
+    """Load the weights of a file into a model, which keeps the parts that its own ``state_dict`` leaves out.
+
+    Raises UnusableInputError for a file that is damaged or of another network.
+    """
+    import torch
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    from nas.architecture.whole_state import left_out
+
+    more = left_out(model) if type(model).load_state_dict is torch.nn.Module.load_state_dict else {}
     try:
-        model.load_state_dict(load_file(weights))
+        model.load_state_dict({**more, **load_file(weights)})
     except (OSError, SafetensorError, RuntimeError) as error:
         reason = first_line(error).rstrip(":")
         raise UnusableInputError(

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from constraints.model_state import copied
+from nas.architecture.whole_state import give_state, whole_state
 
 
 class Average:
@@ -20,8 +21,8 @@ class Average:
         """Start as a copy of ``model``."""
         self.model = copied(model).requires_grad_(False)
         self.decay, self.steps = decay, 0
-        state = model.state_dict()
-        pairs = [(_real(averaged), _real(state[name])) for name, averaged in self.model.state_dict().items()]
+        state = whole_state(model)
+        pairs = [(_real(averaged), _real(state[name])) for name, averaged in whole_state(self.model).items()]
         distinct = {(a.data_ptr(), a.storage_offset(), a.shape, a.stride()): (a, now) for a, now in pairs}
         self._pairs = list(distinct.values())  # a weight that two layers share is averaged once
         self._taken = torch.ones((), device=next(iter(state.values())).device)
@@ -43,11 +44,11 @@ class Average:
 
     def state(self) -> dict[str, Any]:
         """Everything that the next update depends on."""
-        return {"weights": self.model.state_dict(), "steps": self.steps}
+        return {"weights": whole_state(self.model), "steps": self.steps}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Restore what ``state`` returned."""
-        self.model.load_state_dict(state["weights"])
+        give_state(self.model, state["weights"])
         self.steps = state["steps"]
 
 

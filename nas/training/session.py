@@ -15,6 +15,7 @@ from torch import nn
 from constraints.errors import UnusableInputError
 from constraints.model_state import copied
 from nas.architecture.model import Network
+from nas.architecture.whole_state import give_state, whole_state
 from nas.training.evaluation import Scores, evaluate, normaliser
 from nas.training.feed import Feed
 from nas.training.given_model import GivenModel, placed
@@ -125,14 +126,14 @@ class Session:
             "epochs": self.epochs,
             "seed": self.seed,
             "data": self.feed.key,
-            "network": ", ".join(f"{k}:{tuple(v.shape)}" for k, v in self.model.state_dict().items()),
+            "network": ", ".join(f"{k}:{tuple(v.shape)}" for k, v in whole_state(self.model).items()),
             **({"teacher": self.feed.teacher.hash} if self.recipe.distillation and self.feed.teacher else {}),
         }
 
     def state(self) -> dict[str, Any]:
         """Everything that the next epoch depends on; random generators are not part of it, as each epoch seeds them."""
         return {
-            "model": self.model.state_dict(),
+            "model": whole_state(self.model),
             "average": self.step.average.state() if self.step.average else None,
             "phase": self.phase,
             "optimisers": self.step.optimisers.state(),
@@ -151,7 +152,7 @@ class Session:
                 f"the training was begun in another precision: {state['precision']}, not {self.recipe.precision}: "
                 "remove its checkpoint to start it over"
             )
-        self.model.load_state_dict(state["model"])
+        give_state(self.model, state["model"])
         if self.step.average:
             self.step.average.restore(state["average"])
         self._enter(state["phase"])
@@ -269,7 +270,7 @@ class Session:
             return self.step.average.model
         if self._untrained is None:
             return self.model
-        self._untrained.load_state_dict(self.model.state_dict())
+        give_state(self._untrained, whole_state(self.model))
         return self._untrained
 
     def settle(self) -> None:
@@ -278,7 +279,7 @@ class Session:
         if isinstance(self.model, GivenModel) and isinstance(kept, GivenModel):
             self.model.model = kept.model
         elif kept is not self.model:
-            self.model.load_state_dict(kept.state_dict())
+            give_state(self.model, whole_state(kept))
 
 
 def _mix(*numbers: int) -> int:

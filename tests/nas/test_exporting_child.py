@@ -192,6 +192,23 @@ class Counting(Net):
         return super().forward(x) + torch.arange(10) * self.factor
 
 
+class Partial(Net):
+    """Its state_dict leaves its frozen part out."""
+
+    def __init__(self):
+        super().__init__()
+        self.frozen = nn.Linear(48, 48).requires_grad_(False)
+
+    def state_dict(self, *args, **kwargs):
+        whole = super().state_dict(*args, **kwargs)
+        for name in [name for name in whole if "frozen." in name]:
+            del whole[name]
+        return whole
+
+    def forward(self, x):
+        return self.last(self.frozen(nn.functional.adaptive_avg_pool2d(x, 4).flatten(1)))
+
+
 class Noisy(Net):
     def forward(self, x):
         return super().forward(x) + np.random.randn() + random.random()
@@ -226,7 +243,7 @@ def _trained(name: str, feed: Feed, folder: Path, seed: int = 3) -> tuple[torch.
     return model, {**asked, "input": list(feed.dataset.image_shape)}
 
 
-@pytest.mark.parametrize("name", ["Half", "Drawn", "Merging", "Writing", "Counting"])
+@pytest.mark.parametrize("name", ["Half", "Drawn", "Merging", "Writing", "Counting", "Partial"])
 def test_a_program_computes_what_the_trained_network_does(name: str, feed: Feed, tmp_path: Path) -> None:
     model, asked = _trained(name, feed, tmp_path)
     exporting_child.write({**asked, "to": str(tmp_path / "net.pt2")}, lambda _: None)
