@@ -11,12 +11,11 @@ from constraints.tracing.recipes import step_of
 if TYPE_CHECKING:
     from constraints.tracing.run import RecordedOperation
 
-_TAKING = frozenset(
-    """
+_PARTS = """
     select slice split split_with_sizes unsafe_split unsafe_split_with_sizes unbind narrow diagonal as_strided
     index index_select gather take masked_select
-""".split()
-)
+"""
+_TAKING = frozenset(_PARTS.split())
 """Operations that take some elements of a tensor."""
 _MOST_STEPS = 24
 """Most operations that are followed back from a truth value."""
