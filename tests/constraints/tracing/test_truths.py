@@ -23,8 +23,8 @@ def gated(y: torch.Tensor, signs: Sequence[float]) -> torch.Tensor:
     [
         lambda y: [bool(t) for t in y.amax((2, 3))[0] > 0],
         lambda y: [1.0 if t > 0 else 0.0 for t in y.amax((2, 3))[0]],
-        lambda y: [float((y.amax((2, 3))[0] > 0)[k].item()) for k in [0, 1, 2]],
-        lambda y: [bool((y.amax((2, 3))[0].index_select(0, torch.tensor([k])) > 0).all()) for k in [0, 1, 2]],
+        lambda y: (v := y.amax((2, 3)) > 0, [float(v[0, k].item()) for k in [0, 1, 2]])[1],
+        lambda y: (v := y.amax((2, 3)), [bool((v[:, torch.tensor([k])] > 0).all()) for k in [0, 1, 2]])[1],
     ],
 )
 def test_those_of_several_elements_carry_what_they_were_computed_from(signs: Callable[..., Any]) -> None:
