@@ -22,7 +22,7 @@ _LONGEST = 200
 
 
 def write(arguments: Mapping[str, Any], send: Send) -> dict[str, Any]:
-    """Write the network to ``to``, whose ending chooses the format.
+    """Write the network to ``to``, whose ending chooses the format; ``unchecked`` says why it was not compared.
 
     Raises UnusableInputError for weights of another network, and for a network that the format cannot express.
     """
@@ -35,10 +35,11 @@ def write(arguments: Mapping[str, Any], send: Send) -> dict[str, Any]:
             if arguments["weights"]:
                 load_weights(model, Path(arguments["weights"]))
             model.eval()  # now, since code may compute from its weights here
+            why = ""
             if arguments["weights"]:
-                check_outputs(copied(model), arguments["input"], Path(arguments["weights"]))
+                why = check_outputs(copied(model), arguments["input"], Path(arguments["weights"]))
             _written(model, arguments, to)
-    return {}
+    return {"unchecked": why}
 
 
 def _materialise(model: nn.Module, shape: list[int]) -> None:

@@ -27,8 +27,12 @@ import random
 import sys
 from pathlib import Path
 
-import numpy as np
 import torch
+
+try:
+    import numpy
+except ImportError:  # then the code draws no numbers from it
+    numpy = None
 
 _SOURCE = Path(__file__).resolve().with_name({source!r})
 sys.path.insert(0, str(_SOURCE))
@@ -55,14 +59,18 @@ def _made():
 
 def Net():
     """The network, made from the seed of its training; load_state_dict gives it the trained weights."""
-    states = torch.get_rng_state(), np.random.get_state(), random.getstate()
+    states = torch.get_rng_state(), random.getstate(), numpy and numpy.random.get_state()
     try:
         torch.manual_seed({seed})
-        np.random.seed(np.random.SeedSequence({seed}).generate_state(1))
         random.seed({seed})
+        if numpy:
+            numpy.random.seed(numpy.random.SeedSequence({seed}).generate_state(1))
         return _made()
     finally:
-        torch.set_rng_state(states[0]), np.random.set_state(states[1]), random.setstate(states[2])
+        torch.set_rng_state(states[0])
+        random.setstate(states[1])
+        if numpy:
+            numpy.random.set_state(states[2])
 '''
 
 
@@ -91,14 +99,19 @@ def write_given(subject: GivenSubject, to: Path) -> dict[Path, str]:
     if to.suffix == ".py":
         return _source(subject, to)
     which = "the trained network" if subject.weights else "the untrained network"
-    _in_child(subject, to)
+    unchecked = _in_child(subject, to)
     if to.suffix == ".safetensors":
-        return {to: f"the weights, under the names of {subject.given.target.text}: load_state_dict takes them"}
-    return {to: f"{subject.given.target.text}; read back, it agrees with {which}"}
+        return {
+            to: f"the weights, under the names of {subject.given.target.text}: load_state_dict takes them{unchecked}"
+        }
+    return {to: f"{subject.given.target.text}; read back, it agrees with {which}{unchecked}"}
 
 
-def _in_child(subject: GivenSubject, to: Path) -> None:
-    """Make the child process write the file, since only it runs user code."""
+def _in_child(subject: GivenSubject, to: Path) -> str:
+    """Make the child process write the file, since only it runs user code.
+
+    Returns that the network was not compared with the trained one, and why, in words; empty where it was.
+    """
     arguments = {
         "given": replace(subject.given, target=subject.given.found()).as_dict(),
         "weights": str(subject.weights.path) if subject.weights else None,
@@ -108,7 +121,9 @@ def _in_child(subject: GivenSubject, to: Path) -> None:
         "to": str(to.absolute()),
     }
     with Sandbox() as sandbox:
-        sandbox.run(Job(function="nas.exporting_child:write", arguments=arguments, limits=subject.given.limits))
+        job = Job(function="nas.exporting_child:write", arguments=arguments, limits=subject.given.limits)
+        why = sandbox.run(job)[0]["unchecked"]
+    return f"; whether the code makes the trained network again is not known: {why}" if why else ""
 
 
 def _source(subject: GivenSubject, to: Path) -> dict[Path, str]:
@@ -137,8 +152,7 @@ def _source(subject: GivenSubject, to: Path) -> dict[Path, str]:
     )
     written = {to: f"the function Net, which makes {given.target.text}", folder: "a copy of its source"}
     if subject.weights:
-        _in_child(subject, weights)
-        written[weights] = "its trained weights"
+        written[weights] = f"its trained weights{_in_child(subject, weights)}"
     write_text(to, text)
     return written
 

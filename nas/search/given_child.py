@@ -30,7 +30,7 @@ from nas.search import weights_file
 from nas.search.engine import Placement
 from nas.search.given import Given
 from nas.search.given_module import unpacked
-from nas.search.given_outputs import OUTPUTS, outputs_text
+from nas.search.given_outputs import outputs_metadata
 from nas.search.worker import WEIGHTS, Confirmed, Task, agreed, confirmed, own_state, trained
 from nas.training import recipes
 from nas.training.errors import SharedFaultError
@@ -138,8 +138,8 @@ def _keep_as_architecture(task: Task, model: GivenModel) -> None:
 
 def _keep_with_outputs(task: Task, model: GivenModel) -> None:
     """Write the weights with outputs, by which an export knows that the network it makes is the trained one."""
-    text = outputs_text(copied(model.model).cpu(), task.feed.dataset.image_shape)
-    weights_file.save(own_state(model), task.folder / WEIGHTS, {OUTPUTS: text})
+    about = outputs_metadata(copied(model.model).cpu(), task.feed.dataset.image_shape)
+    weights_file.save(own_state(model), task.folder / WEIGHTS, about)
 
 
 def _done(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:

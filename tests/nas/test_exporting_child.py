@@ -74,7 +74,7 @@ def write(folder: Path, name: str, to: str, stages: list[str], *, weights: Path 
         "seed": 0,
         "about": {"trial": "7"},
     }
-    assert exporting_child.write(asked, lambda line: stages.append(line["stage"])) == {}
+    assert exporting_child.write(asked, lambda line: stages.append(line["stage"])) == {"unchecked": ""}
     return folder / to
 
 
@@ -190,6 +190,16 @@ class Counting(Net):
         if self.training:
             self.factor *= 0.5
         return super().forward(x) + torch.arange(10) * self.factor
+
+
+class Noisy(Net):
+    def forward(self, x):
+        return super().forward(x) + np.random.randn() + random.random()
+
+
+class Unseeded(Net):
+    def forward(self, x):
+        return super().forward(x) + np.random.default_rng().normal()
 '''
 
 
@@ -230,6 +240,16 @@ def test_a_program_computes_what_the_trained_network_does(name: str, feed: Feed,
 def test_weights_that_were_trained_in_float32_are_exported_in_it(feed: Feed, tmp_path: Path) -> None:
     model, asked = _trained("Half", feed, tmp_path)
     exporting_child.write({**asked, "to": str(tmp_path / "net.safetensors")}, lambda _: None)
+    assert torch.equal(load_file(tmp_path / "net.safetensors")["last.weight"], model.state_dict()["model.last.weight"])
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("Noisy", ""), ("Unseeded", "it gives other outputs for the same images each time")]
+)
+def test_a_network_that_draws_numbers_in_eval_mode_is_exported(feed: Feed, tmp_path: Path, name: str, why: str) -> None:
+    model, asked = _trained(name, feed, tmp_path)
+    found = exporting_child.write({**asked, "to": str(tmp_path / "net.safetensors")}, lambda _: None)
+    assert found == {"unchecked": why}
     assert torch.equal(load_file(tmp_path / "net.safetensors")["last.weight"], model.state_dict()["model.last.weight"])
 
 
