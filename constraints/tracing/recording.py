@@ -38,6 +38,7 @@ from constraints.tracing.registry import Registry
 from constraints.tracing.rounding import floor_divides, rounds
 from constraints.tracing.run import Frame, RecordedOperation
 from constraints.tracing.tensor_handles import HANDLE, TensorHandles
+from constraints.tracing.truths import Truths
 
 _TWO_CHANNEL_AXES = 2
 _IS_TRAINING = 5
@@ -87,6 +88,7 @@ class Recorder(TorchDispatchMode):
         self.handles = TensorHandles(self._copies, modules, self.registry, postponed)
         self._handle = self.handles.of
         self.numbers = ReadNumbers(partial(rounds, modules.values()), partial(floor_divides, modules.values()))
+        self._truths = Truths()
         self._exported = Exported()
         self._notes = OperandNotes(self.handles, self.numbers, self._exported, postponed, self.here)
 
@@ -236,6 +238,9 @@ class Recorder(TorchDispatchMode):
         if writes and self._exported.has_any:
             self._exported.look_again()
         self.numbers.note(result)
+        if result.__class__ is bool and self.operations[-1].inputs and self._truths.is_another(self.operations):
+            self.operations[-1] = self.operations[-1]._replace(is_of_several=True)
+            self.numbers.note_all()
         if func is SET_DATA:  # x.data = y
             target, source = self._handle(args[0]), self._handle(args[1])
             self._note(SET, [source], [target], [tuple(args[1].shape)], [target])
