@@ -18,7 +18,7 @@ from torch.nn.parameter import is_lazy
 
 from constraints.errors import UnusableInputError, first_line, with_type
 from constraints.faults import calls_user_code
-from constraints.model_state import copied
+from nas.training.given_copy import model_copy, not_called
 from nas.training.given_model import GivenModel, placed
 from nas.training.optimisers import Optimisers
 from nas.training.precision import Precision, autocast
@@ -120,7 +120,7 @@ def _doubts(model: GivenModel, images: torch.Tensor, changing: list[str]) -> Ite
             "the state_dict: accuracies are measured, and exports and a resumed training begin, with the first "
             "value: to keep it, make it a buffer (register_buffer)"
         )
-    tried = placed(_copied(model), images.device, model.layout).eval()
+    tried = placed(model_copy(model), images.device, model.layout).eval()
     with torch.inference_mode(), torch.random.fork_rng([images.device] if images.is_cuda else []):
         first, second = tried(images.clone()), tried(images.clone())
     if not torch.allclose(first, second, rtol=1e-3, atol=1e-3, equal_nan=True):
@@ -158,11 +158,11 @@ def _step(
     Returns whether the outputs are probabilities, and the values outside of the state_dict that the step changed.
     """
     with torch.random.fork_rng([images.device] if images.is_cuda else []):
-        tried = _copied(model)
+        tried = model_copy(model)
         tried.layout, tried.gives_probabilities = layout, False
         tried = placed(tried, images.device, layout).train()
         before = unstored_values(tried.model)
-        with autocast(precision, images.device):
+        with autocast(precision, images.device), not_called(model):
             outputs = tried(images)
         if not outputs.requires_grad:
             raise UnusableInputError(
@@ -208,16 +208,6 @@ def _differentiated(loss: torch.Tensor) -> None:
     loss.backward()  # type: ignore[no-untyped-call]
 
 
-def _copied(model: GivenModel) -> GivenModel:
-    try:
-        return copied(model)
-    except Exception as error:
-        raise UnusableInputError(
-            f"the model cannot be copied: {with_type(error)}: the average of "
-            "its weights needs a copy: keep in it what copy.deepcopy takes"
-        ) from error
-
-
 def _whitening(model: GivenModel, images: torch.Tensor, precision: Precision, *, is_finished: bool) -> str:
     """Find the convolution to whiten; returns why there is none, or an empty text."""
     if is_finished:
@@ -228,7 +218,7 @@ def _whitening(model: GivenModel, images: torch.Tensor, precision: Precision, *,
         found.append((conv, bool(arguments) and isinstance(arguments[0], torch.Tensor) and _same(arguments[0], shown)))
 
     shown = images.contiguous(memory_format=model.layout)
-    tried = _copied(model)
+    tried = model_copy(model)
     names = {module: name for name, module in tried.named_modules()}
     for module in tried.modules():
         if isinstance(module, nn.Conv2d):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -220,6 +221,43 @@ def test_a_model_that_cannot_be_copied_is_refused() -> None:
     net.kept = threading.Lock()  # type: ignore[assignment]
     with pytest.raises(UnusableInputError, match="the model cannot be copied: TypeError: "):
         prepared(net)
+
+
+def test_a_model_whose_copy_calls_the_model_itself_is_refused() -> None:
+    model: Any = Net()
+    model.way = functools.partial(_last_of, Shared(model))
+    with pytest.raises(
+        UnusableInputError, match="the model cannot be copied: its copy calls conv of the model itself,"
+    ):
+        prepared(model)
+
+
+class Shared:
+    """Holds a model, and is shared by its copies."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+
+    def __deepcopy__(self, _: object) -> Shared:
+        return self
+
+
+def _last_of(cache: Shared, net: Net, images: torch.Tensor) -> object:
+    return net.last(cache.model.conv(images).mean((2, 3)))
+
+
+def test_a_lambda_of_a_model_is_steady_in_eval_mode() -> None:
+    model: Any = Net()
+    model.norm, model.drop = nn.BatchNorm2d(32), nn.Dropout()
+    model.feat = lambda x: model.drop(model.norm(model.conv(x)))
+    model.way = _by_feat
+    before = model.norm.running_mean.clone()
+    assert not [note for note in prepared(model).notes if "eval mode" in note]
+    assert torch.equal(model.norm.running_mean, before)
+
+
+def _by_feat(net: Any, images: torch.Tensor) -> object:
+    return net.last(net.feat(images).mean((2, 3)))
 
 
 def test_whitening_takes_the_convolution_that_takes_the_images() -> None:
