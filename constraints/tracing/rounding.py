@@ -46,10 +46,10 @@ def rounds(modules: Iterable[nn.Module]) -> bool:
     kinds = {type(module) for module in kept}
     if any(issubclass(kind, torch.jit.ScriptModule) for kind in kinds) or has_ways(kept):
         return True
-    held = held(kept)
-    program = list(walked([*kinds, *held], _runs))
+    things = held(kept)
+    program = list(walked([*kinds, *things], _runs))
     return (
-        any(map(_is_named, held))
+        any(map(_is_named, things))
         or any(_is_text_of_names(code) or any(map(_is_named, named)) for code, named in program)
         or (any(_formats(code) for code, _ in program) and any(_parses(code) for code, _ in program))
     )
