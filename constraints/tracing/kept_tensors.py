@@ -5,6 +5,7 @@ from __future__ import annotations
 import dis
 import types
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -22,12 +23,13 @@ _LOADS = frozenset(["LOAD_ATTR", "LOAD_METHOD"])
 _ADDING = frozenset(["append", "appendleft", "extend", "insert", "update", "clear"])
 
 
-def kept_by(modules: Mapping[str, nn.Module]) -> Kept:
+def kept_after(modules: Mapping[str, nn.Module]) -> Kept:
     """Look at the modules, by path, right after a run."""
     buffers = [h for m in modules.values() for b in m._buffers.values() if b is not None and (h := handle_of(b))]
     attributes: dict[tuple[str, str], list[Handle]] = {}
     for path, module in modules.items():
-        if is_torchs(type(module)):
+        kind: Any = type(module)
+        if is_torchs(kind):
             continue
         for name, value in vars(module).items():
             if name not in _OF_ANY_MODULE and (found := _handles_in(value)):
@@ -39,7 +41,7 @@ def kept_by(modules: Mapping[str, nn.Module]) -> Kept:
 
 def _handles_in(value: object) -> list[Handle]:
     found = (handle_of(leaf) for leaf in tree_leaves(value) if isinstance(leaf, torch.Tensor))
-    return [handle for handle in found if handle is not None]
+    return [h for h in found if h is not None and h.content is None]  # others were there before
 
 
 def _names_read(modules: Iterable[nn.Module]) -> set[str]:

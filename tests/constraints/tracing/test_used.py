@@ -92,7 +92,7 @@ class Remembers(nn.Module):
 
 class ReadsThem(Remembers):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y = self.a(x) + (self.seen if isinstance(self.seen, torch.Tensor) else 0)
+        y: torch.Tensor = self.a(x) + (self.seen if isinstance(self.seen, torch.Tensor) else 0)
         self.seen = y.amax((2, 3), keepdim=True)
         return y
 
