@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -70,6 +70,16 @@ class Propagation:
         """The calls that take the maximum over places of a map, without those whose results nothing uses."""
         found = [c for c in self.calls if "max_pool" in c.tags]
         return [c for c in found if c.index in self.used]
+
+    @cached_property
+    def kept_maxima(self) -> Mapping[str, str]:
+        """Call that takes, or may take, such a maximum that only a later run may use -> the attribute that keeps it."""
+        picking = {index for indices in self.outcomes.picking.values() for index in indices}
+        unused = [c for c in self.calls if ("max_pool" in c.tags or c.index in picking) and c.index not in self.used]
+        if not unused:
+            return {}
+        reached = [(name, used(self.run, handles)) for name, handles in self.run.kept.attributes.items()]
+        return {c.name_and_label: name for c in unused for name, found in reached if c.index in found}
 
     def forget(self) -> None:
         """Break reference cycles, so that memory is freed at once, without the garbage collector."""

@@ -12,6 +12,7 @@ from torch.utils._pytree import tree_leaves
 
 from constraints.faults import calls_user_code
 from constraints.tracing.boundary import watched
+from constraints.tracing.kept_tensors import kept_after
 from constraints.tracing.modes import modes_kept
 from constraints.tracing.module_calls import naming
 from constraints.tracing.outputs import opened
@@ -55,6 +56,7 @@ def record(
             recorder.numbers.unchosen_seed = seed
             found = opened(called(model, args, kwargs))  # an output that is a generator runs here
         left = [recorder.left(t) for t in found.tensors]
+        kept = kept_after(modules)
     except Exception as error:
         if recorder.wants_gradients:
             raise WantsGradientsError from error
@@ -72,6 +74,7 @@ def record(
         numbers="computed" if found.has_arrays else recorder.numbers.kind_of(found.numbers),
         parameters=recorder.registry.parameters,
         weights=tuple(recorder.handles.weights.values()),
+        kept=kept,
         uncounted=recorder.registry.uncounted,
         unregistered=recorder.registry.unregistered(recorder.handles.outside),
     )

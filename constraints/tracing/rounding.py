@@ -46,10 +46,10 @@ def rounds(modules: Iterable[nn.Module]) -> bool:
     kinds = {type(module) for module in kept}
     if any(issubclass(kind, torch.jit.ScriptModule) for kind in kinds) or has_ways(kept):
         return True
-    held = _held(kept)
-    program = list(walked([*kinds, *held], _runs))
+    things = held(kept)
+    program = list(walked([*kinds, *things], _runs))
     return (
-        any(map(_is_named, held))
+        any(map(_is_named, things))
         or any(_is_text_of_names(code) or any(map(_is_named, named)) for code, named in program)
         or (any(_formats(code) for code, _ in program) and any(_parses(code) for code, _ in program))
     )
@@ -58,7 +58,7 @@ def rounds(modules: Iterable[nn.Module]) -> bool:
 def floor_divides(modules: Iterable[nn.Module]) -> bool:
     """Whether the same code uses ``//`` or ``%``, which can turn a number of many digits into a whole one."""
     kept = list(modules)
-    codes = (code for code, _ in walked([*{type(module) for module in kept}, *_held(kept)], _runs))
+    codes = (code for code, _ in walked([*{type(module) for module in kept}, *held(kept)], _runs))
     return any(_leaves_no_places(step) for code in codes for step in dis.get_instructions(code))
 
 
@@ -66,7 +66,8 @@ def _leaves_no_places(step: dis.Instruction) -> bool:
     return step.argrepr in _WITHOUT_PLACES or step.opname.endswith(("FLOOR_DIVIDE", "BINARY_MODULO"))
 
 
-def _held(modules: Iterable[nn.Module]) -> list[Any]:
+def held(modules: Iterable[nn.Module]) -> list[Any]:
+    """The functions in the attributes of modules, and the classes of what else is there."""
     return [thing for module in modules for value in vars(module).values() for thing in _things(value, 2)]
 
 

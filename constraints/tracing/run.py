@@ -51,6 +51,15 @@ class RecordedOperation(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Kept:
+    """The tensors that a model has after a run and that an operation of the run may have made."""
+
+    buffers: Sequence[Handle] = ()
+    attributes: Mapping[str, Sequence[Handle]] = field(default_factory=dict)
+    """Attribute that holds tensors, also in lists and dicts, and that the code of some module reads -> those."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Run:
     """The record of one run of a model."""
 
@@ -67,6 +76,8 @@ class Run:
     """Every registered parameter once, by its first path."""
     weights: Sequence[Handle]
     """Handles of the parameters and buffers, used or not."""
+    kept: Kept = field(default_factory=Kept)
+    """The tensors that the model keeps for a later run."""
     uncounted: Mapping[str, str] = field(default_factory=dict)
     """Parameter, or module that stores parameters in another form -> why they cannot be counted."""
     unregistered: Mapping[str, int] = field(default_factory=dict)

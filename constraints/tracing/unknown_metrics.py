@@ -37,6 +37,9 @@ def unknown_metrics(known: Propagation, judged: Value | None, field: tuple[int, 
     if parts := maxima_of_parts(distinct(known.maxima)):
         why = f"{parts[0].name_and_label}: the maxima of {len(parts)} parts of one map may be one of the map"
         reasons.update((name, reasons.get(name, why)) for name in Metrics.needing("maxima"))
+    for call, name in known.kept_maxima.items():
+        why = f"{call}: its maximum is kept in the attribute {name}, from which a later run may read it"
+        reasons.update((name, reasons.get(name, why)) for name in Metrics.needing("maxima"))
     if known.run.uncounted:
         reasons.update(dict.fromkeys(Metrics.needing("parameters"), "; ".join(uncounted(known.run))))
     return reasons

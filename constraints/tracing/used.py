@@ -16,16 +16,17 @@ _NEW_MEMORY = frozenset(["set", "set_data"])
 """Operations after which a tensor uses other memory, so that nobody can say in the end which it shared before."""
 
 
-def used(run: Run) -> AbstractSet[int]:
+def used(run: Run, others: Iterable[Handle] = ()) -> AbstractSet[int]:
     """The numbers, from 1, of the operations from which a value may reach an output, a buffer, or the model's code.
 
+    Or one of the tensors ``others``.
     A single truth value does not count as reaching the code: it decides what runs, and what runs is seen. Call it
     after the propagation, which finds the memory that tensors share.
     """
     numbers = range(1, len(run.operations) + 1)
     if run.closed or any(recorded.operator.op in _NEW_MEMORY for recorded in run.operations):
         return set(numbers)
-    wanted = _memories(run.outputs)
+    wanted = _memories([*run.outputs, *run.kept.buffers, *others])
     found = set()
     for number in reversed(numbers):
         recorded = run.operations[number - 1]

@@ -44,6 +44,12 @@ def kept_for_the_next_run(m: Any, x: torch.Tensor) -> Any:
     return y
 
 
+def assigned_to_a_buffer(m: Any, x: torch.Tensor) -> Any:
+    y = m.a(x) + m.largest[0][:, None, None]
+    m.largest = y.amax((2, 3)).detach()
+    return y
+
+
 @pytest.mark.parametrize(
     ("run", "maxima"),
     [
@@ -56,6 +62,7 @@ def kept_for_the_next_run(m: Any, x: torch.Tensor) -> Any:
         (through_a_view, 1),
         (other_memory, 1),
         (kept_for_the_next_run, 1),
+        (assigned_to_a_buffer, 1),
     ],
 )
 def test_a_maximum_counts_where_it_may_reach_an_output_or_the_next_run(run: Callable[..., Any], maxima: int) -> None:
@@ -72,3 +79,47 @@ def test_several_truth_values_carry_what_they_were_computed_from() -> None:
 
     found = trace(Written(gated, a=nn.Conv2d(3, 3, 3, padding=1)), (3, 8, 8))
     assert found.metrics.global_context is None
+
+
+class Remembers(nn.Module):
+    """A model that keeps its largest values in an attribute."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = nn.Conv2d(3, 3, 3, padding=1)
+        self.seen: Any = {}
+
+
+class ReadsThem(Remembers):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = self.a(x) + (self.seen if isinstance(self.seen, torch.Tensor) else 0)
+        self.seen = y.amax((2, 3), keepdim=True)
+        return y
+
+
+class FindsThemByText(Remembers):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        before = getattr(self, "last", [0])
+        y: torch.Tensor = self.a(x) + before[0]
+        self.last = [torch.median(y.flatten(2), 2, keepdim=True).values[..., None]]
+        return y
+
+
+class OnlyAddsToThem(Remembers):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = self.a(x)
+        self.seen["largest"] = y.amax((2, 3))
+        self.last = y.amax((2, 3))
+        return y
+
+
+@pytest.mark.parametrize(("model", "name"), [(ReadsThem, "seen"), (FindsThemByText, "last")])
+def test_a_maximum_in_an_attribute_that_the_code_reads_is_not_known(model: type[Remembers], name: str) -> None:
+    found = trace(model(), (3, 8, 8))
+    assert found.metrics.max_pools is None
+    assert f"is kept in the attribute {name}, from which a later run may read it" in found.unknown["max_pools"]
+
+
+def test_a_maximum_in_an_attribute_that_the_code_only_writes_to_is_none_of_the_network() -> None:
+    found = trace(OnlyAddsToThem(), (3, 8, 8))
+    assert (found.metrics.max_pools, dict(found.unknown)) == (0, {})
