@@ -190,7 +190,10 @@ def put(call: Call) -> Result:
     depend = [v.flow for v in (data, *call.inputs[1:]) if v.depends]
     for index in call.inputs[1:-1]:  # the index depends on the input
         rows.append(tuple(v and unknown("an index that depends on the input") for v in index.views))
-    return join_views(rows), fresh(merge_flows(depend))
+    flow = fresh(merge_flows(depend))
+    if any(old and new and old != new for old, new in zip(*rows[:2], strict=True)):
+        flow = flow._replace(blended=call.name_and_label)
+    return join_views(rows), flow
 
 
 def filled_at(call: Call) -> Result | None:
@@ -222,10 +225,16 @@ def _put_parts(call: Call, axis: int) -> list[Part]:
     views, indices = _as_last(values, len(call.shape)), numbers_of(call.inputs[1])
     if indices is None or any(v is not None and axis in v.axes for v in (*data.views, *views)):
         return []
-    if values.parts and (len(values.shape) != len(call.shape) or values.shape[axis] != len(indices)):
+    if values.parts and len({i % size for i in indices}) < len(indices):  # nobody says which one is written last
+        return []
+    shift = len(call.shape) - len(values.shape)  # ``z[:, i] = v`` drops the first axes of size 1
+    sizes = [len(indices) if a == axis else n for a, n in enumerate(call.shape)]
+    if any(values.shape[a] != sizes[a + shift] for part in values.parts for a in part.region):
         return []
     new = []
-    for region, seen, flow in values.parts or [Part({}, views, values.flow)]:
+    for part in values.parts or [Part({}, values.views, values.flow)]:
+        region, flow = {a + shift: r for a, r in part.region.items()}, part.flow
+        seen = _as_last(replace(values, views=part.views), len(call.shape))
         own = region.get(axis, range(len(indices)))
         places = np.unique([indices[i] % size for i in own])
         new += [Part({**region, axis: run}, seen, flow) for run in runs(places)]

@@ -61,6 +61,31 @@ def test_an_index_that_the_input_decides_is_not_known() -> None:
     assert fields(lambda m, x: m.a(x).index_add(1, m.b(x).argmax(1).flatten()[:1], x[:, :1])) == [None, None]
 
 
+def put(y: torch.Tensor, index: Any, values: torch.Tensor) -> torch.Tensor:
+    found = y.clone()
+    found[:, index] = values
+    return found
+
+
+@pytest.mark.parametrize(
+    ("run", "field"),
+    [
+        (lambda m, x: put(m.twice(x), [2, 0, 4, 1, 3, 5], both(m, x))[:, 1:2], [5, 5]),  # the fourth of the values
+        (lambda m, x: put(m.twice(x), [5, 1, 0, 2, 3, 4], both(m, x))[:, 2:], [5, 5]),
+        (lambda m, x: put(m.twice(x), [5, 0, 1, 2, 3, 4], both(m, x))[:, :2], [3, 3]),
+        (lambda m, x: put(m.twice(x), [0, 1, 2, 3, 4, 4], both(m, x))[:, :3], [None, None]),  # one is written twice
+        (lambda m, x: put(m.b(x), torch.arange(3) < 1, m.a(x)[:, :1])[:, :1], [None, None]),  # computed
+        (lambda m, x: put(m.b(x), torch.arange(3) < 1, m.a(x)[:, :1]).relu(), [5, 5]),
+        (lambda m, x: put(m.a(x), torch.arange(3) < 1, m.a(x)[:, :1])[:, 1:], [3, 3]),
+        (lambda m, x: put(torch.zeros(1, 3, 8, 8), torch.arange(3) < 1, m.a(x)[:, :1])[:, :2], [3, 3]),
+        (lambda m, x: m.a(x).index_add(1, torch.tensor([0]), m.b(x)[:, :1])[:, :1], [None, None]),
+    ],
+)
+def test_values_that_are_written_to_channels_by_an_index(run: Callable[..., Any], field: list[int | None]) -> None:
+    (out,) = known(run, a=CONV, b=WIDE, twice=nn.Conv2d(3, 6, 1)).outputs
+    assert [None if v is None or v.unknown or v.blurred else v.size for v in out.views] == field
+
+
 def interleaved(y: torch.Tensor) -> torch.Tensor:
     """A map and its copy, rolled by three rows, in turn."""
     found = torch.zeros(1, 6, 24, 24)

@@ -260,7 +260,7 @@ def test_time_spent_before_anything_was_confirmed_leaves_the_best_to_be_confirme
         prepared.driver.finish.survey(prepared.study.trials)
         return LaunchSummary(ended="the time is spent", unfinished=0, best=0.5, reached=False)
 
-    def confirmed(study: optuna.Study, rows: Sequence[Row], *_: Any) -> list[Confirmation]:
+    def confirmed(study: optuna.Study, rows: Sequence[Row], *_: Any, **__: Any) -> list[Confirmation]:
         assert ([row.trial for row in rows], known) == ([0], False)
         return [found]
 

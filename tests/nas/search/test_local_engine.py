@@ -4,6 +4,7 @@ import errno
 import importlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -180,19 +181,27 @@ def test_no_request_to_end_leaves_half_a_worker(number: signal.Signals, taken_by
     waiting = threading.Event()
     other = threading.Thread(target=waiting.wait)  # it blocks no signal, so the system may choose it
     before = signal.signal(number, lambda received, _: heard.append(received))
+    taken, tell = socket.socketpair()
+    tell.setblocking(False)
+    told = signal.set_wakeup_fd(tell.fileno())
     other.start()
     try:
         with _no_interrupts():
             taker = other if taken_by == "another thread" else threading.current_thread()
             assert taker.ident is not None
             signal.pthread_kill(taker.ident, number)
+            if taker is other:
+                assert taken.recv(1) == bytes([number])  # it waits until that thread has the signal
             time.sleep(0.01)
             assert not heard
         assert heard == [number]
     finally:
+        signal.set_wakeup_fd(told)
         signal.signal(number, before)
         waiting.set()
         other.join()
+        taken.close()
+        tell.close()
 
 
 def test_requests_that_the_program_ignores_stay_ignored() -> None:

@@ -194,9 +194,12 @@ def test_the_next_holder_waits_for_the_transactions_that_asked_before(database: 
 
 
 def test_a_driver_that_is_stopped_within_a_transaction_locks_no_other_out(database: str) -> None:
-    with Lease(database, "s", lapse=LAPSE) as first:
-        storage, study = guarded(database, first)
-        study.set_user_attr("a", 1)
+    with Lease(database, "s") as first:  # the tables take longer than a short one has, where much else runs
+        guarded(database, first)[1].set_user_attr("a", 1)
+    storage = open_storage(database, write=True)
+    assert isinstance(storage, RDBStorage)
+    with Lease(database, "s", lapse=LAPSE) as second:
+        second.guard(storage.engine)
         connection = storage.engine.connect()
         started = time.monotonic()  # the server counts from when it has answered, which is later
         connection.exec_driver_sql("SELECT * FROM study_user_attributes FOR UPDATE")
