@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from types import CellType, FunctionType
+from types import CellType, FunctionType, MethodType
 from typing import Any
 
 import torch
@@ -22,7 +22,7 @@ def rebind(modules: Iterable[nn.Module], memo: Mapping[int, Any]) -> None:
             continue
         attributes = vars(module)
         for kept in (attributes, *(value for value in attributes.values() if isinstance(value, dict))):
-            kept.update({k: functions.bound(v) for k, v in kept.items() if isinstance(v, FunctionType)})
+            kept.update({k: functions.value(v) for k, v in kept.items() if isinstance(v, (FunctionType, tuple))})
         for values in (value for value in attributes.values() if isinstance(value, list)):
             values[:] = [functions.bound(v) if isinstance(v, FunctionType) else v for v in values]
 
@@ -42,33 +42,49 @@ class _Functions:
         self._made[id(function)] = function  # where it has itself
         closure, defaults = function.__closure__ or (), function.__defaults__ or ()
         named = function.__kwdefaults__ or {}
-        cells, now = tuple(map(self._cell, closure)), tuple(map(self._value, defaults))
-        now_named = {name: self._value(value) for name, value in named.items()}
+        cells, now = tuple(map(self._cell, closure)), tuple(map(self.value, defaults))
+        now_named = {name: self.value(value) for name, value in named.items()}
         pairs = zip((*closure, *defaults, *named.values()), (*cells, *now, *now_named.values()), strict=True)
         if all(before is after for before, after in pairs):
             return function
+        cells = tuple(CellType(function) if _holds(cell, function) else cell for cell in cells)
         made = FunctionType(function.__code__, function.__globals__, function.__name__, now or None, cells or None)
         made.__kwdefaults__ = now_named or None
         made.__dict__.update(function.__dict__)
         made.__qualname__, made.__doc__, made.__module__ = function.__qualname__, function.__doc__, function.__module__
         self._made[id(function)] = made
+        for cell in cells:
+            if _holds(cell, function):  # it calls itself
+                cell.cell_contents = made
         return made
 
     def _cell(self, cell: CellType) -> CellType:
         if id(cell) not in self._cells:
-            try:
-                before = cell.cell_contents
-            except ValueError:  # nothing was assigned so far
-                return cell
-            now = self._value(before)
+            before = _content(cell)
+            now = self.value(before)
             self._cells[id(cell)] = cell if now is before else CellType(now)
         return self._cells[id(cell)]
 
-    def _value(self, value: Any) -> Any:
+    def value(self, value: Any) -> Any:
         """The copy of ``value``, if it is a part of the model or holds some."""
         if isinstance(value, FunctionType):
             return self.bound(value)
         if isinstance(value, (list, tuple)) and type(value) in (list, tuple) and id(value) not in self._memo:
-            now = [self._value(v) for v in value]
+            now = [self.value(v) for v in value]
             return type(value)(now) if any(a is not b for a, b in zip(now, value, strict=True)) else value
+        if isinstance(value, MethodType):
+            owner = self.value(value.__self__)
+            return value if owner is value.__self__ else MethodType(value.__func__, owner)
         return self._memo.get(id(value), value)
+
+
+def _holds(cell: CellType, function: FunctionType) -> bool:
+    return _content(cell) is function
+
+
+def _content(cell: CellType) -> Any:
+    """What a variable holds; None where nothing was assigned so far."""
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return None

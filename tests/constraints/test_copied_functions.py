@@ -25,7 +25,13 @@ class Net(nn.Module):
         self.layer, self.kept = nn.Linear(3, 3), dict[str, torch.Tensor]()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        way = self.way[0] if isinstance(self.way, list) else self.way["a"] if isinstance(self.way, dict) else self.way
+        way = (
+            self.way[0]
+            if isinstance(self.way, (list, tuple))
+            else self.way["a"]
+            if isinstance(self.way, dict)
+            else self.way
+        )
         return way(x)  # type: ignore[no-any-return]
 
 
@@ -37,6 +43,18 @@ def by_layer(net: Net) -> object:
 def by_list(net: Net) -> object:
     layers = [net.layer, nn.ReLU()]
     return lambda x: layers[0](x).clone()
+
+
+def by_method(net: Net) -> object:
+    method = net.layer.forward
+    return lambda x: method(x) * 1
+
+
+def by_itself(net: Net) -> object:
+    def deeper(x: torch.Tensor, times: int = 2) -> torch.Tensor:
+        return deeper(x, times - 1) if times else net.layer(x)
+
+    return deeper
 
 
 def by_another(net: Net) -> object:
@@ -57,6 +75,9 @@ def by_another(net: Net) -> object:
         by_layer,
         by_list,
         by_another,
+        by_method,
+        by_itself,
+        lambda net: (lambda x: net.layer(x).clone(),),
     ],
 )
 def test_a_function_of_a_copy_calls_the_copy(make: Callable[[Net], object]) -> None:
