@@ -28,17 +28,25 @@ class GivenModel(nn.Module):
     def __init__(self, model: nn.Module, classes: int, alive: Callable[[], None] = lambda: None) -> None:
         """Wrap the model itself, not a copy.
 
-        Raises UnusableInputError for one on the device ``meta``, without values, and for one with an extra state.
+        Raises UnusableInputError for one on the device ``meta``, without values, and for one whose state has
+        other values than dense tensors.
         """
         super().__init__()
         if empty := [name for name, p in model.named_parameters() if p.is_meta]:
             raise UnusableInputError(
                 f"the model's weights have no values: {empty[0]} is on the device meta: make it on the cpu"
             )
-        if kept := [name for name, value in _state(model).items() if not isinstance(value, torch.Tensor)]:
+        state = _state(model)
+        if kept := [name for name, value in state.items() if not isinstance(value, torch.Tensor)]:
             raise UnusableInputError(
                 f"the model keeps what is no tensor, which checkpoints and weights here do not hold: {kept[0]}: "
                 "register it as a buffer, or leave get_extra_state out"
+            )
+        if kept := [name for name, value in state.items() if value.layout != torch.strided or value.is_quantized]:
+            raise UnusableInputError(
+                "the model keeps a sparse or quantised tensor, which checkpoints and weights here do not hold: "
+                f"{kept[0]}: keep it dense, or, where it is no weight, out of the state: register_buffer(..., "
+                "persistent=False)"
             )
         self.model = model
         self.classes, self.alive = classes, alive

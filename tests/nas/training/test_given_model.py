@@ -67,3 +67,15 @@ class Counting(nn.Sequential):
 def test_a_state_that_no_checkpoint_holds_is_refused(model: nn.Module, name: str) -> None:
     with pytest.raises(UnusableInputError, match=rf"^the model keeps what is no tensor, .*: {name}: register it as"):
         GivenModel(model, 10)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("is_sparse", [True, False])
+def test_sparse_and_quantised_tensors_are_refused_only_in_the_state(is_sparse: bool) -> None:
+    kept = torch.eye(2).to_sparse() if is_sparse else torch.quantize_per_tensor(torch.eye(2), 0.1, 0, torch.qint8)
+    model = linear()
+    model.register_buffer("kept", kept, persistent=False)
+    assert GivenModel(model, 10)(IMAGES).shape == (4, 10)
+    model.register_buffer("kept", kept)
+    with pytest.raises(UnusableInputError, match=r"keeps a sparse or quantised tensor, .*: kept: keep it dense, or"):
+        GivenModel(model, 10)
