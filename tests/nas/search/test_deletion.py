@@ -14,15 +14,9 @@ from nas.search.storage import open_storage
 from nas.search.study import IDENTITY
 from nas.search.study_folder import claim
 from tests.nas.results.known import add
+from tests.nas.search.identities import identity
 
-MADE_WITH = {
-    "data": {"name": "digits", "hash": "d"},
-    "space": {"name": "tiny", "hash": "s"},
-    "constraints": [],
-    "seed": 0,
-    "epochs": 7,
-    "objective": "accuracy",
-}
+MADE_WITH = identity()
 
 
 @pytest.fixture

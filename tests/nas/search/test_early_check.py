@@ -21,15 +21,9 @@ from nas.search.storage import close_storage, open_storage
 from nas.search.study import IDENTITY
 from nas.search.training_way import Training
 from nas.search.wanted import Wanted
+from tests.nas.search.identities import identity
 
-MADE_WITH = {
-    "data": {"name": "digits", "hash": "d"},
-    "space": {"name": "tiny", "hash": "s"},
-    "constraints": read_config(None, {}).rules,
-    "seed": 0,
-    "epochs": 7,
-    "objective": "accuracy",
-}
+MADE_WITH = identity(read_config(None, {}).rules)
 
 
 @pytest.fixture
