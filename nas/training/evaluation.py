@@ -14,6 +14,12 @@ from nas.training.precision import Precision, autocast
 Normalise = Callable[[torch.Tensor], torch.Tensor]
 
 BATCH = 500
+"""Images that an accelerator classifies at once."""
+CPU_BATCH = 100
+"""Images that a processor classifies at once: few, so that the maps of a layer stay in its cache.
+
+With 500 images of 32x32 pixels a network of 15 million MACs took 1.7 times as long (AMD EPYC, AVX2).
+"""
 
 
 class Scores(NamedTuple):
@@ -45,6 +51,11 @@ def normaliser(mean: np.ndarray, std: np.ndarray, device: torch.device) -> Norma
     return normalise
 
 
+def batch_size(device: torch.device) -> int:
+    """The number of images that ``device`` classifies at once."""
+    return CPU_BATCH if device.type == "cpu" else BATCH
+
+
 @torch.inference_mode()
 def evaluate(  # noqa: PLR0917 - in the order in which they are thought of
     model: nn.Module,
@@ -61,12 +72,12 @@ def evaluate(  # noqa: PLR0917 - in the order in which they are thought of
     The model is in eval mode meanwhile, and its mode is restored.
     """
     place = torch.device(device)
-    normalise, was_training = normaliser(mean, std, place), model.training
+    normalise, was_training, size = normaliser(mean, std, place), model.training, batch_size(place)
     model.eval()
     is_right = torch.zeros(len(labels), dtype=torch.bool, device=place)
     try:
-        for start in range(0, len(labels), BATCH):
-            rows = slice(start, start + BATCH)
+        for start in range(0, len(labels), size):
+            rows = slice(start, start + size)
             wanted = torch.from_numpy(np.array(labels[rows])).to(place)
             with autocast(precision, place):
                 logits = model(normalise(torch.from_numpy(np.array(images[rows]))))

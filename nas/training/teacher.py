@@ -27,7 +27,7 @@ from constraints.errors import UnusableInputError
 from nas import atomic
 from nas.architecture.model import build
 from nas.architecture.spec import parse
-from nas.training.evaluation import BATCH, normaliser
+from nas.training.evaluation import batch_size, normaliser
 from nas.training.recipes import Recipe
 
 if TYPE_CHECKING:
@@ -156,12 +156,13 @@ def _logits(  # noqa: PLR0917 - internal
 ) -> np.ndarray:
     images = feed.epoch(number)
     total = np.zeros((len(images), len(feed.dataset.classes)), dtype=np.float32)
+    size = batch_size(device)
     for member in teacher.members:
         model = member.built().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         mean, std = (np.asarray(member.mean), np.asarray(member.std)) if member.mean else (feed.mean, feed.std)
         normalise = normaliser(mean, std, device)
-        for start in range(0, len(images), BATCH):
-            rows = slice(start, start + BATCH)
+        for start in range(0, len(images), size):
+            rows = slice(start, start + size)
             batch = normalise(torch.from_numpy(images[rows]))
             shown = recipe.changed(batch, drawn[rows].to(device) if drawn else None)
             total[rows] += model(shown).float().cpu().numpy()
