@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial, wraps
@@ -14,6 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from constraints.faults import calls_user_code
 from constraints.operators import STAND_INS
 from constraints.tracing.axes import Shape
+from constraints.tracing.decisions import only_decides
 from constraints.tracing.exported import Exported
 from constraints.tracing.handles import Handle
 from constraints.tracing.higher_order import is_higher_order, run_in_parts
@@ -238,9 +240,11 @@ class Recorder(TorchDispatchMode):
         if writes and self._exported.has_any:
             self._exported.look_again()
         self.numbers.note(result)
-        if result.__class__ is bool and self.operations[-1].inputs and self._truths.is_another(self.operations):
-            self.operations[-1] = self.operations[-1]._replace(is_of_several=True)
-            self.numbers.note_all()
+        if result.__class__ is bool and self.operations[-1].inputs:
+            is_another = self._truths.is_another(self.operations)
+            if is_another or not only_decides(sys._getframe()):
+                self.operations[-1] = self.operations[-1]._replace(is_a_value=True)
+                self.numbers.note_truth()
         if func is SET_DATA:  # x.data = y
             target, source = self._handle(args[0]), self._handle(args[1])
             self._note(SET, [source], [target], [tuple(args[1].shape)], [target])

@@ -109,7 +109,8 @@ def path_of(chain: Chain) -> tuple[Step, ...]:
             found.append(part)
         elif isinstance(part, Parallel):
             paths = [path_of(branch) for branch in part.branches]
-            main = list(max(paths, key=_depth))
+            deepest = max(paths, key=_depth)
+            main = [*deepest]
             for other in paths:
                 for i in range(1, min(len(main), len(other)) + 1):
                     if other[-i].is_dilated and not main[-i].is_dilated:
