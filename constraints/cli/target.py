@@ -69,6 +69,20 @@ def read_source(target: Target) -> ast.Module | None:
     return None
 
 
+def folder_of(target: Target) -> Path:
+    """Where the search for a target's project begins: the folder of its file, else the working folder.
+
+    Of a module, its file counts where it is below the working folder, since an installed one is of no project.
+    """
+    if target.file is not None:
+        return target.file.parent
+    try:
+        files = files_of(target.module) or []
+    except MissingModuleError as error:
+        files = error.files
+    return files[-1].parent if files and files[-1].is_relative_to(Path.cwd()) else Path()
+
+
 def _is_package_with(file: Path, name: str) -> bool:
     """Whether a package has a module of that name, which any import of it makes an attribute of the package."""
     root = name.partition(".")[0]
