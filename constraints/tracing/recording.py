@@ -19,6 +19,7 @@ from constraints.tracing.decisions import only_decides
 from constraints.tracing.exported import Exported
 from constraints.tracing.handles import Handle
 from constraints.tracing.higher_order import is_higher_order, run_in_parts
+from constraints.tracing.index_numbers import TAKING, indices_among
 from constraints.tracing.masks import may_mask
 from constraints.tracing.module_calls import Here
 from constraints.tracing.operand_notes import OperandNotes
@@ -228,8 +229,9 @@ class Recorder(TorchDispatchMode):
         limits = (
             may_mask(operator.op) and len(shapes[0]) > _TWO_CHANNEL_AXES and self._notes.limits(operator, args, kwargs)
         )
+        indices = indices_among(args) if operator.op in TAKING else ()
         self.operations.append(
-            RecordedOperation(operator, held, named, inputs, outputs, shapes, frame, targets, again, limits)
+            RecordedOperation(operator, held, named, inputs, outputs, shapes, frame, targets, again, limits, indices)
         )
         if writes or result.__class__ is not torch.Tensor:
             self._note_others(func, args, result, writes=bool(writes))
