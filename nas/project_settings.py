@@ -8,11 +8,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from constraints.cli.profiles import TABLES, expressions, projects
+from constraints.cli.profiles import TABLES, expressions, project
 from nas.toml import GivenText
 
 _FILES = ("space", "data", "metrics", "recipe", "augmentation", "start", "teacher")
 """Fields of a configuration that may name a file."""
+_LOGS = ("tensorboard", "mlflow")
+"""Trackers that write to a folder or a database."""
+_DATA = ("auto", "cifar10", "digits")
+"""Names of data sets, each of which a folder may have too."""
 _SQLITE = "sqlite:///"
 PLACE = ("storage", "study")
 """Fields that every command about a study reads."""
@@ -55,26 +59,31 @@ def settings(folder: Path) -> Settings | None:
 
     Raises UnusableInputError where ``[tool.nas]`` is not a table, or its constraints are invalid.
     """
-    for path, table in projects(folder):
-        source = f"[tool.nas] of {path}"
-        found = {key: _from(path.parent, key, value) for key, value in table.items() if key not in TABLES}
-        if rules := {key: value for key, value in table.items() if key in TABLES and key != "profiles"}:
-            found["constraints"] = [GivenText(text, source) for text in expressions(rules, source)]
-        return Settings(path=path, table=found) if found else None
-    return None
+    nearest = project(folder)
+    if nearest is None:
+        return None
+    path, table = nearest
+    source = f"[tool.nas] of {path}"
+    found = {key: _from(path.parent, key, value) for key, value in table.items() if key not in TABLES}
+    if rules := {key: value for key, value in table.items() if key in TABLES and key != "profiles"}:
+        found["constraints"] = [GivenText(text, source) for text in expressions(rules, source)]
+    return Settings(path=path, table=found) if found else None
 
 
 def _from(folder: Path, key: str, value: Any) -> Any:
     """A field's value, with paths of files in ``folder`` made relative to the working folder."""
     if folder == Path.cwd():
         return value
-    if key == "storage" and isinstance(value, str):
-        return _stored(folder, value)
-    if key not in _FILES:
-        return value
     if isinstance(value, list):
         return [_from(folder, key, one) for one in value]
-    return _named(folder, value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    if key == "storage":
+        return _stored(folder, value)
+    if key == "log":
+        kind, colon, place = value.partition(":")
+        return value if kind not in _LOGS else f"{kind}{colon}{_stored(folder, place)}"
+    return _named(folder, key, value) if key in _FILES else value
 
 
 def _stored(folder: Path, place: str) -> str:
@@ -86,7 +95,9 @@ def _stored(folder: Path, place: str) -> str:
     return os.path.relpath(folder / place)
 
 
-def _named(folder: Path, text: str) -> str:
+def _named(folder: Path, key: str, text: str) -> str:
+    """A file that is there; a word such as ``tiny`` or ``digits`` is a name, whatever is there."""
     file = text.partition(":")[0]
-    is_there = bool(file) and not Path(file).is_absolute() and (folder / file).exists()
+    is_path = bool({".", "/", "\\"} & {*file}) or (key == "data" and file not in _DATA)
+    is_there = is_path and bool(file) and not Path(file).is_absolute() and (folder / file).exists()
     return os.path.relpath(folder / file) + text[len(file) :] if is_there else text

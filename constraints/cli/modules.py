@@ -45,7 +45,7 @@ class MissingModuleError(UnusableInputError):
     def __init__(self, name: str, files: Sequence[Path]) -> None:
         """``files`` are the files of the packages around it that were found."""
         super().__init__(f"no such module: {name!r}: give file.py:NAME or correct the name")
-        self.files = files
+        self.files = [*files]
 
 
 def _outermost(name: str) -> ModuleSpec | None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from constraints.cli.toml_text import read_toml_text
 from constraints.errors import UnusableInputError
+from constraints.metrics import Metrics
 from constraints.rules import ASSIGNMENT, Constraint, parse_all
 from constraints.suggestions import nearest
 
@@ -17,8 +19,10 @@ TABLES = (*_LISTS, "profiles")
 """The keys of ``[tool.nas]`` that hold constraints."""
 _CUTOFF = 0.72
 """Similarity from which another key is one of these, misspelt; no field of a launch reaches it."""
-_TABLE = re.compile(rb"\btool\s*\.\s*[\"']?nas\b|\bnas[\"']?\s*=")
-"""A line that begins the table, or gives it as a value."""
+_TABLE = re.compile(rb"\btool[\"']?\s*\.\s*[\"']?nas\b|\bnas[\"']?\s*[.=]")
+"""What begins the table, or gives it as a value, in a file that cannot be parsed."""
+_BEGINS = re.compile(r"\s*[<>=!]")
+"""Beginning of a comparison without its metric."""
 
 
 def read_constraints(path: Path, profile: str | None = None) -> tuple[str, ...]:
@@ -30,42 +34,49 @@ def read_constraints(path: Path, profile: str | None = None) -> tuple[str, ...]:
 
 
 def _document(path: Path) -> Mapping[str, Any]:
+    return _parsed(_content(path), path)
+
+
+def _content(path: Path) -> bytes:
     try:
-        return read_toml_text(path.read_text(encoding="utf-8"))
+        return path.read_bytes()
     except OSError as error:
         raise UnusableInputError(
-            f"cannot read constraints: {str(path)!r}: {error.strerror}: give a TOML file"
+            f"cannot read constraints: {str(path)!r}: {error.strerror}: give a TOML file that can be read"
         ) from error
+
+
+def _parsed(data: bytes, path: Path) -> Mapping[str, Any]:
+    try:
+        return read_toml_text(data.decode())
     except UnicodeDecodeError as error:
-        raise UnusableInputError(f"not TOML: {str(path)!r}: it is not text in UTF-8: give a TOML file") from error
+        raise UnusableInputError(f"not TOML: {str(path)!r}: it is not text in UTF-8: save it as UTF-8") from error
     except ValueError as error:
         raise UnusableInputError(f"not TOML: {str(path)!r}: {error}: correct the line") from error
 
 
-def projects(folder: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
-    """Each ``pyproject.toml`` in a folder or above it with a table ``[tool.nas]``, and that table; the nearest first.
-
-    A file that cannot be read and does not mention that table is passed over.
-    """
-    for place in (folder.resolve(), *folder.resolve().parents):
-        path = place / "pyproject.toml"
-        try:
-            mentions = bool(_TABLE.search(path.read_bytes()))
-        except OSError:
-            continue
-        if mentions and (found := _document(path).get("tool", {}).get("nas")) is not None:
-            yield path, _table(found, "tool.nas", str(path))
-
-
 def project(folder: Path) -> tuple[Path, Mapping[str, Any]] | None:
-    """The nearest of ``projects`` with constraints, and these; files without them are passed over, as ruff does."""
-    for path, table in projects(folder):
-        for key in table.keys() - {*TABLES}:
-            if meant := nearest(key, TABLES, otherwise=" ", cutoff=_CUTOFF).strip():
-                raise UnusableInputError(f"unknown key in [tool.nas] of {path}: {key!r}: {meant}")
-        if found := {key: table[key] for key in TABLES if key in table}:
-            return path, found
+    """The nearest ``pyproject.toml`` in a folder or above it with a table ``[tool.nas]``, and that table.
+
+    As with ruff, an empty table ends the search, and symbolic links are not followed upward. A file that cannot be
+    read and does not mention the table is passed over.
+    """
+    folder = Path(os.path.abspath(folder))  # noqa: PTH100 (Path.resolve would follow links)
+    for path in (place / "pyproject.toml" for place in (folder, *folder.parents)):
+        if os.path.isfile(path) and (table := _table_of(path)) is not None:  # noqa: PTH113 (False where it may not look)
+            return path, table
     return None
+
+
+def _table_of(path: Path) -> Mapping[str, Any] | None:
+    data = _content(path)
+    try:
+        tool = _table(_parsed(data, path).get("tool", {}), "tool", str(path))
+    except UnusableInputError:
+        if _TABLE.search(data.replace(b"\0", b"")):  # a text in UTF-16 has them
+            raise
+        return None
+    return _table(tool["nas"], "tool.nas", str(path)) if "nas" in tool else None
 
 
 def expressions(document: Mapping[str, Any], source: str, profile: str | None = None) -> tuple[str, ...]:
@@ -114,7 +125,7 @@ def chosen(
 
     The search for the project's ``pyproject.toml`` begins in ``folder``; with None there is no search.
     """
-    found = project(folder) if folder and not file and (profile is not None or not require) else None
+    found = _of_project(folder) if folder and not file and (profile is not None or not require) else None
     if found and profile is None and not set(_LISTS) & set(found[1]):
         found = None  # it has only profiles, and no --profile was given
     if profile is not None and file is None and found is None:
@@ -123,6 +134,30 @@ def chosen(
         return (*expressions(found[1], f"[tool.nas] of {found[0]}", profile), *require)
     asked = (*(read_constraints(file, profile) if file else ()), *require)
     return asked or ASSIGNMENT
+
+
+def _of_project(folder: Path) -> tuple[Path, Mapping[str, Any]] | None:
+    """The project's file, and the part of its table with constraints; None where it has none."""
+    found = project(folder)
+    if found is None:
+        return None
+    path, table = found
+    for key in table.keys() - {*TABLES}:
+        if meant := nearest(key, TABLES, otherwise=" ", cutoff=_CUTOFF).strip():
+            raise UnusableInputError(f"unknown key in [tool.nas] of {path}: {key!r}: {meant}")
+        if _is_rule(key, table[key]):
+            raise UnusableInputError(
+                f"unknown key in [tool.nas] of {path}: {key!r}: write it below [tool.nas.constraints]"
+            )
+    own = {key: table[key] for key in TABLES if key in table}
+    return (path, own) if own else None
+
+
+def _is_rule(key: str, value: Any) -> bool:
+    """Whether an entry is meant as a constraint, as a file of constraints has it at its top level."""
+    if isinstance(value, list):
+        return any(_is_rule(key, rule) for rule in value)
+    return key in Metrics.definitions() or (isinstance(value, str) and bool(_BEGINS.match(value)))
 
 
 def _table(value: Any, key: str, source: str) -> Mapping[str, Any]:

@@ -16,7 +16,7 @@ def read_toml_text(text: str) -> dict[str, Any]:
     dotted keys do in one line.
     """
     try:
-        table = tomllib.loads(text)
+        table = tomllib.loads(text.removeprefix("\ufeff"))  # the mark with which Windows begins files in UTF-8
     except RecursionError:
         raise _TooDeepError from None
     level: list[Any] = [table]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from constraints.cli.options import check_format, read_arguments, read_limits, read_numbers, read_seconds
 from constraints.cli.profiles import rules
-from constraints.cli.target import line_of, parse_target, possible_metrics, read_source
+from constraints.cli.target import folder_of, line_of, parse_target, possible_metrics, read_source
 from constraints.cli.targets import Targets, expand, may_hold_model
 from constraints.cli.writing import Check, Writer, drafted, written
 from constraints.errors import ConstraintError, ExitCode, NoModelError, UnusableInputError
@@ -127,9 +127,8 @@ def _refused(target: Target, error: ConstraintError) -> Refused:
 def _request(options: Options, target: Target) -> Request:
     """The options as a request; the file is parsed, not run."""
     tree = read_source(target)
-    folder = target.file.parent if target.file else Path()
     known = possible_metrics(tree)
-    require = rules(options.require, options.constraints, options.profile, folder, known=known)
+    require = rules(options.require, options.constraints, options.profile, folder_of(target), known=known)
     augmentation = parse_target(options.augmentation, needs_name=True) if options.augmentation else None
     if augmentation:
         read_source(augmentation)

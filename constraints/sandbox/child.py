@@ -34,7 +34,7 @@ from constraints.sandbox.loading import Loader
 from constraints.sandbox.loops import Loops
 from constraints.sandbox.named import Send, explained, made_model, named_thing, stage
 from constraints.sandbox.named_pipelines import named_pipelines
-from constraints.sandbox.other_arguments import made_otherwise
+from constraints.sandbox.other_arguments import made_if_run, made_otherwise
 from constraints.sandbox.pipelines import remembered
 from constraints.sandbox.request import Job, Request, Target
 from constraints.tracer import shaped
@@ -157,8 +157,10 @@ def _judged(request: Request, loader: Loader, send: Send, made: Constructions) -
         check_metric(constraint, [*LATENCIES, *(m.name for m in metrics)])
     model = made_model(target, thing, request.arguments, loader, send)
     is_chosen = inspect.isclass(thing) and not request.target.name and not request.arguments
-    if is_chosen and (other := made_otherwise(tree_of_module(module), target.name, vars(module), model)):
-        loader.found.append(other)
+    if is_chosen:
+        tree = tree_of_module(module)
+        other = made_otherwise(tree, target.name, vars(module), model) or made_if_run(tree, target.name, thing)
+        loader.found += [other] if other else []
     loader.found += absent_parts(model)
     question = Question(
         input_size=request.inputs,

@@ -19,7 +19,7 @@ from constraints.sandbox.arguments import flags_for, needs_nothing, required
 from constraints.sandbox.code_objects import codes
 from constraints.sandbox.source import read
 from constraints.sandbox.standins import ABSENT, NotInstalledError, absent_path, absent_reason
-from constraints.sandbox.unreached_models import unreached
+from constraints.sandbox.unreached_models import defining_functions, unreached
 from constraints.unknown_names import near_method
 
 FIXED = "fixed_model"
@@ -82,9 +82,11 @@ def _why_none(module: ModuleType, place: str) -> str:
     if imported := [n for n, t in space.items() if is_module_class(t) and not t.__module__.startswith("torch.")]:
         first = f"{place}:{imported[0]}{flags_for(space[imported[0]])}"
         return f"it defines none of its own: name one that it imports: {first}"
-    if not made and (elsewhere := unreached(tree_of_module(module))):
+    tree, others = tree_of_module(module), _makers_of_layers(module, is_given=True)
+    made = made or [n for n in others if n in defining_functions(tree)]
+    if not made and (elsewhere := unreached(tree)):
         return elsewhere
-    made = made or _makers_of_layers(module, is_given=True)
+    made = made or others
     named = (
         f"{place}:{made[0]}{flags_for(space[made[0]])}" if made else "file:NAME, or the file that defines the network"
     )

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import inspect
+import json
+import shlex
 from collections.abc import Mapping
 from operator import attrgetter
 from typing import Any
@@ -10,6 +13,7 @@ from typing import Any
 from torch import nn
 
 from constraints.sandbox.layer_settings import have_equal_layers
+from constraints.sandbox.unreached_models import is_for_scripts
 
 
 def made_otherwise(tree: ast.Module, name: str, space: Mapping[str, Any], model: nn.Module) -> str:
@@ -88,3 +92,37 @@ def _at(model: nn.Module, path: str) -> object:
         return attrgetter(path)(model)
     except AttributeError:
         return None
+
+
+def made_if_run(tree: ast.Module, name: str, kind: type[nn.Module]) -> str:
+    """A warning that names a line which makes the class ``name`` with other arguments only if the file is run.
+
+    That is under ``if __name__ == "__main__"`` or in a function ``main``; arguments count whose values the line itself
+    has. Empty for none.
+    """
+    for block in tree.body:
+        if not (is_for_scripts(block) or (isinstance(block, ast.FunctionDef) and block.name == "main")):
+            continue
+        for node in ast.walk(block):
+            call = _call(node.value, name) if isinstance(node, ast.Assign) else None
+            if call and (flags := _other_values(call, kind)):
+                what = f"line {call.lineno} makes {ast.unparse(call)} only if the file is run"
+                return f"{what}, and this is {name} without arguments: to check the former, give {flags}"
+    return ""
+
+
+def _other_values(call: ast.Call, kind: type[nn.Module]) -> str:
+    """The flags for the arguments of a call that are not the defaults; empty where one is not known here."""
+    signature = inspect.signature(kind)
+    try:
+        values = [ast.literal_eval(value) for value in call.args]
+        named = {k.arg: ast.literal_eval(k.value) for k in call.keywords if k.arg is not None}
+        given = signature.bind(*values, **named).arguments
+        flags = [
+            f"--arg {shlex.quote(f'{key}={json.dumps(value)}')}"
+            for key, value in given.items()
+            if value != signature.parameters[key].default
+        ]
+    except (ValueError, TypeError):  # names and calls, or not what the class takes
+        return ""
+    return " ".join(flags)

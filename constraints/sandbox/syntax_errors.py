@@ -17,6 +17,7 @@ _REMEDIES = {
     r"\n(>>>|\.\.\.|In \[\d+\]:) ": "it is copied from a session of Python: take the prompts out",
     r"^inconsistent use of tabs": "indent with spaces alone",
     r"^Missing parentheses in call to 'print'": "the file is for Python 2: write it for Python 3",
+    r"\n\s*except\b[^:]+,\s*[a-z_]\w*\s*:": "the file is for Python 2: write except ... as ...",
     r"^\(unicode error\) 'unicodeescape'": "write that path with /, or as r'...'",
 }
 """Message and line of a syntax error -> what to do."""

@@ -10,6 +10,8 @@ _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _NETWORKS = frozenset({"LightningModule", "Module", "Sequential"})
 """Last parts of the names of classes whose subclasses and calls are networks."""
 
+_OUT_OF_BLOCK = "move it out of if __name__ == '__main__'"
+
 
 def unreached(tree: ast.Module) -> str:
     """Where a file makes a network that cannot be named, and what to do; empty where there is none."""
@@ -30,17 +32,33 @@ def written_model(files: Mapping[str, str]) -> str:
     return ""
 
 
+def defining_functions(tree: ast.Module) -> frozenset[str]:
+    """The functions of a file inside which a network is defined."""
+    return frozenset(f.name for f in tree.body if isinstance(f, _FUNCTIONS) and any(_classes_in(f)))
+
+
 def _unreached(tree: ast.Module) -> Iterator[str]:
-    for function in (node for node in tree.body if isinstance(node, _FUNCTIONS)):
-        for node in ast.walk(function):
-            if isinstance(node, ast.ClassDef) and any(_last(base) in _NETWORKS for base in node.bases):
-                yield f"the class {node.name} is inside {function.name}: move it out of that function"
-    for block in (node for node in tree.body if _is_for_scripts(node)):
+    blocks = [node for node in tree.body if is_for_scripts(node)]
+    functions = [node for node in tree.body if isinstance(node, _FUNCTIONS)]
+    for block in blocks:
+        for name, line in _classes_in(block):
+            yield f"line {line} defines the class {name} only if the file is run: {_OUT_OF_BLOCK}"
+    for function in functions:
+        for name, _ in _classes_in(function):
+            yield f"the class {name} is inside {function.name}: move it out of that function"
+    for block in blocks:
         for name, line in _networks_in(block):
-            yield f"line {line} makes {name} only if the file is run: move it out of if __name__ == '__main__'"
-    for function in (node for node in tree.body if isinstance(node, _FUNCTIONS)):
+            yield f"line {line} makes {name} only if the file is run: {_OUT_OF_BLOCK}"
+    for function in functions:
         for name, line in _networks_in(function):
             yield f"line {line} makes {name} inside {function.name}: move it out of that function"
+
+
+def _classes_in(block: ast.stmt) -> Iterator[tuple[str, int]]:
+    """Name and line of each network that a block defines."""
+    for node in ast.walk(block):
+        if isinstance(node, ast.ClassDef) and any(_last(base) in _NETWORKS for base in node.bases):
+            yield node.name, node.lineno
 
 
 def _networks_in(block: ast.stmt) -> Iterator[tuple[str, int]]:
@@ -52,7 +70,7 @@ def _networks_in(block: ast.stmt) -> Iterator[tuple[str, int]]:
                 yield node.targets[0].id, node.lineno
 
 
-def _is_for_scripts(node: ast.stmt) -> bool:
+def is_for_scripts(node: ast.stmt) -> bool:
     """Whether this is an ``if`` of the module's ``__name__``."""
     names = ast.walk(node.test) if isinstance(node, ast.If) else ()
     return any(isinstance(n, ast.Name) and n.id == "__name__" for n in names)

@@ -9,6 +9,7 @@ from constraints.tracing.calls import Result
 from constraints.tracing.flows import fresh, merge_flows
 from constraints.tracing.layouts import moved, without
 from constraints.tracing.maxima import are_places
+from constraints.tracing.rearranged import no_places
 from constraints.tracing.values import Call, Value, join_views
 
 
@@ -31,6 +32,8 @@ def scattered_along(call: Call) -> Result | None:
     data = [v for v in call.inputs if v.depends]
     if not data or any(are_places(v, [axis]) or not _is_beside(v, call, axis) for v in data):
         return None
+    if call.op == "gather" and len(data) == 1 and any(axis in part.region for part in no_places(call.inputs[0])):
+        return None  # a constant names which of several parts are read
     return join_views([v.views for v in data]), fresh(merge_flows([v.flow for v in data]))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 
@@ -16,6 +15,3 @@ class Content(Protocol):
 
     def digest(self) -> str:
         """The same for tensors with the same elements in the same order, whatever their shape."""
-
-    def numbers(self) -> Sequence[int] | None:
-        """The elements, if they are whole numbers along one axis that can be read."""

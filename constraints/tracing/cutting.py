@@ -18,8 +18,7 @@ from constraints.tracing.left_out import lacking
 from constraints.tracing.mixing import pointwise
 from constraints.tracing.parts import cut_out, laid, of_blended, overlaid, stacked
 from constraints.tracing.picked_places import started
-from constraints.tracing.rearranged import differing, indexed, runs
-from constraints.tracing.recipes import numbers_of
+from constraints.tracing.rearranged import differing, indexed, no_places, runs
 from constraints.tracing.sliding import selected, sliced
 from constraints.tracing.values import Call, Flow, Part, Value, Views, join_views
 
@@ -134,8 +133,8 @@ def picked(call: Call) -> Result:
     for axis in axes if data.flow.blended else ():
         data = replace(data, views=of_blended(data.views, data.flow, axis))
     views = tuple(_picked(v, axes if keeps else range(n), keeps, data.shape, call.shape) for v in data.views)
-    if any(axis in part.region for axis in axes for part in differing(data)):
-        index = [numbers_of(value) for value in call.inputs[1:]]
+    if any(axis in part.region for axis in axes for part in no_places(data)):
+        index = call.indices[1:]
         sources = index[0] if keeps and len(index) == 1 and len(call.shape) == n else None
         if sources is None:
             why = "channels that see different places, picked by an index"
@@ -145,6 +144,11 @@ def picked(call: Call) -> Result:
             views, flow, call.parts[0] = assembled(parts, call.shape)
             return views, moved_flow(flow)
     return views, moved_flow(data.flow)
+
+
+def _numbers(call: Call) -> Sequence[int] | None:
+    """The numbers of the first index tensor."""
+    return call.indices[1] if len(call.indices) > 1 else None
 
 
 def _picked(view: View | None, axes: Sequence[int], keeps: bool, old: Shape, new: Shape) -> View | None:
@@ -201,7 +205,7 @@ def filled_at(call: Call) -> Result | None:
     data, *others = call.inputs
     if any(v.depends for v in others):
         return None
-    axis, indices = call.arg("dim", 0) % max(len(data.shape), 1), numbers_of(others[0])
+    axis, indices = call.arg("dim", 0) % max(len(data.shape), 1), _numbers(call)
     if not data.shape or any(v is not None and axis in v.axes for v in data.views):
         call.parts[0] = data.parts  # each place that is left is what it was
         return data.views, fresh(data.flow)
@@ -222,7 +226,7 @@ def _put_parts(call: Call, axis: int) -> list[Part]:
     data, values, size = call.inputs[0], call.inputs[-1], call.shape[axis]
     if call.op == "index_add" or call.arg("accumulate", False) or len(call.inputs) != 3:
         return []
-    views, indices = _as_last(values, len(call.shape)), numbers_of(call.inputs[1])
+    views, indices = _as_last(values, len(call.shape)), _numbers(call)
     if indices is None or any(v is not None and axis in v.axes for v in (*data.views, *views)):
         return []
     if values.parts and len({i % size for i in indices}) < len(indices):  # nobody says which one is written last

@@ -42,13 +42,25 @@ def pool(call: Call, data: Value, axes: Iterable[int], how: str) -> Result:
         views = tuple(unknown(MIXED, v) if v is not None and v.pooled == "mixed" else v for v in views)
         kinds.remove("mixed")
     kind = next(iter(kinds)) if len(kinds) == 1 else "sum" if kinds == {"sum", "mean"} else "other"
-    flow = fresh(data.flow, heads=data.flow.heads | {Head(kind, call, whole)})
+    pooled = _pooled_before(data) if whole is data else None
+    flow = fresh(data.flow, heads=data.flow.heads | {Head(kind, call, pooled or whole)})
     if of_rows(whole) is not whole.views:  # the field of each row is known
         views = tuple(v and v._replace(blurred="") for v in views)
     if kind != "sum":
         return views, flow
     total = averages.units_summed(whole, [v is not None and v.pooled == "sum" for v in views])
     return views, averages.averaged(call, flow._replace(total=total, scale=data.flow.scale))
+
+
+def _pooled_before(data: Value) -> Value | None:
+    """The latest of the maps that were pooled globally one by one before their pools were put along an axis, if any.
+
+    An example: frames of a video, whose pools are averaged over time.
+    """
+    if _is_flat_map(data) or not any(v is not None and v.pooled and not v.digits for v in data.views):
+        return None
+    maps = [h.map for h in data.flow.heads if h.is_last and h.map is not None and _is_flat_map(h.map)]
+    return max(maps, key=lambda m: m.index, default=None)
 
 
 def _with_single_units(data: Value, axes: set[int]) -> tuple[set[int], Views]:

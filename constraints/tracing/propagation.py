@@ -15,7 +15,7 @@ from constraints.tracing.memory import write
 from constraints.tracing.operations import CONSTANT, OPERATIONS
 from constraints.tracing.outcomes import Outcomes
 from constraints.tracing.read_values import ReadValues
-from constraints.tracing.recipes import step_of
+from constraints.tracing.recipes import is_drawn, step_of
 from constraints.tracing.tensor_values import NO_PARAMS, STILL, TensorValues, is_in
 from constraints.tracing.used import used
 from constraints.tracing.values import Call, Origin, Value
@@ -123,6 +123,9 @@ class Propagation:
         call = Call(index, op, path, (), args, kwargs, operator.names, inputs, recorded.shapes[0])
         if recorded.limits and any(not (v.depends or v.params) for v in inputs):
             call.tags.add("limited")
+        if recorded.indices:
+            pairs = zip(recorded.indices, inputs, strict=False)
+            call.indices = [None if v.depends or is_drawn(v) else numbers for numbers, v in pairs]
         if depends:
             if operator.is_sized_by_values:
                 self.read.note_size(recorded, inputs)

@@ -36,6 +36,8 @@ class ReadNumbers:
         """Whether round numbers, or unknown numbers, were read."""
         self.is_empty = True
         """Whether nothing has been read so far."""
+        self.has_truth = False
+        """Whether a truth value was read, which is then an operand as it is nowhere in a program."""
         self.unchosen_seed: int | None = None
         """The seed of torch's generator as long as the program does not choose one."""
 
@@ -45,6 +47,11 @@ class ReadNumbers:
             self.is_empty = False
             self._numbers.add(abs(result))
             self._has_round = self._has_round or type(result) is int
+
+    def note_truth(self) -> None:
+        """Record a truth value that the program may calculate with."""
+        self.has_truth = True
+        self.note_all()
 
     def note_all(self) -> None:
         """Record that a tensor was read as a list or an array, from which any number may be computed."""
@@ -65,8 +72,11 @@ class ReadNumbers:
         many = [a for a in floats if _has_many_digits(a)]
         if any(a in self._numbers for a in many):
             return "read"
-        whole = [a for at, a in enumerate(args) if type(a) is int and at in operator.operands]
-        whole += [a for n, a in named if type(a) is int and operator.names.get(n) in operator.operands]
+        operands = [a for at, a in enumerate(args) if at in operator.operands]
+        operands += [a for n, a in named if operator.names.get(n) in operator.operands]
+        if self.has_truth and any(type(a) is bool for a in operands):
+            return "read"
+        whole = [a for a in operands if type(a) is int]
         if operator.draws:
             whole += (seeds := chosen(given, self.unchosen_seed))
             if not self._numbers.isdisjoint(seeds):

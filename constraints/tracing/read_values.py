@@ -20,11 +20,11 @@ _TRUTHS = ("equal", "is_nonzero", "allclose", "is_same_size")
 
 
 def is_one_truth(recorded: RecordedOperation) -> bool:
-    """Whether one truth value leaves the run: it decides what runs, and what runs is seen.
+    """Whether one truth value leaves the run by which code only decides what runs, and what runs is seen.
 
     Those of several elements of a tensor, read one by one, are as good as the tensor.
     """
-    if recorded.is_of_several:
+    if recorded.is_a_value:
         return False
     if recorded.operator.op in _TRUTHS:
         return True

@@ -45,7 +45,7 @@ def permuted(value: Value, order: Sequence[int], move: Mover) -> tuple[Part, ...
 def indexed(value: Value, axis: int, sources: Sequence[int], move: Mover) -> tuple[Part, ...]:
     """The parts after each index ``i`` of an axis was taken from ``sources[i]``."""
     found: list[Part] = []
-    for part in differing(value):
+    for part in no_places(value):
         own = part.region.get(axis, range(value.shape[axis]))
         here = np.flatnonzero(np.isin(sources, own))
         for run in runs(here):
@@ -77,7 +77,7 @@ def reshaped(value: Value, new: Shape, move: Callable[[Views, Shape, Shape], Vie
     found: list[Part] = []
     if joins_places(value, new):
         return ()
-    for part in differing(value):
+    for part in no_places(value):
         regions = _regions(value, part.region, new)
         if not regions:
             return ()
@@ -89,7 +89,7 @@ def reshaped(value: Value, new: Shape, move: Callable[[Views, Shape, Shape], Vie
 
 def joins_places(value: Value, new: Shape) -> bool:
     """Whether a reshape puts channels that see different places and the places of a map on one axis."""
-    parts = differing(value)
+    parts = no_places(value)
     touched = {axis for p in parts for axis in p.region}
     spatial = {axis for p in parts for v in p.views if v is not None for axis in v.axes}
     return bool(parts) and any(touched & {*old} and spatial & {*old} for old, _ in _blocks(value.shape, new))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,12 @@ _KEEPING_ORDER = """
 """
 _KEEPING = frozenset(_KEEPING_ORDER.split())
 """Operations whose result has all the elements of their argument, in the same order, unless they change its dtype."""
-_INDEX_TYPES = ("torch.int64", "torch.int32")
+_RANDOM = """
+    rand randn randint randperm rand_like randn_like randint_like bernoulli multinomial normal uniform random poisson
+    exponential cauchy geometric log_normal
+"""
+_DRAWING = frozenset(_RANDOM.split())
+"""Operations that draw random numbers."""
 
 
 def recipe(value: Value) -> str:
@@ -40,34 +45,27 @@ def recipe(value: Value) -> str:
     return value.recipe or ""
 
 
-def content_of(value: Value) -> Content | None:
-    """The elements of a constant that was not computed in the run, only copied or given another shape."""
-    while (origin := value.origin) is not None and not isinstance(origin.step, Content):
-        if isinstance(origin.step, tuple) or len(origin.sources) != 1 or not _keeps(origin.step, _INDEX_TYPES):
-            return None
-        value = origin.sources[0]
-    return origin.step if origin is not None and isinstance(origin.step, Content) else None
-
-
-def numbers_of(value: Value) -> Sequence[int] | None:
-    """For a constant of whole numbers along one axis that was not computed in the run: these numbers."""
-    content = None if value.depends else content_of(value)
-    return content.numbers() if content else None
-
-
 def older_sources(value: Value) -> frozenset[int]:
     """The tensors from before the run that a constant is computed from: two with the same elements are two kernels."""
-    found: set[int] = set()
+    steps = ((source, origin.step) for source, origin in _origins(value))
+    return frozenset(id(source) for source, step in steps if isinstance(step, Content) and step.is_older)
+
+
+def is_drawn(value: Value) -> bool:
+    """Whether a constant is computed from random numbers that the run drew, which are others in the next one."""
+    steps = (origin.step for _, origin in _origins(value))
+    return any((s[0] if isinstance(s, tuple) else s.op) in _DRAWING for s in steps if not isinstance(s, Content))
+
+
+def _origins(value: Value) -> Iterator[tuple[Value, Origin]]:
+    """A weight or a constant, and all that it is computed from, each with its last step."""
     waiting, seen = [value], set[int]()
     while waiting:
         now = waiting.pop()
         if id(now) not in seen and now.origin is not None:
             seen.add(id(now))
-            step = now.origin.step
-            if isinstance(step, Content) and step.is_older:
-                found.add(id(now))
+            yield now, now.origin
             waiting += now.origin.sources
-    return frozenset(found)
 
 
 def _digest(value: Value, origin: Origin | None) -> str:
@@ -83,13 +81,13 @@ def _digest(value: Value, origin: Origin | None) -> str:
     return _of(step_of(step.op, step.args, step.kwargs), which, *map(_as_source, sources))
 
 
-def _keeps(step: Call, integers: Collection[str] = ()) -> bool:
-    """Whether a result has the elements of its argument: as real numbers, or as one of these types of integers."""
+def _keeps(step: Call) -> bool:
+    """Whether a result has the elements of its argument, as real numbers."""
     dtype = step.arg("dtype")
     if step.op not in _KEEPING or dtype is None:
         return step.op in _KEEPING
     is_reinterpreted = step.op == "view"
-    return not is_reinterpreted and (dtype.is_floating_point or dtype.is_complex or str(dtype) in integers)
+    return not is_reinterpreted and (dtype.is_floating_point or dtype.is_complex)
 
 
 def _as_source(value: Value) -> tuple[object, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial, wraps
@@ -14,9 +15,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from constraints.faults import calls_user_code
 from constraints.operators import STAND_INS
 from constraints.tracing.axes import Shape
+from constraints.tracing.decisions import only_decides
 from constraints.tracing.exported import Exported
 from constraints.tracing.handles import Handle
 from constraints.tracing.higher_order import is_higher_order, run_in_parts
+from constraints.tracing.index_numbers import TAKING, indices_among
 from constraints.tracing.masks import may_mask
 from constraints.tracing.module_calls import Here
 from constraints.tracing.operand_notes import OperandNotes
@@ -226,8 +229,9 @@ class Recorder(TorchDispatchMode):
         limits = (
             may_mask(operator.op) and len(shapes[0]) > _TWO_CHANNEL_AXES and self._notes.limits(operator, args, kwargs)
         )
+        indices = indices_among(args) if operator.op in TAKING else ()
         self.operations.append(
-            RecordedOperation(operator, held, named, inputs, outputs, shapes, frame, targets, again, limits)
+            RecordedOperation(operator, held, named, inputs, outputs, shapes, frame, targets, again, limits, indices)
         )
         if writes or result.__class__ is not torch.Tensor:
             self._note_others(func, args, result, writes=bool(writes))
@@ -238,9 +242,11 @@ class Recorder(TorchDispatchMode):
         if writes and self._exported.has_any:
             self._exported.look_again()
         self.numbers.note(result)
-        if result.__class__ is bool and self.operations[-1].inputs and self._truths.is_another(self.operations):
-            self.operations[-1] = self.operations[-1]._replace(is_of_several=True)
-            self.numbers.note_all()
+        if result.__class__ is bool and self.operations[-1].inputs:
+            is_another = self._truths.is_another(self.operations)
+            if is_another or not only_decides(sys._getframe()):
+                self.operations[-1] = self.operations[-1]._replace(is_a_value=True)
+                self.numbers.note_truth()
         if func is SET_DATA:  # x.data = y
             target, source = self._handle(args[0]), self._handle(args[1])
             self._note(SET, [source], [target], [tuple(args[1].shape)], [target])

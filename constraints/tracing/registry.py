@@ -71,12 +71,6 @@ class Fixed:
         flat = tensor.detach().cpu().resolve_conj().resolve_neg().reshape(-1)
         return f"{tensor.dtype} {blake2b(flat.view(torch.uint8).numpy().tobytes(), digest_size=16).hexdigest()}"
 
-    def numbers(self) -> Sequence[int] | None:
-        """The elements, if they are whole numbers along one axis that can be read."""
-        tensor = self._tensor
-        is_index = tensor.dim() == 1 and tensor.dtype in (torch.int64, torch.int32) and is_readable(tensor)
-        return tensor.tolist() if is_index else None
-
     def pattern(self) -> int | None:
         """A number that is the same for equal kernels; None for one that shifted may be another one of its size.
 

@@ -55,8 +55,16 @@ def reshape(call: Call) -> Result:
         _note(call, reshaped_parts(data, call.shape, reshape_views))
         if joins_places(data, call.shape) and _is_map(views):
             views = tuple(v and unknown(v.unknown or _JOINED, v) for v in views)
-        views = apart(views, call.parts.get(0, ()), call.shape)  # channels may have become rows of the batch
+        views = _with_rows(views, call)
     return views, data.flow
+
+
+def _with_rows(views: Views, call: Call) -> Views:
+    """The views after rows of the batch may have become channels, or the other way round."""
+    parts = call.parts.get(0, ())
+    if parts and any(v is not None and ROWS_APART in v.blurred for v in views):
+        return assembled(parts, call.shape)[0]
+    return apart(views, parts, call.shape)
 
 
 _JOINED = "channels that see different places become places of a map"
@@ -74,9 +82,8 @@ def permute(call: Call) -> Result:
     order = order_of(call, len(data.shape))
     views = permuted_views(data.views, order)
     if data.parts and (parts := permuted_parts(data, order, lambda views, _: permuted_views(views, order))):
-        call.parts[0] = parts  # rows of the batch may have become channels, or the other way round
-        are_apart = any(v is not None and ROWS_APART in v.blurred for v in views)
-        views = assembled(parts, call.shape)[0] if are_apart else apart(views, parts, call.shape)
+        call.parts[0] = parts
+        views = _with_rows(views, call)
     return views, data.flow
 
 

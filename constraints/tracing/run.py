@@ -10,6 +10,7 @@ import torch
 
 from constraints.tracing.axes import Shape
 from constraints.tracing.handles import Handle
+from constraints.tracing.index_numbers import Indices
 from constraints.tracing.overloads import Operator
 
 
@@ -46,8 +47,11 @@ class RecordedOperation(NamedTuple):
     """It is "read" if a number that was read before is an argument, "maybe" if one may be computed from such."""
     limits: bool = False
     """Whether one of its tensors, if that is a constant, is a mask that limits how far the places of a map see."""
-    is_of_several: bool = False
-    """For a truth value that is read: whether another element of the same tensor was read before."""
+    indices: Indices = ()
+    """For an operation that picks or writes indices: the numbers of each tensor that it takes."""
+    is_a_value: bool = False
+    """For a truth value that is read: whether code may calculate with it, or read another element of the same tensor
+    before."""
 
 
 @dataclass(frozen=True, kw_only=True)

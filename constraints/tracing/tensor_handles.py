@@ -166,9 +166,6 @@ class _LaidOut(NamedTuple):
         """The same for the same part."""
         return repr(self.place)
 
-    def numbers(self) -> None:
-        """Elements of a parameter are no constants."""
-
 
 def _laid_out(tensor: torch.Tensor) -> tuple[object, ...]:
     return tensor.storage_offset(), tuple(tensor.shape), tensor.stride()

@@ -220,6 +220,8 @@ class Call:
     out: Value | None = None
     pairs: frozenset[Key] = frozenset()
     """The depthwise layers that this pointwise one makes separable."""
+    indices: Sequence[Sequence[int] | None] = ()
+    """For an operation that picks or writes indices: the numbers of each input that is a constant of such."""
 
     def __init__(  # noqa: PLR0917  # positional for speed: one is made for every operation
         self,

@@ -22,6 +22,7 @@ from nas.results.sparklines import chart, sparkline
 from nas.results.table_style import styled_table
 from nas.search.candidate import Candidate
 from nas.search.driver import Driver
+from nas.space.attributes import BROKEN
 
 WIDE = 100
 """From this width on, each candidate's speed and a chart beside the events are shown."""
@@ -90,9 +91,17 @@ def seconds_text(seconds: float) -> str:
 def leader_text(trials: SearchTrials, driver: Driver) -> str:
     """The trial that leads: the best complete one, or one ahead of it that is not trained to the end."""
     if trials.leader is None:
-        return "no epoch yet"
+        return _none_yet(trials, driver) or "no epoch yet"
     name = "best" if trials.leader.state == TrialState.COMPLETE else "leading"
     return f"{name} {trial_text(trials.leader, driver)}"
+
+
+def _none_yet(trials: SearchTrials, driver: Driver) -> str:
+    """What the trained trials are where all of them break a rule; empty where none is trained."""
+    if trials.breaking is None:
+        return ""
+    broken = ", ".join(trials.breaking.user_attrs[BROKEN])
+    return f"none keeps the rules; {trial_text(trials.breaking, driver)}, breaks {broken}"
 
 
 def trial_text(trial: FrozenTrial, driver: Driver) -> str:
@@ -130,7 +139,7 @@ def _best(trials: SearchTrials, driver: Driver) -> list[Text]:
     leader, best = trials.leader, trials.best
     lines = [_line(f"best      {trial_text(best, driver)}", "green")] if best is not None else []
     if leader is None:
-        return [_line("best      none yet", "dim")]
+        return [_line(f"best      {_none_yet(trials, driver) or 'none yet'}", "dim")]
     if best is None or leader.number != best.number:
         lines = [_line(f"leading   {trial_text(leader, driver)}", "cyan"), *lines]
     return lines

@@ -19,13 +19,16 @@ class SearchTrials:
         self.best: FrozenTrial | None = None
         """The best complete trial."""
         self.leader: FrozenTrial | None = None
-        """The trial in any state except failed that leads by its last epoch."""
+        """The trial in any state except failed that leads by its last epoch, among those that keep the rules."""
+        self.breaking: FrozenTrial | None = None
+        """The same among those that break a rule, such as a network that was given."""
         self.history: list[float] = []
         """The best accuracy of any epoch so far, one entry per look at which new epochs were found."""
         self._open: list[int] = []
         self._read = 0
         self._epochs_ended = self._epochs_open = 0
         self._best_ended: FrozenTrial | None = None
+        self._breaking_ended: FrozenTrial | None = None
 
     @property
     def started(self) -> int:
@@ -51,6 +54,8 @@ class SearchTrials:
         self.best = _best([self.best, *complete])
         self._best_ended = _best([self._best_ended, *ended])
         self.leader = _best([self._best_ended, *unfinished])
+        self._breaking_ended = _best([self._breaking_ended, *ended], breaks=True)
+        self.breaking = _best([self._breaking_ended, *unfinished], breaks=True)
         if self.epochs > before and self.leader is not None:
             self.history.append(max([_worth(self.leader), *self.history[-1:]]))
         return looked
@@ -64,13 +69,16 @@ def _worth(trial: FrozenTrial) -> float:
     return accuracy(trial) or 0.0
 
 
-def _best(trials: Sequence[FrozenTrial | None]) -> FrozenTrial | None:
-    """The best of the trials, the first of equal ones; failed trials and networks that break a rule do not count."""
+def _best(trials: Sequence[FrozenTrial | None], *, breaks: bool = False) -> FrozenTrial | None:
+    """The best of the trials that keep the rules, or of those that break one; the first of equal ones.
+
+    Failed trials do not count.
+    """
     return max(
         (
             t
             for t in trials
-            if t and t.intermediate_values and t.state != TrialState.FAIL and BROKEN not in t.user_attrs
+            if t and t.intermediate_values and t.state != TrialState.FAIL and (BROKEN in t.user_attrs) == breaks
         ),
         key=_worth,
         default=None,

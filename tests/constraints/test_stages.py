@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Sequence
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 from constraints import check
 from constraints.rules import parse_all
 from constraints.stages import Place, split
+from tests.constraints.staged import Chain, Staged, Step, chains, counted, judged_by, path_of
 
 ASSIGNED = ("stages == 4", "convs_per_stage >= 3")
 
@@ -78,3 +84,53 @@ def test_a_stage_that_is_short_says_by_how_much() -> None:
     assert per_stage.why == f"1 is 1 below 2, must be >= 2; {spans}"
     ends = "one more needs a stride or a dilated convolution as its end, or spatial convolutions after 2"
     assert stages.why == f"2 is 1 below 3, must be == 3; {spans}; {ends}"
+
+
+def drawn_rules(path: Sequence[Step], draw: random.Random) -> list[str]:
+    """Constraints near those that some choice of ends satisfies."""
+    ends = {i for i, step in enumerate(path) if step.stride > 1 or (step.is_dilated and draw.random() < 0.5)}
+    counts = counted(path, frozenset(ends))
+    rules = [f"stages {draw.choice(['==', '==', '>=', '<=', '!='])} {max(0, len(counts) + draw.choice([0, 0, 1, -1]))}"]
+    if counts:
+        rules.append(f"convs_per_stage >= {min(counts) + draw.choice([0, 0, 1])}")
+        rules += draw.choice([[], [f"convs_per_stage <= {max(counts)}"], [f"convs_per_stage != {draw.randint(0, 4)}"]])
+    return rules
+
+
+def expected(path: Sequence[Step], rules: list[str]) -> tuple[tuple[int, ...], list[str], bool]:
+    """The counts of the split, what ends each stage, and whether the constraints hold, by trying every choice."""
+
+    def holds(counts: tuple[int, ...]) -> bool:
+        per_stage = counts or (0,)
+        return all(all(map(c.holds, [len(counts)] if c.metric == "stages" else per_stage)) for c in parse_all(rules))
+
+    choice = judged_by(path, holds)
+    by = ["stride" if path[i].stride > 1 else "dilation" for i in sorted(choice.ends)]
+    return choice.counts, by, holds(choice.counts)
+
+
+@given(chains(), st.randoms(use_true_random=False))
+@settings(max_examples=20)
+def test_a_trace_has_the_stages_that_its_network_was_written_with(chain: Chain, draw: random.Random) -> None:
+    written = path_of(chain)
+    rules = drawn_rules(written, draw)
+    report = check(Staged(chain), input_size=(4, 45, 38), require=rules, fixes=False)
+    found = (tuple(report.metrics["convs_per_stage"]), [by for _, by in report.stage_ends], report.ok)
+    assert found == expected(written, rules)
+
+
+def test_no_choice_of_ends_is_better() -> None:
+    draw = random.Random(0)
+    stand_ins = 0
+    for _ in range(2000):
+        written = [
+            Step(kernel=draw.choice([1, 3, 3]), stride=draw.choice([1, 1, 1, 1, 2]), dilation=draw.choice([1, 2]))
+            for _ in range(draw.randint(0, 12))
+        ]
+        rules = drawn_rules(written, draw)
+        places = [Place(True, s.is_spatial, s.stride > 1, s.is_dilated, f"{i}") for i, s in enumerate(written)]
+        found = split(places, parse_all(rules))
+        counts, by, _ = expected(written, rules)
+        assert (found.convs_per_stage, [*found.reasons().values()]) == (counts, by)
+        stand_ins += "dilation" in by
+    assert stand_ins > 200

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from constraints.errors import UnusableInputError
+from nas import project_settings
 from nas.config import read_config
 from nas.project_settings import settings
+from nas.training import datasets
 
 TABLE = """
 [tool.nas]
@@ -100,3 +102,29 @@ def test_a_storage_is_one_for_all_folders_of_the_project(here: Path, storage: st
 def test_profiles_alone_set_nothing(here: Path) -> None:
     (here.parent / "pyproject.toml").write_text('[tool.nas.profiles.wide]\nparams = "< 99"\n')
     assert settings(here) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "read"),
+    [
+        ('data = "digits"', "digits"),  # a name, although a folder has it too
+        ('data = "images"', "../images"),
+        ('space = "tiny"', "tiny"),
+        ('recipe = "sgd"', "sgd"),
+        ('start = ["seed", "ours.py:Net"]', ["seed", "../ours.py:Net"]),
+        ('log = ["tensorboard:boards", "wandb:mine"]', ["tensorboard:../boards", "wandb:mine"]),
+        ('log = ["tensorboard", "mlflow:sqlite:///a.db"]', ["tensorboard", "mlflow:sqlite:///../a.db"]),
+        ('log = ["mlflow:http://host:1"]', ["mlflow:http://host:1"]),
+    ],
+)
+def test_a_path_is_that_of_the_project_and_a_name_stays(here: Path, line: str, read: object) -> None:
+    for name in ("digits", "images", "tiny", "sgd", "seed"):
+        (here.parent / name).mkdir()
+    (here.parent / "pyproject.toml").write_text(f"[tool.nas]\n{line}\n")
+    found = settings(here)
+    assert found is not None
+    assert found.table[line.partition(" ")[0]] == read
+
+
+def test_names_of_data_sets_are_those_of_a_training() -> None:
+    assert project_settings._DATA == datasets.NAMES

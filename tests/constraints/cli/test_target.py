@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from constraints.cli.target import line_of, parse_target, possible_metrics, read_source
+from constraints.cli.target import folder_of, line_of, parse_target, possible_metrics, read_source
 from constraints.errors import UnusableInputError
 from constraints.metrics import LATENCIES, Metrics
 
@@ -229,3 +229,31 @@ def test_a_file_of_another_kind_is_no_module(tmp_path: Path, monkeypatch: pytest
     (tmp_path / "net.log").touch()
     with pytest.raises(UnusableInputError, match=r"^neither a \.py file nor a module: 'net\.log': write file\.py:NAME"):
         parse_target("net.log")
+
+
+@pytest.mark.parametrize(
+    ("text", "folder"),
+    [
+        ("far/net.py:Net", "far"),
+        ("net.py", "."),
+        ("apps.vision.net:Net", "apps/vision"),
+        ("apps.vision:Net", "apps/vision"),
+        ("os.path:Net", "."),
+        ("torch.nn:Linear", "."),
+        ("no_such_module:Net", "."),
+    ],
+)
+def test_a_project_is_looked_for_from_the_file_of_a_target(
+    text: str, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "apps" / "vision").mkdir(parents=True)
+    for file in ("apps/__init__.py", "apps/vision/__init__.py", "apps/vision/net.py"):
+        (tmp_path / file).touch()
+    monkeypatch.chdir(tmp_path)
+    assert folder_of(parse_target(text)).resolve() == (tmp_path / folder).resolve()
+
+
+@pytest.mark.parametrize("stream", ["/dev/stdin", "/dev/fd/63", "/proc/self/fd/0"])
+def test_a_stream_is_no_file_of_both_processes(stream: str) -> None:
+    with pytest.raises(UnusableInputError, match=f"a stream, not a file: '{stream}': save its text as a .py file"):
+        read_source(parse_target(f"{stream}:Net"))

@@ -16,7 +16,12 @@ def dotted(levels: int) -> str:
 
 @pytest.mark.parametrize(
     ("text", "table"),
-    [("", {}), ("a = [1, [2]]", {"a": [1, [2]]}), ("[a]\nb.c = true", {"a": {"b": {"c": True}}})],
+    [
+        ("", {}),
+        ("\ufeffa = 1", {"a": 1}),
+        ("a = [1, [2]]", {"a": [1, [2]]}),
+        ("[a]\nb.c = true", {"a": {"b": {"c": True}}}),
+    ],
 )
 def test_a_text_is_read(text: str, table: dict[str, object]) -> None:
     assert read_toml_text(text) == table

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from pathlib import Path
+from textwrap import indent
 from types import ModuleType
 
 import pytest
@@ -108,6 +109,11 @@ def test_a_file_without_a_model_says_so() -> None:
         (
             "def outer(i):\n    return inner(i)\ndef inner(i):\n    return Base(i)\nBase = nn.Linear\n",
             r"name a function that returns one: given\.py:outer --arg i=\.\.\.",
+        ),
+        (
+            f"def build(classes, width=8):\n{indent(network('Net'), '    ')}\n    return Net()\n"
+            "if __name__ == '__main__':\n    model = nn.Sequential(build(10))\n",
+            r"name a function that returns one: given\.py:build --arg classes=\.\.\.",
         ),
         (MAKERS.replace("width=8", "width"), r"name a function that returns one: given\.py:make --arg width=\.\.\."),
     ],

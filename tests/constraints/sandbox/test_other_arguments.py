@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from constraints.sandbox.other_arguments import made_otherwise
+from constraints.sandbox.other_arguments import made_if_run, made_otherwise
 
 
 class Net(nn.Sequential):
@@ -113,3 +113,36 @@ def test_in_a_notebook_the_statement_that_replaces_a_layer_counts(line: str, is_
     net = Net()
     net.head = nn.Sequential(nn.Flatten(), nn.Linear(8, 10))
     assert bool(made_otherwise(ast.parse(f"model = Net()\n{line}"), "Net", {}, net)) is is_named
+
+
+class Wide(nn.Sequential):
+    def __init__(self, width: int = 8, act: str = "relu", *, is_deep: bool = False) -> None:
+        super().__init__(nn.Conv2d(3, width, 3))
+
+
+@pytest.mark.parametrize(
+    ("call", "flags"),
+    [
+        ("Wide(64)", "--arg width=64"),
+        ("Wide(width=64, is_deep=True)", "--arg width=64 --arg is_deep=true"),
+        ("Wide(8, 'it is')", "--arg 'act=\"it is\"'"),
+        ("Wide(8)", ""),
+        ("Wide()", ""),
+        ("Wide(args.width)", ""),
+        ("Wide(*sizes)", ""),
+        ("Wide(1, 2, 3)", ""),
+        ("Other(64)", ""),
+    ],
+)
+@pytest.mark.parametrize("block", ["if __name__ == '__main__':", "def main():"])
+def test_arguments_with_which_only_a_script_makes_the_network_are_given_as_flags(
+    call: str, flags: str, block: str
+) -> None:
+    said = f"line 3 makes {call} only if the file is run, and this is Wide without arguments: to check the former, give"
+    for made in (call, f"{call}.to(device)", f"torch.compile({call})"):
+        tree = ast.parse(f"import torch\n{block}\n    model = {made}\n")
+        assert made_if_run(tree, "Wide", Wide) == (f"{said} {flags}" if flags else "")
+
+
+def test_other_functions_may_make_what_they_like() -> None:
+    assert made_if_run(ast.parse("def make_small():\n    model = Wide(2)\n    return model\n"), "Wide", Wide) == ""

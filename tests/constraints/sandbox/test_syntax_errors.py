@@ -8,6 +8,8 @@ import pytest
 
 from constraints.sandbox.syntax_errors import remedy_of
 
+PYTHON_2 = "try:\n    pass\nexcept {}, e:\n    pass"
+
 
 def remedy(text: str) -> str:
     with pytest.raises(SyntaxError) as raised:
@@ -24,6 +26,8 @@ def remedy(text: str) -> str:
         (">>> x = 1", "it is copied from a session of Python: take the prompts out"),
         ("if 1:\n\tx = 1\n        y = 2", "indent with spaces alone"),
         ("print 'a'", "the file is for Python 2: write it for Python 3"),
+        (PYTHON_2.format("ValueError"), "the file is for Python 2: write except ... as ..."),
+        (PYTHON_2.format("(ValueError, os.error)"), "the file is for Python 2: write except ... as ..."),
         ("open('C:\\Users')", "write that path with /, or as r'...'"),
         ("x = (", "fix that line"),
         ("print(\"can't)", "fix that line"),

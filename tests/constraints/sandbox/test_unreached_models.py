@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from constraints.sandbox.unreached_models import unreached, written_model
+from constraints.sandbox.unreached_models import defining_functions, unreached, written_model
 
 MODEL = "    layers = []\n    model = nn.Sequential(*layers).to('cpu')\n"
 CLASS = "    class Net(pl.LightningModule):\n        pass\n"
@@ -18,6 +18,10 @@ CLASS = "    class Net(pl.LightningModule):\n        pass\n"
         (
             f"import x\nif __name__ == '__main__':\n{MODEL}",
             "line 4 makes model only if the file is run: move it out of if __name__ == '__main__'",
+        ),
+        (
+            f"if __name__ == '__main__':\n{CLASS}{MODEL}",
+            "line 2 defines the class Net only if the file is run: move it out of if __name__ == '__main__'",
         ),
         (f"def main(args):\n{MODEL}", "line 3 makes model inside main: move it out of that function"),
         (f"def main():\n{CLASS}{MODEL}", "the class Net is inside main: move it out of that function"),
@@ -38,3 +42,8 @@ def test_a_network_in_a_file_that_a_cell_writes_is_named_with_its_import() -> No
     assert written_model(files) == "a cell writes a/__init__.py: add a cell after it: from a import Net"
     assert written_model({"a/b.py": files["a/__init__.py"]}).endswith("from a.b import Net")
     assert written_model({"a/b.py": files["a/b.py"]}) == ""
+
+
+def test_functions_that_define_a_network_are_known() -> None:
+    tree = ast.parse(f"def make(n):\n{CLASS}    return Net()\ndef main():\n    make(3)\n")
+    assert defining_functions(tree) == {"make"}

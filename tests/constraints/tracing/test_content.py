@@ -33,21 +33,3 @@ def test_what_reads_a_tensor_is_told_from_a_step_that_computed_it() -> None:
 def test_a_digest_is_of_the_elements_in_order(tensor: torch.Tensor, other: torch.Tensor, are_same: bool) -> None:
     assert (Fixed(tensor).digest() == Fixed(other).digest()) == are_same
     assert Fixed(tensor).digest() == Fixed(tensor).digest()
-
-
-@pytest.mark.parametrize(
-    ("tensor", "numbers"),
-    [
-        (NUMBERS, [3, -1, 0]),
-        (NUMBERS.int(), [3, -1, 0]),
-        (torch.empty(0, dtype=torch.int64), []),
-        (NUMBERS[None], None),
-        (NUMBERS[0], None),
-        (NUMBERS.float(), None),
-        (NUMBERS.bool(), None),
-        (NUMBERS.to(torch.uint8), None),
-        (NUMBERS.to("meta"), None),
-    ],
-)
-def test_indices_are_whole_numbers_along_one_axis(tensor: torch.Tensor, numbers: list[int] | None) -> None:
-    assert Fixed(tensor).numbers() == numbers

@@ -48,8 +48,12 @@ def fields(run: Callable[..., Any]) -> list[int | None]:
         (lambda m, x: both(m, x).index_fill(1, torch.tensor([0, -1]), 0.0)[:, :3], [3, 3]),
         (lambda m, x: both(m, x).index_fill_(1, torch.tensor([0]), 1.0)[:, 3:], [5, 5]),
         (lambda m, x: both(m, x).index_fill(2, torch.tensor([0]), 1.0)[:, :3], [3, 3]),
-        (lambda m, x: both(m, x).index_fill(0, torch.tensor([0]) * 0, 1.0)[:, :3], [3, 3]),
-        (lambda m, x: both(m, x).index_fill(1, torch.tensor([0]) * 2, 1.0)[:, :3], [None, None]),  # computed
+        (
+            lambda m, x: both(m, x).index_fill(0, torch.tensor([0]) * 0, 1.0)[:, :3],
+            [None, None],
+        ),  # all
+        (lambda m, x: both(m, x).index_fill(1, torch.tensor([1]) * 2, 1.0)[:, :3], [3, 3]),
+        (lambda m, x: both(m, x).index_fill(1, torch.randperm(6)[:1], 1.0)[:, :3], [None, None]),  # drawn
         (lambda m, x: both(m, x).index_fill(1, torch.arange(6), 0.0), [None, None]),  # not computed from the input
     ],
 )
@@ -74,7 +78,8 @@ def put(y: torch.Tensor, index: Any, values: torch.Tensor) -> torch.Tensor:
         (lambda m, x: put(m.twice(x), [5, 1, 0, 2, 3, 4], both(m, x))[:, 2:], [5, 5]),
         (lambda m, x: put(m.twice(x), [5, 0, 1, 2, 3, 4], both(m, x))[:, :2], [3, 3]),
         (lambda m, x: put(m.twice(x), [0, 1, 2, 3, 4, 4], both(m, x))[:, :3], [None, None]),  # one is written twice
-        (lambda m, x: put(m.b(x), torch.arange(3) < 1, m.a(x)[:, :1])[:, :1], [None, None]),  # computed
+        (lambda m, x: put(m.b(x), torch.arange(3) < 1, m.a(x)[:, :1])[:, :1], [3, 3]),
+        (lambda m, x: put(m.b(x), torch.rand(3) < 0.5, m.a(x)[:, :1])[:, :1], [None, None]),  # drawn
         (lambda m, x: put(m.b(x), torch.arange(3) < 1, m.a(x)[:, :1]).relu(), [5, 5]),
         (lambda m, x: put(m.a(x), torch.arange(3) < 1, m.a(x)[:, :1])[:, 1:], [3, 3]),
         (lambda m, x: put(torch.zeros(1, 3, 8, 8), torch.arange(3) < 1, m.a(x)[:, :1])[:, :2], [3, 3]),

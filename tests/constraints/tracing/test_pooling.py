@@ -72,3 +72,25 @@ def test_a_mean_of_patches_before_a_global_one_is_a_map_and_one_over_patches_is_
 )
 def test_a_reduction_of_one_number_changes_nothing(run: Run) -> None:
     assert figures(run, a=nn.Linear(4 * 8 * 8, 10), b=conv(3)).receptive_field == 3
+
+
+def of_frames(m: Any, x: torch.Tensor) -> torch.Tensor:
+    return torch.stack([m.a(x[:, :, t]).mean((2, 3)) for t in range(x.shape[2])], 1)
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda m, x: of_frames(m, x).mean(1),
+        lambda m, x: of_frames(m, x).amax(1),
+        lambda m, x: of_frames(m, x).sum(1) / 3,
+        lambda m, x: (y := of_frames(m, x), (y * y.softmax(1)).sum(1))[1],
+        lambda m, x: m.time(of_frames(m, x).transpose(1, 2)).mean(2),
+        lambda m, x: m.last(of_frames(m, x).flatten(1)),
+    ],
+)
+def test_the_map_of_a_frame_is_judged_where_pools_of_frames_are_pooled_again(run: Run) -> None:
+    """A unit of a frame's map sees 5x5 pixels of it; what all its units see together is 12x12 with the border."""
+    parts = {"a": conv(5), "time": nn.Conv1d(4, 4, 3, padding=1), "last": nn.Linear(12, 5)}
+    found = trace(Written(run, **parts), (4, 3, 8, 8)).metrics
+    assert (found.receptive_field_hw, found.downsampled_by) == ((5, 5), (1, 1))

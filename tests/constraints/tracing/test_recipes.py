@@ -13,8 +13,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from constraints.tracing.propagation import Propagation
-from constraints.tracing.recipes import content_of, numbers_of, older_sources, recipe, step_of, without_leading_ones
-from tests.constraints.tracing.known import known, sizes
+from constraints.tracing.recipes import is_drawn, older_sources, recipe, step_of, without_leading_ones
+from tests.constraints.tracing.known import known
 
 Kernels = Callable[[torch.Tensor], tuple[torch.Tensor, ...]]
 WEIGHT = torch.arange(81.0).reshape(3, 3, 3, 3) + 1
@@ -90,7 +90,6 @@ def test_a_parameter_has_no_recipe_and_no_older_source() -> None:
     (conv,) = (call for call in convolved(lambda w: (w.view(9, 9).view(3, 3, 3, 3),)).calls if call.is_conv)
     assert not recipe(conv.inputs[1])
     assert older_sources(conv.inputs[1]) == frozenset()
-    assert content_of(conv.inputs[1]) is None
 
 
 def test_two_buffers_of_the_same_elements_are_two_kernels_and_numbers_written_down_are_one() -> None:
@@ -112,41 +111,19 @@ def test_two_buffers_of_the_same_elements_are_two_kernels_and_numbers_written_do
     assert [older_sources(kernel) for kernel in kernels] == [frozenset(), frozenset()]
 
 
-BRANCHES = {"a": nn.Conv2d(3, 1, 5, padding=2), "b": nn.Conv2d(3, 1, 3, padding=1)}
-CHOSEN: dict[str, tuple[Callable[[torch.Tensor], torch.Tensor], list[int] | None]] = {
-    "as they are": (lambda i: i, [1, 1]),
-    "copied": (lambda i: i.clone().reshape(1, 2).squeeze(0), [1, 1]),
-    "32 bits": (lambda i: i.to(torch.int32), [1, 1]),
-    "by way of real numbers": (lambda i: i.double().long(), [1, 1]),
-    "as truths": (lambda i: (i - 1).bool(), None),
-    "read as truths": (lambda i: i.bool(), None),
-    "as bytes, which are truths": (lambda i: i.to(torch.uint8), None),
-    "computed": (lambda i: i + 0, None),
-}
-
-
-@pytest.mark.filterwarnings("ignore:indexing with dtype torch.uint8")
-@pytest.mark.parametrize("name", CHOSEN)
-def test_indices_are_known_only_as_long_as_they_are_only_copied(name: str) -> None:
-    """Channel 1 sees 3 pixels, channel 0 sees 5: truths would choose other channels than the numbers that they were."""
-    convert, numbers = CHOSEN[name]
-
-    def run(m: Any, x: torch.Tensor) -> torch.Tensor:
-        return torch.cat([m.a(x), m.b(x)], 1)[:, convert(m.i)]
-
-    found = known(run, i=nn.Buffer(torch.tensor([1, 1])), **BRANCHES)
-    index = next(call for call in found.calls if call.op == "index").inputs[1]
-    assert numbers_of(index) == numbers
-    if numbers:
-        assert sizes(found) == [3, 3]
-    else:
-        assert all(view is not None and "picked by an index" in view.unknown for view in found.outputs[0].views)
-
-
-def test_the_numbers_of_what_depends_on_an_input_are_not_known() -> None:
-    found = known(lambda m, x: x[:, x.argmax(1).flatten()[:2]])
-    index = next(call for call in found.calls if call.op == "index").inputs[1]
-    assert numbers_of(index) is None
+@pytest.mark.parametrize(
+    ("make", "is_random"),
+    [
+        (lambda: torch.arange(3).flip(0), False),
+        (lambda: torch.randperm(3)[:2] + 1, True),
+        (lambda: torch.empty(3).uniform_().argsort(), True),
+        (lambda: torch.zeros(3).bernoulli(0.5).bool(), True),
+    ],
+)
+def test_what_random_numbers_make_is_drawn(make: Callable[[], torch.Tensor], is_random: bool) -> None:
+    found = known(lambda m, x: x.index_select(1, make().long() % 3))
+    (call,) = (call for call in found.calls if call.op == "index_select")
+    assert is_drawn(call.inputs[1]) is is_random
 
 
 @given(st.lists(st.integers(1, 3), max_size=5), st.integers(0, 3))

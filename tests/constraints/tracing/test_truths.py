@@ -36,12 +36,12 @@ def test_those_of_several_elements_carry_what_they_were_computed_from(signs: Cal
 @pytest.mark.parametrize(
     ("run", "values"),
     [
-        (lambda y: [bool(t) for t in y.mean((2, 3))[0] > 0], 2),  # the second and the third of three
-        (lambda y: [bool((y[0, k] > 0).any()) for k in range(3)], 2),
-        (lambda y: bool(y.max() < 9) and bool(y.min() > -9), 0),
-        (lambda y: [bool((y > 0)[0, 0, 4, 4]) for _ in range(3)], 0),  # one element, three times
-        (lambda y: [bool(c.relu().max() < 9) for c in (y, y + 1)], 0),  # of two tensors
-        (lambda y: [torch.equal(y[:, k], y[:, 0]) for k in [1, 2]], 2),
+        (lambda y: [1 if t else 0 for t in y.mean((2, 3))[0] > 0], 2),  # the second and the third of three
+        (lambda y: [1 if (y[0, k] > 0).any() else 0 for k in range(3)], 2),
+        (lambda y: 1 if bool(y.max() < 9) and bool(y.min() > -9) else 0, 0),
+        (lambda y: [1 if (y > 0)[0, 0, 4, 4] else 0 for _ in range(3)], 0),  # one element, three times
+        (lambda y: [1 if c.relu().max() < 9 else 0 for c in (y, y + 1)], 0),  # of two tensors
+        (lambda y: [1 if torch.equal(y[:, k], y[:, 0]) else 0 for k in [1, 2]], 2),
     ],
 )
 def test_from_the_second_element_on_they_are_values(run: Callable[..., Any], values: int) -> None:

@@ -3,15 +3,18 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 
+import optuna
 import pytest
+from optuna.trial import TrialState
 from rich.console import Console
 
-from nas.results.live_screen import forecast_text, screen
+from nas.results.live_screen import forecast_text, leader_text, screen
 from nas.results.search_forecast import Forecast
 from nas.results.search_trials import SearchTrials
 from nas.search.candidate import State
 from nas.search.driver import Driver
 from nas.search.events import Event, What
+from nas.space.attributes import BROKEN
 
 
 def shown(driver: Driver, width: int, height: int = 24, trials: SearchTrials | None = None) -> list[str]:
@@ -49,6 +52,25 @@ def test_a_trial_that_leads_but_is_not_complete_is_named_before_the_best_one(dri
     lines = shown(driver, 80)
     assert lines[1] == "leading   87.50%, trial 4 after 1 of 3 epochs, 90,000 params"
     assert lines[2] == "best      86.00%, trial 1, complete, 150,000 params"
+
+
+def test_where_all_trained_networks_break_a_rule_the_best_of_them_is_shown_with_the_rule(driver: Driver) -> None:
+    trials = SearchTrials()
+    assert leader_text(trials, driver) == "no epoch yet"
+    alone = optuna.create_study(direction="maximize")
+    alone.add_trial(
+        optuna.trial.create_trial(
+            state=TrialState.RUNNING,
+            intermediate_values={1: 0.25, 2: 0.455},
+            user_attrs={"params": 250_000, BROKEN: ["params < 200k", "receptive_field > 44"]},
+        )
+    )
+    trials.look(alone.trials)
+    wanted = (
+        "none keeps the rules; 45.50%, trial 0 after 2 of 3 epochs, 250,000 params, "
+        "breaks params < 200k, receptive_field > 44"
+    )
+    assert leader_text(trials, driver) == wanted
 
 
 def test_the_last_events_are_shown_the_newest_first_as_far_as_there_is_room(driver: Driver) -> None:

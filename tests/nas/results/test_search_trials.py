@@ -46,3 +46,19 @@ def test_the_best_is_that_of_any_state_but_failed_and_the_complete_one_is_known_
     assert seen.history == [0.7, 0.8, 0.8], "the chart of the best so far never falls"
     seen.look(study.trials)
     assert len(seen.history) == 3, "no epoch was trained since"
+
+
+def test_the_best_of_those_that_break_a_rule_is_known_beside_them() -> None:
+    study, seen = optuna.create_study(direction="maximize"), SearchTrials()
+    ended, running = study.ask(), study.ask()
+    for trial, accuracy in ((ended, 0.5), (running, 0.6)):
+        trial.set_user_attr(BROKEN, ["params < 200k"])
+        trial.report(accuracy, 1)
+    study.tell(ended, 0.5)
+    seen.look(study.trials)
+    assert (seen.leader, seen.best) == (None, None)
+    assert seen.breaking is not None
+    assert seen.breaking.number == 1
+    running.report(0.4, 2)
+    seen.look(study.trials)
+    assert seen.breaking.number == 0, "what the running one was worth an epoch ago counts no more"
