@@ -19,7 +19,7 @@ from constraints.tracing.left_out import lacking
 from constraints.tracing.mixing import pointwise
 from constraints.tracing.parts import cut_out, laid, of_blended, overlaid, stacked
 from constraints.tracing.picked_places import started
-from constraints.tracing.rearranged import differing, indexed, no_places, runs
+from constraints.tracing.rearranged import differ, differing, indexed, no_places, runs
 from constraints.tracing.sliding import selected, sliced
 from constraints.tracing.values import Call, Flow, Part, Value, Views, join_views
 
@@ -158,10 +158,11 @@ def picked(call: Call) -> Result:
     for axis in axes if data.flow.blended else ():
         data = replace(data, views=of_blended(data.views, data.flow, axis))
     views = tuple(_picked(v, axes if keeps else range(n), keeps, data.shape, call.shape) for v in data.views)
-    if any(axis in part.region for axis in axes for part in no_places(data)):
+    maps = [i for i, v in enumerate(data.views) if v is not None and v.digits]
+    if any(axis in part.region for axis in axes for part in data.parts) and differ(data, maps):
         index = call.indices[1:]
         sources = index[0] if keeps and len(index) == 1 and len(call.shape) == n else None
-        if sources is None:
+        if sources is None or not no_places(data):
             why = "channels that see different places, picked by an index"
             return tuple(v and unknown(v.unknown or why, v) for v in views), moved_flow(data.flow)
         sources = [i % data.shape[axes[0]] for i in sources]
