@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import FrameType, FunctionType, ModuleType
 from typing import Any
 
@@ -26,6 +28,7 @@ _OF_NAMES = {name: f"add {line}" for name, line in _IMPORTS.items()} | {
 }
 _NEARLY_INIT = re.compile(r"_{0,3}(?:init|int|inti|init_)_{0,3}")
 _NO_ATTRIBUTE = re.compile(r"has no attribute '(?P<name>\w+)'$")
+_NO_NAME = re.compile(r"cannot import name '(?P<name>\w+)' from '")
 _CUTOFF = 0.7
 
 
@@ -39,6 +42,8 @@ def hint_of_name(error: BaseException) -> str:
     if isinstance(error, KeyError) and own is os.environ:
         name = error.args[0]
         return f"{name} is no environment variable here: set it before the command: {name}=..."
+    if isinstance(error, ImportError):
+        return _hint_of_import(error)
     found = _NO_ATTRIBUTE.search(str(error)) if isinstance(error, AttributeError) else None
     if not found:
         return ""
@@ -47,6 +52,16 @@ def hint_of_name(error: BaseException) -> str:
     if not isinstance(owner, ModuleType) and (wrong := _nearly_init(type(owner))):
         return f"{type(owner).__name__} defines {wrong}, which nothing calls: write __init__"
     return nearest(found["name"], _names(owner), otherwise=" ", cutoff=_CUTOFF).strip()
+
+
+def _hint_of_import(error: ImportError) -> str:
+    """What to write for a name that a module lacks; a file may have the name of the module that it imports."""
+    found, frame = _NO_NAME.match(str(error)), _last_frame(error)
+    if not found or not frame:
+        return ""
+    if error.path and Path(error.path).resolve() == Path(frame.f_code.co_filename).resolve():
+        return f"this file has the name of the module that it imports: rename {Path(error.path).name}"
+    return nearest(found["name"], _names(sys.modules.get(str(error.name))), otherwise=" ", cutoff=_CUTOFF).strip()
 
 
 def near_method(kind: type, name: str) -> str:

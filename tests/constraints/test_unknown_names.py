@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -78,3 +81,28 @@ def test_what_was_meant(run: Callable[[], Any], hint: str) -> None:
         run()
     assert hint_of_name(error.value).startswith(hint)
     assert bool(hint_of_name(error.value)) == bool(hint)
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "hint"),
+    [
+        (
+            "einops_.py",
+            "from einops_ import reduce",
+            "this file has the name of the module that it imports: rename einops_.py",
+        ),
+        ("net.py", "from torch.nn import Conv2D", "did you mean Conv2d?"),
+        ("net.py", "from torch.nn import nothing_like_it", ""),
+        ("net.py", "from math import squareroot", ""),
+    ],
+)
+def test_a_name_that_a_module_lacks(
+    file: str, line: str, hint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / file).write_text(line)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(sys.modules, file.removesuffix(".py"), module := ModuleType(file.removesuffix(".py")))
+    module.__file__ = str(tmp_path / file)
+    with pytest.raises(ImportError) as error:
+        exec(compile(line, tmp_path / file, "exec"), vars(module))
+    assert hint_of_name(error.value) == hint

@@ -251,3 +251,9 @@ def test_a_project_is_looked_for_from_the_file_of_a_target(
         (tmp_path / file).touch()
     monkeypatch.chdir(tmp_path)
     assert folder_of(parse_target(text)).resolve() == (tmp_path / folder).resolve()
+
+
+@pytest.mark.parametrize("stream", ["/dev/stdin", "/dev/fd/63", "/proc/self/fd/0"])
+def test_a_stream_is_no_file_of_both_processes(stream: str) -> None:
+    with pytest.raises(UnusableInputError, match=f"a stream, not a file: '{stream}': save its text as a .py file"):
+        read_source(parse_target(f"{stream}:Net"))

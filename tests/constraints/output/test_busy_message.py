@@ -5,6 +5,7 @@ import re
 import sys
 import threading
 import time
+from unittest import TestCase
 
 import pytest
 
@@ -12,12 +13,12 @@ from constraints.output.busy_message import working
 
 
 def test_what_is_done_is_logged_with_its_time_and_said_on_a_terminal_alone(
-    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with caplog.at_level("INFO", "nas"), working("counting the space"):
+    with TestCase().assertLogs("nas", "INFO") as logged, working("counting the space"):
         pass
-    (message,) = caplog.messages
-    assert re.fullmatch(r"counting the space: \d+\.\d\d s", message)
+    (record,) = logged.records
+    assert re.fullmatch(r"counting the space: \d+\.\d\d s", record.getMessage())
     assert capsys.readouterr().err == ""
 
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nas.loggers.tensorboard import TensorBoard
 from nas.loggers.tracker import TrialRun
 
 RUN = TrialRun(
@@ -13,6 +12,8 @@ RUN = TrialRun(
 def test_settings_metrics_curve_and_end_are_read_back(tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
     from tensorboard.plugins.hparams import metadata
+
+    from nas.loggers.tensorboard import TensorBoard
 
     board = TensorBoard(str(tmp_path))
     assert board.place == f"below {tmp_path}: tensorboard --logdir {tmp_path} shows it"
@@ -34,6 +35,8 @@ def test_settings_metrics_curve_and_end_are_read_back(tmp_path: Path) -> None:
 
 
 def test_a_run_knows_the_epochs_of_an_earlier_launch_whose_last_write_was_torn(tmp_path: Path) -> None:
+    from nas.loggers.tensorboard import TensorBoard
+
     board = TensorBoard(str(tmp_path))
     board.begin(RUN)
     for epoch in (1, 2, 3):

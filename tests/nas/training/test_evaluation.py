@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from nas.training.evaluation import BATCH, evaluate, normaliser, scores
+from nas.training.evaluation import BATCH, CPU_BATCH, batch_size, evaluate, normaliser, scores
 
 
 class BrightestChannel(nn.Module):
@@ -15,14 +15,17 @@ class BrightestChannel(nn.Module):
         super().__init__()
         self.norm = nn.BatchNorm2d(3)
 
+        self.batches: list[int] = []
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """N x 3 x H x W to N x 3."""
+        self.batches.append(len(x))
         logits: torch.Tensor = self.norm(x).mean((2, 3))
         return logits
 
 
 def test_the_share_of_right_answers_over_uneven_batches() -> None:
-    count = 2 * BATCH + 7
+    count = 10 * CPU_BATCH + 7
     truth = np.random.default_rng(0).integers(0, 3, count)
     images = np.zeros((count, 4, 5, 3), dtype=np.uint8)
     images[np.arange(count), :, :, truth] = 200
@@ -32,10 +35,15 @@ def test_the_share_of_right_answers_over_uneven_batches() -> None:
     model = BrightestChannel()
     found = evaluate(model, images, labels, np.full(3, 0.5), np.full(3, 0.25))
     assert found.accuracy == (count - 103) / count
+    assert model.batches == [*[CPU_BATCH] * 10, 7], "few at once, whose maps stay in the cache"
     assert model.training
     assert model.norm.num_batches_tracked == 0
     assert evaluate(model.eval(), images, labels, np.full(3, 0.5), np.full(3, 0.25)) == found
     assert not model.training
+
+
+def test_an_accelerator_classifies_more_images_at_once_than_a_processor() -> None:
+    assert batch_size(torch.device("cpu")) == CPU_BATCH < BATCH == batch_size(torch.device("cuda", 0))
 
 
 def test_the_balanced_accuracy_is_the_mean_recall_of_the_classes_that_are_there() -> None:

@@ -16,7 +16,6 @@ import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
-from pypdf import PdfReader
 
 from constraints.rules import ASSIGNMENT
 from nas.results.report import page as pages
@@ -325,6 +324,8 @@ def test_it_prints_on_paper_in_light_colours(show: Open, tmp_path: Path) -> None
 
 def test_what_is_printed_has_the_tables_the_figures_and_the_chosen_network(browser: Browser, file: Path) -> None:
     """By the command with which scripts make a PDF of a page."""
+    from pypdf import PdfReader
+
     place = file.with_suffix(".pdf")
     waits = ["--virtual-time-budget=60000", "--no-pdf-header-footer", "--no-sandbox"]
     command = [browser_path(), "--headless", *waits, f"--print-to-pdf={place}", file.as_uri()]
