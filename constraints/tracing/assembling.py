@@ -4,7 +4,7 @@ remains visible; no torch."""
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -165,9 +165,27 @@ def _along(which: int, shown: Sequence[tuple[int, Part]], table: _Table) -> View
     for k, part, view in having:
         indices = part.region.get(axis, range(shape[axis]))
         rows.append(LaidPart(view, indices, table.shows(k, part, axis)))
-    crossed = len({axis for _, p in shown for v in p.views if v for axis in v.axes} & set(touched)) > 1
+    carrying = {axis for _, p in shown for v in p.views if v for axis in v.axes} & set(touched)
+    crossed = len(carrying) > 1 and not _are_together(having, table, axis, carrying - {axis})
     whole = unknown(lost, having[0][2]._replace(digits=(digit,))) if lost else listed(rows, digit, crossed)
     return together([(r.view, r.laid) for r in rows], whole)
+
+
+def _are_together(having: Sequence[tuple[int, Part, View]], table: _Table, axis: int, others: Collection[int]) -> bool:
+    """Whether all parts that are visible at an index of a spatial axis are so at the same places of the other ones.
+
+    Borders aside. An example: groups of channels, each shifted in another direction.
+    """
+    if table.cells is None:
+        return False
+    rest = tuple(i for i, a in enumerate(table.touched) if a != axis and a not in others)
+    visible = np.stack([(table.cells == k).any(axis=rest) for k, _, _ in having])
+    kept = [a for a in table.touched if a == axis or a in others]
+    visible = np.moveaxis(visible, 1 + kept.index(axis), 1)
+    seen = visible.any(axis=tuple(range(2, visible.ndim)), keepdims=True)
+    places: Places = np.logical_and.reduce(visible | ~seen, axis=(0, 1))
+    inner = tuple(slice(n // 4, n - n // 4) for n in places.shape)
+    return bool(places[inner].all())
 
 
 def _everywhere(

@@ -8,7 +8,7 @@ from constraints.tracing.axes import View
 from constraints.tracing.cutting import cuts
 from constraints.tracing.parts import is_of_places
 from constraints.tracing.products import operands
-from constraints.tracing.rearranged import no_places
+from constraints.tracing.rearranged import differ
 from constraints.tracing.values import Call, Value
 
 _SEEING_ALL = """
@@ -28,12 +28,7 @@ def is_blended(call: Call, which: int, views: Sequence[View | None]) -> bool:
     if any(v.parts and cuts(call, v.shape) is not None for v in call.inputs):
         return False
     maps = [i for i, v in enumerate(views) if v is not None and v.digits]
-    return any(_differ(value, maps) and not _touched(value) <= _gone(call, value) for value in call.inputs)
-
-
-def _differ(value: Value, maps: Sequence[int]) -> bool:
-    parts = no_places(value)
-    return any(p.views[i] != parts[0].views[i] for p in parts for i in maps)
+    return any(differ(value, maps) and not _touched(value) <= _gone(call, value) for value in call.inputs)
 
 
 def _touched(value: Value) -> set[int]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from constraints.tracing.left_out import lacking
 from constraints.tracing.mixing import pointwise
 from constraints.tracing.parts import cut_out, laid, of_blended, overlaid, stacked
 from constraints.tracing.picked_places import started
-from constraints.tracing.rearranged import differing, indexed, no_places, runs
+from constraints.tracing.rearranged import differ, differing, indexed, no_places, runs
 from constraints.tracing.sliding import selected, sliced
 from constraints.tracing.values import Call, Flow, Part, Value, Views, join_views
 
@@ -35,19 +36,22 @@ def slice_(call: Call) -> Result:
 
 def taken(call: Call) -> Results:
     """Select, slice, split, chunk and unbind: parts of an axis."""
-    data, found = call.inputs[0], []
-    for i, cut in enumerate(cuts(call, data.shape) or ()):
-        views, flow, parts = cut_views(data, cut)
-        if cut.is_select:
-            axes = [None if a == cut.axis else a - (a > cut.axis) for a in range(len(data.shape))]
-            views = tuple(moved(v, axes) for v in views)
-            parts = _selected_parts(replace(data, parts=parts), axes) if parts else ()
-        if parts:
-            call.parts[i] = parts
-        if flow is not data.flow and (picked := started(data, cut)) is not None:
-            flow = flow._replace(picked=picked)
-        found.append((views, flow))
-    return found
+    return [_taken(call, i, cut) for i, cut in enumerate(cuts(call, call.inputs[0].shape) or ())]
+
+
+def _taken(call: Call, which: int, cut: Cut) -> Result:
+    """Result ``which`` of a call: a part of an axis of its first input."""
+    data = call.inputs[0]
+    views, flow, parts = cut_views(data, cut)
+    if cut.is_select:
+        axes = [None if a == cut.axis else a - (a > cut.axis) for a in range(len(data.shape))]
+        views = tuple(moved(v, axes) for v in views)
+        parts = _selected_parts(replace(data, parts=parts), axes) if parts else ()
+    if parts:
+        call.parts[which] = parts
+    if flow is not data.flow and (picked := started(data, cut)) is not None:
+        flow = flow._replace(picked=picked)
+    return views, flow
 
 
 def _selected_parts(kept: Value, axes: Sequence[int | None]) -> tuple[Part, ...]:
@@ -62,10 +66,29 @@ def _selected_parts(kept: Value, axes: Sequence[int | None]) -> tuple[Part, ...]
 def gated_half(call: Call) -> Result:
     """Gated linear units: the first half of an axis, scaled elementwise by the second half."""
     data, axis, halves = call.inputs[0], call.arg("dim", -1) % len(call.shape), []
+    if any(axis in part.region for part in data.parts):
+        call.parts[0] = tuple(_gated_parts(call, axis))
     for at in (0, call.shape[axis]):
         views, flow, _ = cut_views(data, Cut(axis, at, 1, call.shape[axis]))
         halves.append(Value(call.shape, views, flow, None))
     return pointwise(call.changed(op="mul", inputs=halves))
+
+
+def _gated_parts(call: Call, axis: int) -> Iterator[Part]:
+    """The parts of the product of both halves of an axis, between the ends of the parts of each half."""
+    data, size = call.inputs[0], call.shape[axis]
+    regions = [part.region.get(axis, range(2 * size)) for part in data.parts]
+    if any(r.step != 1 for r in regions):
+        return
+    ends = {end for r in regions for end in (r.start, r.stop)}
+    for first, last in pairwise(
+        sorted({0, size, *(e for e in ends if e < size), *(e - size for e in ends if e > size)})
+    ):
+        shape = tuple(last - first if a == axis else n for a, n in enumerate(call.shape))
+        found = [cut_views(data, Cut(axis, at, 1, last - first)) for at in (first, size + first)]
+        halves = [Value(shape, views, flow, None) for views, flow, _ in found]
+        if any(half.depends for half in halves):
+            yield Part({axis: range(first, last)}, *pointwise(call.changed(op="mul", inputs=halves, shape=shape)))
 
 
 def cuts(call: Call, shape: Shape) -> list[Cut] | None:
@@ -130,13 +153,16 @@ def picked(call: Call) -> Result:
         indices = call.arg("indices")
         axes = [i for i, index in enumerate(indices) if index is not None]
         keeps = len(axes) == 1 and len(call.shape) == n
+    if keeps and (run := _as_slice(_numbers(call), data.shape[axes[0]])):
+        return _taken(call, 0, Cut(axes[0], run.start, run.step, len(run)))
     for axis in axes if data.flow.blended else ():
         data = replace(data, views=of_blended(data.views, data.flow, axis))
     views = tuple(_picked(v, axes if keeps else range(n), keeps, data.shape, call.shape) for v in data.views)
-    if any(axis in part.region for axis in axes for part in no_places(data)):
+    maps = [i for i, v in enumerate(data.views) if v is not None and v.digits]
+    if any(axis in part.region for axis in axes for part in data.parts) and differ(data, maps):
         index = call.indices[1:]
         sources = index[0] if keeps and len(index) == 1 and len(call.shape) == n else None
-        if sources is None:
+        if sources is None or not no_places(data):
             why = "channels that see different places, picked by an index"
             return tuple(v and unknown(v.unknown or why, v) for v in views), moved_flow(data.flow)
         sources = [i % data.shape[axes[0]] for i in sources]
@@ -149,6 +175,14 @@ def picked(call: Call) -> Result:
 def _numbers(call: Call) -> Sequence[int] | None:
     """The numbers of the first index tensor."""
     return call.indices[1] if len(call.indices) > 1 else None
+
+
+def _as_slice(numbers: Sequence[int] | None, size: int) -> range | None:
+    """The indices that a slice takes too: ascending ones in equal steps; None for others."""
+    found = [i % size for i in numbers or ()]
+    step = found[1] - found[0] if len(found) > 1 else 1
+    run = range(found[0], found[-1] + 1, step) if found and step > 0 else range(0)
+    return run if found and list(run) == found else None
 
 
 def _picked(view: View | None, axes: Sequence[int], keeps: bool, old: Shape, new: Shape) -> View | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dis
 import types
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -16,9 +16,11 @@ from constraints.tracing.handles import Handle
 from constraints.tracing.rounding import held
 from constraints.tracing.run import Kept
 from constraints.tracing.tensor_handles import handle_of
-from constraints.tracing.unseen import walked
+from constraints.tracing.unseen import computed_lookups, walked
 
 _OF_ANY_MODULE = frozenset(vars(nn.Module()))
+_TABLES = frozenset(["__dict__", "attrgetter", "__getattribute__"])
+"""Names in code that looks up attributes by names which it makes at run time, as the functions of ``unseen`` do."""
 _LOADS = frozenset(["LOAD_ATTR", "LOAD_METHOD"])
 _ADDING = frozenset(["append", "appendleft", "extend", "insert", "update", "clear"])
 
@@ -34,8 +36,8 @@ def kept_after(modules: Mapping[str, nn.Module]) -> Kept:
         for name, value in vars(module).items():
             if name not in _OF_ANY_MODULE and (found := _handles_in(value)):
                 attributes[path, name] = found
-    read = _names_read(modules.values()) if attributes else set()
-    shown = {f"{path}.{name}" if path else name: found for (path, name), found in attributes.items() if name in read}
+    is_read = _reads(modules.values()) if attributes else lambda name: False
+    shown = {f"{path}.{name}" if path else name: found for (path, name), found in attributes.items() if is_read(name)}
     return Kept(buffers=buffers, attributes=shown)
 
 
@@ -44,10 +46,24 @@ def _handles_in(value: object) -> list[Handle]:
     return [h for h in found if h is not None and h.content is None]  # others were there before
 
 
-def _names_read(modules: Iterable[nn.Module]) -> set[str]:
-    """The names of attributes that code of the modules reads, or that it has as a text, as for ``getattr``."""
+def _reads(modules: Iterable[nn.Module]) -> Callable[[str], bool]:
+    """Whether code of the modules reads an attribute: by its name, a text, or a name that it makes at run time."""
     kept = list(modules)
-    return {name for code, _ in walked([*{type(m) for m in kept}, *held(kept)]) for name in _read_in(code)}
+    codes = [code for code, _ in walked([*{type(m) for m in kept}, *held(kept)])]
+    names = {name for code in codes for name in _read_in(code)}
+    made = [parts for code in codes if (parts := _parts_of_names(code)) is not None]
+    return lambda name: name in names or any(not parts or any(part in name for part in parts) for parts in made)
+
+
+def _parts_of_names(code: types.CodeType) -> Sequence[str] | None:
+    """The texts that code makes names of attributes from, one of which each name contains.
+
+    Empty where it may make any name, None where it makes none.
+    """
+    if _TABLES.isdisjoint(code.co_names) and not any(computed_lookups(code)):
+        return None
+    is_formatted = any(step.opname == "BUILD_STRING" for step in dis.get_instructions(code))
+    return [text for text in code.co_consts if isinstance(text, str) and text] if is_formatted else []
 
 
 def _read_in(code: types.CodeType) -> Iterable[str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import product
+from collections.abc import Set as AbstractSet
+from itertools import combinations, product
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +33,25 @@ def no_places(value: Value) -> tuple[Part, ...]:
     touched = {axis for p in value.parts for axis in p.region}
     spatial = {axis for p in value.parts for v in p.views if v is not None for axis in v.axes}
     return value.parts if touched.isdisjoint(spatial) else ()
+
+
+def differ(value: Value, maps: Sequence[int]) -> bool:
+    """Whether channels or rows of a batch see different places of a map along the spatial axes ``maps``.
+
+    The map itself may be put together of pieces, which are compared at the same places.
+    """
+    spatial = {axis for p in value.parts for v in p.views if v is not None for axis in v.axes}
+    return any(
+        any(a.views[i] != b.views[i] for i in maps) and _are_apart(a.region, b.region, spatial)
+        for a, b in combinations(value.parts, 2)
+    )
+
+
+def _are_apart(a: Region, b: Region, spatial: AbstractSet[int]) -> bool:
+    """Whether two regions are of other channels or rows, and have places in common."""
+    others, both = (a.keys() | b.keys()) - spatial, a.keys() & b.keys() & spatial
+    is_apart = any(a.get(axis) != b.get(axis) for axis in others)
+    return is_apart and all(not set(a[axis]).isdisjoint(b[axis]) for axis in both)
 
 
 def permuted(value: Value, order: Sequence[int], move: Mover) -> tuple[Part, ...]:

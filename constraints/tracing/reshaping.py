@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import prod
 
 from constraints.tracing.assembling import ROWS_APART, apart, assembled
@@ -13,7 +14,7 @@ from constraints.tracing.joining import blurred, reduced
 from constraints.tracing.layouts import moved, reshaped, settled, without
 from constraints.tracing.left_out import lacking, rolled
 from constraints.tracing.mixing import pointwise
-from constraints.tracing.rearranged import Mover, differing, indexed, joins_places, repeated
+from constraints.tracing.rearranged import Mover, indexed, joins_places, repeated
 from constraints.tracing.rearranged import permuted as permuted_parts
 from constraints.tracing.rearranged import reshaped as reshaped_parts
 from constraints.tracing.sliding import plain, shifted
@@ -273,11 +274,18 @@ def shuffled(call: Call) -> Result:
         r = call.arg("downscale_factor")
         middle = (*batch, channels, height // r, r, width // r, r)
         order = [*range(n), n, n + 2, n + 4, n + 1, n + 3]
-    views = permuted_views(reshape_views(data.views, data.shape, middle), order)
-    views = reshape_views(views, tuple(middle[i] for i in order), call.shape)
-    if call.op == "pixel_shuffle" and differing(data):
-        views = tuple(v and unknown(v.unknown or _JOINED, v) for v in views)
-    return views, moved_flow(data.flow)
+    split = _after(reshape, call, data, middle)
+    turned = _after(permute, call.changed(op="permute", kwargs={"dims": order}), split, tuple(middle[i] for i in order))
+    joined = _after(reshape, call, turned, call.shape)
+    _note(call, joined.parts)
+    return joined.views, moved_flow(data.flow)
+
+
+def _after(rule: Callable[[Call], Result], call: Call, data: Value, shape: Shape) -> Value:
+    """A tensor after one of the steps that a call consists of, which makes it one of ``shape``."""
+    step = call.changed(inputs=[data], shape=shape, parts={})
+    views, _ = rule(step)
+    return replace(data, shape=shape, views=views, parts=step.parts.get(0, ()))
 
 
 def channels_shuffled(call: Call) -> Result:

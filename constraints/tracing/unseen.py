@@ -96,17 +96,24 @@ def _computes_names(code: types.CodeType) -> bool:
 
     ``getattr`` with a literal name is the same as that name, and on ``self`` it finds what is searched anyway.
     """
+    return any(name != getattr.__name__ or not _is_on_self(following) for name, following in computed_lookups(code))
+
+
+def computed_lookups(code: types.CodeType) -> Iterator[tuple[str, Sequence[dis.Instruction]]]:
+    """The functions by which code looks up something by a name that it makes at run time, each with what follows."""
     if _COMPUTING_NAMES.isdisjoint(code.co_names):
-        return False
+        return
     steps = [step for step in dis.get_instructions(code) if step.opname not in _BETWEEN]
     for at, step in enumerate(steps):
         if step.opname in {"LOAD_GLOBAL", "LOAD_NAME"} and step.argval in _COMPUTING_NAMES:
             following = steps[at + 1 :]
-            first = following[0].argval  # a tuple of two names where one instruction loads both
-            is_on_self = following[0].opname.startswith("LOAD_FAST") and (first == _SELF or first[:1] == (_SELF,))
-            if step.argval != getattr.__name__ or not (is_on_self or _is_written_out(following)):
-                return True
-    return False
+            if step.argval != getattr.__name__ or not _is_written_out(following):
+                yield step.argval, following
+
+
+def _is_on_self(steps: Sequence[dis.Instruction]) -> bool:
+    first = steps[0].argval  # a tuple of two names where one instruction loads both
+    return steps[0].opname.startswith("LOAD_FAST") and (first == _SELF or first[:1] == (_SELF,))
 
 
 def _is_written_out(steps: Sequence[dis.Instruction]) -> bool:

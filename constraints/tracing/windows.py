@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from constraints.receptive_field import transposed
+from constraints.tracing.assembling import assembled
 from constraints.tracing.axes import Cut, Digit, Shape, View, Window, normal, unknown
 from constraints.tracing.calls import Result
 from constraints.tracing.cutting import cut_views
@@ -14,8 +15,9 @@ from constraints.tracing.handles import Handle
 from constraints.tracing.joining import reduced
 from constraints.tracing.left_out import remade
 from constraints.tracing.maxima import are_places
+from constraints.tracing.parts import cut_out
 from constraints.tracing.pooling import as_of_a_map, pool, pool_by_weights
-from constraints.tracing.rearranged import differing
+from constraints.tracing.rearranged import differing, no_places
 from constraints.tracing.sliding import adaptive_pooled, resampled_axis, shifted, windowed
 from constraints.tracing.values import Call, Flow, Key, Part, Path, Value
 
@@ -272,6 +274,9 @@ def _step_of_a_global_pool(call: Call, first: int) -> Value | None:
 def padding(call: Call) -> Result:
     """Padding of the last axes, with any values; a negative amount crops."""
     data, amounts = call.inputs[0], _amounts(call)
+    if (parts := _padded_parts(call, data, amounts)) is not None:
+        views, flow, call.parts[0] = assembled(parts, call.shape)
+        return views, fresh(flow)
     views = data.views
     for i in range(len(amounts) // 2):
         axis = len(data.shape) - 1 - i
@@ -279,6 +284,35 @@ def padding(call: Call) -> Result:
         if amounts[2 * i] or amounts[2 * i + 1]:
             views = tuple(shifted(v, axis, data.shape, before, size) for v in views)
     return views, fresh(data.flow)
+
+
+def _padded_parts(call: Call, data: Value, amounts: Sequence[int]) -> list[Part] | None:
+    """The parts of a tensor after a padding of an axis that they divide, if that counts no places; else None."""
+    n = len(data.shape)
+    ends = {n - 1 - i: (amounts[2 * i], amounts[2 * i + 1]) for i in range(len(amounts) // 2)}
+    touched = {axis for part in no_places(data) for axis in part.region} & {a for a, (b, c) in ends.items() if b or c}
+    if not touched:
+        return None
+    parts, shape = list(data.parts), data.shape
+    for axis, (before, after) in ends.items():
+        size = shape[axis] + min(before, 0) + min(after, 0)
+        if size < shape[axis] and axis in touched:
+            parts = cut_out(parts, shape, Cut(axis, max(-before, 0), 1, size))
+            shape = tuple(size if a == axis else m for a, m in enumerate(shape))
+    return [_padded(part, shape, ends, touched, call) for part in parts]
+
+
+def _padded(part: Part, shape: Shape, ends: Mapping[int, tuple[int, int]], moved: Collection[int], call: Call) -> Part:
+    """A part after the padding: moved along the axes ``moved``, cropped before, with a border along others."""
+    region, views = dict(part.region), part.views
+    for axis, (before, after) in ends.items():
+        if axis in moved:
+            own = region.get(axis, range(shape[axis]))
+            region[axis] = range(own.start + max(before, 0), own.stop + max(before, 0), own.step)
+        elif before or after:
+            size = tuple(len(region.get(a, range(m))) for a, m in enumerate(shape))
+            views = tuple(shifted(v, axis, size, before, call.shape[axis]) for v in views)
+    return Part(region, views, part.flow)
 
 
 def padded_axes(call: Call) -> int:

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
 from constraints.receptive_field import Field
+from constraints.tracer import trace
 from constraints.tracing.assembling import ROWS_APART, assembled, of_rows
 from constraints.tracing.axes import Digit, View
 from constraints.tracing.values import Flow, Part, Value
+from tests.constraints.written import Written
 
 SHAPE = (1, 4, 8, 8)
 
@@ -58,3 +66,33 @@ def test_places_of_a_map_at_indices_of_their_own_are_a_map() -> None:
     (found,), _, _ = assembled(picked, SHAPE[:3])
     assert found is not None
     assert (found.digits, found.size) == ((Digit(2, 1, 8, 1),), 3)
+
+
+def shifted_by_slices(y: torch.Tensor, steps: int) -> torch.Tensor:
+    """Four groups of channels, each moved by some places in another direction."""
+    found = torch.zeros_like(y)
+    found[:, :1, steps:] = y[:, :1, :-steps]
+    found[:, 1:2, :-steps] = y[:, 1:2, steps:]
+    found[:, 2:3, :, steps:] = y[:, 2:3, :, :-steps]
+    found[:, 3:, :, :-steps] = y[:, 3:, :, steps:]
+    return found
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_groups_of_channels_that_are_shifted_along_both_axes_see_to_all_sides(steps: int) -> None:
+    parts = {"a": nn.Conv2d(3, 4, 3, padding=1), "b": nn.Conv2d(4, 4, 1)}
+    found = trace(Written(lambda m, x: m.b(shifted_by_slices(m.a(x), steps)), **parts), (3, 16, 16))
+    assert found.metrics.receptive_field_hw == (3 + 2 * steps, 3 + 2 * steps)
+
+
+def test_maps_of_different_rows_beside_each_other_are_not_known() -> None:
+    """The left half sees three rows below its own, the right half three rows above: no unit sees both."""
+
+    def run(m: Any, x: torch.Tensor) -> torch.Tensor:
+        y, found = m.a(x), torch.zeros(1, 4, 16, 16)
+        found[:, :, 3:, :8] = y[:, :, :-3, :8]
+        found[:, :, :-3, 8:] = y[:, :, 3:, 8:]
+        return found * 1
+
+    found = trace(Written(run, a=nn.Conv2d(3, 4, 3, padding=1)), (3, 16, 16)).metrics
+    assert found.receptive_field_hw is None

@@ -37,7 +37,14 @@ def fields(run: Callable[..., Any]) -> list[int | None]:
         (lambda m, x: F.glu(torch.cat([m.a(x), m.b(x)], 1), 1), [5, 5]),
         (lambda m, x: torch.stack([m.a(x), m.b(x)], 1), [5, 5]),
         (lambda m, x: torch.stack([m.a(x), m.b(x)], 1)[:, 0], [3, 3]),
+        (lambda m, x: F.glu(torch.cat([m.a(x), m.b(x), m.a(x), m.a(x)], 1), 1)[:, :3], [3, 3]),
+        (lambda m, x: F.glu(torch.cat([m.a(x), m.b(x), m.a(x), m.a(x)], 1), 1)[:, 3:], [5, 5]),
+        (lambda m, x: F.glu(torch.cat([m.a(x)[:, :2], m.b(x), m.a(x)], 1), 1)[:, :1], [5, 5]),  # 0 of a with 1 of b
+        (lambda m, x: F.glu(torch.cat([m.a(x)[:, :2], m.b(x)[:, :1], m.a(x)], 1), 1)[:, :2], [3, 3]),
         (lambda m, x: m.b(x)[:, [2, 0]], [5, 5]),
+        (lambda m, x: m.a(m.a(x)[:, :, [0, 2, 4, 6]]), [7, 5]),  # as in a slice, every other row
+        (lambda m, x: m.a(m.a(x)[..., torch.arange(2, 7)]), [5, 5]),
+        (lambda m, x: m.a(x)[:, :, [0, 2, 2, 4]], [None, 3]),
         (lambda m, x: m.a(x)[:, :, [2, 0, 1]], [None, 3]),  # an order of rows that a tensor says
         (lambda m, x: m.a(x)[:, :, [2, 0], [1, 1]], [None, None]),
         (lambda m, x: torch.slice_scatter(m.a(x), m.b(x)[:, :1], 1, 0, 1)[:, 1:], [3, 3]),

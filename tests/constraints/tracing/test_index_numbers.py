@@ -35,7 +35,9 @@ def test_indices_are_whole_numbers_or_a_mask_along_one_axis(tensor: torch.Tensor
     assert indices_among([torch.zeros(1, 1), [None, tensor], 2]) == [None, numbers]
 
 
-BRANCHES = {"a": nn.Conv2d(3, 2, 3, padding=1), "b": nn.Conv2d(3, 2, 5, padding=2), "i": nn.Buffer(torch.arange(4))}
+BRANCHES: dict[str, nn.Module | nn.Buffer] = {
+    "a": nn.Conv2d(3, 2, 3, padding=1), "b": nn.Conv2d(3, 2, 5, padding=2), "i": nn.Buffer(torch.arange(4)),
+}  # fmt: skip
 """Channels 0 and 1 of both see 3 pixels, channels 2 and 3 see 5."""
 CHOSEN: dict[str, tuple[Callable[[Any], Any], int | None]] = {
     "a list": (lambda m: [1, 0], 3),

@@ -60,6 +60,12 @@ def interleaved(x: torch.Tensor) -> torch.Tensor:
         (lambda m, t: interleaved(t)[:, :4], BOTH),
         (lambda m, t: interleaved(interleaved(t)[:, ::2].repeat(1, 2, 1, 1))[:, :2], ONE),
         (lambda m, t: F.channel_shuffle(t, 2)[:, ::2], ONE),
+        (lambda m, t: F.pixel_shuffle(t, 2)[:, :, ::2], (8, 4)),  # three columns of two units each are in two or three
+        (lambda m, t: F.pixel_shuffle(t, 2)[:, 1:], (4, 4)),
+        (lambda m, t: F.pad(t, (0, 0, 0, 0, 1, 1))[:, :5], ONE),
+        (lambda m, t: F.pad(t, (0, 0, 0, 0, 1, 1))[:, :6], BOTH),
+        (lambda m, t: F.pad(t, (1, 1, 0, 0, -4, 2)), ONE),
+        (lambda m, t: F.pad(t, (0, 0, 0, 0, -1, -4)), ONE),
         (lambda m, t: F.channel_shuffle(t, 4)[:, 1:3], BOTH),
         (lambda m, t: F.channel_shuffle(t, 4)[:, [0, 1, 4, 5]], ONE),
         (lambda m, t: t.view(1, 2, 2, 2, 24, 24)[:, :, 0].reshape(1, 4, 24, 24)[:, :2], ONE),
@@ -107,7 +113,10 @@ def test_channels_see_what_their_own_part_sees_wherever_they_are(move: Move, fie
     ("move", "why"),
     [
         (lambda m, t: t[:, torch.randperm(4)], "channels that see different places, picked by an index"),
-        (lambda m, t: F.pixel_shuffle(t, 2)[:, :, ::2], "channels that see different places become places of a map"),
+        (
+            lambda m, t: F.pixel_shuffle(F.channel_shuffle(t, 2), 2)[:, :, ::2],
+            "channels that see different places become places of a map",
+        ),
         (
             lambda m, t: t.permute(0, 2, 1, 3).reshape(1, 1, -1, 24)[:, :, ::8],
             "reshape: channels that see different places become places of a map",

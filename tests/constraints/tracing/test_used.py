@@ -105,6 +105,38 @@ class FindsThemByText(Remembers):
         return y
 
 
+class FindsThemByANumber(Remembers):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        before = [getattr(self, f"last{i}", 0) for i in range(2)]
+        y: torch.Tensor = self.a(x) + before[0]
+        self.last0 = y.amax((2, 3), keepdim=True)
+        return y
+
+
+class FindsThemInTheTable(Remembers):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = self.a(x)
+        for name, value in vars(self).items():
+            y = y + value if name.endswith("0") else y
+        self.last0 = y.amax((2, 3), keepdim=True)
+        return y
+
+
+class FindsThemInItsDict(Remembers):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        name = "last" + str(len(x) - 1)
+        y: torch.Tensor = self.a(x) + self.__dict__.get(name, 0)
+        self.last0 = y.amax((2, 3), keepdim=True)
+        return y
+
+
+class FindsOthersByANumber(Remembers):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = self.a(x) + getattr(self, f"other{len(x)}", 0)
+        self.last0 = y.amax((2, 3), keepdim=True)
+        return y
+
+
 class OnlyAddsToThem(Remembers):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y: torch.Tensor = self.a(x)
@@ -113,13 +145,23 @@ class OnlyAddsToThem(Remembers):
         return y
 
 
-@pytest.mark.parametrize(("model", "name"), [(ReadsThem, "seen"), (FindsThemByText, "last")])
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        (ReadsThem, "seen"),
+        (FindsThemByText, "last"),
+        (FindsThemByANumber, "last0"),
+        (FindsThemInTheTable, "last0"),
+        (FindsThemInItsDict, "last0"),
+    ],
+)
 def test_a_maximum_in_an_attribute_that_the_code_reads_is_not_known(model: type[Remembers], name: str) -> None:
     found = trace(model(), (3, 8, 8))
     assert found.metrics.max_pools is None
     assert f"is kept in the attribute {name}, from which a later run may read it" in found.unknown["max_pools"]
 
 
-def test_a_maximum_in_an_attribute_that_the_code_only_writes_to_is_none_of_the_network() -> None:
-    found = trace(OnlyAddsToThem(), (3, 8, 8))
+@pytest.mark.parametrize("model", [OnlyAddsToThem, FindsOthersByANumber])
+def test_a_maximum_in_an_attribute_that_the_code_only_writes_to_is_none_of_the_network(model: type[Remembers]) -> None:
+    found = trace(model(), (3, 8, 8))
     assert (found.metrics.max_pools, dict(found.unknown)) == (0, {})
