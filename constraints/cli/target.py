@@ -21,8 +21,8 @@ _FEW = 8
 """Number of names that are suggested where none is similar."""
 _FROM_ELSEWHERE = re.compile(r"^\*$|\b(exec|eval|globals|locals|vars|setattr|__getattr__|__dict__|modules)\b", re.M)
 """Names by which a file may define others that do not appear in its text."""
-_STREAMS = (("dev",), ("proc",))
-"""Folders whose entries are another thing in each process, such as /dev/stdin and what a shell gives for ``<(...)``."""
+_STREAMS = ("/dev/fd/", "/dev/stdin", "/proc/")
+"""Beginnings of paths that are another thing in each process, such as what a shell gives for ``<(...)``."""
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
@@ -56,7 +56,7 @@ def read_source(target: Target) -> ast.Module | None:
     file or module does not contain.
     """
     if target.file is not None:
-        if target.file.absolute().parts[1:2] in _STREAMS:
+        if target.file.absolute().as_posix().startswith(_STREAMS):
             raise UnusableInputError(f"a stream, not a file: {str(target.file)!r}: save its text as a .py file")
         source = read(target.file)
         if not source.is_notebook:
