@@ -7,6 +7,7 @@ import dis
 import inspect
 import re
 from collections.abc import Callable, Container, Iterator, Mapping
+from functools import partial
 from itertools import islice, pairwise
 from pathlib import Path
 from types import FunctionType, ModuleType
@@ -40,8 +41,8 @@ def only_model(module: ModuleType, place: str, *, is_given: bool = False) -> str
 
     Layers that another class uses are parts of it; a class that cannot be built without arguments, or whose forward
     method takes more than one input (a loss, say), is passed over for one that can. Where all of them need arguments
-    and ``is_given`` is false, or where there are no classes, the function that returns a network is chosen. In a
-    file that ``validate --fix`` wrote it is the fixed one. Raises NoModelError where the file defines
+    and ``is_given`` is false, or where there are no classes, the partial or the function that returns a network is
+    chosen. In a file that ``validate --fix`` wrote it is the fixed one. Raises NoModelError where the file defines
     none, NotInstalledError where it is made of what is missing, and MissingChoiceError, with all of their names,
     where it defines several.
     """
@@ -49,7 +50,8 @@ def only_model(module: ModuleType, place: str, *, is_given: bool = False) -> str
         return fixed
     names = _roots(module) or _instances(vars(module))
     if names and all(inspect.isclass(vars(module)[name]) and not needs_nothing(vars(module)[name]) for name in names):
-        names = _built_of(module, names) or ([] if is_given else _makers_of(module, names)) or names
+        complete = [] if is_given else _partials_of(module, names) or _makers_of(module, names)
+        names = _built_of(module, names) or complete or names
     names = names or _makers_of_layers(module, is_given=is_given)
     if not names:
         _check_bases(module, place)
@@ -132,6 +134,13 @@ def _built_of(module: ModuleType, classes: list[str]) -> list[str]:
     space = vars(module)
     kinds = tuple(space[name] for name in classes)
     return [n for n in _instances(space) if any(isinstance(part, kinds) for part in space[n].modules())]
+
+
+def _partials_of(module: ModuleType, classes: list[str]) -> list[str]:
+    """The variables that give these classes all of their arguments by ``functools.partial``."""
+    space = vars(module)
+    kinds = [space[name] for name in classes]
+    return [n for n, t in space.items() if isinstance(t, partial) and t.func in kinds and needs_nothing(t)]
 
 
 def _makers_of(module: ModuleType, classes: list[str]) -> list[str]:

@@ -6,7 +6,7 @@ import ast
 import inspect
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from operator import attrgetter
 from typing import Any
 
@@ -14,6 +14,8 @@ from torch import nn
 
 from constraints.sandbox.layer_settings import have_equal_layers
 from constraints.sandbox.unreached_models import is_for_scripts
+
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 def made_otherwise(tree: ast.Module, name: str, space: Mapping[str, Any], model: nn.Module) -> str:
@@ -23,7 +25,7 @@ def made_otherwise(tree: ast.Module, name: str, space: Mapping[str, Any], model:
     variable of the file's ``space`` that is an equal network, or none, is passed over; in a notebook its statement may
     not have run.
     """
-    for statement in tree.body:
+    for statement in _run_by_import(tree.body):
         match statement:
             case (
                 ast.Assign(targets=[ast.Name(id=variable)], value=ast.expr() as made)
@@ -38,6 +40,14 @@ def made_otherwise(tree: ast.Module, name: str, space: Mapping[str, Any], model:
                     what = f"{variable} is {ast.unparse(call)} in the file{how}, and this is {this}"
                     return f"{what}: to check the former, name {variable}"
     return ""
+
+
+def _run_by_import(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
+    """The statements of a file, those of its ``with``, ``if``, ``try`` and ``for`` blocks included."""
+    for statement in body:
+        yield statement
+        if not is_for_scripts(statement) and not isinstance(statement, _DEFINITIONS):
+            yield from _run_by_import(node for node in ast.iter_child_nodes(statement) if isinstance(node, ast.stmt))
 
 
 def _call(made: ast.expr, name: str) -> ast.Call | None:

@@ -43,6 +43,9 @@ def _unreached(tree: ast.Module) -> Iterator[str]:
     for block in blocks:
         for name, line in _classes_in(block):
             yield f"line {line} defines the class {name} only if the file is run: {_OUT_OF_BLOCK}"
+    for outer in (node for node in tree.body if isinstance(node, ast.ClassDef)):
+        for name, _ in _classes_in(ast.Module(body=outer.body, type_ignores=[])):
+            yield f"the class {name} is inside {outer.name}: name {outer.name}.{name}"
     for function in functions:
         for name, _ in _classes_in(function):
             yield f"the class {name} is inside {function.name}: move it out of that function"
@@ -54,7 +57,7 @@ def _unreached(tree: ast.Module) -> Iterator[str]:
             yield f"line {line} makes {name} inside {function.name}: move it out of that function"
 
 
-def _classes_in(block: ast.stmt) -> Iterator[tuple[str, int]]:
+def _classes_in(block: ast.AST) -> Iterator[tuple[str, int]]:
     """Name and line of each network that a block defines."""
     for node in ast.walk(block):
         if isinstance(node, ast.ClassDef) and any(_last(base) in _NETWORKS for base in node.bases):

@@ -10,6 +10,7 @@ from constraints.receptive_field import Field, interpolated
 from constraints.tracing.axes import Digit, View
 from constraints.tracing.calls import Result
 from constraints.tracing.flows import fresh
+from constraints.tracing.layouts import moved
 from constraints.tracing.pooling import as_of_a_map
 from constraints.tracing.sliding import resampled_axis
 from constraints.tracing.values import Call
@@ -34,6 +35,8 @@ def interpolation(call: Call) -> Result:
 def _resized(view: View | None, axis: int, call: Call, resize: Callable[[Field], Field]) -> View | None:
     if view is None or not any(d.axis == axis for d in view.digits):
         return view
+    if view.pooled and view.units == 1:  # of the whole map, as by a pool of each row: repeated, as by a broadcast
+        return moved(view, [None if a == axis else a for a in range(len(call.shape))])
     return view._replace(field=resize(view.field), digits=(Digit(axis, 1, call.shape[axis], 1),), taken=None)
 
 

@@ -18,6 +18,7 @@ from nas.results.board_reading import Study, costs, images_of, left, maximised_o
 from nas.results.rows import METRICS, SORT_KEYS, STATES, Row
 from nas.search.expected_accuracy import Expectation, expectation
 from nas.search.measure import measure_of
+from nas.search.stored_values import check_study
 from nas.search.study import DATA
 from nas.search.trial_order import order
 
@@ -108,6 +109,7 @@ def leaderboard(
     """
     if top is not None and top < 0:
         raise UnusableInputError(f"top is out of range: {top}: give how many rows, 0 or more")
+    check_study(study)
     measure, maximised, weighed = measure_of(study), maximised_of(study), costs(study)
     rows = [left(row, is_live) for row in rows_of(study, storage, measure)]
     measured = tuple(dict.fromkeys(name for row in rows for name in row.measured))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import isfinite
 from typing import Protocol
 
 from constraints.errors import UnusableInputError
@@ -12,10 +11,9 @@ from constraints.metrics import LATENCY, Metrics
 from nas.results.rows import METRICS, Row, TrialLocation, row_of
 from nas.search.measure import objective_of
 from nas.search.stored import SeenTrial, TrialState
-from nas.search.study import CURVE, MALFORMED, REJECTED, TARGET, VALIDATION_IMAGES, Described, foreign, shared
+from nas.search.stored_values import check_row
+from nas.search.study import CURVE, REJECTED, TARGET, VALIDATION_IMAGES, Described, foreign, shared
 from nas.space.attributes import ARCHITECTURE, SEED
-
-MOST_IMAGES = 10**12
 
 
 class Study(Described, Protocol):
@@ -31,10 +29,8 @@ def rows_of(study: Study, storage: str | None, measure: str) -> list[Row]:
     trials, rows = study.get_trials(deepcopy=False), []
     for trial in trials:
         if ARCHITECTURE in trial.user_attrs or SEED in trial.user_attrs:
-            try:
-                rows.append(row_of(trial, study.user_attrs, source, measure))
-            except MALFORMED:
-                raise foreign(study, f"trial {trial.number} does not hold what a candidate's does") from None
+            check_row(study, trial, measure)
+            rows.append(row_of(trial, study.user_attrs, source, measure))
         if _has_lost(trial) and shared(study):
             raise UnusableInputError(
                 f"study {study.study_name!r} has lost lines: trial {trial.number} has an end or epochs without what is "
@@ -54,40 +50,25 @@ def left(row: Row, is_live: bool | None) -> Row:
 def _has_lost(trial: SeenTrial) -> bool:
     """Whether an epoch is stored without its curve, or an end without the network, which are written before them."""
     attrs, curve = trial.user_attrs, trial.user_attrs.get(CURVE)
-    is_short = curve is not None and len(curve) < max(trial.intermediate_values, default=0)
+    is_short = isinstance(curve, list) and len(curve) < max(trial.intermediate_values, default=0)
     has_network = ARCHITECTURE in attrs or SEED in attrs
     return is_short or (trial.state == TrialState.COMPLETE and not (has_network and curve))
 
 
 def target_of(study: Study) -> float | None:
     """The accuracy that a network must exceed; None where the study has no target."""
-    try:
-        target = study.user_attrs.get(TARGET)
-        found = None if target is None else float(target)
-    except MALFORMED:
-        raise foreign(study, f"its {TARGET} is of another kind") from None
-    if found is not None and not isfinite(found):
-        raise foreign(study, f"its {TARGET} is no number: {found}")
-    return found
+    target = study.user_attrs.get(TARGET)
+    return None if target is None else float(target)
 
 
 def rejected_of(study: Study) -> dict[str, int]:
     """Rule -> the number of proposals that it rejected."""
-    try:
-        return {str(rule): int(number) for rule, number in study.user_attrs.get(REJECTED, {}).items()}
-    except MALFORMED:
-        raise foreign(study, f"its {REJECTED} is of another kind") from None
+    return dict(study.user_attrs.get(REJECTED, {}))
 
 
 def images_of(study: Study) -> int:
     """Number of images of each validation accuracy; 0 where unknown."""
-    try:
-        images = int(study.user_attrs.get(VALIDATION_IMAGES, 0))
-    except MALFORMED:
-        raise foreign(study, f"its {VALIDATION_IMAGES} is of another kind") from None
-    if not 0 <= images <= MOST_IMAGES:
-        raise foreign(study, f"its {VALIDATION_IMAGES} are out of range")
-    return images
+    return int(study.user_attrs.get(VALIDATION_IMAGES, 0))
 
 
 def maximised_of(study: Study) -> frozenset[str]:

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from constraints.errors import UnusableInputError
 from constraints.metrics import Metrics
+from constraints.output.plain import one_line
 from constraints.report import Report
 from constraints.rules import Constraint, parse_all
 from nas.architecture.spec import Architecture, parse
 from nas.latency.predictor import load
 from nas.results.network_description import DescribedNetwork, DrawnStage, Sizes, described
 from nas.results.rows import Row
+from nas.search.stored_values import check_card
 from nas.search.study import CURVE, MALFORMED, VALIDATION_IMAGES, WHY, foreign, identity
 from nas.space.attributes import GIVEN
 from nas.words import counted
@@ -22,10 +24,6 @@ from nas.words import counted
 if TYPE_CHECKING:
     import optuna
     from optuna.trial import FrozenTrial
-
-
-_OF_EPOCH = ("epoch", "loss", "learning_rate", "seconds")
-"""Numbers that a card shows of each epoch, besides its accuracies."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +104,7 @@ def card(study: optuna.Study, row: Row) -> Card:
     from nas.training.tuning import values
 
     trial = next(t for t in study.get_trials(deepcopy=False) if t.number == row.trial)
+    check_card(study, trial)
     made_with = identity(study)
     rules = parse_all(made_with.get("constraints", ()), None)
     if row.architecture is None:
@@ -114,11 +113,11 @@ def card(study: optuna.Study, row: Row) -> Card:
     found = described(architecture, rules, f"trial {row.trial}", _measured(row, rules))
     return replace(
         of_network(architecture, found, row, study.study_name),
-        curve=_curve(study, trial),
+        curve=tuple(trial.user_attrs.get(CURVE, ())),
         recipe=_name(made_with.get("recipe")),
         augmentation=_augmentation(made_with.get("augmentation")),
         tuned=values(trial.params),
-        why=_why(study, trial),
+        why=tuple(trial.user_attrs.get(WHY, ())),
         images=int(study.user_attrs.get(VALIDATION_IMAGES, 0)),
         latency=_latency(architecture) if "latency" in made_with else None,
     )
@@ -137,9 +136,9 @@ def _of_code(study: optuna.Study, row: Row, trial: FrozenTrial, rules: Sequence[
         shown = trial.user_attrs[GIVEN]["shown"]
         report = Report.from_dict(shown["report"], rules)
         sizes = Sizes(**shown["sizes"]) if shown["sizes"] else None
-    except MALFORMED:
-        raise foreign(study, f"trial {row.trial} does not hold what a given network's does") from None
-    curve = _curve(study, trial)
+    except MALFORMED as error:
+        raise foreign(study, f"trial {row.trial}: {GIVEN}.shown is no report: {one_line(str(error))}") from None
+    curve = tuple(trial.user_attrs.get(CURVE, ()))
     return Card(study=study.study_name, row=row, report=report, sizes=sizes, stages=(), head="", curve=curve)
 
 
@@ -150,26 +149,6 @@ def _way(study: optuna.Study, made_with: Mapping[str, Any]) -> dict[str, Any]:
         "augmentation": _augmentation(made_with.get("augmentation")),
         "images": int(study.user_attrs.get(VALIDATION_IMAGES, 0)),
     }
-
-
-def _curve(study: optuna.Study, trial: FrozenTrial) -> tuple[Mapping[str, Any], ...]:
-    """The epochs that a trial stores; UnusableInputError where one lacks a number that a card shows."""
-    try:
-        curve = tuple(trial.user_attrs.get(CURVE, ()))
-        are_known = all(isinstance(epoch[name], int | float) for epoch in curve for name in _OF_EPOCH)
-    except MALFORMED:
-        are_known = False
-    if not are_known:
-        raise foreign(study, f"trial {trial.number} has a curve of another kind")
-    return curve
-
-
-def _why(study: optuna.Study, trial: FrozenTrial) -> tuple[str, ...]:
-    """The sentences that a trial stores; UnusableInputError for anything but a list."""
-    stored = trial.user_attrs.get(WHY, ())
-    if not isinstance(stored, list | tuple):
-        raise foreign(study, f"trial {trial.number} has reasons of another kind")
-    return tuple(map(str, stored))
 
 
 def _name(table: Any) -> str:

@@ -15,6 +15,8 @@ _OF_EPOCH = ("val_accuracy", "seconds")
 """Fields kept of each epoch of a curve."""
 _OF_LAST = "val_balanced_accuracy"
 """Fields kept only of the last epoch; None in a curve of an earlier release."""
+_OTHER = "other"
+"""Key of a stored value in place of a curve that is none, such as that of another program's study."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -43,9 +45,8 @@ class TrialSummary:
     def as_list(self) -> list[Any]:
         """A compact list, ready for JSON: the curve's values, and the epochs and their accuracies, are lists too."""
         attrs = dict(self.user_attrs)
-        if attrs.get(CURVE) is not None:
-            last = [epoch.get(_OF_LAST) for epoch in attrs[CURVE][-1:]]
-            attrs[CURVE] = [*([epoch[key] for epoch in attrs[CURVE]] for key in _OF_EPOCH), last]
+        if CURVE in attrs:
+            attrs[CURVE] = _columns(attrs[CURVE])
         steps = self.intermediate_values
         return [self.number, self.study, self.state.value, attrs, list(steps), list(steps.values())]
 
@@ -53,7 +54,9 @@ class TrialSummary:
     def from_list(cls, values: list[Any]) -> TrialSummary:
         """The inverse of ``as_list``."""
         number, study, state, attrs, epochs, accuracies = values
-        if attrs.get(CURVE) is not None:
+        if isinstance(attrs.get(CURVE), dict):
+            attrs[CURVE] = attrs[CURVE][_OTHER]
+        elif CURVE in attrs:
             accuracies_of, seconds_of, last = attrs[CURVE]
             attrs[CURVE] = [  # the keys of _OF_EPOCH, written out since thousands of trials are read at once
                 {"val_accuracy": accuracy, "seconds": seconds}
@@ -65,13 +68,26 @@ class TrialSummary:
         return cls(number=number, study=study, state=TrialState(state), user_attrs=attrs, intermediate_values=steps)
 
 
-def _shortened(curve: Any) -> list[dict[str, Any]] | None:
-    """The stored part of a curve; None for anything else, such as that of another program's study."""
+def _shortened(curve: Any) -> Any:
+    """The part of a curve that is kept; anything else as it is, so that a reader can say what it is."""
+    if not isinstance(curve, list):
+        return curve
     try:
         kept = [{key: epoch[key] for key in _OF_EPOCH} for epoch in curve]
         return [*kept[:-1], *({**epoch, _OF_LAST: curve[-1].get(_OF_LAST)} for epoch in kept[-1:])]
     except MALFORMED:
-        return None
+        return curve
+
+
+def _columns(curve: Any) -> list[Any] | dict[str, Any]:
+    """A curve as a list of each of its fields; a table with anything else."""
+    if not isinstance(curve, list):
+        return {_OTHER: curve}
+    try:
+        last = [epoch.get(_OF_LAST) for epoch in curve[-1:]]
+        return [*([epoch[key] for epoch in curve] for key in _OF_EPOCH), last]
+    except MALFORMED:
+        return {_OTHER: curve}
 
 
 @dataclass(kw_only=True)

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from nas.objective_text import ACCURACY, BALANCED
+from nas.search.stored_values import check_confirmation
 from nas.search.study import CONFIRMED, MALFORMED, Described, foreign
 
 if TYPE_CHECKING:
@@ -115,13 +116,14 @@ def confirmations(study: Described, trial: int) -> list[Confirmation]:
 
     Raises UnusableInputError where the stored value is not one that this tool writes.
     """
-    table = study.user_attrs.get(f"{CONFIRMED}{trial}")
-    if not table:
+    if study.user_attrs.get(key := f"{CONFIRMED}{trial}", {}) == {}:
         return []
+    check_confirmation(study, trial)
+    table = study.user_attrs[key]
     try:
         found = [_read(one) for one in (table, *table.get(OTHERS, ()))]
-    except MALFORMED:
-        raise foreign(study, f"its confirmation of trial {trial} is of another kind") from None
+    except MALFORMED as error:
+        raise foreign(study, f"{key} lacks {error}") from None
     return sorted(found, key=lambda one: -one.epochs)
 
 
@@ -139,14 +141,10 @@ def add(study: optuna.Study, new: Confirmation) -> Confirmation:
 
 def _read(table: Mapping[str, Any]) -> Confirmation:
     values = {field.name: table[field.name] for field in fields(Confirmation) if field.name in table}
-    lists = {
-        "seeds": tuple(int(seed) for seed in table["seeds"]),
-        "accuracies": tuple(float(accuracy) for accuracy in table["accuracies"]),
-    }
-    lists |= {"balanced_accuracies": tuple(float(value) for value in table.get("balanced_accuracies", ()))}
-    found = Confirmation(**{**values, **lists, "epochs": int(table["epochs"])})
+    lists = {name: tuple(table.get(name, ())) for name in ("seeds", "accuracies", "balanced_accuracies")}
+    found = Confirmation(**{**values, **lists})
     if not found.seeds or {len(found.accuracies), len(found.judged)} != {len(found.seeds)}:
-        raise ValueError("each seed has an accuracy")
+        raise ValueError("an accuracy of each seed")
     return found
 
 

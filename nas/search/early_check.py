@@ -13,7 +13,7 @@ from nas.architecture.spec import DEFAULT_INPUT
 from nas.config import LaunchConfig
 from nas.latency.predictor import load as load_latency
 from nas.loggers import choice
-from nas.search import prior, starts, teachers
+from nas.search import prior, starts, stored_values, teachers
 from nas.search.early_training import refuse_other_training
 from nas.search.engine_choice import starter
 from nas.search.fitting import follows_data
@@ -24,6 +24,7 @@ from nas.search.scope import space_of
 from nas.search.storage import opened_if_made
 from nas.search.stored import is_database, is_postgresql, run_folder
 from nas.search.study import REMEDIES, known_of, refuse_other
+from nas.search.study_opening import load
 from nas.search.training_way import Training
 from nas.search.writable import check_writable, exists
 from nas.space.feasible import FeasiblePart
@@ -91,6 +92,7 @@ def check_study(config: LaunchConfig) -> Mapping[str, Any]:
     if is_database(config.storage):
         check_writable(config.storage)
     if known:
+        _check_stored(config)
         asked = {"constraints": config.rules, "seed": config.seed, "epochs": config.epochs}
         left = {"epochs"} if follows_data(config) else set()  # the study's own are used
         if config.metrics is None:  # else the objective's direction needs the user's file to run
@@ -101,6 +103,13 @@ def check_study(config: LaunchConfig) -> Mapping[str, Any]:
             with hold(config.storage, config.study):
                 pass
     return known
+
+
+def _check_stored(config: LaunchConfig) -> None:
+    """Raise UnusableInputError where the study stores a value of another kind, which its trials would depend on."""
+    with opened_if_made(config.storage) as storage:
+        if storage is not None:
+            stored_values.check_all(load(storage, config.study))
 
 
 def known_study(config: LaunchConfig) -> Mapping[str, Any]:

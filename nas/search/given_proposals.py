@@ -12,11 +12,13 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial
 
 from constraints.metrics import Metrics
+from constraints.output.plain import one_line
 from nas.architecture.spec import Architecture
 from nas.search.candidate import Candidate, set_leftover_aside
 from nas.search.given import COPIES, Given
 from nas.search.proposals import Proposals
 from nas.search.retraining import Trained
+from nas.search.stored_values import check_trial
 from nas.search.study import MALFORMED, foreign
 from nas.search.trial_store import is_given
 from nas.space.attributes import ARCHITECTURE, BROKEN, GIVEN, ORIGIN, SEED
@@ -65,18 +67,20 @@ def networks(study: Study, trials: Sequence[int], folder: Path) -> list[Trained]
 
     Raises UnusableInputError where a trial's attributes are not those that this tool writes.
     """
-    by_number = {trial.number: trial.user_attrs for trial in study.get_trials(deepcopy=False)}
-    return [_trained(study, number, by_number[number], folder) for number in trials]
+    by_number = {trial.number: trial for trial in study.get_trials(deepcopy=False)}
+    return [_trained(study, by_number[number], folder) for number in trials]
 
 
-def _trained(study: Study, number: int, attributes: Mapping[str, Any], folder: Path) -> Trained:
+def _trained(study: Study, trial: FrozenTrial, folder: Path) -> Trained:
+    check_trial(study, trial)
+    number, attributes = trial.number, trial.user_attrs
     try:
         table = attributes.get(GIVEN)
         given = None if table is None else Given.from_dict(table, folder / f"trial-{number:05d}")
         network = str(attributes[ORIGIN] if ARCHITECTURE not in attributes else attributes[ARCHITECTURE])
         return Trained(trial=number, network=network, key=key_of(attributes), given=given)
-    except MALFORMED:
-        raise foreign(study, f"trial {number} does not hold what a given network's does") from None
+    except MALFORMED as error:
+        raise foreign(study, f"trial {number}: {GIVEN} is no given network's: {one_line(str(error))}") from None
 
 
 @dataclass(kw_only=True)

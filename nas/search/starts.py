@@ -159,9 +159,8 @@ def begin(study: optuna.Study, plan: StartPlan, sampler: FeasibleSampler, trials
     ]
     left = [one for one in everything if one.architecture not in held]
     if len(left) > (room := max(0, trials - proposed(study.get_trials(deepcopy=False)))):
-        lines.append(
-            f"{counted(len(left), 'network')} to try, {counted(room, 'trial')} left: launch with more --trials for the others"
-        )
+        more, room_left = counted(len(left), "network"), counted(room, "trial")
+        lines.append(f"{more} to try, {room_left} left: launch with more --trials for the others")
     return lines
 
 

@@ -192,7 +192,12 @@ def data_place(study: Described, default: str) -> str:
 
 
 def foreign(study: Described, reason: str) -> UnusableInputError:
-    """The error for a study with content that this tool did not write."""
+    """The error for a study with content that this tool did not write: of another program, or damaged since."""
+    made_with = study.user_attrs.get(IDENTITY)
+    if isinstance(made_with, Mapping) and "data" in made_with:
+        return UnusableInputError(
+            f"study {study.study_name!r} is damaged: {reason}: restore its storage from a copy, or give another study"
+        )
     return UnusableInputError(f"study {study.study_name!r} was not made by this tool: {reason}: give another")
 
 

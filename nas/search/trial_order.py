@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from nas.search.stored import SeenTrial, TrialState
-from nas.search.study import CONFIRMED, MALFORMED, TARGET, WON, Described, accuracy, foreign
+from nas.search.stored_values import check_confirmation, check_study
+from nas.search.study import CONFIRMED, TARGET, WON, Described, accuracy
 from nas.space.attributes import BROKEN, FINISHED, GIVEN
 
 T = TypeVar("T", bound=SeenTrial)
@@ -18,11 +19,12 @@ def best_trials(study: Described, trials: Iterable[T]) -> list[T]:
     A model that was given in memory cannot be built again. Raises UnusableInputError for a study that this tool did not
     make.
     """
+    check_study(study)
     kept = [t for t in trials if t.state == TrialState.COMPLETE and not t.user_attrs.get(BROKEN) and not _is_memory(t)]
-    try:
-        return sorted(kept, key=lambda t: order(has_won(t, study.user_attrs), accuracy(t), t.number))
-    except MALFORMED:
-        raise foreign(study, "its confirmations or accuracies are of another kind") from None
+    for trial in kept:
+        if f"{CONFIRMED}{trial.number}" in study.user_attrs:
+            check_confirmation(study, trial.number)
+    return sorted(kept, key=lambda t: order(has_won(t, study.user_attrs), accuracy(t), t.number))
 
 
 def order(won: bool, accuracy: float | None, number: int) -> tuple[bool, bool, float, int]:
@@ -43,4 +45,5 @@ def has_won(trial: SeenTrial, study_attrs: Mapping[str, Any]) -> bool:
 
 
 def _is_memory(trial: SeenTrial) -> bool:
-    return bool((trial.user_attrs.get(GIVEN) or {}).get("memory"))
+    given = trial.user_attrs.get(GIVEN)
+    return isinstance(given, Mapping) and bool(given.get("memory"))

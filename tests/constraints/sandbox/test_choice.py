@@ -48,6 +48,8 @@ def chosen(code: str, *, is_given: bool = False) -> str:
         (network("Block") + "def make():\n    return Block()\n" + network("Net", code="self.b = make()"), "Net"),
         (network("Net") + "model = Net()\nsame = model\n", "Net"),
         (network("Net", ", width") + "model = Net(3)\n", "model"),
+        (network("Net", ", width") + "from functools import partial\nsmall = partial(Net, 3)\n", "small"),
+        (network("Net", ", width") + "from functools import partial\nlinear = partial(nn.Linear, 3)\n", "Net"),
         (network("Loss").replace("self, x)", "self, x, y)") + network("Net"), "Net"),
         (network("Spare", ", width") + network("Net"), "Net"),
         (network("_Base") + network("Net").replace("nn.Module", "_Base"), "Net"),

@@ -23,6 +23,7 @@ CLASS = "    class Net(pl.LightningModule):\n        pass\n"
             f"if __name__ == '__main__':\n{CLASS}{MODEL}",
             "line 2 defines the class Net only if the file is run: move it out of if __name__ == '__main__'",
         ),
+        (f"class Zoo:\n{CLASS}", "the class Net is inside Zoo: name Zoo.Net"),
         (f"def main(args):\n{MODEL}", "line 3 makes model inside main: move it out of that function"),
         (f"def main():\n{CLASS}{MODEL}", "the class Net is inside main: move it out of that function"),
         ("def train(model):\n    loss = criterion(model)\n", ""),

@@ -17,9 +17,7 @@ BLENDING: list[Callable[[torch.Tensor], torch.Tensor]] = [
     lambda t: F.unfold(t, 3, padding=1).view(1, 72, 24, 24),
     lambda t: t.unfold(2, 3, 1)[..., 0],
     lambda t: torch.stack([t, t], 1).amax(1),
-    lambda t: F.avg_pool2d(
-        torch.cat([t[..., :9] * 2, t[..., 9:]], 3), 3, 1, 1
-    ),  # of two pieces
+    lambda t: F.avg_pool2d(torch.cat([t[..., :9] * 2, t[..., 9:]], 3), 3, 1, 1),  # of two pieces
 ]
 
 

@@ -230,4 +230,4 @@ def test_one_study_of_odd_values_does_not_hide_the_others(
     study.set_user_attr(name, value)
     assert search.run(["studies", "--format", "json"]) == 0
     assert [s["is_readable"] for s in json.loads(capsys.readouterr().out)["studies"]] == [False, False]
-    assert "study 'known' was not made by this tool" in refused(capsys, "leaderboard", "--study", "known")
+    assert "study 'known' is damaged: " in refused(capsys, "leaderboard", "--study", "known")

@@ -45,22 +45,33 @@ OWN = {"architecture": "BR/c8/fc", "params": 3, "macs": 4, "receptive_field": 5}
     ("study_attrs", "trial_attrs", "reason"),
     [
         ({}, {}, "none of its trials is a network"),
-        ({}, {"architecture": "BR/c8/fc"}, "trial 0 does not hold what a candidate's does"),
-        ({}, {**OWN, "params": "many"}, "trial 0 does not hold"),
-        ({}, {**OWN, "macs": None}, "trial 0 does not hold"),
-        ({}, {**OWN, "receptive_field": []}, "trial 0 does not hold"),
-        ({}, {**OWN, "receptive_field": float("inf")}, "trial 0 does not hold"),
-        ({}, {**OWN, "params": 10**400}, "trial 0 does not hold"),
-        ({}, {**OWN, "macs": -(10**400)}, "trial 0 does not hold"),
-        ({}, {**OWN, "curve": 3}, "trial 0 does not hold"),
-        ({}, {**OWN, "curve": [{"val_accuracy": 0.5, "seconds": float("nan")}]}, "trial 0 does not hold"),
-        ({}, {**OWN, "curve": [{"val_accuracy": 0.5, "seconds": float("inf")}]}, "trial 0 does not hold"),
-        ({}, {**OWN, "curve": [{"val_accuracy": "high", "seconds": 1}]}, "trial 0 does not hold"),
-        ({"confirmed:0": 3}, OWN, "trial 0 does not hold"),
-        ({"identity": 3}, OWN, "its identity is missing, or of another kind"),
-        ({"identity": {"objective": "accuracy,beauty"}}, OWN, "its objective weighs accuracy against beauty"),
-        ({"rejected": [1]}, OWN, "its rejected is of another kind"),
-        ({"target": "high"}, {**OWN, "architecture": "x"}, "trial 0 does not hold"),
+        ({}, {"architecture": "BR/c8/fc"}, "trial 0: params is missing, where a number must be"),
+        ({}, {**OWN, "params": "many"}, "trial 0: params is 'many', where a whole number of at least 0 must be"),
+        ({}, {**OWN, "macs": None}, "trial 0: macs is None, where"),
+        ({}, {**OWN, "receptive_field": []}, r"trial 0: receptive_field is \[\], where"),
+        ({}, {**OWN, "receptive_field": float("inf")}, "trial 0: receptive_field is inf, where"),
+        ({}, {**OWN, "params": 10**400}, "trial 0: params is 100000"),
+        ({}, {**OWN, "macs": -(10**400)}, "trial 0: macs is -100000"),
+        ({}, {**OWN, "curve": 3}, "trial 0: curve is 3, where a list must be"),
+        (
+            {},
+            {**OWN, "curve": [{"val_accuracy": 0.5, "seconds": float("nan")}]},
+            r"trial 0: curve\[0\].seconds is nan, where",
+        ),
+        (
+            {},
+            {**OWN, "curve": [{"val_accuracy": 0.5, "seconds": float("inf")}]},
+            r"trial 0: curve\[0\].seconds is inf, where",
+        ),
+        (
+            {},
+            {**OWN, "curve": [{"val_accuracy": "high", "seconds": 1}]},
+            r"trial 0: curve\[0\].val_accuracy is 'high', where",
+        ),
+        ({"confirmed:0": 3}, OWN, "confirmed:0 is 3, where a table must be"),
+        ({"identity": 3}, OWN, "identity is 3, where a table must be"),
+        ({"rejected": [1]}, OWN, r"rejected is \[1\], where a table must be"),
+        ({"target": "high"}, {**OWN, "architecture": "x"}, "target is 'high', where a finite number must be"),
     ],
 )
 def test_a_study_of_others_is_refused_by_its_name(
@@ -68,6 +79,28 @@ def test_a_study_of_others_is_refused_by_its_name(
 ) -> None:
     with pytest.raises(UnusableInputError, match=f"^study 'theirs' was not made by this tool: {reason}"):
         leaderboard(theirs(study_attrs, trial_attrs))
+
+
+def test_a_launched_study_is_damaged_where_a_value_is_of_another_kind() -> None:
+    with pytest.raises(UnusableInputError) as caught:
+        leaderboard(theirs({"identity": {"epochs": 3, "data": {"hash": "d"}}}, {**OWN, "params": "many"}))
+    assert str(caught.value) == (
+        "study 'theirs' is damaged: trial 0: params is 'many', where a whole number of at least 0 must be: restore its "
+        "storage from a copy, or give another study"
+    )
+    with pytest.raises(UnusableInputError, match="its objective weighs accuracy against beauty: give"):
+        leaderboard(theirs({"identity": {"objective": "accuracy,beauty"}}, OWN))
+
+
+def test_an_accuracy_that_is_stored_twice_must_be_the_same() -> None:
+    study = optuna.create_study(study_name="theirs")
+    curve = [{"val_accuracy": 0.5, "seconds": 1.0}]
+    attrs = {**OWN, "curve": curve}
+    study.add_trial(create_trial(state=TrialState.COMPLETE, value=1.0, user_attrs=attrs, intermediate_values={1: 0.25}))
+    with pytest.raises(
+        UnusableInputError, match=r"curve\[0\].val_accuracy is 0.5, where its intermediate value 1 is 0.25"
+    ):
+        leaderboard(study)
 
 
 def test_a_first_trial_that_has_no_network_yet_is_waited_for() -> None:

@@ -65,7 +65,7 @@ def test_a_later_note_replaces_what_it_names_alone() -> None:
 @pytest.mark.parametrize("curve", [3, None, "ab", [3], [{"val_accuracy": 0.5}], {"val_accuracy": 1}])
 def test_a_curve_of_another_program_is_none_of_ours(curve: Any) -> None:
     trial = noted(**{CURVE: curve})
-    assert trial.user_attrs == {CURVE: None}
+    assert trial.user_attrs == {CURVE: curve}
     assert TrialSummary.from_list(json.loads(json.dumps(trial.as_list()))) == trial
 
 

@@ -134,7 +134,7 @@ def test_what_an_earlier_version_kept_is_read() -> None:
 def test_what_this_tool_did_not_write_is_refused(table: Any) -> None:
     study = optuna.create_study()
     study.set_user_attr(f"{CONFIRMED}1", table)
-    with pytest.raises(UnusableInputError, match="was not made by this tool: its confirmation of trial 1 is of"):
+    with pytest.raises(UnusableInputError, match="was not made by this tool: confirmed:1"):
         confirmations(study, 1)
 
 

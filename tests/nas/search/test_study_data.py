@@ -40,6 +40,6 @@ def test_other_data_is_refused(study: optuna.Study) -> None:
 @pytest.mark.parametrize("place", [None, 3, ["digits"], {}, True])
 def test_a_place_that_is_no_text_is_of_another_program(study: optuna.Study, place: object) -> None:
     study.set_user_attr(SOURCE, place)
-    with pytest.raises(UnusableInputError, match=r"^study 'known' was not made by this tool: its source is of another"):
+    with pytest.raises(UnusableInputError, match=r"^study 'known' is damaged: its source is of another"):
         load_study_data(study)
     assert load_study_data(study, "digits").name == "digits"

@@ -112,7 +112,7 @@ def test_other_data_is_another_study(tmp_path: Path) -> None:
 def test_a_study_may_point_to_no_folder_but_its_own(tmp_path: Path, known: Any) -> None:
     study = made(**{FILES: known})
     for road in (claim, study_folder):
-        with pytest.raises(UnusableInputError, match=r"study 'search' was not made by this tool: its "):
+        with pytest.raises(UnusableInputError, match=r"study 'search' is damaged: its "):
             road(place(tmp_path), study)
 
 

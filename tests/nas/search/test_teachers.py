@@ -129,7 +129,12 @@ def add(study: optuna.Study, accuracy: float, **attributes: object) -> None:
         create_trial(
             value=accuracy,
             intermediate_values={2: accuracy},
-            user_attrs={ARCHITECTURE: TEXT, **METRICS, CURVE: CURVES, **attributes},
+            user_attrs={
+                ARCHITECTURE: TEXT,
+                **METRICS,
+                CURVE: [*CURVES[:1], {**CURVES[1], "val_accuracy": accuracy}],
+                **attributes,
+            },
         )
     )
 

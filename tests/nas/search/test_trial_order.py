@@ -26,6 +26,10 @@ def study(*trials: tuple[float | None, dict[str, Any]], **attrs: Any) -> optuna.
     return made
 
 
+def confirmed(mean: object) -> dict[str, object]:
+    return {"mean": mean, "std": 0.0, "seeds": [0]}
+
+
 def numbers(made: optuna.Study) -> list[int]:
     return [trial.number for trial in best_trials(made, made.get_trials())]
 
@@ -52,25 +56,26 @@ def test_trials_that_break_a_rule_or_were_in_memory_are_left_out() -> None:
 
 @pytest.mark.parametrize(("mean", "won"), [(0.849, False), (0.85, False), (0.851, True)])
 def test_only_more_than_the_target_wins(mean: float, won: bool) -> None:
-    made = study((0.9, {}), (0.2, {}), **{WON: [1], TARGET: 0.85, f"{CONFIRMED}1": {"mean": mean}})
+    made = study((0.9, {}), (0.2, {}), **{WON: [1], TARGET: 0.85, f"{CONFIRMED}1": confirmed(mean)})
 
     assert numbers(made) == ([1, 0] if won else [0, 1])
     assert [has_won(trial, made.user_attrs) for trial in made.get_trials()] == [False, won]
 
 
 def test_a_trial_that_was_finished_wins_without_being_listed() -> None:
-    made = study((0.9, {}), (0.2, {FINISHED: {"epochs": 3}}), **{TARGET: 0.85, f"{CONFIRMED}1": {"mean": 0.9}})
+    made = study((0.9, {}), (0.2, {FINISHED: {"epochs": 3}}), **{TARGET: 0.85, f"{CONFIRMED}1": confirmed(0.9)})
 
     assert numbers(made) == [1, 0]
 
 
 @pytest.mark.parametrize(
-    "attrs", [{WON: 3}, {WON: [0], f"{CONFIRMED}0": []}, {WON: [0], f"{CONFIRMED}0": {"mean": "x"}, TARGET: 1}]
+    "attrs", [{WON: 3}, {WON: [0], f"{CONFIRMED}0": []}, {WON: [0], f"{CONFIRMED}0": confirmed("x"), TARGET: 1}]
 )
 def test_confirmations_of_another_kind_are_others(attrs: dict[str, Any]) -> None:
     made = study((0.5, {}), **attrs)
 
     with pytest.raises(
-        UnusableInputError, match=r"^study 'a' was not made by this tool: its confirmations or accuracies"
+        UnusableInputError,
+        match=r"^study 'a' was not made by this tool: (won is 3|confirmed:0 is \[\]|confirmed:0.mean is 'x'), where ",
     ):
         best_trials(made, made.get_trials())

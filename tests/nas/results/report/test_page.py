@@ -207,7 +207,8 @@ def test_where_a_study_is_from(study: optuna.Study) -> None:
     assert text.count("not kept") >= 10  # this one was made by no launch
     kept = {"command": f"search.py {EVIL}", "date": "2026-11-28T09:30:00+00:00", "version": "0.2.0", "machine": "AVX2"}
     study.set_user_attr(LAUNCHES, [{**kept, "configuration": f"study = {EVIL}"}])
-    study.set_user_attr(IDENTITY, {"seed": 3, "recipe": {"name": "sgd"}, "epochs": 2, "constraints": []})
+    way = {"recipe": {"name": "sgd"}, "augmentation": {"name": "none", "probabilities": {}}}
+    study.set_user_attr(IDENTITY, {"seed": 3, **way, "epochs": 2, "constraints": []})
     text = render(study)
     assert "Last launched 2026-11-28 09:30 UTC by version 0.2.0 on AVX2." in text
     assert "<dt>seed</dt><dd>3</dd>" in text
