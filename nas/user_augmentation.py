@@ -7,6 +7,7 @@ own transforms.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -80,6 +81,10 @@ def _split(text: str) -> tuple[str, dict[str, Any]]:
     try:
         return match[1], dict(read_toml_text(f"options = {{{match[2]}}}")["options"])
     except ValueError:
+        names = Counter(re.findall(r"(?:^|,)\s*([\w-]+)\s*=", match[2]))
+        if names and max(names.values()) > 1:
+            twice = max(names, key=lambda name: names[name])
+            raise UnusableInputError(f"augmentation {text!r}: {twice} is given twice: give it once") from None
         raise UnusableInputError(
             f"not key=value: {match[2]!r}: write for example assignment,flip=0 and a text in quotes"
         ) from None

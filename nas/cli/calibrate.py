@@ -14,7 +14,7 @@ from constraints.output.console import SafeConsole
 from constraints.output.json_documents import json_text
 from constraints.output.plain import say
 from nas.cli.common import TABLE_OR_JSON, interruptible
-from nas.latency.predictor import Predictor, check_room, keep
+from nas.latency.predictor import Predictor, check_room, keep, set_aside
 
 ROUGH = 0.5
 """A warning says so where a tenth of the networks is predicted with a larger relative error."""
@@ -33,7 +33,14 @@ def calibrate(threads: int, output_format: str) -> int:
         found = calibration.calibrate(
             threads=threads, progress=lambda done, total: bars.update(task, completed=done, total=total)
         )
+    before = set_aside(found)
     place = keep(found)
+    if before is not None:
+        say(
+            f"note: the calibration before is now {before}: a study that was made with it is continued after that file "
+            f"is renamed to {place.name} again",
+            sys.stderr,
+        )
     if found.error_90 > ROUGH:
         say(
             f"warning: a tenth of the networks is predicted {found.error_90:.0%} off or more: other programs may have "

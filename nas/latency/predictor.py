@@ -24,6 +24,8 @@ from nas.latency.network_features import features
 from nas.user_folders import user_cache
 
 VERSION = 1
+_DAMAGED = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
+"""Errors that reading a damaged calibration raises."""
 _HASH = "hash"
 """Key of the fingerprint in the file, by which a calibration that was changed since is recognised."""
 
@@ -100,6 +102,21 @@ def check_room() -> None:
         ) from None
 
 
+def set_aside(predictor: Predictor) -> Path | None:
+    """Rename the file of an earlier calibration of the same machine; None where there is none that can be used.
+
+    Studies that were made with it can be continued once it has its name again.
+    """
+    place = _place(predictor.machine)
+    try:
+        before = _read(place.read_text(encoding="utf-8"), predictor.machine)
+    except (OSError, *_DAMAGED):
+        return None
+    kept = place.with_name(f"{place.stem}-{before.fingerprint[:12]}.json")
+    place.replace(kept)
+    return kept
+
+
 def keep(predictor: Predictor) -> Path:
     """Store a calibration in place of an earlier one of the same machine; returns the file."""
     place = _place(predictor.machine)
@@ -119,7 +136,7 @@ def load() -> Predictor:
         what = f"{name} was not calibrated: run search.py calibrate first"
     except OSError as error:
         what = f"its calibration cannot be read: {place}: {error.strerror}: make it readable"
-    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+    except _DAMAGED:
         what = f"its calibration is damaged: {place}: run search.py calibrate again"
     raise UnusableInputError(f"latency_ms is not known here: {what}")
 

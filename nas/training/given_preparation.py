@@ -20,7 +20,7 @@ from constraints.errors import UnusableInputError, first_line, with_type
 from constraints.faults import calls_user_code
 from nas.training.given_copy import model_copy, not_called
 from nas.training.given_model import GivenModel, placed
-from nas.training.optimisers import Optimisers
+from nas.training.optimisers import Optimisers, computed_filters
 from nas.training.precision import Precision, autocast
 from nas.training.recipes import Recipe
 from nas.training.unstored_values import changed_values, unstored_values
@@ -75,6 +75,11 @@ def prepare(
     if chosen != precision:
         notes.append(f"the model is trained in {chosen}, since it does not run in {precision}")
     _check_optimisers(model, recipe)
+    if any(phase.optimiser == "muon" for phase in recipe.phases) and (computed := computed_filters(model)):
+        notes.append(
+            f"the recipe's Muon leaves out computed weights ({len(computed)}, such as that of "
+            f"{computed[0].removeprefix('model.')}), which learn by SGD: --recipe sgd may suit them better"
+        )
     if model.gives_probabilities:
         notes.append("the model ends in a softmax: its logarithm is trained, which is the same as training its logits")
     if recipe.whitening:

@@ -74,10 +74,19 @@ class Optimisers:
 
 def hidden_filters(model: nn.Module) -> list[torch.Tensor]:
     """Weights of the ungrouped convolutions, except the first one and the classifier."""
-    layers = [m for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
-    hidden = [m for m in layers[1:-1] if isinstance(m, nn.Conv2d) and m.groups == 1 and m.out_channels > 1]
+    hidden = _hidden(model).values()
     weights = [m.weight for m in hidden if isinstance(m.weight, nn.Parameter) and m.weight.requires_grad]
     return list(dict.fromkeys(weights))  # layers may share one
+
+
+def computed_filters(model: nn.Module) -> list[str]:
+    """Names of such convolutions whose weights are computed from others (weight norm, say), which Muon leaves alone."""
+    return [name for name, layer in _hidden(model).items() if not isinstance(layer.weight, nn.Parameter)]
+
+
+def _hidden(model: nn.Module) -> dict[str, nn.Conv2d]:
+    layers = [(name, m) for name, m in model.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    return {name: m for name, m in layers[1:-1] if isinstance(m, nn.Conv2d) and m.groups == 1 and m.out_channels > 1}
 
 
 def _matrix(weight: torch.Tensor) -> nn.Parameter:

@@ -183,6 +183,7 @@ def test_the_user_s_code_raises_in_the_child_and_the_child_alone_runs_it(tmp_pat
         ("gone.py:x", "cannot read the file: 'gone.py'"),
         ("own.py", "no NAME in target: 'own.py': write file.py:NAME"),
         ("assignment,flip=", "not key=value: 'flip=': write for example assignment,flip=0"),
+        ("assignment,flip=0,flip=1", "augmentation 'assignment,flip=0,flip=1': flip is given twice: give it once"),
         ("assignment,flip", "no such augmentation: 'assignment,flip': did you mean assignment"),
     ],
 )

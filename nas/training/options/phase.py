@@ -17,6 +17,8 @@ _MUON = ("optimiser", ("muon",))
 _MOMENTUM = ("optimiser", ("sgd", "muon"))
 _CYCLES = ("schedule", ("one-cycle", "cyclic"))
 _STEPS = ("schedule", ("cyclic", "step"))
+MOST = 1000
+"""Largest learning rate, decay and factor; with more, the first step leaves the range of float32 or nearly so."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,10 +34,12 @@ class Phase:
     share: float = option(1.0, "share of all epochs", low=0, high=1, above=True, is_tuned=False)
     optimiser: Optimiser = option("sgd", "what turns gradients into updates: sgd, adam, adamw or muon")
     schedule: Schedule = option("one-cycle", "how the rate changes: one-cycle, cyclic or step")
-    peak_lr: float = option(0.2, "the highest learning rate", low=0, factor=4)
-    rest_lr: float = option(0.1, "the highest rate of what Muon does not update", low=0, factor=4, used_under=_MUON)
+    peak_lr: float = option(0.2, "the highest learning rate", low=0, high=MOST, factor=4)
+    rest_lr: float = option(
+        0.1, "the highest rate of what Muon does not update", low=0, high=MOST, factor=4, used_under=_MUON
+    )
     floor_lr: float = option(
-        0.0, "the rate at which a cycle begins and ends", low=0, tune=(0.0, 0.01), used_under=_CYCLES
+        0.0, "the rate at which a cycle begins and ends", low=0, high=MOST, tune=(0.0, 0.01), used_under=_CYCLES
     )
     warmup: float = option(
         0.2, "share of the phase in which the rate rises", low=0, high=1, tune=(0.0, 0.5),
@@ -46,15 +50,21 @@ class Phase:
         used_under=_STEPS,
     )  # fmt: skip
     gamma: float = option(
-        1.0, "what a cycle or a step multiplies the rate by", low=0, tune=(0.5, 1.0), used_under=_STEPS
+        1.0, "what a cycle or a step multiplies the rate by", low=0, high=MOST, tune=(0.5, 1.0), used_under=_STEPS
     )
     momentum: float = option(
         0.9, "share of the last update in the next", low=0, high=1, tune=(0.8, 0.99), used_under=_MOMENTUM
     )
     nesterov: bool = option(True, "takes the gradient where the momentum leads", used_under=_MOMENTUM)
-    weight_decay: float = option(5e-4, "decay of the weights", low=0, factor=10, middle=1e-4)
+    weight_decay: float = option(5e-4, "decay of the weights", low=0, high=MOST, factor=10, middle=1e-4)
     rest_weight_decay: float = option(
-        0.0, "decay of the weights that Muon does not update", low=0, factor=10, middle=1e-4, used_under=_MUON
+        0.0,
+        "decay of the weights that Muon does not update",
+        low=0,
+        high=MOST,
+        factor=10,
+        middle=1e-4,
+        used_under=_MUON,
     )
 
     def __post_init__(self) -> None:

@@ -36,3 +36,32 @@ def test_a_cache_that_cannot_be_written_is_refused_before_anything_is_timed(
     assert search.run(["calibrate"]) == 2
     place = tmp_path / "file" / "latency"
     assert f"error: the calibration cannot be stored: {place}: Not a directory: make" in capsys.readouterr().err
+
+
+def test_a_calibration_before_is_kept_under_another_name_and_can_be_used_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def calibrated(weight: float) -> str:
+        fit = Predictor(
+            machine=predictor.machine(),
+            threads=1,
+            weights={"calls": weight},
+            median_error=0.1,
+            error_90=0.2,
+            networks=24,
+        )
+        monkeypatch.setattr(calibration, "calibrate", lambda **_: fit)
+        assert search.run(["calibrate", "--format", "json"]) == 0
+        return capsys.readouterr().err
+
+    monkeypatch.setattr(predictor, "user_cache", lambda: tmp_path)
+    assert calibrated(1.0) == ""
+    (place,) = (tmp_path / "latency").iterdir()
+    first = predictor.load()
+    said = calibrated(2.0)
+    assert predictor.load().weights == {"calls": 2.0}
+    (kept,) = (path for path in (tmp_path / "latency").iterdir() if path != place)
+    assert said.startswith(f"note: the calibration before is now {kept}: ")
+    assert said.endswith(f"is renamed to {place.name} again\n")
+    kept.replace(place)
+    assert predictor.load() == first

@@ -216,6 +216,17 @@ def test_a_weight_that_the_old_weight_norm_computes_is_copied_with_its_model() -
     assert {name.rsplit(".", 1)[1] for name in names if "conv" in name} >= {"weight_g", "weight_v"}
 
 
+@pytest.mark.parametrize("norm", [torch.nn.utils.weight_norm, torch.nn.utils.parametrizations.weight_norm])
+def test_weights_that_are_computed_are_said_to_be_left_out_by_muon(norm: Callable[[nn.Module], nn.Module]) -> None:
+    def layers() -> nn.Sequential:
+        hidden = nn.Conv2d(32, 8, 3, padding=1)
+        return nn.Sequential(nn.Conv2d(3, 32, 3), norm(hidden), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10))
+
+    said = "the recipe's Muon leaves out computed weights (1, such as that of 1), which learn by SGD: --recipe sgd may"
+    assert any(note.startswith(said) for note in prepared(layers(), default(2)).notes)
+    assert not any("Muon" in note for note in prepared(layers(), sgd(2)).notes)
+
+
 def test_a_model_that_cannot_be_copied_is_refused() -> None:
     net = Net()
     net.kept = threading.Lock()  # type: ignore[assignment]

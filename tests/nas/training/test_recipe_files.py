@@ -111,7 +111,7 @@ def test_without_a_base_the_rest_has_the_defaults_of_a_recipe(tmp_path: Path) ->
         ("[[phases]]\nshare = 0.5", r"the phases' shares do not add up to 1: \[0.5\]"),
         ("[[phases]]\nshare = 0.0\n[[phases]]", r"phases.1.share is out of range: 0.0: give more than 0, up to 1"),
         ("[[phases]]\nstep_epochs = 0", r"phases.1.step_epochs is out of range: 0.0: give more than 0 epochs"),
-        ("[[phases]]\nfloor_lr = -0.1", r"phases.1.floor_lr is out of range: -0.1: give 0 or more"),
+        ("[[phases]]\nfloor_lr = -0.1", r"phases.1.floor_lr is out of range: -0.1: give 0 to 1000"),
         ("[[phases]]\ngamma = nan", r"phases.1.gamma: nan: write a number"),
         ('[[phases]]\nschedule = "cosine"', r"phases.1.schedule: 'cosine': give one-cycle, "),
         ("phases = 3", r"phases: 3: write a list"),

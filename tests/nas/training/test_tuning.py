@@ -60,7 +60,7 @@ def test_every_range_that_is_used_by_itself_holds_and_is_read_back(recipe: recip
         ("lr", {"lr": {"low": 0, "high": 1, "log": True}}, "r: tune.lr: .*: give a low above 0, or leave log out"),
         ("lr", {"lr": {"low": 0.1, "hihg": 1}}, "r: tune.lr: .*: there is no such key"),
         ("lr", {"lr": {"choices": [0.1]}}, "r: tune.lr: .*: give two or more different choices"),
-        ("lr", {"lr": [-1, 1]}, "r: tune.peak_lr: peak_lr is out of range: -1: give 0 or more"),
+        ("lr", {"lr": [-1, 1]}, "r: tune.peak_lr: peak_lr is out of range: -1: give 0 to 1000"),
         ("lr", {"momentum": [0.5, 1.5]}, "r: tune.momentum: momentum is out of range: 1.5: give 0 to 1"),
         ("crop", {"crop": [0.5, 2]}, "r: tune.crop: 0.5: give whole numbers"),
         ("crop", {"crop": {"choices": [True, 2]}}, "r: tune.crop: crop: True: write a whole number"),
