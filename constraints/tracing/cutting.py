@@ -263,7 +263,7 @@ def _put_parts(call: Call, axis: int) -> list[Part]:
     views, indices = _as_last(values, len(call.shape)), _numbers(call)
     if indices is None or any(v is not None and axis in v.axes for v in (*data.views, *views)):
         return []
-    if values.parts and len({i % size for i in indices}) < len(indices):  # nobody says which one is written last
+    if values.parts and len({i % size for i in indices}) < len(indices):  # which one is written last is undefined
         return []
     shift = len(call.shape) - len(values.shape)  # ``z[:, i] = v`` drops the first axes of size 1
     sizes = [len(indices) if a == axis else n for a, n in enumerate(call.shape)]

@@ -116,8 +116,9 @@ def of_weights(net: Net, images: torch.Tensor) -> torch.Tensor:
 def by_backward(net: Net, images: torch.Tensor) -> torch.Tensor:
     with torch.enable_grad():
         at = images.detach().clone().requires_grad_()
-        net.conv(at).pow(2).sum().backward(inputs=[at])  # type: ignore[no-untyped-call]
-    return net.logits(images - 0.01 * at.grad)  # type: ignore[operator]
+        net.conv(at).pow(2).sum().backward(inputs=[at])
+    assert at.grad is not None
+    return net.logits(images - 0.01 * at.grad)
 
 
 def by_function(net: Net, images: torch.Tensor) -> torch.Tensor:
