@@ -5,6 +5,7 @@ They are followed where that axis counts no places of a map: over channels, say,
 
 from __future__ import annotations
 
+from constraints.tracing.axes import unknown
 from constraints.tracing.calls import Result
 from constraints.tracing.flows import fresh, merge_flows
 from constraints.tracing.layouts import moved, without
@@ -33,7 +34,8 @@ def scattered_along(call: Call) -> Result | None:
     if not data or any(are_places(v, [axis]) or not _is_beside(v, call, axis) for v in data):
         return None
     if call.op == "gather" and len(data) == 1 and any(axis in part.region for part in no_places(call.inputs[0])):
-        return None  # a constant names which of several parts are read
+        why = "channels that see different places, picked by a constant index"
+        return tuple(v and unknown(v.unknown or why, v) for v in data[0].views), fresh(data[0].flow)
     return join_views([v.views for v in data]), fresh(merge_flows([v.flow for v in data]))
 
 

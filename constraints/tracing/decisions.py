@@ -5,32 +5,48 @@ from __future__ import annotations
 import dis
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from operator import attrgetter
 from types import FrameType
 from typing import Literal
 
-_PASSING = frozenset(["TO_BOOL", "UNARY_NOT", "CACHE", "NOP", "EXTENDED_ARG"])
+from constraints.tracing.stacks import Place, callee, taker
+
+_PASSING = frozenset(["TO_BOOL", "UNARY_NOT", "CACHE", "NOP", "EXTENDED_ARG", "PRECALL"])
 """Instructions after which a truth value is still one."""
-_ENDING = frozenset(["POP_TOP", "FORMAT_VALUE", "FORMAT_SIMPLE", "CONVERT_VALUE"])
-"""Instructions that drop a value, or make a text of it for a message."""
+_ENDING = frozenset(["FORMAT_VALUE", "FORMAT_SIMPLE", "CONVERT_VALUE"])
+"""Instructions that make a text of a value for a message."""
+_COMPARING = frozenset(["IS_OP", "COMPARE_OP"])
+_CALLS = frozenset(["CALL", "CALL_KW"])
+_CHOOSING = frozenset(["max", "min"])
+"""Functions that return one of their arguments, of which they read truth values."""
+_MESSAGES = "print debug info warning warn error critical exception _assert _check"
+_SHOWING = frozenset(_MESSAGES.split())
+"""Functions that show a value, or stop where it does not hold."""
+_ADDING = frozenset(["append", "add"])
+"""Functions that keep a value."""
 _OURS = "constraints."
-_Use = Literal["decides", "returned", "calculates"]
+Use = Literal["decides", "kept", "calculates"]
+"""What code does with a truth value: it only jumps and writes messages by it, keeps it, or may calculate with it."""
+_Use = Use | Literal["returned"]
 
 
-def only_decides(frame: FrameType | None) -> bool:
-    """Whether the truth value that the running instruction of a frame reads is used by jumps and messages alone.
+def use_of_truth(frame: FrameType | None) -> Use:
+    """What code does with the truth value that the running instruction of a frame reads.
 
     A value that a function returns is followed into the code that called it, one in a local variable to each place
     that loads it. The frames of this package are skipped.
     """
+    found = set[_Use]()
     for code in _of_users(frame):
-        steps = list(dis.get_instructions(code.f_code))
-        at = max(bisect_right(steps, code.f_lasti, key=attrgetter("offset")) - 1, 0)  # it may be in a cache behind
-        use = _use(steps, at)
-        if use != "returned":
-            return use == "decides"
-    return False
+        uses = _Uses(list(dis.get_instructions(code.f_code))).of_running(code.f_lasti)
+        found |= uses - {"returned"}
+        if "returned" not in uses:
+            return _strongest(found)
+    return "calculates"
+
+
+def _strongest(uses: set[_Use]) -> Use:
+    return "calculates" if "calculates" in uses else "kept" if "kept" in uses else "decides"
 
 
 def _of_users(frame: FrameType | None) -> Iterator[FrameType]:
@@ -40,44 +56,105 @@ def _of_users(frame: FrameType | None) -> Iterator[FrameType]:
         frame = frame.f_back
 
 
-def _use(steps: Sequence[dis.Instruction], at: int) -> _Use:
-    """What the value is used for that the instruction ``at`` reads."""
-    if _is_jump(steps[at]):
-        return "decides"
-    following = _next(steps, at + 1)
-    if following.opname == "RETURN_VALUE":
-        return "returned"
-    if following.opname == "STORE_FAST":
-        name = following.argval
-        loads = [i for i, step in enumerate(steps) if _loads(step, name)]
-        return (
-            "decides" if all(_is_on_top(steps[i], name) and _ends(_next(steps, i + 1)) for i in loads) else "calculates"
-        )
-    return "decides" if _ends(following) else "calculates"
+class _Uses:
+    """The uses of a truth value in one function: its ways from instruction to instruction, each of them once."""
 
+    def __init__(self, steps: Sequence[dis.Instruction]) -> None:
+        self._steps = steps
+        self._index = {step.offset: i for i, step in enumerate(steps)}
+        self._waiting: list[tuple[int, int]] = []
+        """Instructions before which the value is on top of the stack, each with how many times."""
 
-def _next(steps: Sequence[dis.Instruction], first: int) -> dis.Instruction:
-    return next(step for step in islice(steps, first, None) if step.opname not in _PASSING)
+    def of_running(self, offset: int) -> set[_Use]:
+        """The uses of the value that the instruction at an offset, or a cache behind it, reads."""
+        steps = self._steps
+        at = max(bisect_right(steps, offset, key=attrgetter("offset")) - 1, 0)
+        if steps[at].opname == "PRECALL":  # it may call by itself
+            at = next(i for i in range(at, len(steps)) if steps[i].opname in _CALLS)
+        if "JUMP" in steps[at].opname:
+            self._jump(at, 1)
+            found = set[_Use]()
+        elif steps[at].opname == "CALL" and steps[at].arg != 1 and callee(steps, Place(at, 0)) in _CHOOSING:
+            return {"decides"}
+        else:
+            self._waiting.append((at + 1, 1))
+            found = set()
+        seen = set[tuple[int, int]]()
+        while self._waiting:
+            place = self._waiting.pop()
+            if place not in seen:
+                seen.add(place)
+                found |= self._go_on(*place)
+        return found
 
+    def _go_on(self, at: int, times: int) -> set[_Use]:
+        """What the next instruction uses the value for, if it does; and where the value is on top of the stack then."""
+        step = self._steps[at]
+        name = step.opname
+        if name == "RETURN_VALUE":
+            return {"returned"}
+        if name in _PASSING:
+            self._waiting.append((at + 1, times))
+        elif "JUMP" in name:
+            self._jump(at, times)
+        elif name == "COPY" and step.arg is not None and step.arg <= times:
+            self._waiting.append((at + 1, times + 1))
+        elif name == "POP_TOP" or name in _ENDING:
+            self._leave(at, times)
+        elif name == "STORE_FAST":
+            self._leave(at, times)
+            return self._load(step.argval)
+        elif name == "LOAD_CONST" and self._steps[at + 1].opname in _COMPARING:
+            self._waiting.append((at + 2, times))
+        else:
+            return self._taken(at, times)
+        return set()
 
-def _is_jump(step: dis.Instruction) -> bool:
-    """Whether an instruction takes a truth value off the stack and jumps by it."""
-    return "JUMP" in step.opname and "IF" in step.opname and not step.opname.endswith("OR_POP")
+    def _leave(self, at: int, times: int) -> None:
+        """Go on behind an instruction that takes the value off the stack, if it is there more than once."""
+        if times > 1:
+            self._waiting.append((at + 1, times - 1))
 
+    def _jump(self, at: int, times: int) -> None:
+        step = self._steps[at]
+        there = self._index[step.argval]
+        if "IF" not in step.opname:
+            self._waiting.append((there, times))
+            return
+        self._leave(at, times)
+        left = times if step.opname.endswith("OR_POP") else times - 1
+        if left:
+            self._waiting.append((there, left))
 
-def _ends(step: dis.Instruction) -> bool:
-    """Whether an instruction takes a truth value off the stack without any result that code could calculate with."""
-    return _is_jump(step) or step.opname in _ENDING
+    def _load(self, variable: str) -> set[_Use]:
+        """Go on wherever a local variable is loaded as the last of what an instruction loads."""
+        loads = [i for i, step in enumerate(self._steps) if "LOAD_FAST" in step.opname and variable in _variables(step)]
+        if any(variable in _variables(self._steps[i])[:-1] for i in loads):
+            return {"calculates"}
+        self._waiting += [(i + 1, 1) for i in loads]
+        return set()
 
-
-def _loads(step: dis.Instruction, name: str) -> bool:
-    """Whether an instruction uses a local variable, by itself or together with another one."""
-    return "LOAD_FAST" in step.opname and name in _variables(step)
-
-
-def _is_on_top(step: dis.Instruction, name: str) -> bool:
-    """Whether the next instruction takes a variable that this one loads: of two, the second one alone."""
-    return name not in _variables(step)[:-1]
+    def _taken(self, at: int, times: int) -> set[_Use]:
+        """What the instruction uses the value for that takes it together with others."""
+        place = taker(self._steps, at) if times == 1 else None
+        if place is None:
+            return {"calculates"}
+        step = self._steps[place.at]
+        if step.opname in {"STORE_ATTR", "STORE_SUBSCR"}:
+            if place.above != 1 + (step.opname == "STORE_SUBSCR"):
+                return {"calculates"}
+            if step.opname == "STORE_ATTR":
+                loads = [i for i, s in enumerate(self._steps) if s.opname == "LOAD_ATTR" and s.argval == step.argval]
+                self._waiting += [(i + 1, 1) for i in loads]
+            return {"kept"}
+        function = callee(self._steps, place)
+        if function == "bool" and place.above == 0 and step.arg == 1:
+            self._waiting.append((place.at + 1, 1))
+            return set()
+        is_dropped = self._steps[place.at + 1].opname == "POP_TOP"
+        if is_dropped and function in _SHOWING:
+            return set()
+        return {"kept"} if is_dropped and function in _ADDING else {"calculates"}
 
 
 def _variables(step: dis.Instruction) -> tuple[str, ...]:

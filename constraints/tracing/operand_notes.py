@@ -80,6 +80,10 @@ class OperandNotes:
         """The origin of a tensor made of numbers; numbers with too many digits for source text were read."""
         if self._numbers.is_empty:
             return ""
+        if self._numbers.has_only_truths and not made.is_meta:
+            with self.unread():
+                has_truth = bool(((made.detach() == 0) | (made.detach() == 1)).any())
+            return MADE_OF_NUMBERS if has_truth else ""
         if made.is_meta or not made.is_floating_point():
             return MADE_OF_NUMBERS if made.is_meta or self._numbers.may_be_round() else ""
         known = torch.cat([self._numbers.as_tensor().to(made.dtype).double(), *self._exported.values()])

@@ -16,20 +16,26 @@ if TYPE_CHECKING:
 
 _SINGLE = 2.0**-24
 """Largest relative error of rounding a number to single precision."""
+_TRUTHS = (0, 1)
+"""Truth values as numbers."""
 
 
 class ReadNumbers:
     """The numbers that a run read from tensors, without their signs."""
 
     def __init__(
-        self, rounds: Callable[[], bool] = lambda: False, floor_divides: Callable[[], bool] = lambda: False
+        self,
+        rounds: Callable[[], bool] = lambda: False,
+        floor_divides: Callable[[], bool] = lambda: False,
+        adds_up: Callable[[], bool] = lambda: False,
     ) -> None:
         """Begin with none.
 
         ``rounds`` finds out, when needed, whether the program may produce round numbers, and ``floor_divides`` whether
-        it may produce floats of few digits.
+        it may produce floats of few digits, and ``adds_up`` whether it may add up or count what it keeps.
         """
         self._find_division = floor_divides
+        self._adds_up = adds_up
         self._numbers: set[float] = set()
         self._find = rounds
         self._has_round = False
@@ -48,10 +54,11 @@ class ReadNumbers:
             self._numbers.add(abs(result))
             self._has_round = self._has_round or type(result) is int
 
-    def note_truth(self) -> None:
-        """Record a truth value that the program may calculate with."""
-        self.has_truth = True
-        self.note_all()
+    def note_truth(self, *, is_only_kept: bool) -> None:
+        """Record a truth value that the program may calculate with; one that it only keeps comes back as 0 or 1."""
+        self.has_truth, self.is_empty = True, False
+        if not is_only_kept or self._adds_up():
+            self.note_all()
 
     def note_all(self) -> None:
         """Record that a tensor was read as a list or an array, from which any number may be computed."""
@@ -85,7 +92,8 @@ class ReadNumbers:
             many
             or any(a in self._numbers for a in floats)
             or ((whole or floats) and self.may_be_round())
-            or (floats and self._finds_division)
+            or (self.has_truth and any(a in _TRUTHS for a in (*whole, *floats)))
+            or (floats and not self.has_only_truths and self._finds_division)
         )
         return "maybe" if may_be else ""
 
@@ -100,6 +108,11 @@ class ReadNumbers:
     def may_be_round(self) -> bool:
         """Whether a whole number, or one of few digits, may be computed from what was read."""
         return self._has_round or (bool(self._numbers) and self._finds_rounding)
+
+    @property
+    def has_only_truths(self) -> bool:
+        """Whether all that was read is truth values that the program keeps."""
+        return self.has_truth and not (self._numbers or self._has_round)
 
     def as_tensor(self) -> torch.Tensor:
         """The real numbers among them."""

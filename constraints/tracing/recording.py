@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from constraints.faults import calls_user_code
 from constraints.operators import STAND_INS
 from constraints.tracing.axes import Shape
-from constraints.tracing.decisions import only_decides
+from constraints.tracing.decisions import use_of_truth
 from constraints.tracing.exported import Exported
 from constraints.tracing.handles import Handle
 from constraints.tracing.higher_order import is_higher_order, run_in_parts
@@ -38,7 +38,7 @@ from constraints.tracing.overwritten import tensors_among
 from constraints.tracing.postponed import Postponed, ran
 from constraints.tracing.read_numbers import ReadNumbers
 from constraints.tracing.registry import Registry
-from constraints.tracing.rounding import floor_divides, rounds
+from constraints.tracing.rounding import adds_up, floor_divides, rounds
 from constraints.tracing.run import Frame, RecordedOperation
 from constraints.tracing.tensor_handles import HANDLE, TensorHandles
 from constraints.tracing.truths import Truths
@@ -90,7 +90,7 @@ class Recorder(TorchDispatchMode):
         self._postponed = postponed
         self.handles = TensorHandles(self._copies, modules, self.registry, postponed)
         self._handle = self.handles.of
-        self.numbers = ReadNumbers(partial(rounds, modules.values()), partial(floor_divides, modules.values()))
+        self.numbers = ReadNumbers(*(partial(finds, modules.values()) for finds in (rounds, floor_divides, adds_up)))
         self._truths = Truths()
         self._exported = Exported()
         self._notes = OperandNotes(self.handles, self.numbers, self._exported, postponed, self.here)
@@ -243,10 +243,10 @@ class Recorder(TorchDispatchMode):
             self._exported.look_again()
         self.numbers.note(result)
         if result.__class__ is bool and self.operations[-1].inputs:
-            is_another = self._truths.is_another(self.operations)
-            if is_another or not only_decides(sys._getframe()):
+            use = "calculates" if self._truths.is_another(self.operations) else use_of_truth(sys._getframe())
+            if use != "decides":
                 self.operations[-1] = self.operations[-1]._replace(is_a_value=True)
-                self.numbers.note_truth()
+                self.numbers.note_truth(is_only_kept=use == "kept")
         if func is SET_DATA:  # x.data = y
             target, source = self._handle(args[0]), self._handle(args[1])
             self._note(SET, [source], [target], [tuple(args[1].shape)], [target])

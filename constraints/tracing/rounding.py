@@ -27,6 +27,9 @@ _OF_TYPES = """
 _HIDDEN = "__int__ __round__ __floor__ __ceil__ __trunc__ __index__ __len__ __floordiv__"
 _NAMES = frozenset(f"{_BUILTINS} {_OF_MATH} {_OF_SEQUENCES} {_OF_TYPES} {_HIDDEN}".split())
 """Names of functions that return numbers of few digits, whatever their arguments."""
+_ADDING = ("sum", "map", "reduce", "fsum", "Counter")
+_COUNTING = ("count", "index", "array", "asarray", "reduce", "fsum", "Counter")
+"""Names of functions that make a number of the elements of a list."""
 _WITHOUT_PLACES = ("//", "//=", "%", "%=")
 _PERCENT = re.compile(r"%[-+ #0-9*]*(?:\.[\d*]|[eEfFgG])")
 """A string format (for ``%``) that prints few digits."""
@@ -55,11 +58,25 @@ def rounds(modules: Iterable[nn.Module]) -> bool:
     )
 
 
+def adds_up(modules: Iterable[nn.Module]) -> bool:
+    """Whether the same code may add up or count the elements of a list."""
+    return any(map(_adds_up, _instructions(modules)))
+
+
+def _adds_up(step: dis.Instruction) -> bool:
+    is_global = step.opname in {"LOAD_GLOBAL", "LOAD_NAME"}  # ``x.sum()`` is torch's
+    return step.opname.startswith("LOAD_") and step.argval in (_ADDING if is_global else _COUNTING)
+
+
 def floor_divides(modules: Iterable[nn.Module]) -> bool:
     """Whether the same code uses ``//`` or ``%``, which can turn a number of many digits into a whole one."""
+    return any(map(_leaves_no_places, _instructions(modules)))
+
+
+def _instructions(modules: Iterable[nn.Module]) -> Iterator[dis.Instruction]:
     kept = list(modules)
-    codes = (code for code, _ in walked([*{type(module) for module in kept}, *held(kept)], _runs))
-    return any(_leaves_no_places(step) for code in codes for step in dis.get_instructions(code))
+    for code, _ in walked([*{type(module) for module in kept}, *held(kept)], _runs):
+        yield from dis.get_instructions(code)
 
 
 def _leaves_no_places(step: dis.Instruction) -> bool:

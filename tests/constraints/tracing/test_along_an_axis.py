@@ -9,7 +9,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from constraints.tracer import trace
 from tests.constraints.tracing.known import CONV, WIDE, known, sizes
+from tests.constraints.written import Written
 
 Run = Callable[[torch.Tensor, int], Any]
 ALONG: dict[str, Run] = {
@@ -49,6 +51,16 @@ def test_what_is_written_and_where_are_both_seen() -> None:
 def test_an_index_of_fewer_places_is_not_followed() -> None:
     found = known(lambda m, x: m.a(x).gather(1, m.a(x).argsort(1)[:, :, 4:]), a=CONV)
     assert found.outcomes.reasons == {"gather: what it does to the receptive field is not known": "gather"}
+
+
+def test_a_constant_index_of_channels_that_see_different_places_hides_the_field_alone() -> None:
+    def picked(m: Any, x: torch.Tensor) -> Any:
+        y = torch.cat([m.a(x), m.b(x)], 1)
+        return torch.take_along_dim(y, torch.arange(y.shape[1]).flip(0).view(1, -1, 1, 1), 1).mean((2, 3))
+
+    found = trace(Written(picked, a=CONV, b=WIDE), (3, 8, 8))
+    assert (found.metrics.global_average_pools, found.metrics.max_pools) == (1, 0)
+    assert set(found.unknown) == {"receptive_field", "receptive_field_hw", "downsampled_by"}
 
 
 def test_a_one_hot_code_sees_its_index_if_its_length_is_given() -> None:
