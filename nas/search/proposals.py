@@ -138,7 +138,7 @@ class Proposals:
                 self.leftover.append(trial)
 
     def _propose(self, trial: Trial, reported: int, sampler: FeasibleSampler) -> Candidate | None:
-        """The candidate of a trial; fails the trial and returns None where nothing is left or fixed values break a rule."""
+        """The candidate of a trial; fails it and returns None where none is left or its fixed values break a rule."""
         architecture = self.store.architecture(trial)
         if architecture is not None:
             if not reported:  # a queued or starting network has no tuned options yet
