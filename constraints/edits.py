@@ -68,7 +68,7 @@ class Edit:
     in_forward: ForwardEdit | None = None
     """The function calls that change, if ``make`` changes calls in the forward method."""
     called: Called | None = None
-    """The calls that ``{}`` stands for, if these are function calls."""
+    """The calls that replace ``{}``, if these are function calls."""
 
     @property
     def order(self) -> int:

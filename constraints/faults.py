@@ -45,6 +45,8 @@ _HINTS = {
     "keep running statistics (track_running_stats=True), or use a GroupNorm",
     "argument #1 'indices' to have one of the following scalar types": "this input is token numbers: give it as "
     "--input int64:16, in Python as input_data=",
+    "element 0 of tensors does not require grad and does not have a grad_fn": "a model is checked and evaluated "
+    "without gradients: where its forward takes some, put that into a block: with torch.enable_grad():",
     "shapes cannot be multiplied": _OTHER_INPUT,
     "must match the size of tensor b": _OTHER_INPUT,
     "forward() takes 1 positional argument but 2 were given": "its first parameter is the module: def forward(self, x)",

@@ -13,7 +13,7 @@ from math import inf, isnan
 
 
 def front(losses: Sequence[Sequence[float]]) -> list[bool]:
-    """Indices of the rows of losses that no other row dominates; as expensive as ``ranks``."""
+    """Whether no other row dominates each row of losses; as expensive as ``ranks``."""
     return [rank == 0 for rank in ranks(losses)]
 
 

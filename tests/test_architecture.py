@@ -83,13 +83,21 @@ def test_every_import_is_an_arrow_of_the_table(file: Path) -> None:
             )
 
 
-def test_the_map_of_files_names_files_that_exist() -> None:
+def test_the_map_of_files_names_each_file_that_exists_and_no_other() -> None:
     page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
     tables = re.findall(r"### Files of `(.+?)/`\n(.+?)(?=\n##)", page, flags=re.DOTALL)
     assert {folder for folder, _ in tables} >= {"constraints", "constraints/tracing", "constraints/sandbox"}
     for folder, table in tables:
-        absent = [name for name in re.findall(r"`(\w+)`", table) if not (ROOT / folder / f"{name}.py").exists()]
-        assert not absent, f"{folder} has no such files"
+        files = {file.stem for file in (ROOT / folder).glob("*.py")} - {"__init__"}
+        assert set(re.findall(r"`(\w+)`", table)) == files, f"other files than {folder} has"
+
+
+def test_every_folder_is_in_the_map() -> None:
+    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    table = page.split("## Folders\n")[1].split("\n#")[0]
+    for file in FILES:
+        folder = file.relative_to(ROOT).parent
+        assert folder == Path() or f"`{folder}/`" in table or f"`{folder.name}/`: " in table, folder
 
 
 def test_a_class_has_its_name_alone() -> None:

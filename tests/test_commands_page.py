@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 import search
 from constraints.errors import ExitCode
+from nas.search.expected_accuracy import Expectation
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
@@ -51,6 +53,11 @@ def test_every_key_that_a_command_prints_is_described(output: str, commands: lis
     described = [row for row in rows("JSON documents") if words(row.split("|")[1]) & set(commands)]
     assert len(described) == len(commands)
     assert keys(document) - {"file", "line"} <= set().union(*map(words, described))
+
+
+def test_every_key_of_an_expectation_is_described() -> None:
+    (row,) = (row for row in rows("JSON documents") if "leaderboard" in words(row.split("|")[1]))
+    assert {field.name for field in fields(Expectation)} <= words(row)
 
 
 def test_every_exit_code_is_there() -> None:

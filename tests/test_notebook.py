@@ -74,7 +74,7 @@ def test_boards_trials_and_reports_are_html(outputs: list[list[dict[str, Any]]])
     assert shown(outputs[1], "text/html").count("<tr>") == 1 + 2
     assert "<th>val_accuracy</th>" in shown(outputs[2], "text/html")
     assert "<th>stage</th>" in shown(outputs[4], "text/html")
-    assert "Net: all 1 constraints hold" in shown(outputs[6], "text/html")
+    assert "Net: the constraint holds" in shown(outputs[6], "text/html")
     assert "<details" in shown(outputs[6], "text/html")
 
 

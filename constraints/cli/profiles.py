@@ -58,8 +58,9 @@ def _parsed(data: bytes, path: Path) -> Mapping[str, Any]:
 def project(folder: Path) -> tuple[Path, Mapping[str, Any]] | None:
     """The nearest ``pyproject.toml`` in a folder or above it with a table ``[tool.nas]``, and that table.
 
-    As with ruff, an empty table ends the search, and symbolic links are not followed upward. A file that cannot be
-    read and does not mention the table is passed over.
+    As with ruff, an empty table ends the search, and symbolic links are not followed upward. A file that is no TOML
+    and does not mention the table is passed over. Raises UnusableInputError for one that cannot be read, since it may
+    have the table.
     """
     folder = Path(os.path.abspath(folder))  # noqa: PTH100 (Path.resolve would follow links)
     for path in (place / "pyproject.toml" for place in (folder, *folder.parents)):

@@ -21,8 +21,8 @@ _FEW = 8
 """Number of names that are suggested where none is similar."""
 _FROM_ELSEWHERE = re.compile(r"^\*$|\b(exec|eval|globals|locals|vars|setattr|__getattr__|__dict__|modules)\b", re.M)
 """Names by which a file may define others that do not appear in its text."""
-_STREAMS = (("dev",), ("proc",))
-"""Folders whose entries are another thing in each process, such as /dev/stdin and what a shell gives for ``<(...)``."""
+_STREAMS = ("/dev/fd/", "/dev/stdin", "/proc/")
+"""Beginnings of paths that are another thing in each process, such as what a shell gives for ``<(...)``."""
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
@@ -56,7 +56,7 @@ def read_source(target: Target) -> ast.Module | None:
     file or module does not contain.
     """
     if target.file is not None:
-        if target.file.absolute().parts[1:2] in _STREAMS:
+        if _is_stream(target.file):
             raise UnusableInputError(f"a stream, not a file: {str(target.file)!r}: save its text as a .py file")
         source = read(target.file)
         if not source.is_notebook:
@@ -71,6 +71,15 @@ def read_source(target: Target) -> ast.Module | None:
     if files is not None and not _is_package_with(files[-1], target.name):
         _check_name(target, [read(file).tree for file in files])
     return None
+
+
+def _is_stream(file: Path) -> bool:
+    """Whether the file can be read only once, or never ends; reading it here would leave nothing for the child."""
+    try:
+        is_special = file.is_fifo() or file.is_char_device() or file.is_socket()
+    except (OSError, ValueError):  # its path has a character that none may have
+        return False
+    return is_special or file.absolute().as_posix().startswith(_STREAMS)
 
 
 def folder_of(target: Target) -> Path:

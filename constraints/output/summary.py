@@ -21,6 +21,8 @@ SUMMARY = ("target", "verdict", "params", "MACs", "RF", "what fails")
 def outcome(report: Findings) -> str:
     """A line on how many constraints of a target hold, at the end of its report or the top of its page."""
     failed, number = sum(not v.ok for v in report.constraints), len(report.constraints)
+    if number == 1:
+        return f"{report.target}: the constraint {'fails' if failed else 'holds'}"
     said = f"{failed} of {number} constraints fail" if failed else f"all {number} constraints hold"
     return f"{report.target}: {said}"
 

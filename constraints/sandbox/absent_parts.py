@@ -1,4 +1,4 @@
-"""Parts of a model that something of a missing module has made, whose parameters nobody knows."""
+"""Parts of a model that something of a missing module has made, whose parameters are unknown."""
 
 from __future__ import annotations
 

@@ -137,10 +137,11 @@ def _built_of(module: ModuleType, classes: list[str]) -> list[str]:
 
 
 def _partials_of(module: ModuleType, classes: list[str]) -> list[str]:
-    """The variables that give these classes all of their arguments by ``functools.partial``."""
+    """The variables that give each of these classes all of its arguments by ``functools.partial``, if all have one."""
     space = vars(module)
     kinds = [space[name] for name in classes]
-    return [n for n, t in space.items() if isinstance(t, partial) and t.func in kinds and needs_nothing(t)]
+    found = [n for n, t in space.items() if isinstance(t, partial) and t.func in kinds and needs_nothing(t)]
+    return found if {space[n].func for n in found} == {*kinds} else []
 
 
 def _makers_of(module: ModuleType, classes: list[str]) -> list[str]:
@@ -236,6 +237,7 @@ def _reached(thing: Any, space: Mapping[str, Any]) -> Iterator[Any]:
         current = waiting.pop()
         for name in _names(current):
             found = space.get(name)
+            found = found.func if isinstance(found, partial) else found
             if (inspect.isclass(found) or inspect.isfunction(found)) and id(found) not in seen:
                 seen.add(id(found))
                 waiting.append(found)

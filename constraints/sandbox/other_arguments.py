@@ -6,7 +6,9 @@ import ast
 import inspect
 import json
 import shlex
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping
+from inspect import Parameter
 from operator import attrgetter
 from typing import Any
 
@@ -16,6 +18,8 @@ from constraints.sandbox.layer_settings import have_equal_layers
 from constraints.sandbox.unreached_models import is_for_scripts
 
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+_WITHOUT_FLAG = {Parameter.POSITIONAL_ONLY, Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD}
+"""Kinds of parameters to which ``--arg`` gives nothing."""
 
 
 def made_otherwise(tree: ast.Module, name: str, space: Mapping[str, Any], model: nn.Module) -> str:
@@ -23,7 +27,7 @@ def made_otherwise(tree: ast.Module, name: str, space: Mapping[str, Any], model:
 
     That is with arguments, or with layers that later statements replace. ``model`` is the class without arguments. A
     variable of the file's ``space`` that is an equal network, or none, is passed over; in a notebook its statement may
-    not have run.
+    not have run, and within a block, as that of an ``if``, it was not to.
     """
     for statement in _run_by_import(tree.body):
         match statement:
@@ -31,7 +35,7 @@ def made_otherwise(tree: ast.Module, name: str, space: Mapping[str, Any], model:
                 ast.Assign(targets=[ast.Name(id=variable)], value=ast.expr() as made)
                 | ast.AnnAssign(target=ast.Name(id=variable), value=ast.expr() as made)
             ) if call := _call(made, name):
-                found = _unwrapped(space.get(variable, ...))
+                found = _unwrapped(space.get(variable, ... if statement in tree.body else None))
                 if call.args or call.keywords:
                     is_other, how, this = _is_other(found, model), "", f"{name} without arguments"
                 else:
@@ -123,16 +127,16 @@ def made_if_run(tree: ast.Module, name: str, kind: type[nn.Module]) -> str:
 
 def _other_values(call: ast.Call, kind: type[nn.Module]) -> str:
     """The flags for the arguments of a call that are not the defaults; empty where one is not known here."""
-    signature = inspect.signature(kind)
     try:
+        signature = inspect.signature(kind)
         values = [ast.literal_eval(value) for value in call.args]
         named = {k.arg: ast.literal_eval(k.value) for k in call.keywords if k.arg is not None}
         given = signature.bind(*values, **named).arguments
-        flags = [
-            f"--arg {shlex.quote(f'{key}={json.dumps(value)}')}"
-            for key, value in given.items()
-            if value != signature.parameters[key].default
-        ]
-    except (ValueError, TypeError):  # names and calls, or not what the class takes
+        changed = {key: value for key, value in given.items() if value != signature.parameters[key].default}
+        pairs = [f"{key}={json.dumps(value)}" for key, value in changed.items()]
+        tomllib.loads("\n".join(pairs))  # --arg takes TOML, which has no None
+    except (ValueError, TypeError, RuntimeError):  # names and calls, not what the class takes, or a tensor as a default
         return ""
-    return " ".join(flags)
+    if any(signature.parameters[key].kind in _WITHOUT_FLAG for key in changed):
+        return ""
+    return " ".join(f"--arg {shlex.quote(pair)}" for pair in pairs)

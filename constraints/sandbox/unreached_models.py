@@ -26,7 +26,7 @@ def written_model(files: Mapping[str, str]) -> str:
     for path, text in files.items():
         with suppress(SyntaxError, ValueError):
             for node in ast.parse(text).body:
-                if isinstance(node, ast.ClassDef) and any(_last(base) in _NETWORKS for base in node.bases):
+                if isinstance(node, ast.ClassDef) and _is_network(node):
                     module = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
                     return f"a cell writes {path}: add a cell after it: from {module} import {node.name}"
     return ""
@@ -44,9 +44,9 @@ def _unreached(tree: ast.Module) -> Iterator[str]:
         for name, line in _classes_in(block):
             yield f"line {line} defines the class {name} only if the file is run: {_OUT_OF_BLOCK}"
     for outer in (node for node in tree.body if isinstance(node, ast.ClassDef)):
-        for name, _ in _classes_in(ast.Module(body=outer.body, type_ignores=[])):
-            yield f"the class {name} is inside {outer.name}: name {outer.name}.{name}"
-    for function in functions:
+        for place, name in _inner_classes(outer, outer.name):
+            yield f"the class {name} is inside {place}: name {place}.{name}"
+    for function in (node for outer in tree.body for node in [outer, *_methods(outer)] if isinstance(node, _FUNCTIONS)):
         for name, _ in _classes_in(function):
             yield f"the class {name} is inside {function.name}: move it out of that function"
     for block in blocks:
@@ -57,10 +57,27 @@ def _unreached(tree: ast.Module) -> Iterator[str]:
             yield f"line {line} makes {name} inside {function.name}: move it out of that function"
 
 
-def _classes_in(block: ast.AST) -> Iterator[tuple[str, int]]:
+def _inner_classes(outer: ast.ClassDef, place: str) -> Iterator[tuple[str, str]]:
+    """Each network that the body of a class defines: the full name of the class around it, and its own."""
+    for node in outer.body:
+        if isinstance(node, ast.ClassDef):
+            if _is_network(node):
+                yield place, node.name
+            yield from _inner_classes(node, f"{place}.{node.name}")
+
+
+def _methods(node: ast.stmt) -> list[ast.stmt]:
+    return node.body if isinstance(node, ast.ClassDef) else []
+
+
+def _is_network(node: ast.ClassDef) -> bool:
+    return any(_last(base) in _NETWORKS for base in node.bases)
+
+
+def _classes_in(block: ast.stmt) -> Iterator[tuple[str, int]]:
     """Name and line of each network that a block defines."""
     for node in ast.walk(block):
-        if isinstance(node, ast.ClassDef) and any(_last(base) in _NETWORKS for base in node.bases):
+        if isinstance(node, ast.ClassDef) and _is_network(node):
             yield node.name, node.lineno
 
 

@@ -70,8 +70,8 @@ def _aside(which: int, shown: Sequence[tuple[int, Part]], touched: Sequence[int]
     as a gate.
     """
     views = [(k, v) for k, p in shown if (v := p.views[which]) is not None]
-    carried = {0, *(axis for _, p in shown for v in p.views if v for axis in v.axes)}
-    if not carried.isdisjoint(touched) or not any(v.is_local for _, v in views):
+    followed = {0, *(axis for _, p in shown for v in p.views if v for axis in v.axes)}
+    if not followed.isdisjoint(touched) or not any(v.is_local for _, v in views):
         return set()
     return {k for k, v in views if not (v.digits or v.unknown or v.blurred) and v.pooled not in ("", "mixed")}
 
@@ -211,11 +211,11 @@ def _alternates(having: Sequence[tuple[int, Part, View]], shown: Sequence[tuple[
     if len(kinds) < 2:
         return False
     kind_of = {k: kinds.index(v) for k, _, v in having}
-    carried = {d.axis for _, p in shown for v in p.views if v for d in v.digits}
+    followed = {d.axis for _, p in shown for v in p.views if v for d in v.digits}
     for axis in table.touched:
         are_places = all(len(p.region.get(axis, ())) == 1 for _, p in shown)
         are_places &= axis != CHANNEL_AXIS or not all(_is_map(p) for _, p in shown)
-        if axis not in carried and not are_places:
+        if axis not in followed and not are_places:
             continue
         places = [(kind_of[k], table.shows(k, p, axis)) for k, p, _ in having]
         rows = [frozenset(kind for kind, shows in places if shows[i]) for i in range(table.shape[axis])]

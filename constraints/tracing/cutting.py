@@ -75,12 +75,14 @@ def gated_half(call: Call) -> Result:
 
 
 def _gated_parts(call: Call, axis: int) -> Iterator[Part]:
-    """The parts of the product of both halves of an axis, between the ends of the parts of each half."""
+    """The parts of the product of both halves of an axis, between the ends of the parts of each half.
+
+    One part for each index where parts alternate.
+    """
     data, size = call.inputs[0], call.shape[axis]
     regions = [part.region.get(axis, range(2 * size)) for part in data.parts]
-    if any(r.step != 1 for r in regions):
-        return
-    ends = {end for r in regions for end in (r.start, r.stop)}
+    is_solid = all(r.step == 1 for r in regions)
+    ends = {end for r in regions for end in (r.start, r.stop)} if is_solid else {*range(size)}
     for first, last in pairwise(
         sorted({0, size, *(e for e in ends if e < size), *(e - size for e in ends if e > size)})
     ):
@@ -263,7 +265,7 @@ def _put_parts(call: Call, axis: int) -> list[Part]:
     views, indices = _as_last(values, len(call.shape)), _numbers(call)
     if indices is None or any(v is not None and axis in v.axes for v in (*data.views, *views)):
         return []
-    if values.parts and len({i % size for i in indices}) < len(indices):  # nobody says which one is written last
+    if values.parts and len({i % size for i in indices}) < len(indices):  # which one is written last is undefined
         return []
     shift = len(call.shape) - len(values.shape)  # ``z[:, i] = v`` drops the first axes of size 1
     sizes = [len(indices) if a == axis else n for a, n in enumerate(call.shape)]

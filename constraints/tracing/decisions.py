@@ -12,12 +12,14 @@ from typing import Literal
 
 _PASSING = frozenset(["TO_BOOL", "UNARY_NOT", "CACHE", "NOP", "EXTENDED_ARG"])
 """Instructions after which a truth value is still one."""
+_ENDING = frozenset(["POP_TOP", "FORMAT_VALUE", "FORMAT_SIMPLE", "CONVERT_VALUE"])
+"""Instructions that drop a value, or make a text of it for a message."""
 _OURS = "constraints."
 _Use = Literal["decides", "returned", "calculates"]
 
 
 def only_decides(frame: FrameType | None) -> bool:
-    """Whether the truth value that the running instruction of a frame reads is used by jumps of its code alone.
+    """Whether the truth value that the running instruction of a frame reads is used by jumps and messages alone.
 
     A value that a function returns is followed into the code that called it, one in a local variable to each place
     that loads it. The frames of this package are skipped.
@@ -46,9 +48,12 @@ def _use(steps: Sequence[dis.Instruction], at: int) -> _Use:
     if following.opname == "RETURN_VALUE":
         return "returned"
     if following.opname == "STORE_FAST":
-        loads = [i for i, step in enumerate(steps) if _loads(step, following.argval)]
-        return "decides" if all(_is_jump(_next(steps, i + 1)) for i in loads) else "calculates"
-    return "decides" if _is_jump(following) or following.opname == "POP_TOP" else "calculates"
+        name = following.argval
+        loads = [i for i, step in enumerate(steps) if _loads(step, name)]
+        return (
+            "decides" if all(_is_on_top(steps[i], name) and _ends(_next(steps, i + 1)) for i in loads) else "calculates"
+        )
+    return "decides" if _ends(following) else "calculates"
 
 
 def _next(steps: Sequence[dis.Instruction], first: int) -> dis.Instruction:
@@ -60,7 +65,20 @@ def _is_jump(step: dis.Instruction) -> bool:
     return "JUMP" in step.opname and "IF" in step.opname and not step.opname.endswith("OR_POP")
 
 
+def _ends(step: dis.Instruction) -> bool:
+    """Whether an instruction takes a truth value off the stack without any result that code could calculate with."""
+    return _is_jump(step) or step.opname in _ENDING
+
+
 def _loads(step: dis.Instruction, name: str) -> bool:
     """Whether an instruction uses a local variable, by itself or together with another one."""
-    names = step.argval if isinstance(step.argval, tuple) else (step.argval,)
-    return "LOAD_FAST" in step.opname and name in names
+    return "LOAD_FAST" in step.opname and name in _variables(step)
+
+
+def _is_on_top(step: dis.Instruction, name: str) -> bool:
+    """Whether the next instruction takes a variable that this one loads: of two, the second one alone."""
+    return name not in _variables(step)[:-1]
+
+
+def _variables(step: dis.Instruction) -> tuple[str, ...]:
+    return step.argval if isinstance(step.argval, tuple) else (step.argval,)

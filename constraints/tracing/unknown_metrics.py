@@ -59,7 +59,7 @@ def warnings(known: Propagation, judged: Value | None, unknown: Mapping[str, str
 def _reasons(known: Propagation, unknown: Mapping[str, str]) -> list[str]:
     """The reasons that operations left something unknown, and those that only reached an output; one for each place.
 
-    If every metric is known in the end (as after an average over places that cannot be told apart), only those for
+    If every metric is known in the end (as after an average over places that cannot be distinguished), only those for
     which a convolution's own field is unknown, with the convolutions.
     """
     of_params = Metrics.needing("parameters")  # the remarks report those

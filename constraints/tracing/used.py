@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from constraints.tracing.run import RecordedOperation, Run
 
 _NEW_MEMORY = frozenset(["set", "set_data"])
-"""Operations after which a tensor uses other memory, so that nobody can say in the end which it shared before."""
+"""Operations after which a tensor uses other memory, so that it is unknown in the end which it shared before."""
 
 
 def used(run: Run, others: Iterable[Handle] = ()) -> AbstractSet[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
@@ -49,7 +49,7 @@ class Search:
     """Number of trials that the next launch would resume."""
     reached: bool
     """Whether some candidate met the target."""
-    board: Board
+    board: Board = field(repr=False)
     confirmations: tuple[Confirmation, ...] = ()
     """The confirmations that ``confirm`` asked for: those of the best trials, best first.
 

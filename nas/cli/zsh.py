@@ -22,7 +22,7 @@ def pairs(found: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 def items(found: Iterable[Any]) -> list[Any]:
-    """Typer's items likewise."""
+    """Typer's items, without broken ones, and with legible help."""
     kept = [item for item in found if not _BROKEN & set(item.value)]
     for item in kept:
         item.help = _legible(item.help or "")

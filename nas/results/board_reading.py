@@ -36,8 +36,8 @@ def rows_of(study: Study, storage: str | None, measure: str) -> list[Row]:
                 f"study {study.study_name!r} has lost lines: trial {trial.number} has an end or epochs without what is "
                 "written before them: restore the storage from a copy"
             )
-    told = {TrialState.COMPLETE, TrialState.PRUNED}  # one that failed may have done so before it had a network
-    if not rows and any(TrialState(trial.state) in told for trial in trials) and not shared(study):
+    proposed = {TrialState.COMPLETE, TrialState.PRUNED}  # one that failed may have done so before it had a network
+    if not rows and any(TrialState(trial.state) in proposed for trial in trials) and not shared(study):
         raise foreign(study, "none of its trials is a network")
     return rows
 

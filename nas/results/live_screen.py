@@ -97,11 +97,11 @@ def leader_text(trials: SearchTrials, driver: Driver) -> str:
 
 
 def _none_yet(trials: SearchTrials, driver: Driver) -> str:
-    """What the trained trials are where all of them break a rule; empty where none is trained."""
+    """The best of the trials with an epoch where all of these break a rule; empty where there are none."""
     if trials.breaking is None:
         return ""
     broken = ", ".join(trials.breaking.user_attrs[BROKEN])
-    return f"none keeps the rules; {trial_text(trials.breaking, driver)}, breaks {broken}"
+    return f"none by the rules yet; {trial_text(trials.breaking, driver)}, breaks {broken}"
 
 
 def trial_text(trial: FrozenTrial, driver: Driver) -> str:

@@ -9,6 +9,7 @@ from optuna.trial import FrozenTrial, TrialState
 from nas.search.confirmation import Confirmation
 from nas.search.study import CURVE
 from nas.search.trial_store import is_given
+from nas.words import counted
 
 
 def savings(
@@ -24,9 +25,11 @@ def savings(
     lines = []
     if pruned:
         spared = len(pruned) * epochs - trained
-        lines.append(f"saved: {spared:,} of {len(pruned) * epochs:,} epochs of {len(pruned):,} pruned candidates")
+        lines.append(
+            f"saved: {spared:,} of {len(pruned) * epochs:,} epochs of {counted(len(pruned), 'pruned candidate')}"
+        )
     if count := sum(rejected.values()):
-        lines.append(f"{count:,} proposals were rejected before any training")
+        lines.append(f"{counted(count, 'proposal')} {'was' if count == 1 else 'were'} rejected before any training")
     text = ["; ".join(lines)] if lines else []
     if 0 < direct <= seconds:  # less than direct: the launch resumed a search, and took only a part of its time
         text.append(f"the launch took {seconds / direct:.1f} times the training of its best network alone")

@@ -25,6 +25,7 @@ from nas.space.feasible import FeasiblePart
 from nas.space.nearest_networks import SearchTooLargeError, nearest
 from nas.space.sampler import FeasibleSampler
 from nas.space.space import Space
+from nas.words import counted
 
 if TYPE_CHECKING:
     import optuna
@@ -158,7 +159,8 @@ def begin(study: optuna.Study, plan: StartPlan, sampler: FeasibleSampler, trials
     ]
     left = [one for one in everything if one.architecture not in held]
     if len(left) > (room := max(0, trials - proposed(study.get_trials(deepcopy=False)))):
-        lines.append(f"{len(left)} networks wait, {room} trials are left: launch with more --trials for the others")
+        more, room_left = counted(len(left), "network"), counted(room, "trial")
+        lines.append(f"{more} to try, {room_left} left: launch with more --trials for the others")
     return lines
 
 

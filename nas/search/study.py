@@ -59,7 +59,7 @@ REMEDIES = {
 NO_LONGER_THERE = {
     "space": "its own is no longer the same here: give --space what it was made with, or use another --study",
 }
-"""Remedies for what nobody asked for: there is nothing to leave out."""
+"""Remedies where the user gave nothing that could be left out."""
 OPTIONAL = {
     "metrics": "use the file of metrics that the study was made with, or another --study",
     "latency": "launch where the study was made, by the same calibration, or use another --study",

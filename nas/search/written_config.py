@@ -27,7 +27,7 @@ def written(config: LaunchConfig, study: KnownStudy | None) -> str:
 
 
 def _same_for_new_studies(config: LaunchConfig, study: KnownStudy) -> dict[str, Any]:
-    """Space and epochs of the study, where nobody asked for others and a new study makes of them what this one has."""
+    """Space and epochs of the study, where no others were given and a new study makes of them what this one has."""
     found: dict[str, Any] = {}
     known = identity(study)
     if keeps_space(config, known) and _loads_the_same(known["space"], study):

@@ -19,7 +19,7 @@ _MOST_PAIRS = 64**2
 def check_written(space: Space, source: str) -> None:
     """Raise UnusableInputError where a file asks for more than can be counted, or for what has no effect.
 
-    A study's own space is not checked: what an earlier release accepted goes on.
+    A study's own space is not checked: what an earlier release accepted stays valid.
     """
     usual = type(space.stages[0]).model_fields["stem"].default
     for number, stage in enumerate(space.stages, start=1):

@@ -19,7 +19,7 @@ class Average:
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         """Start as a copy of ``model``."""
-        self.model = copied(model).requires_grad_(False)
+        self.model = copied(model)
         self.decay, self.steps = decay, 0
         state = whole_state(model)
         pairs = [(_real(averaged), _real(state[name])) for name, averaged in whole_state(self.model).items()]

@@ -22,7 +22,7 @@ class FasterConvolutions(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        """Call ``func``, or what stands in for it."""
+        """Call ``func``, or what replaces it."""
         return (convolution if func is torch.conv2d else func)(*args, **(kwargs or {}))
 
 

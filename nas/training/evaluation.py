@@ -56,7 +56,7 @@ def batch_size(device: torch.device) -> int:
     return CPU_BATCH if device.type == "cpu" else BATCH
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def evaluate(  # noqa: PLR0917 - in the order in which they are thought of
     model: nn.Module,
     images: np.ndarray,
@@ -69,7 +69,8 @@ def evaluate(  # noqa: PLR0917 - in the order in which they are thought of
 ) -> Scores:
     """Scores of the highest logit for each of ``images`` (uint8, N x H x W x C) against its label.
 
-    The model is in eval mode meanwhile, and its mode is restored.
+    The model is in eval mode meanwhile, and its mode is restored. It may take gradients of its own
+    (torch.enable_grad()), which torch's inference mode would not allow.
     """
     place = torch.device(device)
     normalise, was_training, size = normaliser(mean, std, place), model.training, batch_size(place)

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 NEVER = -1
 LARGEST = 32 * 1024**2
-"""Bytes of the largest block that glibc can be told not to map on its own (HEAP_MAX_SIZE / 2 on 64 bits)."""
+"""Bytes of the largest block that glibc can be set not to map on its own (HEAP_MAX_SIZE / 2 on 64 bits)."""
 
 
 def keep_freed() -> bool:
@@ -24,7 +24,7 @@ def keep_freed() -> bool:
 
 
 def with_huge_pages(environment: Mapping[str, str]) -> dict[str, str]:
-    """The variable to add to the ``environment`` of a new process whose memory shall be in huge pages.
+    """The variable to add to the ``environment`` of a new process whose memory is to be in huge pages.
 
     Linux gives them where it can, unless they are turned off for the whole machine; other systems, and C libraries
     other than glibc 2.35 and later, ignore the variable. A setting of the user's own is kept. See "Memory Allocation

@@ -126,7 +126,7 @@ def _doubts(model: GivenModel, images: torch.Tensor, changing: list[str]) -> Ite
             "value: to keep it, make it a buffer (register_buffer)"
         )
     tried = placed(model_copy(model), images.device, model.layout).eval()
-    with torch.inference_mode(), torch.random.fork_rng([images.device] if images.is_cuda else []):
+    with torch.no_grad(), torch.random.fork_rng([images.device] if images.is_cuda else []):
         first, second = tried(images.clone()), tried(images.clone())
     if not torch.allclose(first, second, rtol=1e-3, atol=1e-3, equal_nan=True):
         yield "the model gives other outputs for the same images in eval mode: each evaluation has another accuracy"
@@ -180,7 +180,7 @@ def _step(
         _differentiated(loss)
         changing = changed_values(tried.model, before)
         tried.eval()
-        with torch.inference_mode(), autocast(precision, images.device):
+        with torch.no_grad(), autocast(precision, images.device):
             tried(images)
     sums = rows.sum(1)
     is_probability = bool((rows >= 0).all() and ((sums - 1).abs() < _SUM_TOLERANCE).all()) and model.classes > 1
@@ -253,4 +253,6 @@ def _unfit(conv: nn.Conv2d, model: nn.Module) -> str:
 
 
 def _same(tensor: torch.Tensor, other: torch.Tensor) -> bool:
+    if torch._C._functorch.is_functorch_wrapped_tensor(tensor):
+        return False  # one that torch.func differentiates or vectorises, which has no memory of its own
     return tensor.data_ptr() == other.data_ptr() and tensor.shape == other.shape

@@ -172,7 +172,7 @@ class WholeBatchNorm(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        """Call ``func``, or what stands in for it."""
+        """Call ``func``, or what replaces it."""
         given = _NORM.bind(*args, **(kwargs or {})).arguments if func is F.batch_norm else {}
         if not given.get("training"):
             return func(*args, **(kwargs or {}))

@@ -37,7 +37,7 @@ class DecodingPlan:
 
 @dataclass(kw_only=True)
 class DecodingNotes:
-    """What decoding found that the user is told about."""
+    """What decoding found that the user is informed of."""
 
     images: int = 0
     transparent: list[str] = field(default_factory=list)

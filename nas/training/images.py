@@ -118,7 +118,7 @@ def _on_files(seen: DecodingNotes, listing: Listing) -> Iterator[str]:
         )
     if seen.turned:
         yield (
-            f"{len(seen.turned):,} images carry an EXIF orientation, which is not applied, "
+            f"images with an EXIF orientation, which is not applied: {len(seen.turned):,}, "
             f"{min(seen.turned)} the first: turn them first if that matters"
         )
     if seen.turned_by_reader:

@@ -68,7 +68,7 @@ def called_label(heading: Sequence[str], names: int) -> list[int]:
 def column_of_labels(heading: Sequence[str], names: int, *, is_heading: bool) -> int:
     """The column of labels; ColumnsError where none or several may be it.
 
-    ``is_heading`` says whether the first row is one: where it names an image, what stands in it is a label.
+    ``is_heading`` says whether the first row is one: where it names an image, what it has there is a label.
     """
     others = [i for i in range(len(heading)) if i != names]
     called = called_label(heading, names)

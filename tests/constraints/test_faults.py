@@ -94,6 +94,19 @@ def test_a_norm_over_the_batch_gets_a_hint() -> None:
     assert "one sample is traced, and a norm takes its statistics over the batch" in check(model, require=[]).failed
 
 
+def test_gradients_that_a_forward_pass_leaves_to_its_caller_get_a_hint() -> None:
+    def slope(m: Any, x: torch.Tensor) -> torch.Tensor:
+        at = x.detach().requires_grad_()
+        return torch.autograd.grad(at.pow(2).sum(), at)[0]
+
+    def enabled(m: Any, x: torch.Tensor) -> torch.Tensor:
+        with torch.enable_grad():
+            return slope(m, x)
+
+    assert check(Written(slope), require=[]).failed.endswith("put that into a block: with torch.enable_grad():")
+    assert not check(Written(enabled), require=[]).failed
+
+
 def test_an_image_of_other_channels_than_the_model_takes_is_said() -> None:
     error = failed("forward", caught(lambda: nn.Conv2d(1, 4, 3)(torch.rand(1, 3, 28, 28))))
     assert str(error).endswith("if the model is made for images of 1 channel: --input 1,28,28")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import constraints
 import nas
 from tests.nas.results.known import known_study
 
@@ -18,6 +21,18 @@ def test_every_name_loads() -> None:
     assert {name for name in nas.__all__ if getattr(nas, name) is None} == set()
     assert {name for name in dir(nas) if not name.startswith("__")} == set(nas.__all__) - {"__version__"}
     assert set(nas.__all__) <= set(dir(nas))
+
+
+def test_the_page_of_functions_names_each_with_parameters_that_it_has() -> None:
+    page = (FOLDER.parent / "docs" / "api.md").read_text(encoding="utf-8")
+    packages = {"nas": nas, "constraints": constraints}
+    for package in packages.values():
+        assert {name for name in package.__all__ if not re.search(rf"`({package.__name__}\.)?{name}\b", page)} == set()
+    calls = re.findall(r"^\| `(?:(nas)\.)?(\w+)\((.*?)\)` \|", page, flags=re.MULTILINE)
+    assert len(calls) > 8
+    for package, name, written in calls:
+        known = inspect.signature(getattr(packages[package or "constraints"], name)).parameters
+        assert {part.split("=")[0].strip() for part in written.split(",")} <= set(known), name
 
 
 def test_no_module_hides_a_name() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import sys
 from importlib.machinery import ModuleSpec
@@ -257,3 +258,15 @@ def test_a_project_is_looked_for_from_the_file_of_a_target(
 def test_a_stream_is_no_file_of_both_processes(stream: str) -> None:
     with pytest.raises(UnusableInputError, match=f"a stream, not a file: '{stream}': save its text as a .py file"):
         read_source(parse_target(f"{stream}:Net"))
+
+
+def test_a_pipe_with_a_file_s_name_is_a_stream_and_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "net.py")
+    with pytest.raises(UnusableInputError, match=r"a stream, not a file: .*net\.py': save its text"):
+        read_source(parse_target(f"{tmp_path / 'net.py'}:Net"))
+
+
+@pytest.mark.parametrize("file", ["/dev/shm/no_such_folder/net.py", "C:\\dev\\net.py", "/proceedings/net.py"])
+def test_a_file_in_a_folder_of_a_like_name_is_no_stream(file: str) -> None:
+    with pytest.raises(UnusableInputError, match=r"No such file"):
+        read_source(parse_target(f"{file}:Net"))

@@ -10,7 +10,7 @@ from torch import nn
 from constraints import ASSIGNMENT, check
 from constraints.findings import Refused, Result
 from constraints.output.console import SafeConsole
-from constraints.output.summary import print_summary, skipped_line
+from constraints.output.summary import outcome, print_summary, skipped_line
 
 PATH = "a/path/of/people/model_file.py:Network"
 
@@ -47,3 +47,16 @@ def test_the_first_files_without_a_model_are_named(count: int, ending: str) -> N
     said = skipped_line([f"f{i}" for i in range(count)])
     assert said.startswith(f"skipped {count} file{'s' * (count > 1)} without a model: f0")
     assert said.endswith(f" {ending}")
+
+
+@pytest.mark.parametrize(
+    ("require", "said"),
+    [
+        (["params < 1k"], "net.py: the constraint holds"),
+        (["params < 1"], "net.py: the constraint fails"),
+        (["params < 1k", "convs == 1"], "net.py: all 2 constraints hold"),
+        (["params < 1k", "convs == 2"], "net.py: 1 of 2 constraints fail"),
+    ],
+)
+def test_one_constraint_is_singular(require: list[str], said: str) -> None:
+    assert outcome(check(nn.Conv2d(3, 8, 3), fixes=False, target="net.py", require=require)) == said

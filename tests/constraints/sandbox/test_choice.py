@@ -50,6 +50,12 @@ def chosen(code: str, *, is_given: bool = False) -> str:
         (network("Net", ", width") + "model = Net(3)\n", "model"),
         (network("Net", ", width") + "from functools import partial\nsmall = partial(Net, 3)\n", "small"),
         (network("Net", ", width") + "from functools import partial\nlinear = partial(nn.Linear, 3)\n", "Net"),
+        (
+            network("Act", ", beta")
+            + "from functools import partial\nact = partial(Act, 3)\n"
+            + network("Net", ", classes", "self.a = act()"),
+            "Net",
+        ),
         (network("Loss").replace("self, x)", "self, x, y)") + network("Net"), "Net"),
         (network("Spare", ", width") + network("Net"), "Net"),
         (network("_Base") + network("Net").replace("nn.Module", "_Base"), "Net"),
@@ -92,6 +98,12 @@ def test_several_models_are_named_with_the_arguments_that_one_needs(needs: str, 
         chosen(code)
     assert str(error.value) == f"several models in given.py: A, B: name one: given.py:A{flags}"
     assert not isinstance(error.value, NoModelError)
+
+
+def test_a_partial_of_one_of_several_classes_chooses_none() -> None:
+    code = network("A", ", width") + network("B", ", width") + "from functools import partial\nsmall = partial(A, 3)\n"
+    with pytest.raises(UnusableInputError, match=r"several models in given\.py: A, B: name one"):
+        chosen(code)
 
 
 def test_a_file_without_a_model_says_so() -> None:

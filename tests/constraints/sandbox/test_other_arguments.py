@@ -23,8 +23,6 @@ class Net(nn.Sequential):
         ("model = torch.compile(Net(64))", "Net(64)"),
         ("model: nn.Module = Net(64)", "Net(64)"),
         ("model = nn.DataParallel(Net(64).cuda())", "Net(64)"),
-        ("with torch.device('cpu'):\n    model = Net(64)", "Net(64)"),
-        ("try:\n    if torch:\n        model = Net(64)\nexcept ValueError:\n    pass", "Net(64)"),
         ("def make():\n    model = Net(64)", ""),
         ("model = [Net(64)]", ""),
         ("model = sum(p.numel() for p in Net(64).parameters())", ""),
@@ -40,6 +38,19 @@ def test_a_network_with_arguments_is_named(line: str, made: str) -> None:
     assert made_otherwise(ast.parse(line), "Net", {}, Net()) == (
         said if made else ""
     )  # a notebook's, which did not run
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "with torch.device('cpu'):\n    model = Net(64)",
+        "try:\n    if torch:\n        model = Net(64)\nexcept ValueError:\n    pass",
+    ],
+)
+def test_a_network_of_a_block_is_named_if_the_block_was_run(line: str) -> None:
+    said = "model is Net(64) in the file, and this is Net without arguments: to check the former, name model"
+    assert made_otherwise(ast.parse(line), "Net", {"model": Net(64)}, Net()) == said
+    assert not made_otherwise(ast.parse(line), "Net", {}, Net())
 
 
 def test_a_network_of_the_class_itself_is_no_other() -> None:
@@ -119,7 +130,7 @@ def test_in_a_notebook_the_statement_that_replaces_a_layer_counts(line: str, is_
 
 
 class Wide(nn.Sequential):
-    def __init__(self, width: int = 8, act: str = "relu", *, is_deep: bool = False) -> None:
+    def __init__(self, width: int = 8, act: str = "relu", *, is_deep: bool = False, **sizes: int) -> None:
         super().__init__(nn.Conv2d(3, width, 3))
 
 
@@ -130,6 +141,9 @@ class Wide(nn.Sequential):
         ("Wide(width=64, is_deep=True)", "--arg width=64 --arg is_deep=true"),
         ("Wide(8, 'it is')", "--arg 'act=\"it is\"'"),
         ("Wide(8)", ""),
+        ("Wide(None)", ""),
+        ("Wide({'a': 1})", ""),
+        ("Wide(8, sizes=[1, 2])", ""),
         ("Wide()", ""),
         ("Wide(args.width)", ""),
         ("Wide(*sizes)", ""),
@@ -145,6 +159,16 @@ def test_arguments_with_which_only_a_script_makes_the_network_are_given_as_flags
     for made in (call, f"{call}.to(device)", f"torch.compile({call})"):
         tree = ast.parse(f"import torch\n{block}\n    model = {made}\n")
         assert made_if_run(tree, "Wide", Wide) == (f"{said} {flags}" if flags else "")
+
+
+class Scaled(nn.Sequential):
+    def __init__(self, scale: object = torch.ones(2), *widths: int) -> None:
+        super().__init__(nn.Conv2d(3, 8, 3))
+
+
+@pytest.mark.parametrize("call", ["Scaled(0.5)", "Scaled(0.5, 8, 16)"])
+def test_no_flag_is_said_for_what_cannot_be_compared_or_has_none(call: str) -> None:
+    assert not made_if_run(ast.parse(f"def main():\n    model = {call}\n"), "Scaled", Scaled)
 
 
 def test_other_functions_may_make_what_they_like() -> None:

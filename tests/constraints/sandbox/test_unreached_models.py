@@ -24,6 +24,8 @@ CLASS = "    class Net(pl.LightningModule):\n        pass\n"
             "line 2 defines the class Net only if the file is run: move it out of if __name__ == '__main__'",
         ),
         (f"class Zoo:\n{CLASS}", "the class Net is inside Zoo: name Zoo.Net"),
+        (f"class Zoo:\n  class Inner:\n{CLASS}", "the class Net is inside Zoo.Inner: name Zoo.Inner.Net"),
+        (f"class Zoo:\n  def make(self):\n{CLASS}", "the class Net is inside make: move it out of that function"),
         (f"def main(args):\n{MODEL}", "line 3 makes model inside main: move it out of that function"),
         (f"def main():\n{CLASS}{MODEL}", "the class Net is inside main: move it out of that function"),
         ("def train(model):\n    loss = criterion(model)\n", ""),

@@ -20,6 +20,11 @@ def both(m: Any, x: torch.Tensor) -> torch.Tensor:
     return torch.cat([m.a(x), m.b(x)], 1)
 
 
+def alternating(m: Any, x: torch.Tensor) -> torch.Tensor:
+    """Four channels that see 3 x 3, 5 x 5, 3 x 3 and 5 x 5 pixels."""
+    return torch.stack([m.a(x)[:, :2], m.b(x)[:, :2]], 2).flatten(1, 2)
+
+
 def fields(run: Callable[..., Any]) -> list[int | None]:
     """What the units of the output see along both axes; None where that is not known."""
     (out,) = known(run, a=CONV, b=WIDE).outputs
@@ -41,6 +46,8 @@ def fields(run: Callable[..., Any]) -> list[int | None]:
         (lambda m, x: F.glu(torch.cat([m.a(x), m.b(x), m.a(x), m.a(x)], 1), 1)[:, 3:], [5, 5]),
         (lambda m, x: F.glu(torch.cat([m.a(x)[:, :2], m.b(x), m.a(x)], 1), 1)[:, :1], [5, 5]),  # 0 of a with 1 of b
         (lambda m, x: F.glu(torch.cat([m.a(x)[:, :2], m.b(x)[:, :1], m.a(x)], 1), 1)[:, :2], [3, 3]),
+        (lambda m, x: F.glu(alternating(m, x), 1)[:, ::2], [3, 3]),  # of a alone
+        (lambda m, x: F.glu(alternating(m, x), 1)[:, 1::2], [5, 5]),
         (lambda m, x: m.b(x)[:, [2, 0]], [5, 5]),
         (lambda m, x: m.a(m.a(x)[:, :, [0, 2, 4, 6]]), [7, 5]),  # as in a slice, every other row
         (lambda m, x: m.a(m.a(x)[..., torch.arange(2, 7)]), [5, 5]),

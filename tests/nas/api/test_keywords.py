@@ -30,6 +30,7 @@ VALUES = {
     "--log a:b": "log=['a:b']",
     "--objective balanced_accuracy": "objective='balanced_accuracy'",
     "--recipe FILE.toml": "recipe='FILE.toml'",
+    "--recipe sgd": "recipe='sgd'",
     "--storage a:b": "storage='a:b'",
     "--storage sqlite:///a:b": "storage='sqlite:///a:b'",
     "--study a:b": "study='a:b'",

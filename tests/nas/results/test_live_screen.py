@@ -67,7 +67,7 @@ def test_where_all_trained_networks_break_a_rule_the_best_of_them_is_shown_with_
     )
     trials.look(alone.trials)
     wanted = (
-        "none keeps the rules; 45.50%, trial 0 after 2 of 3 epochs, 250,000 params, "
+        "none by the rules yet; 45.50%, trial 0 after 2 of 3 epochs, 250,000 params, "
         "breaks params < 200k, receptive_field > 44"
     )
     assert leader_text(trials, driver) == wanted

@@ -26,6 +26,12 @@ def test_what_the_rungs_and_the_rules_saved() -> None:
     ]
 
 
+def test_one_proposal_and_one_candidate_are_singular() -> None:
+    assert savings([trial(1)], {"params < 200k": 1}, epochs=20, seconds=1.0, direct=0.0) == [
+        "saved: 19 of 20 epochs of 1 pruned candidate; 1 proposal was rejected before any training"
+    ]
+
+
 def test_where_nothing_was_saved_nothing_is_said() -> None:
     assert savings([trial(20, TrialState.COMPLETE)], {}, epochs=20, seconds=1.0, direct=0.0) == []
 

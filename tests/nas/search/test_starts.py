@@ -115,7 +115,7 @@ def test_begun_twice_a_study_holds_it_once_and_the_sampler_tries_neighbours(feas
     found = plan(starts(PLAIN), feasible)
     assert begin(study, found, sampler, trials=5) == []
     assert begin(study, found, sampler, trials=0) == [
-        "1 networks wait, 0 trials are left: launch with more --trials for the others"
+        "1 network to try, 0 trials left: launch with more --trials for the others"
     ]
     assert len(queued(study.user_attrs)) == 1
     choices = choices_of(SPACE, PLAIN)

@@ -23,7 +23,7 @@ def follow(average: Average, model: nn.Linear, values: list[float]) -> list[floa
         nn.init.constant_(model.weight, value)
         average.advance()
         average.update()
-        found.append(float(average.model.weight))  # type: ignore[arg-type]
+        found.append(float(average.model.get_parameter("weight").detach()))
     return found
 
 
@@ -47,7 +47,15 @@ def test_counts_are_copied_and_the_model_is_left_alone() -> None:
     assert follow(average, model, [1.0, 3.0]) != [1.0, 3.0]
     assert average.model.get_buffer("count") == 7
     assert model.weight == 3
-    assert not average.model.weight.requires_grad
+    average.model.get_parameter("weight").sum().backward()  # type: ignore[no-untyped-call]
+    assert model.weight.grad is None
+
+
+def test_the_average_requires_gradients_where_the_model_does() -> None:
+    model = nn.Sequential(scalar(), scalar())
+    model[1].requires_grad_(False)
+    average = Average(model, 0.5)
+    assert [p.requires_grad for p in average.model.parameters()] == [True, False]
 
 
 def test_complex_weights_are_averaged_as_real_ones_are() -> None:
@@ -59,7 +67,7 @@ def test_complex_weights_are_averaged_as_real_ones_are() -> None:
         model.weight.data += value
         average.advance()
         average.update()
-    assert complex(average.model.get_parameter("weight")) == pytest.approx((8 + 4j) * 2 / 11)
+    assert complex(average.model.get_parameter("weight").detach()) == pytest.approx((8 + 4j) * 2 / 11)
 
 
 def test_it_resumes_from_its_state() -> None:

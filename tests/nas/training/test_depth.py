@@ -121,7 +121,7 @@ def test_an_orientation_is_said_once_for_all_images(tmp_path: Path) -> None:
     Image.new("L", (2, 1)).save(stream, "jpeg", exif=exif)
     _, notes = decoded(tmp_path, stream.getvalue(), stream.getvalue())
     assert notes == (
-        "3 images carry an EXIF orientation, which is not applied, train/a/0.tif the first: turn them first if "
+        "images with an EXIF orientation, which is not applied: 3, train/a/0.tif the first: turn them first if "
         "that matters",
     )
 

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -15,6 +16,7 @@ from torch.nn import functional as F
 
 from constraints.errors import UnusableInputError
 from nas.training.averaging import Average
+from nas.training.evaluation import evaluate
 from nas.training.given_model import GivenModel
 from nas.training.given_preparation import PreparedModel, prepare
 from nas.training.optimisers import Optimisers, hidden_filters
@@ -93,6 +95,44 @@ def test_what_is_only_finite_in_float32_is_trained_in_it() -> None:
     assert (found.precision, found.notes[0]) == (
         "float32", "the model is trained in float32, since it does not run in bfloat16"
     )  # fmt: skip
+
+
+def of_images(net: Net, images: torch.Tensor) -> torch.Tensor:
+    """A step down the gradient of an energy by the images, then the logits."""
+    with torch.enable_grad():
+        at = images.detach().requires_grad_()
+        (slope,) = torch.autograd.grad(net.conv(at).pow(2).sum(), at, create_graph=net.training)
+    return net.logits(images - 0.01 * slope)
+
+
+def of_weights(net: Net, images: torch.Tensor) -> torch.Tensor:
+    with torch.enable_grad():
+        loss = net.conv(images).pow(2).mean()
+        (slope,) = torch.autograd.grad(loss, net.conv.weight, create_graph=net.training)
+    found: torch.Tensor = net.last(F.conv2d(images, net.conv.weight - 0.01 * slope, net.conv.bias).mean((2, 3)))
+    return found
+
+
+def by_backward(net: Net, images: torch.Tensor) -> torch.Tensor:
+    with torch.enable_grad():
+        at = images.detach().clone().requires_grad_()
+        net.conv(at).pow(2).sum().backward(inputs=[at])
+    assert at.grad is not None
+    return net.logits(images - 0.01 * at.grad)
+
+
+def by_function(net: Net, images: torch.Tensor) -> torch.Tensor:
+    slope = torch.func.grad(lambda at: net.conv(at).pow(2).sum())(images)
+    return net.logits(images - 0.01 * slope)
+
+
+@pytest.mark.parametrize("forward", [of_images, of_weights, by_backward, by_function])
+def test_a_model_that_takes_gradients_in_eval_mode_is_trained(forward: Forward) -> None:
+    net = Net(forward)
+    average: Any = Average(prepared(net).model, decay=0.5)
+    black: Any = forward(net.eval(), torch.full((1, 3, 8, 8), -2.0))
+    images, labels = np.zeros((2, 8, 8, 3), dtype=np.uint8), np.array([black.argmax(), (black.argmax() + 1) % 10])
+    assert evaluate(average.model, images, labels, np.full(3, 0.5), np.full(3, 0.25)).accuracy == 0.5
 
 
 def test_a_torchscript_program_is_refused_before_its_training() -> None:
@@ -320,7 +360,7 @@ def test_a_shared_weight_is_averaged_and_updated_once() -> None:
     assert len(hidden_filters(model)) == 1
     average = Average(model, decay=0.5)
     averaged: Any = average.model
-    averaged[1].weight.zero_()
+    averaged[1].weight.data.zero_()
     average.advance()
     average.advance()  # 2 of 11 are kept: after one update 9 / 11 of the weight, after two 117 / 121
     average.update()
