@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from constraints.cli.options import check_format
 from constraints.errors import ExitCode
 from constraints.output.busy_message import working
+from constraints.output.console import SafeConsole
 from constraints.output.json_documents import json_text
-from constraints.output.plain import say
 from nas.cli.common import TABLE_OR_JSON, interruptible
+from nas.cli.introducing import print_line
 from nas.search.enqueueing import Enqueued
 from nas.search.enqueueing import enqueue as add
 
@@ -23,13 +24,15 @@ def enqueue(networks: Sequence[str], name: str | None, storage: str, output_form
     if output_format == "json":
         print(json_text(queue.as_dict()))
         return ExitCode.DONE
+    console = SafeConsole()
     for one in queue.networks:
-        say(f"{one.architecture}: {_words(one)}")
+        print_line(f"{one.architecture}: {_words(one)}", console)
     if queue.waiting:
         left = "1 network waits" if queue.waiting == 1 else f"{queue.waiting} networks wait"
-        say(
+        print_line(
             f"{left} in study {queue.study}: a launch that runs tries them when a worker is free "
-            "and its --trials allow, else the next launch does"
+            "and its --trials allow, else the next launch does",
+            console,
         )
     return ExitCode.DONE
 

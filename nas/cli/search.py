@@ -15,7 +15,6 @@ from constraints.errors import ExitCode, UnusableInputError
 from constraints.output.busy_message import CHECKING, working
 from constraints.output.console import SafeConsole
 from constraints.output.json_documents import json_text
-from constraints.output.plain import say
 from nas.cli.common import TABLE_OR_JSON, interruptible
 from nas.cli.introducing import decoding, introduce, introduce_settings, introduce_training, print_line
 from nas.defaults import STORAGE
@@ -72,7 +71,7 @@ def launch(config_file: Path | None, flags: Mapping[str, Any], write_config: Pat
             dataset = datasets.load(config.data, progress=decoded)
         introduce(dataset, console)
         prepared, summary = _searched(config, dataset, console)
-        console.print(f"search ended: {_ending(summary)}", highlight=False, soft_wrap=True)
+        print_line(f"search ended: {_ending(summary)}", console)
         confirmed = _confirmed(config, prepared, dataset, console)
         reached = is_reached(prepared.driver, summary, confirmed)
         board = leaderboard(prepared.study, is_live=False)
@@ -205,7 +204,7 @@ def confirm(
         print(json_text([c.as_dict() for c in confirmations]))
     else:
         for confirmation in confirmations:
-            say(_sentence(confirmation, target))
+            print_line(_sentence(confirmation, target), SafeConsole())
     return ExitCode.DONE if target is None or any(c.mean > target for c in confirmations) else ExitCode.FAILED
 
 

@@ -14,7 +14,7 @@ from constraints.output.console import SafeConsole
 from constraints.output.json_documents import json_text
 from constraints.output.plain import say
 from nas.cli.common import TABLE_OR_JSON, interruptible
-from nas.cli.introducing import decoding, introduce, introduce_settings, introduce_training
+from nas.cli.introducing import decoding, introduce, introduce_settings, introduce_training, print_line
 from nas.cli.search import next_place
 from nas.objective_text import MEASURES
 from nas.results.board import leaderboard
@@ -63,11 +63,11 @@ def train(
             search_launch.run(prepared)
         rows = _rows(trainings)
     target_asked = config.target is not None
-    say(
-        _document(trainings, rows)
-        if output_format == "json"
-        else "\n".join(_lines(trainings, rows, next_place(config)))
-    )
+    if output_format == "json":
+        say(_document(trainings, rows))
+    else:
+        for line in _lines(trainings, rows, next_place(config)):
+            print_line(line, SafeConsole())
     return _code(trainings, rows, is_target_asked=target_asked)
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from constraints.errors import ExitCode
 from constraints.output.busy_message import working
 from constraints.output.console import SafeConsole
-from constraints.output.plain import say
 from nas.architecture.named import is_network
 from nas.champions.names import is_champion
 from nas.cli.common import interruptible
+from nas.cli.introducing import print_line
 from nas.results import exported_files, exports
 from nas.results.export_given import GivenSubject
 from nas.results.export_subject import Subject
@@ -29,11 +29,11 @@ def export(
     with working("reading the network and its weights, which loads torch"):
         subject = _subject(trial, name, storage, data=data, untrained=untrained)
     for warning in subject.warnings:
-        SafeConsole(stderr=True).print(f"warning: {warning}", highlight=False, soft_wrap=True, markup=False)
+        print_line(f"warning: {warning}", SafeConsole(stderr=True))
     with working("writing and reading back"):
         written = exported_files.write(subject, to)
     for path, content in written.items():
-        say(f"wrote {path}: {content}")
+        print_line(f"wrote {path}: {content}", SafeConsole())
     return ExitCode.DONE
 
 

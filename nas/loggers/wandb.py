@@ -47,7 +47,14 @@ class WeightsAndBiases:
             resume="allow",
             reinit="create_new",
             config={**run.parameters, **run.metrics},
-            settings=wandb.Settings(silent=True, disable_git=True, save_code=False, disable_code=True, console="off"),
+            settings=wandb.Settings(
+                silent=True,
+                disable_git=True,
+                save_code=False,
+                disable_code=True,
+                console="off",
+                x_disable_meta=True,  # it holds the command line, in which --storage may have a password
+            ),
         )
         return max(opened.step - 1, 0)  # the next step, if the run was resumed
 

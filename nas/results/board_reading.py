@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from constraints.errors import UnusableInputError
 from constraints.metrics import LATENCY, Metrics
 from nas.results.rows import METRICS, Row, TrialLocation, row_of
 from nas.search.measure import objective_of
 from nas.search.stored import SeenTrial, TrialState
-from nas.search.stored_values import check_row
-from nas.search.study import CURVE, REJECTED, TARGET, VALIDATION_IMAGES, Described, foreign, shared
+from nas.search.stored_values import check_order, check_row
+from nas.search.study import REJECTED, TARGET, VALIDATION_IMAGES, Described, foreign, shared
 from nas.space.attributes import ARCHITECTURE, SEED
 
 
@@ -26,18 +25,15 @@ class Study(Described, Protocol):
 def rows_of(study: Study, storage: str | None, measure: str) -> list[Row]:
     """The rows of all trials that have a network, in the order of trials."""
     source = TrialLocation(storage, study.study_name) if storage is not None else None
-    trials, rows = study.get_trials(deepcopy=False), []
+    trials, rows, is_launched = study.get_trials(deepcopy=False), [], bool(shared(study))
     for trial in trials:
         if ARCHITECTURE in trial.user_attrs or SEED in trial.user_attrs:
             check_row(study, trial, measure)
             rows.append(row_of(trial, study.user_attrs, source, measure))
-        if _has_lost(trial) and shared(study):
-            raise UnusableInputError(
-                f"study {study.study_name!r} has lost lines: trial {trial.number} has an end or epochs without what is "
-                "written before them: restore the storage from a copy"
-            )
+        if is_launched:
+            check_order(study, trial)
     proposed = {TrialState.COMPLETE, TrialState.PRUNED}  # one that failed may have done so before it had a network
-    if not rows and any(TrialState(trial.state) in proposed for trial in trials) and not shared(study):
+    if not rows and any(TrialState(trial.state) in proposed for trial in trials) and not is_launched:
         raise foreign(study, "none of its trials is a network")
     return rows
 
@@ -45,14 +41,6 @@ def rows_of(study: Study, storage: str | None, measure: str) -> list[Row]:
 def left(row: Row, is_live: bool | None) -> Row:
     """A row that has not ended is running only while a launch is running, or where that is unknown."""
     return replace(row, state="unfinished") if row.state == "running" and is_live is False else row
-
-
-def _has_lost(trial: SeenTrial) -> bool:
-    """Whether an epoch is stored without its curve, or an end without the network, which are written before them."""
-    attrs, curve = trial.user_attrs, trial.user_attrs.get(CURVE)
-    is_short = isinstance(curve, list) and len(curve) < max(trial.intermediate_values, default=0)
-    has_network = ARCHITECTURE in attrs or SEED in attrs
-    return is_short or (trial.state == TrialState.COMPLETE and not (has_network and curve))
 
 
 def target_of(study: Study) -> float | None:

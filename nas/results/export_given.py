@@ -12,14 +12,15 @@ from pathlib import Path
 from constraints.errors import UnusableInputError
 from constraints.sandbox.parent import Sandbox
 from constraints.sandbox.request import Job
+from nas.architecture.formatting import docstring
 from nas.results.files import write_text
 from nas.search.given import Given
 from nas.search.trained_weights import Weights
 
-_STUB = '''"""{origin}, as it was trained.
+_ABOUT = """{origin}, as it was trained.
 
-Its source is in {source}, a copy of what it was at the training{weights}.
-"""
+Its source is in {source}, a copy of what it was at the training{weights}."""
+_STUB = '''{about}
 
 import importlib
 import importlib.util
@@ -139,10 +140,10 @@ def _source(subject: GivenSubject, to: Path) -> dict[Path, str]:
     _copy(given, folder)
     relative = os.path.relpath(files[0], given.common)
     package = ".".join(Path(relative).with_suffix("").parts) if os.sep in relative else ""
+    kept = f"; its weights are in {weights.name}" if subject.weights else ""
     text = _STUB.format(
-        origin=given.target.text,
+        about=docstring(_ABOUT.format(origin=given.target.text, source=folder.name, weights=kept)),
         source=folder.name,
-        weights=f"; its weights are in {weights.name}" if subject.weights else "",
         file=relative,
         package=package,
         unique=f"{to.stem}_source_of_net",

@@ -11,7 +11,7 @@ from typing import Any
 
 from nas import atomic
 
-VERSION = 4
+VERSION = 5
 
 
 def read(kept: Path) -> Mapping[str, Any]:

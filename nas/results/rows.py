@@ -12,7 +12,7 @@ from nas.search.confirmation import mean_of
 from nas.search.stored import SeenTrial, TrialState
 from nas.search.study import CONFIRMED, CURVE, MEASURED, REASON, TARGET, accuracy
 from nas.search.trial_order import has_won
-from nas.space.attributes import ARCHITECTURE, BROKEN, FINISHED, ORIGIN, SEED
+from nas.space.attributes import ARCHITECTURE, BROKEN, FINISHED, ORIGIN, SEED, given_key
 
 State = Literal["complete", "pruned", "running", "unfinished", "failed"]
 """``unfinished``: not ended, and no launch is running on the study; the next one resumes it."""
@@ -78,6 +78,8 @@ class Row:
     """The accuracy that its study maximises: one of nas.objective_text.MEASURES."""
     measured: Mapping[str, float] = field(default_factory=dict)
     """Metrics by name that not every study has: the user's, and other objectives."""
+    key: str = field(default="", repr=False)
+    """The identity of a network of user code: its name, arguments and files; empty for any other, or where unknown."""
     source: TrialLocation | None = field(default=None, repr=False, compare=False)
     """None where the study was read without knowing its storage."""
 
@@ -108,7 +110,7 @@ class Row:
         return getattr(self, name) if name in COLUMNS else self.measured.get(name)
 
 
-_APART = {"curve", "scores", "measure", "measured", "source"}
+_APART = {"curve", "scores", "measure", "measured", "key", "source"}
 COLUMNS = tuple(name for name in Row.__dataclass_fields__ if name not in _APART)
 """Fields of a row that are a single text or number."""
 SORT_KEYS = tuple(name for name in COLUMNS if name != "rank")
@@ -165,6 +167,7 @@ def row_of(
             for name, value in attrs.get(MEASURED, {}).items()
             if (number := _number(value)) is not None
         },
+        key=given_key(attrs),
         source=source,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 
 from constraints.errors import UnusableInputError
 from constraints.suggestions import nearest
@@ -11,6 +12,8 @@ from nas.results.board import leaderboard
 from nas.results.board_reading import Study
 from nas.results.rows import Row
 from nas.search.trial_order import best_trials
+
+_FIGURES = ("architecture", "params", "macs", "receptive_field")
 
 
 class NoSuchTrialError(UnusableInputError):
@@ -45,9 +48,20 @@ def find(study: Study, trial: str | int, *, is_live: bool | None) -> Row:
 def _check_origin(wanted: str, rows: Sequence[Row]) -> None:
     """Raise UnusableInputError where an origin gave several networks: its file or the arguments have changed."""
     mine = sorted((row for row in rows if row.origin == wanted), key=lambda row: row.trial)
-    if len({(row.architecture, row.params, row.macs, row.receptive_field) for row in mine}) > 1:
+    if any(_differ(one, other) for one, other in combinations(mine, 2)):
         trials = ", ".join(str(row.trial) for row in mine)
         raise UnusableInputError(f"several networks came from {wanted!r}: trials {trials}: give the number of one")
+
+
+def _differ(one: Row, other: Row) -> bool:
+    """Whether two rows of an origin are of different networks.
+
+    Their stored identities decide; without these, the figures that both know, since a release may know more of them.
+    """
+    if one.key and other.key:
+        return one.key != other.key
+    pairs = ((getattr(one, name), getattr(other, name)) for name in _FIGURES)
+    return any(a != b for a, b in pairs if a is not None and b is not None)
 
 
 def best(study: Study, count: int = 1, *, is_live: bool | None) -> tuple[Row, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from nas.search.stored import TrialState
 from nas.search.study import CURVE, MALFORMED, MEASURED, REASON
-from nas.space.attributes import ARCHITECTURE, BROKEN, FINISHED, ORIGIN, SEED
+from nas.space.attributes import ARCHITECTURE, BROKEN, FINISHED, GIVEN, ORIGIN, SEED, given_key
 
 _KEPT = (ARCHITECTURE, ORIGIN, SEED, BROKEN, "params", "macs", "receptive_field", REASON, MEASURED, FINISHED, CURVE)
 _OF_EPOCH = ("val_accuracy", "seconds")
@@ -39,6 +39,8 @@ class TrialSummary:
         for name in _KEPT:
             if name in attrs:
                 self.user_attrs[name] = attrs[name]
+        if key := given_key(attrs):
+            self.user_attrs[GIVEN] = {"key": key}
         if CURVE in attrs:
             self.user_attrs[CURVE] = _shortened(attrs[CURVE])
 

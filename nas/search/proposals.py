@@ -50,7 +50,7 @@ class Proposals:
         if not self.leftover:
             return None
         left = self.leftover.popleft()
-        trial, claimed = self.store.reopen(left.number), left.system_attrs.get(PROPOSED)
+        trial, claimed = self.store.resume(left), left.system_attrs.get(PROPOSED)
         if claimed and self.store.architecture(trial) is None:
             for one in self._queue():  # the trial was created for this network
                 if one.architecture == claimed and (judged := self._read(one, sampler)) is not None:
@@ -138,7 +138,7 @@ class Proposals:
                 self.leftover.append(trial)
 
     def _propose(self, trial: Trial, reported: int, sampler: FeasibleSampler) -> Candidate | None:
-        """The candidate of a trial; where nothing is left to propose, fails the trial and returns None."""
+        """The candidate of a trial; fails it and returns None where none is left or its fixed values break a rule."""
         architecture = self.store.architecture(trial)
         if architecture is not None:
             if not reported:  # a queued or starting network has no tuned options yet
@@ -152,7 +152,11 @@ class Proposals:
             is_exhausted = not isinstance(error, NothingKeptError)
             self.exhausted = "the space is exhausted: " * is_exhausted + str(error)
             return None
-        return self._stored(trial, sampler.feasible.judge(params), sampler)
+        judged = sampler.feasible.judge(params)
+        if judged.broken:  # only with values that Optuna's enqueue_trial fixed
+            self.store.fail(trial, f"its enqueued values break {judged.broken[0]}")
+            return None
+        return self._stored(trial, judged, sampler)
 
     def _queue(self) -> list[Waiting]:
         return queued(self.store.study.user_attrs)

@@ -16,7 +16,7 @@ from constraints.rules import parse_all
 from nas.objective_text import ACCURACY, MEASURES, read
 from nas.search import study as names
 from nas.search.given_values import GIVEN_NETWORK, anything
-from nas.search.stored import SeenTrial
+from nas.search.stored import SeenTrial, TrialState
 from nas.search.stored_kinds import Kind, either, items, mapping, number, optional, row, table, text, whole
 from nas.space import attributes
 
@@ -140,6 +140,7 @@ def check_all(study: Searched) -> None:
     measure, _ = read(objective or ACCURACY)
     for trial in study.get_trials(deepcopy=False):
         check_trial(study, trial)
+        check_order(study, trial)
         if attributes.ARCHITECTURE in trial.user_attrs or attributes.SEED in trial.user_attrs:
             check_row(study, trial, measure)
 
@@ -156,12 +157,24 @@ def check_row(study: names.Described, trial: SeenTrial, measure: str) -> None:
         if name not in attrs:
             raise names.foreign(study, f"{where}{name} is missing, where a number must be")
         _check(study, where, name, attrs[name], _COUNT if name == "params" else metric)
-    for epoch, value in trial.intermediate_values.items():
-        if found := _SHARE(value):
-            raise names.foreign(study, f"{where}intermediate value {epoch}{found}")
     _check_accuracies(study, trial, MEASURES[measure])
     if f"{names.CONFIRMED}{trial.number}" in study.user_attrs:
         check_confirmation(study, trial.number)
+
+
+def check_order(study: names.Described, trial: SeenTrial) -> None:
+    """Raise UnusableInputError where a launched study has a trial with epochs without curve, or ended without network.
+
+    Both are written after what they need, so lines of the storage have been lost.
+    """
+    attrs, curve = trial.user_attrs, trial.user_attrs.get(names.CURVE)
+    is_short = isinstance(curve, list) and len(curve) < max(trial.intermediate_values, default=0)
+    has_network = attributes.ARCHITECTURE in attrs or attributes.SEED in attrs
+    if is_short or (trial.state == TrialState.COMPLETE and not (has_network and curve)):
+        raise UnusableInputError(
+            f"study {study.study_name!r} has lost lines: trial {trial.number} has an end or epochs without what is "
+            "written before them: restore the storage from a copy"
+        )
 
 
 def check_trial(study: names.Described, trial: SeenTrial) -> None:
@@ -201,13 +214,18 @@ def _check(study: names.Described, where: str, name: str, value: Any, kind: Kind
 
 
 def _check_accuracies(study: names.Described, trial: SeenTrial, field: str) -> None:
-    """Raise UnusableInputError where a trial's curve has another accuracy than the value that Optuna stores."""
+    """Raise UnusableInputError where a value that Optuna stores is no share, or its epoch has another in the curve."""
     curve = trial.user_attrs.get(names.CURVE, ())
     for epoch, value in trial.intermediate_values.items():
         known = curve[epoch - 1].get(field) if 0 < epoch <= len(curve) else None  # the balanced one may not be kept
-        if known is not None and value != known and not (isnan(value) and isnan(known)):
+        if known == value:  # and the curve's is a share
+            continue
+        where = f"trial {trial.number}: "
+        if found := _SHARE(value):
+            raise names.foreign(study, f"{where}intermediate value {epoch}{found}")
+        if known is not None and not (isnan(value) and isnan(known)):
             raise names.foreign(
                 study,
-                f"trial {trial.number}: {names.CURVE}[{epoch - 1}].{field} is {known}, where its intermediate value "
-                f"{epoch} is {value}",
+                f"{where}{names.CURVE}[{epoch - 1}].{field} is {known}, where its intermediate value {epoch} "
+                f"is {value}",
             )

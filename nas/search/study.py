@@ -183,12 +183,13 @@ def shared(study: Described) -> Mapping[str, Any]:
 def data_place(study: Described, default: str) -> str:
     """Where the last launch read the data of a study, as ``--data`` takes it; ``default`` where that is not stored.
 
+    Where ``auto`` fell back to the digits, that is the digits: CIFAR-10, once it can be had, would be other data.
     Raises UnusableInputError where the stored value is not one that this tool writes.
     """
     place = study.user_attrs.get(SOURCE, default)
     if not isinstance(place, str):
         raise foreign(study, f"its {SOURCE} is of another kind")
-    return place
+    return "digits" if (place, study.user_attrs.get(DATA)) == ("auto", "digits") else place
 
 
 def foreign(study: Described, reason: str) -> UnusableInputError:

@@ -51,6 +51,12 @@ class TrialStore:
         """A trial that has not ended, for writing."""
         return reopened(self.study, self._id(number))
 
+    def resume(self, trial: FrozenTrial) -> Trial:
+        """A trial that has not ended, for writing; one that waits, by Optuna's ``enqueue_trial``, runs from now on."""
+        if trial.state == TrialState.WAITING:
+            self._storage.set_trial_state_values(self._id(trial.number), TrialState.RUNNING)
+        return self.reopen(trial.number)
+
     def suggest(self, trial: Trial, distributions: Mapping[str, BaseDistribution]) -> dict[str, Any]:
         """The sampler's values for a trial, stored as its parameters; existing ones are kept."""
         known, several = trial.params, iter(distributions.items())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import tempfile
 from pathlib import Path
 
 from constraints.errors import UnusableInputError
@@ -33,6 +34,17 @@ def _check_journal(journal: Path) -> None:
         raise UnusableInputError(f"cannot write {journal}: {there} is no folder: {ADVICE}")
     if not os.access(there, os.W_OK):
         raise UnusableInputError(f"cannot write {there}: Permission denied: {ADVICE}")
+    if there != journal:
+        _make_a_file(there)
+
+
+def _make_a_file(folder: Path) -> None:
+    """Make a file that is gone at once: by its permissions root may write /proc, where no file can be made."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UnusableInputError(f"cannot write {folder}: {error.strerror}: {ADVICE}") from None
 
 
 def exists(path: Path) -> bool:

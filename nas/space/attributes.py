@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 ARCHITECTURE = "architecture"
 """The trial's user attribute that holds its network's text form."""
 
@@ -23,3 +26,9 @@ end; the trial is complete, with the accuracy of its own few epochs."""
 
 PROPOSED = "nas:proposed"
 """The trial's system attribute that holds its network from the proposal on, for other workers of the study."""
+
+
+def given_key(attributes: Mapping[str, Any]) -> str:
+    """The identity of a trial's network of user code; empty for any other network, or where it is not stored."""
+    given = attributes.get(GIVEN)
+    return str(given.get("key", "")) if isinstance(given, Mapping) else ""

@@ -46,6 +46,12 @@ def test_a_line_is_printed_as_it_is() -> None:
     assert out.getvalue() == "[red]cats :dog: are many, so many\n"
 
 
+def test_a_terminal_breaks_a_line_between_words() -> None:
+    out = io.StringIO()
+    print_line("breaks: max_pools == 0, stages == 4", Console(file=out, width=26, force_terminal=True))
+    assert [line.strip() for line in out.getvalue().splitlines()] == ["breaks: max_pools == 0,", "stages == 4"]
+
+
 def test_settings_of_the_project_are_named_if_the_command_has_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

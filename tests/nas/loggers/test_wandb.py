@@ -41,7 +41,10 @@ def records(folder: Path) -> list[Any]:
 def test_an_offline_run_holds_settings_curve_and_end(tmp_path: Path) -> None:
     """In a process of its own: the package keeps a server process for the one that uses it."""
     offline = {"WANDB_MODE": "offline", "WANDB_DIR": str(tmp_path), "HOME": str(tmp_path), "WANDB_SILENT": "true"}
-    subprocess.run([sys.executable, "-c", CODE], env={**os.environ, **offline}, check=True)
+    command = [sys.executable, "-c", CODE, "--storage", "postgresql://me:secret@host/studies"]
+    subprocess.run(command, env={**os.environ, **offline}, check=True)
+    written = [file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()]
+    assert not any(b"secret" in content for content in written), "the command line is not stored"
     found = records(tmp_path)
     history = [{(i.key or i.nested_key[0]): json.loads(i.value_json) for i in r.history.item} for r in found]
     assert [(h["_step"], h["loss"]) for h in history if "loss" in h] == [(1, 1.0), (2, 0.5)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import random
 import sys
 from collections.abc import Iterator
@@ -57,3 +58,16 @@ def test_an_exported_file_needs_torch_alone(
     now = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()  # type: ignore[index]
     assert torch.equal(now[0], states[0])
     assert now[1:] == states[1:]
+
+
+@pytest.mark.parametrize("stem", ['a"""b', "back\\\\slash", "new\nline", 'ends"'])
+def test_whatever_its_source_is_called_an_exported_file_is_a_program(tmp_path: Path, stem: str) -> None:
+    file = tmp_path / f"{stem}.py"
+    file.write_text(CODE, encoding="utf-8")
+    target = Target(text=f"{file.name}:Net", file=file, module="", name="Net")
+    given = Given(target=target, files={str(file): file_hash(file)})
+    to = tmp_path / f"{stem}-out.py"
+    write_given(GivenSubject(given=given, input=(2,), weights=None, about={}), to)
+    (about, *_) = ast.parse(to.read_text(encoding="utf-8")).body
+    assert isinstance(about, ast.Expr)
+    assert ":Net, as it was trained." in ast.literal_eval(about.value)

@@ -10,7 +10,7 @@ from optuna.trial import TrialState
 from constraints.errors import UnusableInputError
 from nas.architecture.named import SEED
 from nas.results.selection import best, find
-from nas.space.attributes import ORIGIN
+from nas.space.attributes import GIVEN, ORIGIN
 from tests.nas.results.known import PLAIN, add
 
 
@@ -54,6 +54,32 @@ def test_an_origin_of_several_networks_is_refused_and_one_of_several_trainings_i
     assert find(study, "net.py:Net", is_live=None).trial == 1
     add(study, [0.9], params=2, network=str(SEED), **attributes("net.py:Net"))
     with pytest.raises(UnusableInputError, match=r"^several networks came from 'net.py:Net': trials 0, 1, 3: give the"):
+        find(study, "net.py:Net", is_live=None)
+
+
+def given(study: optuna.Study, accuracy: float, key: str, *, macs: int | None) -> None:
+    """A trial of ``net.py:Net`` that stores the identity ``key``, where there is one."""
+    stored: dict[str, Any] = {GIVEN: {"key": key}} if key else {}
+    add(study, [accuracy], params=1, network=PLAIN, seed=0, macs=macs, **attributes("net.py:Net"), **stored)
+
+
+def test_the_stored_identity_decides_whether_two_trials_are_of_one_network() -> None:
+    study = optuna.create_study()
+    given(study, 0.5, "Net({}) 12ab", macs=None)
+    given(study, 0.6, "Net({}) 12ab", macs=7)  # a release that counts what one before did not, and corrects another
+    assert find(study, "net.py:Net", is_live=None).trial == 1
+    given(study, 0.7, "Net({}) 34cd", macs=7)  # the same figures by other code
+    with pytest.raises(UnusableInputError, match=r"^several networks came from 'net.py:Net': trials 0, 1, 2: give the"):
+        find(study, "net.py:Net", is_live=None)
+
+
+def test_without_a_stored_identity_the_figures_that_both_trials_know_decide() -> None:
+    study = optuna.create_study()
+    given(study, 0.5, "", macs=None)
+    given(study, 0.6, "", macs=7)
+    assert find(study, "net.py:Net", is_live=None).trial == 1
+    given(study, 0.7, "", macs=8)
+    with pytest.raises(UnusableInputError, match=r"^several networks came from 'net.py:Net': trials 0, 1, 2: give the"):
         find(study, "net.py:Net", is_live=None)
 
 

@@ -51,6 +51,12 @@ def test_of_a_curve_accuracies_and_times_are_kept_and_of_its_last_epoch_the_bala
     assert kept[-1]["val_balanced_accuracy"] == curve[-1].get("val_balanced_accuracy")
 
 
+def test_of_a_given_network_its_identity_alone_is_kept() -> None:
+    trial = TrialSummary(number=0, study=0)
+    trial.note({"given": {"key": "Net({}) 12ab", "files": {"/a.py": "12ab"}}})
+    assert TrialSummary.from_list(trial.as_list()).user_attrs == {"given": {"key": "Net({}) 12ab"}}
+
+
 def test_what_no_leaderboard_shows_is_left_out() -> None:
     assert noted(params=3, loss=1, why=["a"]).user_attrs == {"params": 3}
     assert (noted().network, noted(architecture="n").network) == (None, "n")

@@ -56,6 +56,12 @@ def test_a_study_that_no_launch_made_is_refused(journal: str) -> None:
     assert refused(journal, study="foreign").startswith("study 'foreign' was made by no launch: ")
 
 
+def test_a_study_that_lost_lines_is_refused_before_anything_trains(journal: str) -> None:
+    study = optuna.load_study(storage=open_storage(journal, write=True), study_name="search")
+    study.add_trial(optuna.create_trial(value=1.0))  # complete without network
+    assert refused(journal).startswith("study 'search' has lost lines: trial 0 has an end or epochs without what ")
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

@@ -149,6 +149,36 @@ def test_what_has_no_network_yet_gets_the_one_that_it_would_have_had(
     assert (resumed.trial.number, resumed.architecture) == (0, undisturbed.architecture)
 
 
+def test_a_trial_that_optuna_enqueued_runs_with_its_values_and_ends(
+    proposals: Proposals, sampler: FeasibleSampler, feasible: FeasiblePart
+) -> None:
+    drawn = proposals.new(sampler)
+    assert drawn is not None
+    fixed = {"head": drawn.trial.params["head"]}
+    proposals.store.study.enqueue_trial(fixed)
+    list(proposals.survey(proposals.store.trials(), {0}, RUNGS))
+    candidate = proposals.next_leftover(sampler)
+    assert candidate is not None
+    assert candidate.trial.number == 1
+    assert candidate.trial.params.items() >= fixed.items()
+    assert not feasible.judge(candidate.trial.params).broken
+    proposals.store.complete(candidate.trial, (0.5,))
+    assert [t.state for t in proposals.store.trials()] == [TrialState.RUNNING, TrialState.COMPLETE]
+
+
+def test_a_trial_that_optuna_enqueued_with_values_that_break_a_rule_fails(
+    proposals: Proposals, sampler: FeasibleSampler, feasible: FeasiblePart
+) -> None:
+    anything = FeasibleSampler(FeasiblePart(feasible.space, parse_all(["params > 7k"])), seed=1)
+    larger = TrialStore(optuna.create_study(sampler=anything))
+    proposals.store.study.enqueue_trial(larger.suggest(larger.ask(), feasible.space.distributions))
+    list(proposals.survey(proposals.store.trials(), (), RUNGS))
+    assert proposals.next_leftover(sampler) is None
+    (trial,) = proposals.store.trials()
+    assert (trial.state, trial.user_attrs[REASON]) == (TrialState.FAIL, "its enqueued values break params < 7000")
+    assert proposals.new(sampler) is not None
+
+
 def test_a_candidate_whose_files_are_gone_is_trained_anew(
     proposals: Proposals, sampler: FeasibleSampler, tmp_path: Path
 ) -> None:

@@ -6,7 +6,7 @@ import optuna
 import pytest
 
 from constraints.errors import UnusableInputError
-from nas.search.study import IDENTITY, SOURCE
+from nas.search.study import DATA, IDENTITY, SOURCE, data_place
 from nas.search.study_data import load_study_data
 from nas.training import datasets
 
@@ -29,6 +29,18 @@ def test_or_where_it_is_now(study: optuna.Study) -> None:
     with pytest.raises(UnusableInputError, match=r"^no such data: gone\.tar"):
         load_study_data(study)
     assert load_study_data(study, "digits").name == "digits"
+
+
+def test_a_study_of_the_digits_that_auto_fell_back_to_stays_one(study: optuna.Study, tmp_path: Path) -> None:
+    """CIFAR-10 would be found now, and be other data: its place is given, though it holds none."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NAS_DATA", str(tmp_path / "cifar10"))
+        study.set_user_attr(SOURCE, "auto")
+        study.set_user_attr(DATA, "cifar10")
+        assert data_place(study, "") == "auto"
+        study.set_user_attr(DATA, "digits")
+        assert data_place(study, "") == "digits"
+        assert load_study_data(study).name == "digits"
 
 
 def test_other_data_is_refused(study: optuna.Study) -> None:

@@ -39,3 +39,14 @@ def test_a_confirmation_is_refused_before_it_trains(place: str) -> None:
     config: Any = SimpleNamespace(storage=place)
     with pytest.raises(UnusableInputError, match=r": give --storage a writable path$"):
         confirm_trials(nothing, [0], config, nothing, seeds=range(1), epochs=None, progress=nothing)
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="no /proc: this system has no such folder")
+def test_a_folder_in_which_no_file_can_be_made_is_refused_whatever_its_permissions() -> None:
+    with pytest.raises(UnusableInputError, match=r"^cannot write /proc: .+: give --storage a writable path$"):
+        check_writable("/proc/journal.log")
+
+
+def test_the_check_leaves_nothing_behind(tmp_path: Path) -> None:
+    check_writable(str(tmp_path / "runs" / "journal.log"))
+    assert not list(tmp_path.iterdir())
