@@ -9,7 +9,7 @@ from operator import attrgetter
 from types import FrameType
 from typing import Literal
 
-from constraints.tracing.stacks import Place, callee, taker
+from constraints.tracing.stacks import Taker, callee, taker
 
 _PASSING = frozenset(["TO_BOOL", "UNARY_NOT", "CACHE", "NOP", "EXTENDED_ARG", "PRECALL"])
 """Instructions after which a truth value is still one."""
@@ -74,7 +74,7 @@ class _Uses:
         if "JUMP" in steps[at].opname:
             self._jump(at, 1)
             found = set[_Use]()
-        elif steps[at].opname == "CALL" and steps[at].arg != 1 and callee(steps, Place(at, 0)) in _CHOOSING:
+        elif steps[at].opname == "CALL" and steps[at].arg != 1 and callee(steps, Taker(at, 0)) in _CHOOSING:
             return {"decides"}
         else:
             self._waiting.append((at + 1, 1))

@@ -13,14 +13,14 @@ _BEFORE_A_CALL = frozenset(["PRECALL", "CACHE", "NOP", "EXTENDED_ARG"])
 _TAKING = frozenset(["STORE_ATTR", "STORE_SUBSCR", "CALL"])
 
 
-class Place(NamedTuple):
+class Taker(NamedTuple):
     """An instruction that takes a value, with how many are above it on the stack."""
 
     at: int
     above: int
 
 
-def taker(steps: Sequence[dis.Instruction], at: int) -> Place | None:
+def taker(steps: Sequence[dis.Instruction], at: int) -> Taker | None:
     """The instruction that takes the value on top of the stack before instruction ``at``.
 
     None if others than loads are between them, or what takes it is no call without names and no store.
@@ -30,7 +30,7 @@ def taker(steps: Sequence[dis.Instruction], at: int) -> Place | None:
         step = steps[i]
         if step.opname in _TAKING:
             is_taken = step.opname != "CALL" or (step.arg or 0) > above
-            return Place(i, above) if is_taken else None
+            return Taker(i, above) if is_taken else None
         if step.opname in _BEFORE_A_CALL:
             continue
         if step.opname not in _LOADS and not (step.opname in _OF_TOP and above):
@@ -39,7 +39,7 @@ def taker(steps: Sequence[dis.Instruction], at: int) -> Place | None:
     return None
 
 
-def callee(steps: Sequence[dis.Instruction], place: Place) -> str:
+def callee(steps: Sequence[dis.Instruction], place: Taker) -> str:
     """The name by which code loads the function that it calls; empty if it makes it in another way."""
     depth, end = (steps[place.at].arg or 0) + 1, place.at  # the depth of the function, below its arguments
     while end and steps[end - 1].opname in _BEFORE_A_CALL:
