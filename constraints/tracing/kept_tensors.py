@@ -13,14 +13,13 @@ from torch.utils._pytree import tree_leaves
 
 from constraints.kept_state import is_torchs
 from constraints.tracing.handles import Handle
+from constraints.tracing.made_names import names_made
 from constraints.tracing.rounding import held
 from constraints.tracing.run import Kept
 from constraints.tracing.tensor_handles import handle_of
-from constraints.tracing.unseen import computed_lookups, walked
+from constraints.tracing.unseen import walked
 
 _OF_ANY_MODULE = frozenset(vars(nn.Module()))
-_TABLES = frozenset(["__dict__", "attrgetter", "__getattribute__"])
-"""Names in code that looks up attributes by names which it makes at run time, as the functions of ``unseen`` do."""
 _LOADS = frozenset(["LOAD_ATTR", "LOAD_METHOD"])
 _ADDING = frozenset(["append", "appendleft", "extend", "insert", "update", "clear"])
 
@@ -49,21 +48,10 @@ def _handles_in(value: object) -> list[Handle]:
 def _reads(modules: Iterable[nn.Module]) -> Callable[[str], bool]:
     """Whether code of the modules reads an attribute: by its name, a text, or a name that it makes at run time."""
     kept = list(modules)
-    codes = [code for code, _ in walked([*{type(m) for m in kept}, *held(kept)])]
-    names = {name for code in codes for name in _read_in(code)}
-    made = [parts for code in codes if (parts := _parts_of_names(code)) is not None]
-    return lambda name: name in names or any(not parts or any(part in name for part in parts) for parts in made)
-
-
-def _parts_of_names(code: types.CodeType) -> Sequence[str] | None:
-    """The texts that code makes names of attributes from, one of which each name contains.
-
-    Empty where it may make any name, None where it makes none.
-    """
-    if _TABLES.isdisjoint(code.co_names) and not any(computed_lookups(code)):
-        return None
-    is_formatted = any(step.opname == "BUILD_STRING" for step in dis.get_instructions(code))
-    return [text for text in code.co_consts if isinstance(text, str) and text] if is_formatted else []
+    program = list(walked([*{type(m) for m in kept}, *held(kept)]))
+    names = {name for code, _ in program for name in _read_in(code)}
+    made = [may_be for code, named in program for may_be in names_made(code, named)]
+    return lambda name: name in names or any(may_be(name) for may_be in made)
 
 
 def _read_in(code: types.CodeType) -> Iterable[str]:

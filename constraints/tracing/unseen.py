@@ -121,7 +121,8 @@ def _is_written_out(steps: Sequence[dis.Instruction]) -> bool:
     rest = list(dropwhile(lambda step: step.opname in {"LOAD_ATTR", "LOAD_METHOD"}, steps[1:]))
     names = [step.opname for step in rest[:3]]
     is_plain = steps[0].opname.startswith("LOAD_") and names[0] == "LOAD_CONST"
-    return is_plain and (names[1] in _CALLS or (names[1].startswith("LOAD_") and names[2] in _CALLS))
+    is_default = names[1].startswith("LOAD_") and names[1] not in {"LOAD_ATTR", "LOAD_METHOD"}
+    return is_plain and (names[1] in _CALLS or (is_default and names[2] in _CALLS))
 
 
 def _given(function: types.FunctionType) -> Iterator[Any]:

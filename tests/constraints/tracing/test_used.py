@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from constraints.tracer import trace
 from tests.constraints.written import Written
@@ -137,6 +138,13 @@ class FindsOthersByANumber(Remembers):
         return y
 
 
+class FindsOthersByASum(Remembers):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = getattr(F, "re" + "lu"[: len(x) + 1])(getattr(self, "a" + str(len(x))[1:])(x))
+        self.last0 = y.amax((2, 3), keepdim=True)
+        return y
+
+
 class OnlyAddsToThem(Remembers):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y: torch.Tensor = self.a(x)
@@ -161,7 +169,7 @@ def test_a_maximum_in_an_attribute_that_the_code_reads_is_not_known(model: type[
     assert f"is kept in the attribute {name}, from which a later run may read it" in found.unknown["max_pools"]
 
 
-@pytest.mark.parametrize("model", [OnlyAddsToThem, FindsOthersByANumber])
+@pytest.mark.parametrize("model", [OnlyAddsToThem, FindsOthersByANumber, FindsOthersByASum])
 def test_a_maximum_in_an_attribute_that_the_code_only_writes_to_is_none_of_the_network(model: type[Remembers]) -> None:
     found = trace(model(), (3, 8, 8))
     assert (found.metrics.max_pools, dict(found.unknown)) == (0, {})
