@@ -7,7 +7,7 @@ no wrong value is shown. A key that an earlier release did not write may be miss
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import isnan
+from math import inf, isnan
 from statistics import fmean
 from typing import Any, Protocol
 
@@ -17,7 +17,7 @@ from nas.objective_text import ACCURACY, MEASURES, read
 from nas.search import study as names
 from nas.search.given_values import GIVEN_NETWORK, anything
 from nas.search.stored import SeenTrial, TrialState
-from nas.search.stored_kinds import Kind, either, items, mapping, number, optional, row, table, text, whole
+from nas.search.stored_kinds import Kind, Misfit, either, items, mapping, number, optional, row, table, text, whole
 from nas.space import attributes
 
 _MOST = 1e15
@@ -60,6 +60,17 @@ _RULES = text(lambda rules: all(map(_parses, rules.split(", "))) if rules else T
 _OF_EPOCH = {"val_accuracy": optional(_SHARE), "seconds": _SECONDS}
 _LEARNING = {"epoch": whole(1), "loss": number(), "learning_rate": number(0, is_finite=True)}
 _MORE = {"images": whole(), "val_balanced_accuracy": optional(_SHARE)}
+_EPOCH = table(_OF_EPOCH, _LEARNING | _MORE)
+
+
+def _seen_epoch(epoch: Any) -> Misfit | None:
+    """Of the curve of a leaderboard's summary, with tens of thousands of epochs: the usual one is accepted at once."""
+    if type(epoch) is dict and len(epoch) == len(_OF_EPOCH):
+        accuracy, seconds = epoch.get("val_accuracy"), epoch.get("seconds")
+        if type(accuracy) is type(seconds) is float and 0 <= accuracy <= 1 and 0 <= seconds < inf:
+            return None
+    return _EPOCH(epoch)
+
 
 _ONE_CONFIRMATION = {
     "trial": whole(), "architecture": text(), "epochs": whole(1), "seconds": _SECONDS, "test_images": whole(),
@@ -107,7 +118,7 @@ ROW: Mapping[str, Kind] = {
     attributes.FINISHED: table({"epochs": whole(1)}, {"threads": optional(whole(1))}),
     names.REASON: text(),
     names.MEASURED: mapping(optional(number())),
-    names.CURVE: items(table(_OF_EPOCH, _LEARNING | _MORE)),
+    names.CURVE: items(_seen_epoch),
 }
 """Trial attribute -> what it must be, of those that a leaderboard shows."""
 _METRICS = ("params", "macs", "receptive_field")
