@@ -24,6 +24,9 @@ from nas.space.encoding import choices_of
 from nas.space.feasible import Judged
 from nas.space.sampler import FeasibleSampler, NothingKeptError, SpaceExhaustedError
 
+_FIXED = "fixed_params"
+"""System attribute in which Optuna stores the values of ``enqueue_trial``."""
+
 
 @dataclass(kw_only=True)
 class Proposals:
@@ -138,12 +141,15 @@ class Proposals:
                 self.leftover.append(trial)
 
     def _propose(self, trial: Trial, reported: int, sampler: FeasibleSampler) -> Candidate | None:
-        """The candidate of a trial; fails it and returns None where none is left or its fixed values break a rule."""
+        """The candidate of a trial; fails it and returns None where none is left, or its fixed values may not be."""
         architecture = self.store.architecture(trial)
         if architecture is not None:
             if not reported:  # a queued or starting network has no tuned options yet
                 self.store.suggest(trial, sampler.beside)
             return self.candidate(trial, architecture, reported)
+        if strange := self._enqueued_outside(trial, sampler):
+            self.store.fail(trial, strange)
+            return None
         try:
             params = self.store.suggest(trial, sampler.feasible.space.distributions)
         except SpaceExhaustedError as error:
@@ -157,6 +163,14 @@ class Proposals:
             self.store.fail(trial, f"its enqueued values break {judged.broken[0]}")
             return None
         return self._stored(trial, judged, sampler)
+
+    def _enqueued_outside(self, trial: Trial, sampler: FeasibleSampler) -> str:
+        """Which value that Optuna's enqueue_trial fixed is not in the space; empty where all are."""
+        fixed, space = self.store.trials()[trial.number].system_attrs.get(_FIXED, {}), sampler.feasible.space
+        for name, value in fixed.items():
+            if name in space.parameters and value not in space.parameters[name]:
+                return f"its enqueued value of {name} is not in the space: {value!r}"
+        return ""
 
     def _queue(self) -> list[Waiting]:
         return queued(self.store.study.user_attrs)

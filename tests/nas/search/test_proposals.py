@@ -179,6 +179,18 @@ def test_a_trial_that_optuna_enqueued_with_values_that_break_a_rule_fails(
     assert proposals.new(sampler) is not None
 
 
+@pytest.mark.parametrize(("name", "value"), [("head", "nonsense"), ("c1.width", 17)])
+def test_a_trial_that_optuna_enqueued_with_a_value_outside_of_the_space_fails(
+    proposals: Proposals, sampler: FeasibleSampler, name: str, value: object
+) -> None:
+    proposals.store.study.enqueue_trial({name: value})
+    list(proposals.survey(proposals.store.trials(), (), RUNGS))
+    assert proposals.next_leftover(sampler) is None
+    (trial,) = proposals.store.trials()
+    wanted = f"its enqueued value of {name} is not in the space: {value!r}"
+    assert (trial.state, trial.user_attrs[REASON]) == (TrialState.FAIL, wanted)
+
+
 def test_a_candidate_whose_files_are_gone_is_trained_anew(
     proposals: Proposals, sampler: FeasibleSampler, tmp_path: Path
 ) -> None:
