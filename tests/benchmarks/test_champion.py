@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -133,7 +133,7 @@ def studied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for text in (DIGITS, DIGITS, DIGITS.replace("c8-c8d4-c8", "c8")):
         add(study, [0.5], params=1, network=text)
     confirm_with_random_weights(study, 0, dataset)
-    study.set_user_attr(f"{CONFIRMED}2", asdict(confirmation(2, study.trials[2].user_attrs[ARCHITECTURE], 0.5)))
+    study.set_user_attr(f"{CONFIRMED}2", confirmation(2, study.trials[2].user_attrs[ARCHITECTURE], 0.5).as_dict())
     return tmp_path
 
 
@@ -148,7 +148,7 @@ def confirm_with_random_weights(study: optuna.Study, trial: int, dataset: Datase
     mean, std = splits.channel_statistics(dataset.train_images, np.arange(len(dataset.train_labels)))
     accuracy = evaluate(model, dataset.test_images, dataset.test_labels, mean, std).accuracy
     (folder / "test.json").write_text(json.dumps({"test_accuracy": accuracy}))
-    study.set_user_attr(f"{CONFIRMED}{trial}", asdict(confirmation(trial, text, accuracy)))
+    study.set_user_attr(f"{CONFIRMED}{trial}", confirmation(trial, text, accuracy).as_dict())
 
 
 def confirmation(trial: int, text: str, accuracy: float) -> Confirmation:

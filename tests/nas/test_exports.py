@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -31,7 +32,10 @@ def test_the_page_of_functions_names_each_with_parameters_that_it_has() -> None:
     calls = re.findall(r"^\| `(?:(nas)\.)?(\w+)\((.*?)\)` \|", page, flags=re.MULTILINE)
     assert len(calls) > 8
     for package, name, written in calls:
-        known = inspect.signature(getattr(packages[package or "constraints"], name)).parameters
+        made = getattr(packages[package or "constraints"], name)
+        if isinstance(made, ModuleType):  # constraints.trace, where another test imported the module of 0.1.0
+            made = made.trace
+        known = inspect.signature(made).parameters
         assert {part.split("=")[0].strip() for part in written.split(",")} <= set(known), name
 
 

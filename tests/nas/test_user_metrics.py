@@ -94,10 +94,10 @@ def test_code_that_hangs_or_raises_on_a_network_ends_there(file: Path, sandbox: 
 def test_the_time_is_for_each_network(file: Path, sandbox: Sandbox) -> None:
     file.write_text(
         "import time\nfrom constraints import metric\n@metric\n"
-        "def slow(model, trace):\n    time.sleep(1.5)\n    return 1\n"
+        "def slow(model, trace):\n    time.sleep(2.2)\n    return 1\n"
     )
     network = parse("BR/c8-c8s2/dw-pw16:N/fc")
-    slow = UserMetrics(path=file, names=("slow",), sandbox=sandbox, limits=Limits(seconds=4.0))
+    slow = UserMetrics(path=file, names=("slow",), sandbox=sandbox, limits=Limits(seconds=8.0))
     assert slow.measure([network] * 4) == [{"slow": 1}] * 4
 
 

@@ -96,5 +96,5 @@ def test_a_metric_may_not_have_the_name_of_a_column(tmp_path: Path, sandbox: San
     taken = UserMetrics(path=tmp_path / "own.py", names=("seconds",), sandbox=sandbox)
     with pytest.raises(UnusableInputError, match="the name of a column of the leaderboard: 'seconds': call the metric"):
         check_names([], "accuracy", taken)
-    apart = {"scores", "measure", "measured", "source", "row", "sizes"}  # no keys of a document
+    apart = {"scores", "measure", "measured", "source", "row", "sizes", "key"}  # no keys of a document
     assert {field.name for value in (Row, Card) for field in fields(value)} - apart <= TAKEN

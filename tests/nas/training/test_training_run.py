@@ -340,7 +340,7 @@ def test_a_checkpoint_that_was_tampered_with_is_no_fault_of_the_network(
 
 
 def test_a_loss_that_is_lost_ends_the_training(network: nn.Module, digits_feed: Feed, tmp_path: Path) -> None:
-    wild = Recipe(name="wild", phases=(Phase(peak_lr=1e6),), batch_size=64)
+    wild = Recipe(name="wild", phases=(Phase(peak_lr=1e3),), batch_size=64)
     result = train(network, digits_feed, recipe=wild, epochs=3, seed=0, checkpoint=tmp_path / "c.pt")
     assert result.reason.startswith("diverged: loss is ")
     assert result.reason.endswith("in epoch 1")
