@@ -19,8 +19,9 @@ _COMPARING = frozenset(["IS_OP", "COMPARE_OP"])
 _CALLS = frozenset(["CALL", "CALL_KW"])
 _CHOOSING = frozenset(["max", "min"])
 """Functions that return one of their arguments, of which they read truth values."""
-_MESSAGES = "print debug info warning warn error critical exception _assert _check"
-_SHOWING = frozenset(_MESSAGES.split())
+_SHOWING = frozenset(
+    ["print", "debug", "info", "warning", "warn", "error", "critical", "exception", "_assert", "_check"]
+)
 """Functions that show a value, or stop where it does not hold."""
 _ADDING = frozenset(["append", "add"])
 """Functions that keep a value."""

@@ -6,7 +6,7 @@ no wrong value is shown. A key that an earlier release did not write may be miss
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import inf, isnan
 from statistics import fmean
 from typing import Any, Protocol
@@ -33,21 +33,20 @@ class Searched(names.Described, Protocol):
         """All its trials."""
 
 
-def _parses(expression: str) -> bool:
-    try:
-        parse_all([expression], None)
-    except UnusableInputError:
-        return False
-    return True
+def _read_by(reader: Callable[[str], object]) -> Callable[[str], bool]:
+    """Whether a reader takes a text."""
+
+    def is_read(value: str) -> bool:
+        try:
+            reader(value)
+        except UnusableInputError:
+            return False
+        return True
+
+    return is_read
 
 
-def _is_objective(objective: str) -> bool:
-    try:
-        read(objective)
-    except UnusableInputError:
-        return False
-    return True
-
+_parses = _read_by(lambda expression: parse_all([expression], None))
 
 _SHARE = number(0, 1)
 _SECONDS = number(0, is_finite=True)
@@ -86,7 +85,7 @@ _IDENTITY = table(
     {},
     {
         "data": _HASHED, "space": _HASHED, "metrics": _HASHED, "latency": _HASHED, "seed": whole(-_MOST, _MOST),
-        "epochs": whole(1), "first_rung": whole(1), "objective": text(_is_objective, "an objective"),
+        "epochs": whole(1), "first_rung": whole(1), "objective": text(_read_by(read), "an objective"),
         "constraints": either(_RULES, items(_RULE), wanted="a list of constraints"),
         "recipe": table({"name": text()}), "teacher": table({"name": text(), "hash": text()}),
         "augmentation": table({"name": text(), "probabilities": mapping(_SHARE)}), "tune": mapping(table({})),
