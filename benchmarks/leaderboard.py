@@ -22,6 +22,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from nas.architecture.spec import parse
+from nas.space.analytic import board_metrics
+
 _ROOT = Path(__file__).parent.parent
 _EPOCHS = 8
 _OPTUNA = """
@@ -32,8 +35,8 @@ study = optuna.load_study(study_name="large", storage=JournalStorage(JournalFile
 print(max(study.get_trials(deepcopy=False), key=lambda t: t.values[0]).number)
 """
 _IMPORT = "import typer, rich.table, numpy"
-_STRIDE, _SPREAD = 7_919, 10_007
-"""Two primes, with which multiply-accumulates vary while parameters and accuracy increase."""
+_STRIDE, _WIDTHS, _STEP = 7_919, 13, 16
+"""Widths of the first layer vary, and so multiply-accumulates; the last stage's increases, and so parameters."""
 _THREE_OBJECTIVES = {
     "op_code": 2,
     "worker_id": "b",
@@ -99,10 +102,10 @@ def _trial(number: int) -> Iterator[dict[str, Any]]:
     """The lines that the driver writes for one trial: metrics, network, and curve and accuracy after each epoch."""
     common = {"worker_id": "b", "trial_id": number}
     yield {"op_code": 4, "worker_id": "b", "study_id": 0, "datetime_start": "2026-01-01T00:00:00.000000+00:00"}
-    network = f"BR/c8-c8-c16s2/c16-c16-c16s2/c16-c16-c24s2/c{24 + number}d2-dw-pw24-c32/fc"
-    figures = dict.fromkeys(("params", "receptive_field", "convs", "stages", "max_pools"), 1000 + number)
-    figures["macs"] = 1000 + number * _STRIDE % _SPREAD
-    for name, value in {**figures, "architecture": network}.items():
+    first, last = 8 + number * _STRIDE % _WIDTHS, 24 + number * _STEP
+    network = f"BR/c{first}-c8-c16s2/c16-c16-c16s2/c16-c16-c24s2/c{last}d2-dw-pw24-c32/fc"
+    more = {"convs": 13, "stages": 4, "max_pools": 0}
+    for name, value in {**board_metrics(parse(network)), **more, "architecture": network}.items():
         yield {"op_code": 8, **common, "user_attr": {name: value}}
     curve: list[dict[str, Any]] = []
     for epoch in range(1, _EPOCHS + 1):

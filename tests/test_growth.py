@@ -83,7 +83,7 @@ def epochs(accuracy: float) -> list[dict[str, float]]:
 
 def attributes(number: int, accuracy: float) -> dict[str, Any]:
     figures = {"params": 100 + number, "macs": 1_000 + number, "receptive_field": 45}
-    return {ARCHITECTURE: PLAIN, CURVE: epochs(accuracy), **figures}
+    return {ARCHITECTURE: f"network {number}", CURVE: epochs(accuracy), **figures}
 
 
 def summary_of(n: int, accuracy: Accuracies, objective: str) -> StudySummary:

@@ -42,7 +42,8 @@ def _table(found: list[StudyEntry]) -> Table:
         table.add_column(heading, justify=justify, overflow="fold")
     for entry in found:
         known = (entry.data, entry.space, entry.objective, _percent(entry.target), _percent(entry.best))
-        shown = known if entry.is_readable else ("not made by this tool", "", "", "", "")
+        unreadable = "damaged" if entry.is_damaged else "not made by this tool"
+        shown = known if entry.is_readable else (unreadable, "", "", "", "")
         trials = ", ".join(f"{entry.counts[state]:,} {state}" for state in STATES if entry.counts[state]) or "none"
         table.add_row(*(Text(one_line(text)) for text in (entry.study, *shown, trials)))
     return table

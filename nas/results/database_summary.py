@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas.results import kept_summary
+from nas.results.board_reading import mark_checked
 from nas.results.trial_summary import StudySummary, TrialSummary
 from nas.search.stored import TrialState
 from nas.search.study import MALFORMED
@@ -50,9 +51,11 @@ def of_study(storage: RDBStorage, url: str, chosen: str) -> StudySummary:
         before, (new, times) = {}, _fetched(storage, study, {})  # a study of this name in a database made again
     trials = before | new
     last = times.get(max(trials, default=-1))
-    kept_summary.keep(kept, {"begun": last, "trials": [[i, t.as_list()] for i, t in trials.items()]})
     ordered = sorted(trials.values(), key=lambda t: t.number)
-    return StudySummary(study_name=chosen, user_attrs=storage.get_study_user_attrs(study), trials=ordered)
+    summary = StudySummary(study_name=chosen, user_attrs=storage.get_study_user_attrs(study), trials=ordered)
+    mark_checked(summary)
+    kept_summary.keep(kept, {"begun": last, "trials": [[i, t.as_list()] for i, t in trials.items()]})
+    return summary
 
 
 def _fetched(

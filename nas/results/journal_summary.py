@@ -12,6 +12,7 @@ from typing import Any
 
 from constraints.errors import UnusableInputError
 from nas.results import kept_summary
+from nas.results.board_reading import mark_checked
 from nas.results.trial_summary import StudySummary, TrialSummary
 from nas.search.stored import LineOperation, TrialState, check_regular
 from nas.search.study import MALFORMED
@@ -72,6 +73,7 @@ class _Journal:
     def _update(self, trial: TrialSummary, line: Mapping[str, Any]) -> None:
         if trial.state.is_finished():
             return
+        trial.checked = ""
         op = line["op_code"]
         if op == LineOperation.SET_TRIAL_STATE_VALUES:
             trial.state = TrialState(line["state"])
@@ -107,16 +109,19 @@ def of_journal(path: Path) -> list[StudySummary]:
         from nas.search.storage import open_storage
 
         open_storage(str(path))  # which says so of a file that is no journal
-    if new:
-        kept_summary.keep(kept, _journal_as_dict(known))
     trials: dict[int, list[TrialSummary]] = {number: [] for number in known.studies}
     for trial in known.trials:
         if trial.study in trials:
             trials[trial.study].append(trial)
-    return [
+    studies = [
         StudySummary(study_name=name, user_attrs=attrs, trials=trials[number])
         for number, (name, attrs) in known.studies.items()
     ]
+    if new:
+        for study in studies:
+            mark_checked(study)
+        kept_summary.keep(kept, _journal_as_dict(known))
+    return studies
 
 
 def _operations(text: bytes) -> list[bytes]:

@@ -11,7 +11,8 @@ from typing import Any
 
 from nas import atomic
 
-VERSION = 5
+VERSION = 6
+"""Another one where what is kept, or what ``nas.search.stored_values`` checks of it, changes."""
 
 
 def read(kept: Path) -> Mapping[str, Any]:

@@ -31,6 +31,8 @@ class StudyEntry:
     """Validation accuracy of the best complete trial."""
     is_readable: bool
     """Whether this tool made its trials: by a launch, or by its sampler with a user's own objective."""
+    is_damaged: bool = False
+    """Whether a launch made it, and it has values since that no launch stores."""
 
     def as_dict(self) -> dict[str, Any]:
         """The fields by name, ready for JSON."""
@@ -53,7 +55,7 @@ def _entry(summary: StudySummary, is_live: bool | None) -> StudyEntry:
         counts = dict.fromkeys(STATES, 0) | Counter(_state(trial.state.name, is_live) for trial in summary.trials)
         return StudyEntry(
             study=summary.study_name, data="", space="", objective="", target=None, counts=counts, best=None,
-            is_readable=False,
+            is_readable=False, is_damaged=isinstance(made_with, Mapping) and "data" in made_with,
         )  # fmt: skip
     space = made_with.get("space")
     return StudyEntry(

@@ -28,6 +28,8 @@ class TrialSummary:
     state: TrialState = TrialState.RUNNING
     user_attrs: dict[str, Any] = field(default_factory=dict)
     intermediate_values: dict[int, float] = field(default_factory=dict)
+    checked: str = ""
+    """For which kind of study its values were checked and found right (``nas.results.board_reading``)."""
 
     @property
     def network(self) -> str | None:
@@ -36,6 +38,7 @@ class TrialSummary:
 
     def note(self, attrs: Mapping[str, Any]) -> None:
         """Store the attributes that a leaderboard shows; of a curve, accuracies and times."""
+        self.checked = ""
         for name in _KEPT:
             if name in attrs:
                 self.user_attrs[name] = attrs[name]
@@ -50,12 +53,12 @@ class TrialSummary:
         if CURVE in attrs:
             attrs[CURVE] = _columns(attrs[CURVE])
         steps = self.intermediate_values
-        return [self.number, self.study, self.state.value, attrs, list(steps), list(steps.values())]
+        return [self.number, self.study, self.state.value, attrs, list(steps), list(steps.values()), self.checked]
 
     @classmethod
     def from_list(cls, values: list[Any]) -> TrialSummary:
         """The inverse of ``as_list``."""
-        number, study, state, attrs, epochs, accuracies = values
+        number, study, state, attrs, epochs, accuracies, checked = values
         if isinstance(attrs.get(CURVE), dict):
             attrs[CURVE] = attrs[CURVE][_OTHER]
         elif CURVE in attrs:
@@ -67,7 +70,14 @@ class TrialSummary:
             for epoch, value in zip(attrs[CURVE][-1:], last, strict=True):
                 epoch[_OF_LAST] = value
         steps = dict(zip(epochs, accuracies, strict=True))
-        return cls(number=number, study=study, state=TrialState(state), user_attrs=attrs, intermediate_values=steps)
+        return cls(
+            number=number,
+            study=study,
+            state=TrialState(state),
+            user_attrs=attrs,
+            intermediate_values=steps,
+            checked=checked,
+        )
 
 
 def _shortened(curve: Any) -> Any:

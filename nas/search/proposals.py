@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, Trial
 from nas.architecture.spec import Architecture, ArchitectureError, parse
 from nas.search.candidate import Candidate, set_leftover_aside
 from nas.search.queue import Waiting, queued
-from nas.search.study import CURVE, MEASURED
+from nas.search.study import CURVE, FIXED, MEASURED
 from nas.search.study_folder import is_beginning
 from nas.search.trial_files import take_up
 from nas.search.trial_store import TrialStore, is_given, proposed
@@ -23,9 +23,6 @@ from nas.space.attributes import PROPOSED
 from nas.space.encoding import choices_of
 from nas.space.feasible import Judged
 from nas.space.sampler import FeasibleSampler, NothingKeptError, SpaceExhaustedError
-
-_FIXED = "fixed_params"
-"""System attribute in which Optuna stores the values of ``enqueue_trial``."""
 
 
 @dataclass(kw_only=True)
@@ -166,7 +163,7 @@ class Proposals:
 
     def _enqueued_outside(self, trial: Trial, sampler: FeasibleSampler) -> str:
         """Which value that Optuna's enqueue_trial fixed is not in the space; empty where all are."""
-        fixed, space = self.store.trials()[trial.number].system_attrs.get(_FIXED, {}), sampler.feasible.space
+        fixed, space = self.store.trials()[trial.number].system_attrs.get(FIXED, {}), sampler.feasible.space
         for name, value in fixed.items():
             if name in space.parameters and value not in space.parameters[name]:
                 return f"its enqueued value of {name} is not in the space: {value!r}"

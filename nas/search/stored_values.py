@@ -26,10 +26,30 @@ _ROUNDING = 1e-9
 """Of a stored mean."""
 
 
+class WholeTrial(SeenTrial, Protocol):
+    """A trial with what Optuna stores of it."""
+
+    @property
+    def values(self) -> Any:
+        """Its objectives' values, of a trial that is complete."""
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        """Parameter -> value, of the sampler."""
+
+    @property
+    def distributions(self) -> Mapping[str, Any]:
+        """Parameter -> its range or choices."""
+
+    @property
+    def system_attrs(self) -> Mapping[str, Any]:
+        """Attributes that Optuna, its samplers and the space write."""
+
+
 class Searched(names.Described, Protocol):
     """A study with its trials."""
 
-    def get_trials(self, deepcopy: bool = ...) -> Sequence[SeenTrial]:
+    def get_trials(self, deepcopy: bool = ...) -> Sequence[WholeTrial]:
         """All its trials."""
 
 
@@ -128,6 +148,8 @@ TRIAL: Mapping[str, Kind] = {
     attributes.GIVEN: GIVEN_NETWORK,
 }  # fmt: skip
 """The same of all that this tool reads."""
+SYSTEM: Mapping[str, Kind] = {attributes.PROPOSED: text(), names.FIXED: mapping(anything)}
+"""System attribute of a trial -> what it must be."""
 CARD: Mapping[str, Kind] = {**TRIAL, names.CURVE: items(table(_OF_EPOCH | _LEARNING, _MORE))}
 """The same of a trial that is shown in full."""
 
@@ -151,25 +173,32 @@ def check_all(study: Searched) -> None:
     for trial in study.get_trials(deepcopy=False):
         check_trial(study, trial)
         check_order(study, trial)
-        if attributes.ARCHITECTURE in trial.user_attrs or attributes.SEED in trial.user_attrs:
+        _check_values(study, trial)
+        if has_network(trial):
             check_row(study, trial, measure)
+        if f"{names.CONFIRMED}{trial.number}" in study.user_attrs:
+            check_confirmation(study, trial.number)
+
+
+def has_network(trial: SeenTrial) -> bool:
+    """Whether a trial has a network, and so a row in a leaderboard."""
+    return attributes.ARCHITECTURE in trial.user_attrs or attributes.SEED in trial.user_attrs
 
 
 def check_row(study: names.Described, trial: SeenTrial, measure: str) -> None:
-    """The same of what a leaderboard shows of a trial that has a network, and of its confirmations.
+    """The same of what a leaderboard shows of a trial that has a network; its metrics are those of its network.
 
-    ``measure`` is the accuracy that the study maximises.
+    ``measure`` is the accuracy that the study maximises. Confirmations are checked by ``check_confirmation``.
     """
     attrs, where = trial.user_attrs, f"trial {trial.number}: "
     _check_each(study, trial, ROW)
     metric = optional(_COUNT) if attributes.SEED in attrs else _COUNT
     for name in _METRICS:
         if name not in attrs:
-            raise names.foreign(study, f"{where}{name} is missing, where a number must be")
+            raise names.foreign(study, f"{where}it has a network without {name}, which this tool stores before it")
         _check(study, where, name, attrs[name], _COUNT if name == "params" else metric)
+    _check_metrics(study, trial)
     _check_accuracies(study, trial, MEASURES[measure])
-    if f"{names.CONFIRMED}{trial.number}" in study.user_attrs:
-        check_confirmation(study, trial.number)
 
 
 def check_order(study: names.Described, trial: SeenTrial) -> None:
@@ -177,24 +206,28 @@ def check_order(study: names.Described, trial: SeenTrial) -> None:
 
     Both are written after what they need, so lines of the storage have been lost.
     """
-    attrs, curve = trial.user_attrs, trial.user_attrs.get(names.CURVE)
+    curve = trial.user_attrs.get(names.CURVE)
     is_short = isinstance(curve, list) and len(curve) < max(trial.intermediate_values, default=0)
-    has_network = attributes.ARCHITECTURE in attrs or attributes.SEED in attrs
-    if is_short or (trial.state == TrialState.COMPLETE and not (has_network and curve)):
+    if is_short or (trial.state == TrialState.COMPLETE and not (has_network(trial) and curve)):
         raise UnusableInputError(
             f"study {study.study_name!r} has lost lines: trial {trial.number} has an end or epochs without what is "
             "written before them: restore the storage from a copy"
         )
 
 
-def check_trial(study: names.Described, trial: SeenTrial) -> None:
-    """The same of everything that a trial stores."""
+def check_trial(study: names.Described, trial: WholeTrial) -> None:
+    """The same of everything that a trial stores, but for its objectives' values."""
     _check_each(study, trial, TRIAL)
+    check_parameters(study, trial)
+    for name, kind in SYSTEM.items():
+        if name in trial.system_attrs:
+            _check(study, f"trial {trial.number}: ", name, trial.system_attrs[name], kind)
 
 
-def check_card(study: names.Described, trial: SeenTrial) -> None:
+def check_card(study: names.Described, trial: WholeTrial) -> None:
     """The same of what a trial that is shown in full stores."""
     _check_each(study, trial, CARD)
+    check_parameters(study, trial)
 
 
 def check_confirmation(study: names.Described, trial: int) -> None:
@@ -221,6 +254,47 @@ def _check_each(study: names.Described, trial: SeenTrial, kinds: Mapping[str, Ki
 def _check(study: names.Described, where: str, name: str, value: Any, kind: Kind) -> None:
     if found := kind(value):
         raise names.foreign(study, f"{where}{name}{found}")
+
+
+def check_parameters(study: names.Described, trial: WholeTrial) -> None:
+    """The same of the values that a sampler proposed for a trial."""
+    for name, value in trial.params.items():
+        if hasattr(trial.distributions[name], "low"):
+            _check(study, f"trial {trial.number}: ", f"parameter {name}", value, number(is_finite=True))
+
+
+def _check_values(study: names.Described, trial: WholeTrial) -> None:
+    """Raise UnusableInputError where a complete trial's values are no numbers, or the first is not its accuracy."""
+    if trial.state != TrialState.COMPLETE:
+        return
+    where, known = f"trial {trial.number}: ", names.accuracy(trial)
+    _check(study, where, "values", trial.values, items(number(), least=1))
+    if known is not None and not isnan(known) and trial.values[0] != known:
+        raise names.foreign(study, f"{where}values[0] is {trial.values[0]}, where its last accuracy is {known}")
+
+
+def _check_metrics(study: names.Described, trial: SeenTrial) -> None:
+    """Raise UnusableInputError where a stored metric is another one than its network's text gives.
+
+    A text that is no network is left to what reads it, except in a study of a launch, which stores none. Of a model
+    that a user gave, the metrics are those of its code, which may have parameters that it never uses.
+    """
+    from nas.architecture.spec import ArchitectureError, parse  # which load longer than a summary is read
+    from nas.space.analytic import board_metrics
+
+    attrs, where = trial.user_attrs, f"trial {trial.number}: "
+    is_code = attributes.SEED in attrs and attrs.get(attributes.ORIGIN) != "text"
+    if (written := attrs.get(attributes.ARCHITECTURE)) is None or is_code:
+        return
+    try:
+        known = board_metrics(parse(written))
+    except ArchitectureError as error:
+        if "data" not in study.user_attrs.get(names.IDENTITY, {}):
+            return
+        raise names.foreign(study, f"{where}{attributes.ARCHITECTURE} is no network: {error}") from None
+    for name, value in known.items():
+        if attrs[name] is not None and attrs[name] != value:
+            raise names.foreign(study, f"{where}{name} is {attrs[name]:,}, where its network has {value:,}")
 
 
 def _check_accuracies(study: names.Described, trial: SeenTrial, field: str) -> None:

@@ -91,6 +91,17 @@ def metrics(architecture: Architecture, constraints: Iterable[Constraint] = ()) 
     )
 
 
+def board_metrics(architecture: Architecture) -> dict[str, int]:
+    """The metrics that a leaderboard shows, as in ``metrics``, in a fraction of its time."""
+    placed = architecture.placed
+    ending = head(architecture.head, architecture.last_map, architecture.classes).added
+    return {
+        "params": _params(architecture) + ending.params,
+        "macs": sum(p.component.macs(p.input) * p.calls for p in placed) + ending.macs,
+        "receptive_field": receptive_field(architecture)[0],
+    }
+
+
 def scaled(found: Mapping[str, int]) -> dict[str, int]:
     """The metrics of SCALED, computed from the metrics that they are multiples of."""
     return {name: int(found[base] * factor) for name, (base, factor) in SCALED.items()}
@@ -102,7 +113,7 @@ def body(architecture: Architecture) -> ChainMetrics:
     of_components = [p.component.convolutions(p.input[0]) for p in placed]
     convolutions = [convolution for component in of_components for convolution in component]
     pairs, path = _main_path(architecture, of_components)
-    params = sum(p.component.params(p.input[0]) for p in placed) + _scales(architecture)
+    params = _params(architecture)
     int8 = params + 3 * sum(p.component.vectors(p.input[0]) for p in placed)
     peak, in_place = _peaks(architecture)
     return ChainMetrics(
@@ -138,6 +149,11 @@ def head(kind: HeadKind, last_map: Shape, classes: int) -> ChainMetrics:
         weight_bytes_int8=is_layer * (channels + INT32_BYTES) * classes,
     )
     return ChainMetrics(added=added, greatest=Greatest(peak_activation_bytes=FLOAT32_BYTES * peak, ram_bytes=peak))
+
+
+def _params(architecture: Architecture) -> int:
+    """Number of parameters of the stages."""
+    return sum(p.component.params(p.input[0]) for p in architecture.placed) + _scales(architecture)
 
 
 def _scales(architecture: Architecture) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from nas.architecture.components.component import Component, Convolution, Peak, Reach, Shape
 from nas.architecture.components.conv import Conv
 from nas.architecture.components.excite import Excite
@@ -30,6 +32,7 @@ __all__ = [
 KINDS: tuple[type[Component], ...] = (Conv, Gated, Mixed, Excite, Unshuffle)
 
 
+@lru_cache(maxsize=1 << 14)
 def read(word: str, channels: int, usual: str) -> Component:
     """The component of a word, given its input ``channels``; ``usual`` is what follows where the word does not say.
 

@@ -73,7 +73,16 @@ def _bars(shares: Mapping[str, float]) -> dict[str, Any]:
 
 
 def _known(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-    return [t for t in trials if t.state == TrialState.COMPLETE and isfinite(_accuracy(t))]
+    return [t for t in trials if t.state == TrialState.COMPLETE and isfinite(_accuracy(t)) and _is_in_range(t)]
+
+
+def _is_in_range(trial: FrozenTrial) -> bool:
+    """Whether Optuna takes the trial; a value that its ``enqueue_trial`` fixed may be outside of its range."""
+    try:
+        create_trial(params=trial.params, distributions=trial.distributions, value=0.0)
+    except ValueError:
+        return False
+    return True
 
 
 def _accuracy(trial: FrozenTrial) -> float:

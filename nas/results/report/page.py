@@ -33,6 +33,7 @@ from nas.results.report.table_columns import cells, columns, least, tracks, widt
 from nas.results.rows import Row
 from nas.search.measure import objective_of
 from nas.search.measures import counted
+from nas.search.stored_values import check_parameters
 from nas.search.study import shared
 
 MOST_BYTES = 6_000_000
@@ -64,6 +65,8 @@ def render(study: optuna.Study, *, is_live: bool | None = None) -> str:
     """The page, of at most MOST_BYTES."""
     board = leaderboard(study, top=None, is_live=is_live)
     trials = study.get_trials(deepcopy=False)
+    for trial in trials:
+        check_parameters(study, trial)
     identity = shared(study)
     rules = parse_all(identity.get("constraints", ()), None)
     name = f"validation {board.measure.replace('_', ' ')}"

@@ -28,7 +28,7 @@ def study(here: Path) -> optuna.Study:
     """Six trials, beside a study of others that is newer."""
     (here / "runs").mkdir()
     made = known_study(here / JOURNAL)
-    made.set_user_attr(IDENTITY, {"data": {"name": "digits", "hash": "d"}})
+    made.set_user_attr(IDENTITY, {"epochs": 2})
     optuna.create_study(storage=open_storage(JOURNAL, write=True), study_name="foreign").ask()
     return made
 

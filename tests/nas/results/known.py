@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,10 @@ from typing import Any
 import optuna
 from optuna.trial import TrialState, create_trial
 
+from nas.architecture.spec import ArchitectureError, parse
 from nas.search.storage import open_storage
 from nas.search.study import CONFIRMED, CURVE, DATA, IDENTITY, REASON, REJECTED, TARGET
+from nas.space.analytic import board_metrics
 from nas.space.attributes import ARCHITECTURE
 
 EPOCH_SECONDS = 1.25
@@ -23,18 +26,23 @@ def add(
     study: optuna.Study,
     accuracies: list[float],
     *,
-    params: int,
+    params: int = 0,
     state: TrialState = TrialState.COMPLETE,
     network: str = "",
     **attrs: Any,
 ) -> None:
-    """A trial that was trained for as many epochs as ``accuracies`` has; 1,000 MACs for each parameter."""
+    """A trial that was trained for as many epochs as ``accuracies`` has.
+
+    Where ``network`` is none, it has ``params``, and 1,000 MACs for each of them.
+    """
     number = len(study.get_trials(deepcopy=False))
     curve = [
         {"epoch": e, "loss": 1.0, "val_accuracy": a, "learning_rate": 0.1, "seconds": EPOCH_SECONDS, "images": 64}
         for e, a in enumerate(accuracies, start=1)
     ]
     metrics = {"params": params, "macs": 1_000 * params, "receptive_field": 45 + number}
+    with suppress(ArchitectureError):
+        metrics = board_metrics(parse(network))
     trial = create_trial(
         state=state,
         value=accuracies[-1] if state == TrialState.COMPLETE else None,
@@ -79,6 +87,11 @@ def known_study(journal: Path) -> optuna.Study:
 PLAIN = "BR/c8-c8-c16s2/c16-c16-c16s2/c16-c16-c24s2/c24d2-dw-pw24-c32/fc"
 """Four stages of three; 3x32x32 in, 4x4 at the end."""
 GATED = "BG/c8-c8-c16s2/+c16-+dw.pw16-c16s2/c16-c16-c24s2/c24d2-dw-pw24-c32/conv"
+SIZES = {PLAIN: (30_618, 2_989_760), GATED: (28_746, 2_502_336), "BR/c8-c8-c16s2/fc": (2_178, 1_106_080)}
+"""Parameters and multiply-accumulates, added up by hand, of the networks of ``network_study``.
+
+A convolution with a norm has in * out * kernel^2 weights (dw: kernel^2 * channels) and 2 * out values of the norm.
+"""
 
 
 def network_study(journal: Path) -> optuna.Study:
@@ -89,7 +102,7 @@ def network_study(journal: Path) -> optuna.Study:
     identity = {"constraints": ["receptive_field > 44", "params < 200000", "max_pools == 0"], "epochs": 3}
     for name, value in {IDENTITY: identity, DATA: "shapes", TARGET: 0.85}.items():
         study.set_user_attr(name, value)
-    add(study, [0.5, 0.75, 0.875], params=1, network=PLAIN)
-    add(study, [0.25, 0.5, 0.625], params=2, network=GATED)
-    add(study, [], params=3, state=TrialState.RUNNING, network="BR/c8-c8-c16s2/fc")
+    add(study, [0.5, 0.75, 0.875], network=PLAIN)
+    add(study, [0.25, 0.5, 0.625], network=GATED)
+    add(study, [], state=TrialState.RUNNING, network="BR/c8-c8-c16s2/fc")
     return study

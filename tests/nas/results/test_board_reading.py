@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -38,14 +39,21 @@ def theirs(study_attrs: dict[str, Any], trial_attrs: dict[str, Any]) -> optuna.S
     return study
 
 
-OWN = {"architecture": "BR/c8/fc", "params": 3, "macs": 4, "receptive_field": 5}
+OWN = {"architecture": "BR/c8/fc", "params": 322, "macs": 221_264, "receptive_field": 3}
+"""3 * 8 * 9 weights and 16 values of the norm, 8 * 10 weights and 10 biases; 216 * 32 * 32 + 80."""
+WIDER = {"architecture": "BR/c16/fc", "params": 634, "macs": 442_528, "receptive_field": 3}
+"""3 * 16 * 9 weights and 32 values of the norm, 16 * 10 weights and 10 biases; 432 * 32 * 32 + 160."""
 
 
 @pytest.mark.parametrize(
     ("study_attrs", "trial_attrs", "reason"),
     [
         ({}, {}, "none of its trials is a network"),
-        ({}, {"architecture": "BR/c8/fc"}, "trial 0: params is missing, where a number must be"),
+        ({}, {"architecture": "BR/c8/fc"}, "trial 0: it has a network without params, which this"),
+        ({}, {**OWN, "params": 5}, "trial 0: params is 5, where its network has 322"),
+        ({}, {**OWN, "macs": 221_265}, "trial 0: macs is 221,265, where its network has 221,264"),
+        ({}, {**OWN, "receptive_field": 45}, "trial 0: receptive_field is 45, where its network has 3"),
+        ({}, {**OWN, "architecture": "BR/c9/fc"}, "trial 0: params is 322, where its network has 361"),
         ({}, {**OWN, "params": "many"}, "trial 0: params is 'many', where a whole number of at least 0 must be"),
         ({}, {**OWN, "macs": None}, "trial 0: macs is None, where"),
         ({}, {**OWN, "receptive_field": []}, r"trial 0: receptive_field is \[\], where"),
@@ -117,11 +125,10 @@ def searched(place: Path) -> list[str]:
     """The lines of a journal of two trials of two epochs, written as a driver writes them."""
     study = optuna.create_study(storage=open_storage(str(place), write=True), study_name="s", direction="maximize")
     study.set_user_attr(IDENTITY, {"data": {"name": "digits", "hash": "d"}})
-    for number in range(2):
+    for attrs in (OWN, WIDER):
         trial = study.ask()
-        for name in ("params", "macs", "receptive_field"):
-            trial.set_user_attr(name, 45)
-        trial.set_user_attr(ARCHITECTURE, f"network-{number}")
+        for name in ("params", "macs", "receptive_field", ARCHITECTURE):
+            trial.set_user_attr(name, attrs[name])
         for epoch in (1, 2):
             curve = [{"epoch": e, "val_accuracy": e / 4, "seconds": 1.0} for e in range(1, epoch + 1)]
             trial.set_user_attr(CURVE, curve)
@@ -149,6 +156,49 @@ def test_a_journal_that_lost_lines_is_named(tmp_path: Path, lost: str, in_short:
         (tmp_path / "journal.log.digest.json").unlink(missing_ok=True)
         with pytest.raises(UnusableInputError, match=r"lost lines: trial \d has an end|lines do not fit together"):
             read(place, in_short=in_short)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "reason"),
+    [
+        ("params", 5, "trial 1: params is 5, where its network has 634"),
+        ("params", 633, "trial 1: params is 633, where its network has 634"),
+        ("macs", 442_529, "trial 1: macs is 442,529, where its network has 442,528"),
+        ("receptive_field", 2, "trial 1: receptive_field is 2, where its network has 3"),
+        ("architecture", "BR/x16/fc", "trial 1: architecture is no network: not a layer: 'x16'"),
+        ("params", "634", "trial 1: params is '634', where a whole number"),
+    ],
+)
+def test_a_wrong_value_is_named_at_every_reading_and_each_right_trial_is_checked_once(
+    tmp_path: Path, key: str, value: object, reason: str
+) -> None:
+    place, right = tmp_path / "journal.log", json.dumps({key: WIDER[key]}, separators=(",", ":"))
+    text = "".join(searched(place))
+    assert text.count(right) == 1 + (key == "receptive_field")  # of OWN, too
+    before, _, after = text.rpartition(right)
+    place.write_text(before + json.dumps({key: value}) + after)
+    for _ in range(3):  # first without a cached summary, then with one
+        with pytest.raises(UnusableInputError, match=f"^study 's' is damaged: {reason}"):
+            read(place, in_short=True)
+        assert [bool(trial.checked) for trial in read_summary(str(place), None).trials] == [True, False]
+    with pytest.raises(UnusableInputError, match=reason):
+        read(place, in_short=False)
+
+
+def test_a_trial_is_checked_again_where_it_or_what_its_study_maximises_changes(tmp_path: Path) -> None:
+    place = tmp_path / "journal.log"
+    searched(place)
+    study = load(open_storage(str(place), write=True), None)
+    assert {trial.checked for trial in read_summary(str(place), None).trials} == {"accuracy of a launch"}
+    study.set_user_attr(IDENTITY, {"data": {"name": "digits", "hash": "d"}, "objective": "balanced_accuracy"})
+    assert len(read(place, in_short=True).rows) == 2
+    trial = study.ask()
+    for name, value in OWN.items():
+        trial.set_user_attr(name, value)
+    assert read_summary(str(place), None).trials[2].checked
+    trial.set_user_attr("params", 321)
+    with pytest.raises(UnusableInputError, match="trial 2: params is 321, where its network has 322"):
+        read(place, in_short=True)
 
 
 @pytest.mark.parametrize("in_short", [False, True])

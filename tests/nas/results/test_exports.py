@@ -23,6 +23,7 @@ from nas.architecture.spec import parse
 from nas.search.retraining import digest
 from nas.search.storage import open_storage
 from nas.search.study import CONFIRMED, CURVE, DATA, IDENTITY, SOURCE
+from nas.space.analytic import board_metrics
 from nas.space.attributes import ARCHITECTURE
 from nas.training import datasets, splits
 from nas.training.checkpoint import save_checkpoint
@@ -54,13 +55,12 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def add_trial(study: optuna.Study, text: str, state: TrialState, accuracies: list[float]) -> None:
     curve = [{"epoch": e, "val_accuracy": a, "seconds": 1.0} for e, a in enumerate(accuracies, start=1)]
-    metrics = {"params": 1, "macs": 1, "receptive_field": 1}
     study.add_trial(
         create_trial(
             state=state,
             value=accuracies[-1],
             intermediate_values=dict(enumerate(accuracies, start=1)),
-            user_attrs={ARCHITECTURE: text, CURVE: curve, **metrics},
+            user_attrs={ARCHITECTURE: text, CURVE: curve, **board_metrics(parse(text))},
         )
     )
 

@@ -11,6 +11,7 @@ from constraints.errors import UnusableInputError
 from nas.architecture.named import SEED
 from nas.results.selection import best, find
 from nas.space.attributes import GIVEN, ORIGIN
+from nas.space.attributes import SEED as SEEDED
 from tests.nas.results.known import PLAIN, add
 
 
@@ -43,7 +44,7 @@ def test_a_network_is_found_by_any_spelling_and_by_its_name() -> None:
 
 
 def attributes(origin: str) -> dict[str, Any]:
-    return {ORIGIN: origin, "receptive_field": 9}
+    return {ORIGIN: origin, "receptive_field": 9, SEEDED: 0}
 
 
 def test_an_origin_of_several_networks_is_refused_and_one_of_several_trainings_is_the_best() -> None:
@@ -60,7 +61,7 @@ def test_an_origin_of_several_networks_is_refused_and_one_of_several_trainings_i
 def given(study: optuna.Study, accuracy: float, key: str, *, macs: int | None) -> None:
     """A trial of ``net.py:Net`` that stores the identity ``key``, where there is one."""
     stored: dict[str, Any] = {GIVEN: {"key": key}} if key else {}
-    add(study, [accuracy], params=1, network=PLAIN, seed=0, macs=macs, **attributes("net.py:Net"), **stored)
+    add(study, [accuracy], network=PLAIN, macs=macs, **attributes("net.py:Net"), **stored)
 
 
 def test_the_stored_identity_decides_whether_two_trials_are_of_one_network() -> None:

@@ -14,7 +14,7 @@ from nas.results.study_list import StudyEntry, studies
 from nas.search.holding import hold
 from nas.search.storage import open_storage
 from nas.search.study import CURVE, DATA, IDENTITY, TARGET
-from tests.nas.results.known import add, known_study
+from tests.nas.results.known import add, known_study, network_study
 
 MADE_WITH = {"data": {"name": "digits", "hash": "d"}, "space": {"name": "tiny", "hash": "s"}, "objective": "accuracy"}
 NONE = {"complete": 0, "pruned": 0, "running": 0, "unfinished": 0, "failed": 0}
@@ -38,23 +38,31 @@ def created(journal: str, name: str, **attrs: Any) -> optuna.Study:
 
 
 def test_a_study_is_told_by_what_it_was_made_with(journal: str) -> None:
-    study = known_study(Path(journal))
+    study = network_study(Path(journal))
     study.set_user_attr(IDENTITY, MADE_WITH)
     assert studies(journal) == [
         StudyEntry(
-            study="known",
-            data="digits",
+            study="networks",
+            data="shapes",
             space="tiny",
             objective="accuracy",
             target=0.85,
-            counts={"complete": 3, "pruned": 1, "running": 0, "unfinished": 1, "failed": 1},
-            best=0.86,
+            counts={"complete": 2, "pruned": 0, "running": 0, "unfinished": 1, "failed": 0},
+            best=0.875,
             is_readable=True,
         )
     ]
     (entry,) = studies(journal)
-    assert entry.as_dict()["counts"]["complete"] == 3
+    assert entry.as_dict()["counts"]["complete"] == 2
     assert list(entry.as_dict())[:2] == ["study", "data"]
+
+
+def test_a_damaged_study_is_listed_as_such(journal: str) -> None:
+    study = network_study(Path(journal))
+    study.set_user_attr(IDENTITY, MADE_WITH)
+    study.set_user_attr(TARGET, "high")
+    (entry,) = studies(journal)
+    assert (entry.is_readable, entry.is_damaged, entry.counts["complete"]) == (False, True, 2)
 
 
 def test_an_unfinished_trial_runs_only_while_a_launch_does(journal: str) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from torch import nn
 
@@ -23,6 +24,8 @@ from nas.results.board import leaderboard
 from nas.results.board_table import print_board
 from nas.results.card_table import print_card
 from nas.results.comparison_table import comparison
+from nas.results.exports import of_trial
+from nas.results.report.page import render
 from nas.results.selection import best
 from nas.results.trial_card import card
 from nas.results.trial_summary import StudySummary, TrialSummary
@@ -50,7 +53,7 @@ from nas.search.study import (
     WON,
 )  # fmt: skip
 from nas.space.analytic import metrics
-from nas.space.attributes import ARCHITECTURE, BROKEN, FINISHED, GIVEN, ORIGIN, SEED
+from nas.space.attributes import ARCHITECTURE, BROKEN, FINISHED, GIVEN, ORIGIN, PROPOSED, SEED
 from nas.space.space import load
 from nas.space.study_space import as_stored
 from nas.training.augmentation import shipped
@@ -93,6 +96,17 @@ def trial(number: int, state: TrialState, attrs: Mapping[str, Any], *accuracies:
     )
     found.number = number
     return found
+
+
+def proposed(one: FrozenTrial) -> FrozenTrial:
+    """With what a sampler, and Optuna's queue, store."""
+    one.distributions = {
+        "recipe:peak_lr": FloatDistribution(0.1, 9.0), "depth": IntDistribution(1, 4),
+        "kind": CategoricalDistribution(["c", "dw"]),
+    }  # fmt: skip
+    one.params = {"recipe:peak_lr": 0.5, "depth": 2, "kind": "dw"}
+    one.system_attrs = {PROPOSED: PLAIN, "fixed_params": {"depth": 2}}
+    return one
 
 
 def candidate(text: str, **more: Any) -> dict[str, Any]:
@@ -148,7 +162,7 @@ def study() -> ReadStudy:
         f"{CONFIRMED}0": confirmed(0, PLAIN, 0.625, 0.75), f"{CONFIRMED}1": confirmed(1, GATED, 0.8),
     }  # fmt: skip
     trials = [
-        trial(0, TrialState.COMPLETE, candidate(PLAIN, **{MEASURED: {"own": 2.5}}), 0.25, 0.5, 0.875),
+        proposed(trial(0, TrialState.COMPLETE, candidate(PLAIN, **{MEASURED: {"own": 2.5}}), 0.25, 0.5, 0.875)),
         trial(1, TrialState.COMPLETE, candidate(GATED, **{FINISHED: {"epochs": 3, "threads": 2}}), 0.5),
         trial(2, TrialState.PRUNED, candidate(PLAIN.replace("c8-", "c16-", 1), **{REASON: "below"}), 0.25),
         trial(3, TrialState.FAIL, candidate(PLAIN.replace("c8-", "c24-", 1), **{REASON: "diverged"}), math.nan),
@@ -186,6 +200,12 @@ def card_text(study: Any, number: int) -> str:
     return printed(lambda console: print_card(card_of(study, number), console))
 
 
+def exported(study: Any) -> object:
+    """What ``export`` writes of the best trial, untrained."""
+    subject = of_trial(study, best(study, is_live=False)[0], None, data=None)
+    return vars(subject) | {"warnings": ()}
+
+
 READERS: Mapping[str, Callable[[Any], object]] = {
     "leaderboard": board_text,
     "leaderboard in JSON": lambda study: leaderboard(summary(study)).to_json(),
@@ -197,6 +217,8 @@ READERS: Mapping[str, Callable[[Any], object]] = {
     "compare": lambda study: json.dumps(comparison(card_of(study, 0), card_of(study, 4))),
     "confirm": lambda study: [[one.as_dict() for one in confirmations(study, n)] for n in range(5)],
     "networks": lambda study: networks(study, [0, 4], Path()),
+    "report": lambda study: render(study) and None,
+    "export": exported,
     "launch": check_all,
 }
 
@@ -325,6 +347,49 @@ def test_every_value_of_another_kind_is_named(study: ReadStudy) -> None:
                 check_line(line, name, number if name in study.trials[number or 0].user_attrs else None)
                 tried += 1
     assert tried > 2_000
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_no_reader_takes_a_parameter_or_a_system_attribute_of_another_kind(study: ReadStudy, reader: str) -> None:
+    read, refused = READERS[reader], 0
+    before = read(study)
+    for field, name in (
+        ("params", "recipe:peak_lr"), ("params", "depth"), ("system_attrs", PROPOSED), ("system_attrs", "fixed_params"),
+    ):  # fmt: skip
+        right = getattr(study.trials[0], field)[name]
+        for other in (None, *OTHERS[2:]):
+            if not is_other_kind(right, other) and other is not None:
+                continue
+            one = copy.copy(study.trials[0])
+            setattr(one, f"_{field}" if field == "params" else field, {**getattr(one, field), name: other})
+            changed_study = ReadStudy(study_name="s", user_attrs=study.user_attrs, trials=[one, *study.trials[1:]])
+            if (line := line_of(read, changed_study)) is None:
+                assert read(changed_study) == before, (name, other)
+            else:
+                check_line(line, name, 0)
+                refused += 1
+    assert refused > 20 or reader not in {"launch", "networks"}
+
+
+@pytest.mark.parametrize("values", [["0.875"], [None], [0.75], [math.nan], []])
+def test_a_launch_names_objective_values_that_are_not_the_trials(study: ReadStudy, values: list[Any]) -> None:
+    one = copy.copy(study.trials[0])
+    one._values = values  # as a storage gives them
+    changed_study = ReadStudy(study_name="s", user_attrs=study.user_attrs, trials=[one, *study.trials[1:]])
+    line = line_of(check_all, changed_study)
+    assert line is not None
+    check_line(line, "values", 0)
+
+
+@pytest.mark.parametrize(("name", "value"), [("params", 5), ("macs", 2_989_761), ("receptive_field", 44)])
+@pytest.mark.parametrize("reader", set(READERS) - {"confirm", "networks"})
+def test_no_reader_shows_a_metric_that_is_not_its_networks(
+    study: ReadStudy, reader: str, name: str, value: int
+) -> None:
+    line = line_of(READERS[reader], damaged(study, 0, name, (), value))
+    assert line is not None
+    check_line(line, name, 0)
+    assert f"trial 0: {name} is {value:,}, where its network has {study.trials[0].user_attrs[name]:,}: " in line
 
 
 @pytest.mark.parametrize("reader", READERS)

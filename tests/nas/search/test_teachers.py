@@ -23,6 +23,7 @@ from nas.search.confirmation import Confirmation
 from nas.search.study import CURVE, IDENTITY, TARGET
 from nas.search.trained_weights import Weights
 from nas.search.training_way import Training
+from nas.space.analytic import board_metrics
 from nas.space.attributes import ARCHITECTURE, BROKEN, FINISHED, GIVEN
 from nas.training import datasets, recipes
 from nas.training.decoded import Dataset
@@ -101,7 +102,7 @@ def test_an_export_in_a_home_that_there_is_not_is_refused(digits: Dataset) -> No
         read(Path("~nosuchuser/net.safetensors"), digits)
 
 
-METRICS = {"params": 1, "macs": 1, "receptive_field": 1}
+METRICS = board_metrics(parse(TEXT))
 CURVES = [{"val_accuracy": 0.1, "seconds": 1.0}] * 2
 URL = "postgresql://me:secret@host/db"
 

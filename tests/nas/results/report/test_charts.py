@@ -92,3 +92,10 @@ def test_optuna_stays_as_talkative_as_it_was() -> None:
     before = optuna.logging.get_verbosity()
     parallel(trials(3))
     assert optuna.logging.get_verbosity() == before
+
+
+def test_a_value_that_a_queue_fixed_outside_of_its_range_is_left_out() -> None:
+    known = trials(3)
+    known[1].params = {**known[1].params, "width": 65}
+    assert importance(known).note.endswith("of all 2 complete trials. So few say little.")
+    assert parallel(known).plot is not None

@@ -23,7 +23,7 @@ from nas.results.rows import STATES
 from nas.search.storage import open_storage
 from nas.search.study import CURVE, DATA, IDENTITY, LAUNCHES, MEASURED, REASON, TARGET
 from nas.space.attributes import FINISHED
-from tests.nas.results.known import PLAIN, add, network_study
+from tests.nas.results.known import PLAIN, SIZES, add, network_study
 
 Captured = pytest.CaptureFixture[str]
 EVIL = "</script><script>alert(1)</script>\u202e"
@@ -127,7 +127,7 @@ def test_an_empty_study_is_a_page(tmp_path: Path) -> None:
     assert "This needs two complete trials; the study has 0." in text
 
 
-RULES = ["macs <= 10M", "params < 200k", "mine > 3", "params >= 5"]
+RULES = ["macs <= 10M", "params < 200k", "mine > 3", "params >= 29k"]
 
 
 @pytest.mark.parametrize("kept", [RULES, ", ".join(RULES)], ids=["list", "text of an earlier version"])
@@ -139,11 +139,10 @@ def test_limits_are_those_of_the_studys_constraints(tmp_path: Path, kept: list[s
         {"metric": "macs", "limit": 10_000_000, "text": "macs <= 10000000"},
         {"metric": "params", "limit": 200_000, "text": "params < 200000"},
         {"metric": "mine", "limit": 3, "text": "mine > 3"},
-        {"metric": "params", "limit": 5, "text": "params >= 5"},
+        {"metric": "params", "limit": 29_000, "text": "params >= 29000"},
     ]
-    # known.add: a trial has as many thousand multiply-accumulates as parameters; "mine" was not measured
-    assert [row["rules"] for row in document["rows"]] == [
-        [[1_000 * n, True], [n, True], [None, None], [n, False]] for n in (1, 2, 3)
+    assert [row["rules"] for row in document["rows"]] == [  # "mine" was not measured
+        [[macs, True], [params, True], [None, None], [params, params >= 29_000]] for params, macs in SIZES.values()
     ]
     assert document["target"] == 0.85
 
