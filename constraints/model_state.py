@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedTensorMixin  # type: ignore[attr-defined]  # not in its stub
 
 from constraints.copied_functions import rebind
+from constraints.copied_tables import note_tables
 from constraints.kept_state import is_torchs, modules_kept
 from constraints.process_state import process_kept
 
@@ -106,6 +107,7 @@ def copied(model: Model) -> Model:
     for buffer in chain.from_iterable(m._buffers.values() for m in modules):
         if isinstance(buffer, UninitializedBuffer):
             memo[id(buffer)] = UninitializedBuffer(buffer.requires_grad, buffer.data.device, buffer.data.dtype)  # type: ignore[arg-type]  # its stub is Tensor's
+    note_tables(modules, memo)
     made = copy.deepcopy(model, memo)
     rebind(made.modules(), memo)
     return made
