@@ -17,6 +17,7 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedTensorMixin  # 
 
 from constraints.copied_functions import rebind
 from constraints.copied_tables import note_tables
+from constraints.errors import UnusableInputError, first_line
 from constraints.kept_state import is_torchs, modules_kept
 from constraints.process_state import process_kept
 
@@ -53,9 +54,20 @@ class Parts:
         return any(issubclass(kind, UninitializedTensorMixin) for kind in set(map(_kind, self.tensors)))
 
 
+def named_modules(model: nn.Module) -> dict[str, nn.Module]:
+    """The registered modules by their paths; UnusableInputError where torch cannot list them."""
+    try:
+        return dict(model.named_modules())
+    except TypeError as error:
+        raise UnusableInputError(
+            f"torch cannot list the model's modules: {first_line(error)}: a class that defines __eq__ needs "
+            "__hash__ = nn.Module.__hash__ too"
+        ) from error
+
+
 def parts(model: nn.Module) -> Parts:
     """Find a model's modules."""
-    registered = dict(model.named_modules())
+    registered = named_modules(model)
     found = {id(m): path for path, m in registered.items()}
     hidden: dict[str, nn.Module] = {}
     waiting = [(path, m) for path, m in registered.items() if not is_torchs(_kind(m))]  # those keep none aside

@@ -65,7 +65,7 @@ def unregistered_weights(model: nn.Module, outputs: torch.Tensor) -> list[str]:
     By name where the model has one for it, else by its shape. Tensors that the forward pass makes are left out, unless
     they are made as parameters.
     """
-    trained = {id(parameter) for parameter in model.parameters()}
+    trained = {id(tensor) for *_, tensor in _registered(model) if isinstance(tensor, nn.Parameter)}
     names = _names(model)
     leaves = [leaf for leaf in _leaves(outputs) if id(leaf) not in trained]
     found = [names.get(id(leaf), "") or (_described(leaf) if isinstance(leaf, nn.Parameter) else "") for leaf in leaves]

@@ -86,6 +86,15 @@ def test_weights_that_nothing_registers_are_named_where_a_gradient_reaches_them(
     assert unregistered_weights(net, net.last(ROWS)) == []
 
 
+def test_parameters_are_those_of_the_registries_whatever_the_model_lists() -> None:
+    class Grouped(Net):
+        def parameters(self, recurse: bool = True) -> Any:
+            return [{"params": [self.last.weight], "lr": 0.1}]
+
+    net = Grouped()
+    assert unregistered_weights(net, net.last(ROWS)) == []
+
+
 def test_tensors_of_a_forward_pass_are_no_weights() -> None:
     net: Any = Net()
     at = ROWS.clone().requires_grad_()
