@@ -47,7 +47,7 @@ def _materialise(model: nn.Module, shape: list[int]) -> None:
     """Run the model once, so that lazy modules create their parameters."""
     with torch.no_grad():
         model.eval()  # which returns nothing where the code overrides train() so
-        model(torch.zeros(1, *shape))
+        model(torch.zeros(1, *shape, dtype=torch.float32))  # whatever default type the code has set
     model.train()
 
 

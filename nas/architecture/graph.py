@@ -28,7 +28,7 @@ class Graph:
         judged = copied(model).cpu().float()
         judged.eval()  # which returns nothing where the code overrides train() so
         try:
-            program = torch.export.export(judged, (torch.zeros(2, *shape),))
+            program = torch.export.export(judged, (torch.zeros(2, *shape, dtype=torch.float32),))
         except Exception as error:  # torch.export raises errors of many kinds, with no common base
             raise UnusableInputError(
                 f"cannot follow the model's forward pass: {with_type(error).rstrip('. :')}: "

@@ -48,6 +48,7 @@ def doubts(model: GivenModel, images: torch.Tensor, tried: Tried) -> Iterator[st
     yield from _bounded(tried.last, model.classes)
     yield from _unused(model)
     yield from _unsteady(model, images)
+    yield from _seeding(model, images)
 
 
 def _untrained(names: Sequence[str]) -> Iterator[str]:
@@ -102,6 +103,22 @@ def _unsteady(model: GivenModel, images: torch.Tensor) -> Iterator[str]:
             "in eval mode the model's outputs for an image depend on the other images of its batch: accuracies are "
             f"those of batches of {batch_size(images.device)} images, and an image alone may get another class: let "
             "norms keep running statistics, and mix no images along the batch axis"
+        )
+
+
+def _seeding(model: GivenModel, images: torch.Tensor) -> Iterator[str]:
+    """Compare the state of torch's generator after two forward passes that began with other seeds."""
+    after = []
+    with suppress(Exception), torch.no_grad(), torch.random.fork_rng([images.device] if images.is_cuda else []):
+        tried = placed(model_copy(model), images.device, model.layout).train()
+        for seed in (1, 2):
+            torch.manual_seed(seed)
+            tried(images.clone())
+            after.append(torch.get_rng_state())
+    if len(after) > 1 and torch.equal(*after):
+        yield (
+            "the model's forward pass seeds torch's random numbers: dropout and what the recipe draws are the same in "
+            "every step: take torch.manual_seed out of it, or draw from a torch.Generator of its own"
         )
 
 

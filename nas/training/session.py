@@ -100,7 +100,7 @@ class Session:
             images=torch.empty(0, dtype=torch.uint8, device=device),
             labels=labels,
             chosen=torch.empty(min(recipe.batch_size, len(labels)), dtype=torch.int64, device=device),
-            loss=torch.zeros((), device=device),
+            loss=torch.zeros((), dtype=torch.float32, device=device),
             is_captured=not isinstance(self.model, GivenModel),
             halves=self._halves(device),
             registered=RegisteredTensors(self.model.model) if isinstance(self.model, GivenModel) else None,

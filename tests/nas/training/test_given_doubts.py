@@ -109,3 +109,15 @@ def test_code_that_needs_a_whole_batch_is_left_to_its_evaluation() -> None:
         return x
 
     assert said(Net(whole)) == []
+
+
+def test_a_forward_pass_that_seeds_is_said_and_one_that_draws_is_not() -> None:
+    def seeding(net: Net, x: torch.Tensor) -> torch.Tensor:
+        torch.manual_seed(0)
+        return nn.functional.dropout(x, training=net.training)
+
+    state = torch.random.get_rng_state()
+    (line,) = said(Net(seeding))
+    assert line.startswith("the model's forward pass seeds torch's random numbers: dropout and what the recipe draws")
+    assert said(Net(lambda net, x: nn.functional.dropout(x, training=net.training))) == []
+    torch.random.set_rng_state(state)
