@@ -67,15 +67,30 @@ def _run_by_import(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
             yield from _run_by_import(by_import(statement))
 
 
-def _assigned(statement: ast.stmt) -> list[tuple[str, ast.expr]]:
-    """The variable to which a statement assigns, and the value, except one made of its own, as ``net.to(device)``."""
+def _assigned(statement: ast.stmt) -> Iterator[tuple[str, ast.expr]]:
+    """The variables to which a statement assigns, and the values, except those made of their own, as ``net.cuda()``."""
     match statement:
-        case (
-            ast.Assign(targets=[ast.Name(id=variable)], value=ast.expr() as value)
-            | ast.AnnAssign(target=ast.Name(id=variable), value=ast.expr() as value)
-        ) if not any(isinstance(node, ast.Name) and node.id == variable for node in ast.walk(value)):
-            return [(variable, value)]
-    return []
+        case ast.Assign(targets=targets, value=value):
+            pairs = [pair for target in targets for pair in _paired(target, value)]
+        case ast.AnnAssign(target=target, value=ast.expr() as value):
+            pairs = [(target, value)]
+        case _:
+            pairs = []
+    for target, value in pairs:
+        if isinstance(target, ast.Name) and not any(
+            isinstance(node, ast.Name) and node.id == target.id for node in ast.walk(value)
+        ):
+            yield target.id, value
+
+
+def _paired(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]:
+    """Each target and its value, as in ``net, loss = Net(), nn.MSELoss()``."""
+    match target, value:
+        case ((ast.Tuple(elts=targets) | ast.List(elts=targets)), (ast.Tuple(elts=values) | ast.List(elts=values))) if (
+            len(targets) == len(values)
+        ):
+            return list(zip(targets, values, strict=True))
+    return [(target, value)]
 
 
 def _call(made: ast.expr, name: str) -> ast.Call | None:
@@ -139,10 +154,11 @@ def made_if_run(tree: ast.Module, name: str, kind: type[nn.Module], model: nn.Mo
     count whose values the line itself has, and that make another network than ``model``, the class without arguments.
     Empty for none.
     """
-    for node in _run_by_scripts(tree):
-        call = _call(node.value, name) if isinstance(node, ast.Assign) else None
-        given = _other_values(call, kind) if call else None
-        if call and given and not _makes_equal(kind, given, model):
+    statements = (node for node in _run_by_scripts(tree) if isinstance(node, ast.stmt))
+    calls = (_call(value, name) for statement in statements for _, value in _assigned(statement))
+    for call in filter(None, calls):
+        given = _other_values(call, kind)
+        if given and not _makes_equal(kind, given, model):
             flags = " ".join(f"--arg {shlex.quote(f'{key}={json.dumps(value)}')}" for key, value in given.items())
             what = f"line {call.lineno} makes {ast.unparse(call)} only if the file is run"
             return f"{what}, and this is {name} without arguments: to check the former, give {flags}"
