@@ -29,7 +29,7 @@ def remedy_of(error: SyntaxError) -> str:
         (remedy for mark, remedy in _REMEDIES.items() if re.search(mark, f"{error.msg}\n{error.text}")), ""
     ):
         return known
-    later = ", or run a later Python: uv run --python 3.14 search.py validate ..." if _is_later(error) else ""
+    later = ", or run a later Python: uv run --python 3.14 search.py ..." if _is_later(error) else ""
     return f"fix that line{later}"
 
 

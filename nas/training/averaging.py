@@ -25,7 +25,7 @@ class Average:
         pairs = [(_real(averaged), _real(state[name])) for name, averaged in whole_state(self.model).items()]
         distinct = {(a.data_ptr(), a.storage_offset(), a.shape, a.stride()): (a, now) for a, now in pairs}
         self._pairs = list(distinct.values())  # a weight that two layers share is averaged once
-        self._taken = torch.ones((), device=next(iter(state.values())).device)
+        self._taken = torch.ones((), dtype=torch.float32, device=next(iter(state.values())).device)
 
     def advance(self) -> None:
         """Count a step, which sets the decay of the next update."""

@@ -40,7 +40,7 @@ class GivenModel(nn.Module):
         if kept := [name for name, value in state.items() if not isinstance(value, torch.Tensor)]:
             raise UnusableInputError(
                 f"the model keeps what is no tensor, which checkpoints and weights here do not hold: {kept[0]}: "
-                "register it as a buffer, or leave get_extra_state out"
+                "register it as a buffer, or leave get_extra_state and a state_dict of its own out"
             )
         if kept := [name for name, value in state.items() if value.layout != torch.strided or value.is_quantized]:
             raise UnusableInputError(
@@ -54,7 +54,10 @@ class GivenModel(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits, N x classes. Raises UnusableInputError where the output cannot be logits."""
         self.alive()
-        found = _rows(_called(self.model, images.contiguous(memory_format=self.layout)), len(images), self.classes)
+        found = _called(self.model, images.contiguous(memory_format=self.layout))
+        if not isinstance(found, torch.Tensor):
+            raise UnusableInputError(_no_tensor(found, is_training=self.training))
+        found = _rows(found, len(images), self.classes)
         if self.gives_probabilities:
             return found.float().clamp_min(torch.finfo(torch.float32).tiny).log()
         return found
@@ -70,12 +73,16 @@ def _called(model: nn.Module, images: torch.Tensor) -> Any:
     return model(images)
 
 
-def _rows(found: Any, images: int, classes: int) -> torch.Tensor:
-    if not isinstance(found, torch.Tensor):
-        many = f" of {len(found)}" if hasattr(found, "__len__") else ""
-        raise UnusableInputError(
-            f"the model gives no tensor: {type(found).__name__}{many}: let its forward method return the logits alone"
-        )
+def _no_tensor(found: Any, *, is_training: bool) -> str:
+    many = f" of {len(found)}" if isinstance(found, list | tuple | dict) else ""
+    what = f"the model gives no tensor in {'training' if is_training else 'eval mode'}: {type(found).__name__}{many}"
+    remedy = "let its forward method return the logits alone"
+    if not is_training:
+        return f"{what}: {remedy}"
+    return f"{what}: {remedy}, also in training: without auxiliary heads, perhaps by --arg (aux_logits=false)"
+
+
+def _rows(found: torch.Tensor, images: int, classes: int) -> torch.Tensor:
     if found.is_complex():
         raise UnusableInputError(f"the model gives complex numbers: {found.dtype}: let it return real logits")
     shape = "x".join(map(str, found.shape)) or "a single number"
@@ -85,10 +92,14 @@ def _rows(found: Any, images: int, classes: int) -> torch.Tensor:
         )
     if found[0].numel() != classes:
         raise UnusableInputError(
-            f"the model gives {found[0].numel()} outputs an image ({shape} for {images}), the data has {classes} "
+            f"the model gives {_counted(found[0].numel())} an image ({shape} for {images}), the data has {classes} "
             "classes: give it as many, perhaps by --arg"
         )
     return found.flatten(1)
+
+
+def _counted(outputs: int) -> str:
+    return f"{outputs} output{'s' * (outputs != 1)}"
 
 
 def placed(model: nn.Module, device: torch.device, layout: torch.memory_format) -> Any:

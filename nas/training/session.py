@@ -23,6 +23,7 @@ from nas.training.halves import Halves
 from nas.training.optimisers import Optimisers
 from nas.training.precision import Precision
 from nas.training.recipes import Recipe
+from nas.training.registered_tensors import RegisteredTensors
 from nas.training.step import TrainingStep
 from nas.training.teacher import targets
 
@@ -99,9 +100,10 @@ class Session:
             images=torch.empty(0, dtype=torch.uint8, device=device),
             labels=labels,
             chosen=torch.empty(min(recipe.batch_size, len(labels)), dtype=torch.int64, device=device),
-            loss=torch.zeros((), device=device),
+            loss=torch.zeros((), dtype=torch.float32, device=device),
             is_captured=not isinstance(self.model, GivenModel),
             halves=self._halves(device),
+            registered=RegisteredTensors(self.model.model) if isinstance(self.model, GivenModel) else None,
         )
 
     def _halves(self, device: torch.device) -> Halves | None:
@@ -216,6 +218,11 @@ class Session:
         if index != self.phase:
             self._enter(index)
         rate = self.recipe.learning_rate(progress, self.epochs)
+        if not math.isfinite(rate):
+            raise TrainingFailedError(
+                f"the learning rate is {rate} in epoch {step // self.steps + 1}: lower the recipe's gamma, or raise "
+                "its step_epochs"
+            )
         self.step.optimisers.set_rate(rate)
         self.step.show(progress)
         if self.step.average:

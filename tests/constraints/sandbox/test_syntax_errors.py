@@ -50,7 +50,7 @@ def test_a_known_error_has_its_remedy(text: str, wanted: str) -> None:
     ],
 )
 def test_what_a_later_python_reads_says_so(text: str) -> None:
-    assert remedy(text) == "fix that line, or run a later Python: uv run --python 3.14 search.py validate ..."
+    assert remedy(text) == "fix that line, or run a later Python: uv run --python 3.14 search.py ..."
 
 
 def test_an_error_without_a_line_has_a_remedy() -> None:
