@@ -69,6 +69,7 @@ def _run_by_import(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
 
 def _assigned(statement: ast.stmt) -> Iterator[tuple[str, ast.expr]]:
     """The variables to which a statement assigns, and the values, except those made of their own, as ``net.cuda()``."""
+    pairs: list[tuple[ast.expr, ast.expr]]
     match statement:
         case ast.Assign(targets=targets, value=value):
             pairs = [pair for target in targets for pair in _paired(target, value)]
@@ -76,11 +77,11 @@ def _assigned(statement: ast.stmt) -> Iterator[tuple[str, ast.expr]]:
             pairs = [(target, value)]
         case _:
             pairs = []
-    for target, value in pairs:
-        if isinstance(target, ast.Name) and not any(
-            isinstance(node, ast.Name) and node.id == target.id for node in ast.walk(value)
+    for named, given in pairs:
+        if isinstance(named, ast.Name) and not any(
+            isinstance(node, ast.Name) and node.id == named.id for node in ast.walk(given)
         ):
-            yield target.id, value
+            yield named.id, given
 
 
 def _paired(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]:
