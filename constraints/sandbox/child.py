@@ -159,7 +159,7 @@ def _judged(request: Request, loader: Loader, send: Send, made: Constructions) -
     is_chosen = inspect.isclass(thing) and not request.target.name and not request.arguments
     if is_chosen:
         tree = tree_of_module(module)
-        other = made_otherwise(tree, target.name, vars(module), model) or made_if_run(tree, target.name, thing)
+        other = made_otherwise(tree, target.name, vars(module), model) or made_if_run(tree, target.name, thing, model)
         loader.found += [other] if other else []
     loader.found += absent_parts(model)
     question = Question(

@@ -235,3 +235,12 @@ def test_a_cell_that_is_not_python_is_named_where_no_other_has_a_model(tmp_path:
     )
     with pytest.raises(NoModelError, match=r"no model in .*, cell 2: .* not Python: line 2: .*: correct what defines"):
         answer(request(str(file)), lambda _: None)
+
+
+def test_a_function_that_the_file_imports_is_offered_as_its_model(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "nets_gg.py").write_text(f"{NET}\ndef get_model(name='a'):\n    return {{'a': Net}}[name](2)\n")
+    file = tmp_path / "main_gg.py"
+    file.write_text("from nets_gg import get_model, number\nif __name__ == '__main__':\n    get_model()\n")
+    with pytest.raises(NoModelError, match=r"name a function that returns one: .*\.py:get_model$"):
+        answer(request(str(file)), lambda _: None)
+    assert run("get_model", "from nets_gg import get_model\n").metrics["params"] == 4
