@@ -47,14 +47,14 @@ def screen(driver: Driver, trials: SearchTrials, width: int, height: int) -> Ren
     job = confirming(driver)
     more += [job.text(driver.seconds_left)] if job and running else []
     shown = min(len(running), room)
-    table = _table(running[:shown], states[:shown], driver, width)
+    table = [_table(running[:shown], states[:shown], driver, width)] if shown else []
     left = height - _OTHER_LINES - shown - sum(map(bool, more)) + 2
     rejected = f"rejected  {sum(driver.rejected.values()):,}: {rejections(driver.rejected)}"
     return Group(
         _head(driver, trials),
         *_best(trials, driver),
         _line(f"speed     {speed_text(states, trials, driver, job)}"),
-        table,
+        *table,
         *(_line(line, "dim") for line in more if line),
         _line(rejected, "dim"),
         *_below(driver, trials, width, min(left, _MOST_EVENTS)),
