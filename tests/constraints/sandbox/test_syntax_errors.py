@@ -29,6 +29,7 @@ def remedy(text: str) -> str:
         (PYTHON_2.format("ValueError"), "the file is for Python 2: write except ... as ..."),
         (PYTHON_2.format("(ValueError, os.error)"), "the file is for Python 2: write except ... as ..."),
         ("open('C:\\Users')", "write that path with /, or as r'...'"),
+        ("<!DOCTYPE html>\n<html>", "it is a web page: download the file itself, on GitHub by Raw"),
         ("x = (", "fix that line"),
         ("print(\"can't)", "fix that line"),
     ],
