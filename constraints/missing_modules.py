@@ -97,7 +97,7 @@ class MissingModule:
         """
         if (framework := self.name.partition(".")[0]) in _FRAMEWORKS:
             return f"write the network with torch.nn: networks of {framework} are not checked"
-        install = f"run uv run --with {distribution(self.name)} search.py validate ..."
+        install = f"run uv run --with {distribution(self.name)} search.py ..."
         if self.is_installable:
             return install
         put = f"put {self._file(path, modules)} {f'into {self.folder}' if self.folder else 'beside the file'}"

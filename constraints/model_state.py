@@ -16,6 +16,8 @@ from torch import nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedTensorMixin  # type: ignore[attr-defined]  # not in its stub
 
 from constraints.copied_functions import rebind
+from constraints.copied_tables import note_tables
+from constraints.errors import UnusableInputError, first_line
 from constraints.kept_state import is_torchs, modules_kept
 from constraints.process_state import process_kept
 
@@ -52,9 +54,20 @@ class Parts:
         return any(issubclass(kind, UninitializedTensorMixin) for kind in set(map(_kind, self.tensors)))
 
 
+def named_modules(model: nn.Module) -> dict[str, nn.Module]:
+    """The registered modules by their paths; UnusableInputError where torch cannot list them."""
+    try:
+        return dict(model.named_modules())
+    except TypeError as error:
+        raise UnusableInputError(
+            f"torch cannot list the model's modules: {first_line(error)}: a class that defines __eq__ needs "
+            "__hash__ = nn.Module.__hash__ too"
+        ) from error
+
+
 def parts(model: nn.Module) -> Parts:
     """Find a model's modules."""
-    registered = dict(model.named_modules())
+    registered = named_modules(model)
     found = {id(m): path for path, m in registered.items()}
     hidden: dict[str, nn.Module] = {}
     waiting = [(path, m) for path, m in registered.items() if not is_torchs(_kind(m))]  # those keep none aside
@@ -106,6 +119,7 @@ def copied(model: Model) -> Model:
     for buffer in chain.from_iterable(m._buffers.values() for m in modules):
         if isinstance(buffer, UninitializedBuffer):
             memo[id(buffer)] = UninitializedBuffer(buffer.requires_grad, buffer.data.device, buffer.data.dtype)  # type: ignore[arg-type]  # its stub is Tensor's
+    note_tables(modules, memo)
     made = copy.deepcopy(model, memo)
     rebind(made.modules(), memo)
     return made

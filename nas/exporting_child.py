@@ -29,7 +29,8 @@ def write(arguments: Mapping[str, Any], send: Send) -> dict[str, Any]:
     given, to = Given.from_dict(arguments["given"]), Path(arguments["to"])
     seed_everything(arguments["seed"])
     with Loader(seconds=given.limits.seconds) as loader:
-        model = load_model(given.target, given.arguments, loader, send).float()  # as it was trained
+        model = load_model(given.target, given.arguments, loader, send)
+        model.float()  # as it was trained
         with stage("its export", send):
             _materialise(model, arguments["input"])
             if arguments["weights"]:
@@ -45,7 +46,8 @@ def write(arguments: Mapping[str, Any], send: Send) -> dict[str, Any]:
 def _materialise(model: nn.Module, shape: list[int]) -> None:
     """Run the model once, so that lazy modules create their parameters."""
     with torch.no_grad():
-        model.eval()(torch.zeros(1, *shape))
+        model.eval()  # which returns nothing where the code overrides train() so
+        model(torch.zeros(1, *shape, dtype=torch.float32))  # whatever default type the code has set
     model.train()
 
 

@@ -33,7 +33,6 @@ from nas.space.feasible import FeasiblePart
 from nas.space.sampler import FeasibleSampler
 from nas.space.space import Space, load
 from tests.growth import assert_growth, count
-from tests.nas.results.known import PLAIN
 
 Call = Callable[[], object]
 Losses = np.ndarray[tuple[int, int], np.dtype[np.float64]]

@@ -1,15 +1,16 @@
-"""The report as tables on a terminal, 80 columns wide or more; no torch."""
+"""The report as tables on a terminal; below 80 columns, less is beside each other; no torch."""
 
 from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import inf
 
 from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
 from rich.measure import Measurement
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -26,6 +27,10 @@ _LAYER = ("Output", "Params", "MACs", "RF", "Jump")
 """The columns of a layer after its name."""
 _WIDTH = 100
 """Columns of the report where there are as many; more only where the layers need them."""
+_LEFT_OUT = ("Jump", "MACs", "Output", "Params")
+"""The columns that a narrow terminal has no room for, the first one first."""
+_LEAST = 16
+"""Least width of a layer's name and of a reason."""
 _LONGEST_RULE = 32
 """Width of a constraint; a longer one, such as a rule in words, takes several lines."""
 
@@ -34,14 +39,14 @@ def print_report(report: Findings, console: Console) -> None:
     """Print the layers with their fields and costs, the totals, each constraint with its reason, the warnings."""
     marked = _passing(report)
     ascii_only = _ascii(console)
-    layers = _layers(report, marked, ascii_only)
+    layers = _layers(report, marked, ascii_only, console.width)
     width = min(console.width, max(_WIDTH, Measurement.get(console, console.options, layers).maximum))
     rule = Text("=" * width)
     parts: list[RenderableType] = [rule, layers, rule, Text(_totals(report))]
     if marked is not None:
         layer, limit = marked
         parts.append(Text(f"{_mark(ascii_only)} the receptive field passes {limit} in layer {layer.name}"))
-    parts += [rule, _verdicts(report), rule]
+    parts += [rule, _verdicts(report, width), rule]
     if report.fix_all:
         parts += [Text(FIX_ALL, style="bold"), _fixes([report.fix_all.text], ascii_only)]
         parts += [Text(_wrapped(f"    {line}", width), style="cyan") for line in report.fix_all.code]
@@ -68,8 +73,11 @@ def text(report: Findings, width: int = _WIDTH) -> str:
     return captured.get().rstrip("\n")
 
 
-def _layers(report: Findings, marked: tuple[Layer, str] | None, ascii_only: bool) -> Group:
-    """The layers, with a separate table between every two headings, so that a heading has the whole width."""
+def _layers(report: Findings, marked: tuple[Layer, str] | None, ascii_only: bool, width: int) -> Group:
+    """The layers, with a separate table between every two headings, so that a heading has the whole width.
+
+    Columns for which ``width`` has no room are left out, and named below the table.
+    """
     sections = _sections(report)
     found = rows(report.layers, {name for name, _ in sections})
     marked_path = _row_of(found, report, marked[0]) if marked else None
@@ -77,7 +85,10 @@ def _layers(report: Findings, marked: tuple[Layer, str] | None, ascii_only: bool
     for row, branch in zip(found, _branches(found, ascii_only), strict=True):
         mark = f" {_mark(ascii_only)}" if row.layer is not None and row.path == marked_path else ""
         lines.append((_label(row, branch, ascii_only), _cells(row, mark), "bold" if mark else ""))
-    widths = [max(map(cell_len, column)) for column in zip(_LAYER, *(cells for _, cells, _ in lines), strict=True)]
+    columns = zip(_LAYER, *(cells for _, cells, _ in lines), strict=True)
+    widths = {column[0]: max(map(cell_len, column)) for column in columns}
+    left_out = _without_room(widths, width)
+    kept = [i for i, name in enumerate(_LAYER) if name not in left_out]
     table = _layer_table(widths, ascii_only)
     parts: list[RenderableType] = [table]
     headings = _headings(found, report, sections)
@@ -85,14 +96,26 @@ def _layers(report: Findings, marked: tuple[Layer, str] | None, ascii_only: bool
         if i in headings:
             table = _layer_table(widths, ascii_only, show_header=False)
             parts += [*(Heading(text) for text in headings[i]), table]
-        table.add_row(label, *cells, style=style)
+        table.add_row(label, *(cells[i] for i in kept), style=style)
+    if left_out:
+        parts.append(Text(f"left out, as the terminal is narrow: {', '.join(left_out)}", style="dim"))
     return Group(*parts)
 
 
-def _layer_table(widths: Sequence[int], ascii_only: bool, *, show_header: bool = True) -> Table:
+def _without_room(widths: dict[str, int], width: int) -> list[str]:
+    """The columns to leave out, which are removed from ``widths``, so that names of layers have a least width."""
+    left_out = []
+    for name in _LEFT_OUT:
+        if width - sum(column + 2 for column in widths.values()) < _LEAST:
+            left_out.append(name)
+            del widths[name]
+    return left_out
+
+
+def _layer_table(widths: Mapping[str, int], ascii_only: bool, *, show_header: bool = True) -> Table:
     table = ruled_table(show_header=show_header)
     table.add_column("Layer (operation)", ratio=1, no_wrap=True, overflow="crop" if ascii_only else "ellipsis")
-    for heading, width in zip(_LAYER, widths, strict=True):
+    for heading, width in widths.items():
         table.add_column(heading, justify="right", no_wrap=True, width=width)
     return table
 
@@ -196,16 +219,24 @@ def _given(report: Findings) -> str:
     return f"inputs {several}" if len(report.inputs) > 1 else f"input {shape(report.input)}"
 
 
-def _verdicts(report: Findings) -> Table:
+def _verdicts(report: Findings, width: int) -> Table:
+    """Each constraint with its value and reason, which a narrow terminal shows below it."""
+    found = [(Text(v.expr), exact(v.value), Text(v.why), v.ok) for v in report.constraints]
+    left = max((min(len(rule), _LONGEST_RULE) + len(value) for rule, value, _, _ in found), default=0)
+    is_below = width - left - 4 * 2 - len("FAIL") < _LEAST
     table = ruled_table()
     table.add_column("", no_wrap=True)
-    table.add_column("Constraint", overflow="fold", max_width=_LONGEST_RULE)
+    table.add_column(
+        "Constraint", overflow="fold", ratio=1 if is_below else None, max_width=None if is_below else _LONGEST_RULE
+    )
     table.add_column("Value", justify="right", no_wrap=True)
-    table.add_column("Why", ratio=1, overflow="fold")
-    for verdict in report.constraints:
-        state = Text("ok", style="green") if verdict.ok else Text("FAIL", style="bold red")
-        value = exact(verdict.value)
-        table.add_row(state, Text(verdict.expr), value, Text(verdict.why))
+    if not is_below:
+        table.add_column("Why", ratio=1, overflow="fold")
+    for rule, value, why, is_ok in found:
+        state = Text("ok", style="green") if is_ok else Text("FAIL", style="bold red")
+        table.add_row(state, rule, value, *([] if is_below else [why]))
+        if is_below and why:
+            table.add_row("", Padding(why, (0, 0, 0, 2)), "")
     return table
 
 

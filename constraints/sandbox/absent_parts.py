@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from torch import nn
 
+from constraints.model_state import named_modules
 from constraints.sandbox.standins import absent_path, absent_reason
 
 _NO_PARAMETERS = ("torchmetrics.", "pytorch_lightning.metrics.")
@@ -17,7 +18,7 @@ def absent_parts(model: nn.Module) -> Iterator[str]:
 
     It may have parameters, which would count in ``params`` although the forward pass does not use it.
     """
-    for path, module in model.named_modules():
+    for path, module in named_modules(model).items():
         for name, value in vars(module).items():
             made_by = absent_path(value)
             if "(" in made_by and not made_by.startswith(_NO_PARAMETERS):

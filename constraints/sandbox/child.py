@@ -107,6 +107,8 @@ class Checked:
 def check_target(arguments: Mapping[str, Any], send: Send) -> dict[str, Any]:
     """Do the job of a ``Request``: return its report, ready for JSON, and the result of each follow-up by its name."""
     request, folder = Request.from_dict(arguments), Path.cwd()
+    for follow_up in request.follow_ups:  # before the user's folder is on the path, which may have a nas.py of its own
+        importlib.import_module(follow_up.partition(":")[0])
     with _loaded(request) as loader:
         checked = _checked(request, loader, send)
         os.chdir(folder)  # the user's code may have left it, and the request has paths from there
@@ -159,7 +161,7 @@ def _judged(request: Request, loader: Loader, send: Send, made: Constructions) -
     is_chosen = inspect.isclass(thing) and not request.target.name and not request.arguments
     if is_chosen:
         tree = tree_of_module(module)
-        other = made_otherwise(tree, target.name, vars(module), model) or made_if_run(tree, target.name, thing)
+        other = made_otherwise(tree, target.name, vars(module), model) or made_if_run(tree, target.name, thing, model)
         loader.found += [other] if other else []
     loader.found += absent_parts(model)
     question = Question(

@@ -16,6 +16,7 @@ from typing import Any
 from torch import nn
 
 from constraints.errors import MissingChoiceError, NoModelError
+from constraints.owners import is_users
 from constraints.sandbox.arguments import flags_for, needs_nothing, required
 from constraints.sandbox.code_objects import codes
 from constraints.sandbox.source import read
@@ -27,8 +28,10 @@ FIXED = "fixed_model"
 """Name of the function that ``validate --fix`` writes at the end of a file, numbered if the file uses that name."""
 _NO_MAKER = ("_", "main", "test", "train")
 """Prefixes of names of functions that run a model instead of returning one."""
+_OTHER_FORWARDS = ("call", "__call__")
+"""Names that forward methods have elsewhere, as in Keras."""
 
-_MODELS_NAME = re.compile(r"model|net(?![a-z])|Net", re.ASCII)
+_MODELS_NAME = re.compile(r"model|net(?![a-z])|Net|[Ss]equential", re.ASCII)
 
 
 def is_module_class(thing: Any) -> bool:
@@ -77,7 +80,8 @@ def _why_none(module: ModuleType, place: str) -> str:
     space = vars(module)
     unfinished = [n for t, n in _own(module).items() if t.forward is nn.Module.forward]
     if unfinished:
-        near = near_method(space[unfinished[0]], "forward")
+        kind = space[unfinished[0]]
+        near = next((n for n in _OTHER_FORWARDS if n in vars(kind)), "") or near_method(kind, "forward")
         return f"{unfinished[0]} has no forward method: {f'rename {near}' if near else 'write one'}"
     makers = [n for n, t in space.items() if inspect.isfunction(t) and t.__module__ == module.__name__]
     made = [n for n in makers if any(is_module_class(r) for r in _reached(space[n], space))]
@@ -88,11 +92,19 @@ def _why_none(module: ModuleType, place: str) -> str:
     made = made or [n for n in others if n in defining_functions(tree)]
     if not made and (elsewhere := unreached(tree)):
         return elsewhere
-    made = made or others
+    made = made or others or _imported_makers(module)
     named = (
         f"{place}:{made[0]}{flags_for(space[made[0]])}" if made else "file:NAME, or the file that defines the network"
     )
     return f"it defines no nn.Module: name a function that returns one: {named}"
+
+
+def _imported_makers(module: ModuleType) -> list[str]:
+    """The functions that a file imports from other files of the user's, and that return networks."""
+    found = {n: t for n, t in vars(module).items() if inspect.isfunction(t) and t.__module__ != module.__name__}
+    own = [n for n, t in found.items() if is_users(t.__code__.co_filename) and not n.startswith(_NO_MAKER)]
+    makers = [n for n in own if any(map(is_module_class, _reached(found[n], found[n].__globals__)))]
+    return [n for n in makers if _returns(inspect.unwrap(found[n]))]
 
 
 def tree_of_module(module: ModuleType) -> ast.Module:

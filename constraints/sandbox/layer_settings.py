@@ -5,12 +5,14 @@ from __future__ import annotations
 from itertools import zip_longest
 
 from torch import nn
+from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.parameter import is_lazy
 
 
 def have_equal_layers(one: nn.Module, other: nn.Module) -> bool:
     """Whether the layers, the shapes of their parameters, and the replaced forward methods are equal.
 
+    How much a dropout drops does not count, since none does where networks are checked.
     What a lazy layer infers in its first run is compared only where both layers ran, or neither did.
     """
     pairs = zip_longest(*(model.named_modules(remove_duplicate=False) for model in (one, other)))
@@ -34,6 +36,8 @@ def _waits(module: nn.Module) -> bool:
 
 def _described(module: nn.Module) -> tuple[object, ...]:
     shapes = [None if is_lazy(p) else tuple(p.shape) for p in module.parameters(recurse=False)]
+    if isinstance(module, _DropoutNd):
+        return type(module).__name__, "", shapes
     has_layers = next(module.children(), None) is not None
     return type(module).__name__, module.extra_repr() if has_layers else repr(module), shapes
 

@@ -2,7 +2,8 @@
 
 A file runs statement by statement, as Python would run it. A statement that fails and is not an import is left out
 with a warning: a data set that cannot be downloaded, missing command line arguments, a training that takes too long.
-What depends on it then fails where it is needed, and the first failure is the reason that is reported.
+A file of the user's that it imports runs in the same way once a statement of it has failed. What depends on what was
+left out then fails where it is needed, and the first failure is the reason that is reported.
 """
 
 from __future__ import annotations
@@ -16,13 +17,16 @@ import importlib.util
 import inspect
 import linecache
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 from types import CodeType, ModuleType
+from typing import TypeVar
 
 from constraints.errors import UnusableInputError, shortened
 from constraints.faults import any_hint, calls_user_code, is_out_of_memory
+from constraints.sandbox.by_statement import ByStatement
 from constraints.sandbox.loops import NAME as LOOPS
 from constraints.sandbox.loops import Loops
 from constraints.sandbox.no_arguments import nothing_required, with_defaults_of_absl
@@ -37,6 +41,7 @@ from constraints.sandbox.source import AWAITING, Source, SourcePart, read
 from constraints.sandbox.time_limit import TooLongError, at_most
 from constraints.sandbox.written_files import WrittenFiles
 
+T = TypeVar("T")
 _IMPORTS = (ast.Import, ast.ImportFrom)
 _DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 _STATEMENT_SECONDS = 20.0
@@ -73,6 +78,7 @@ class Loader:
         """Those of them that name classes."""
         self.cells: dict[str, tuple[str, int]] = {}
         """Name of a notebook's cell -> the notebook, and how many lines of the joined text precede the cell."""
+        self._by_statement = ByStatement(lambda module, source: self._run(module, source, ""))
         self._undo = ExitStack()
 
     def __enter__(self) -> Loader:
@@ -83,6 +89,7 @@ class Loader:
         self._undo.enter_context(uncompiled())
         self._undo.enter_context(undebugged(self._tell))
         self._undo.enter_context(self.remedies)
+        self._find_first(self._by_statement)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -102,7 +109,7 @@ class Loader:
         if target.file:
             return self._file(target.file, target.name)
         sys.path.insert(0, str(Path.cwd()))
-        return self.remedies.applied(lambda: _from_module(target.module), Path.cwd() / "x")
+        return self._imported(lambda: _from_module(target.module), Path.cwd() / "x")
 
     def _file(self, file: Path, name: str) -> ModuleType:
         source = read(file, self.source)
@@ -131,14 +138,23 @@ class Loader:
         self._run(module, source, name)
         return module
 
-    def _find_first(self, finder: WrittenFiles) -> None:
+    def _find_first(self, finder: MetaPathFinder) -> None:
         sys.meta_path.insert(0, finder)
         self._undo.callback(sys.meta_path.remove, finder)
+
+    def _imported(self, call: Callable[[], T], file: Path) -> T:
+        """What ``call`` returns; a file that it imports and that fails runs by its statements, as ``file`` does."""
+        while True:
+            try:
+                return self.remedies.applied(call, file)
+            except (Exception, SystemExit) as error:
+                if is_out_of_memory(error) or not self._by_statement.takes(error):
+                    raise
 
     def _parents(self, package: str, file: Path) -> None:
         """Import the packages around a file; one that fails is left out."""
         try:
-            self.remedies.applied(lambda: _import(package), file)
+            self._imported(lambda: _import(package), file)
         except (Exception, SystemExit) as error:
             self._leave_out(f"the package {package}", error)
             bare = ModuleType(package)
@@ -173,7 +189,7 @@ class Loader:
     ) -> float:
         """Run one statement, or leave it out; returns the seconds that count towards the limit."""
         tree = ast.Module(body=[statement], type_ignores=[])
-        if self.loops:
+        if self.loops and LOOPS in vars(module):
             _, self.loops.start = self.cells.get(part.name, ("", 0))
             tree = self.loops.visit(copy.deepcopy(tree))
         code: CodeType = compile(tree, part.name, "exec", flags=flags, dont_inherit=True)
@@ -181,7 +197,7 @@ class Loader:
         with at_most(seconds if counts else None) as watch:
             try:
                 file = Path(part.name.partition(", cell ")[0]).resolve()
-                self.remedies.in_its_folder(lambda: self.remedies.applied(lambda: _run(code, module), file), file)
+                self.remedies.in_its_folder(lambda: self._imported(lambda: _run(code, module), file), file)
             except (Exception, SystemExit, TooLongError) as error:
                 if isinstance(statement, _IMPORTS) or is_out_of_memory(error):
                     raise

@@ -50,10 +50,15 @@ def folder_with(name: str, file: Path) -> Path | None:
     return None
 
 
+def has_module(package: str, folder: Path) -> bool:
+    """Whether a folder holds a package or module of this name."""
+    return (folder / f"{package}.py").is_file() or any((folder / package).glob("*.py"))
+
+
 def home_of(package: str, file: Path) -> Path | None:
     """The folder above a file, within its project, that holds a package or module of this name."""
     for folder in file.resolve().parents[:_ANCESTORS]:
-        if (folder / f"{package}.py").is_file() or any((folder / package).glob("*.py")):
+        if has_module(package, folder):
             return folder
         if any((folder / mark).exists() for mark in _PROJECT):
             return None

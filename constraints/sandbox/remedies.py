@@ -19,7 +19,7 @@ from constraints.faults import missing
 from constraints.owners import is_users
 from constraints.sandbox.cpu_only import WARNING, CpuOnly, asks_for_accelerator
 from constraints.sandbox.no_network import HubOffline
-from constraints.sandbox.packages import folder_with, home_of
+from constraints.sandbox.packages import folder_with, has_module, home_of
 from constraints.sandbox.standins import StandIns
 
 T = TypeVar("T")
@@ -117,6 +117,9 @@ class Remedies:
             sys.path.append(str(home))
             if home != file.resolve().parent:
                 self._tell(f"{package} is imported from {home}, a folder above the file")
+        elif folder is None and (home := _added_folder(package, file)):
+            sys.path.append(str(home))
+            self._tell(f"{package} is imported from {home}, which sys.path names from the file's folder")
         else:
             is_file = "." not in package
             self.absent.allow(package, folder or ((self.home or file.resolve().parent) if is_file else None))
@@ -142,3 +145,9 @@ class Remedies:
         spec = None if first in sys.stdlib_module_names else importlib.util.find_spec(first)
         folders = [*(spec.submodule_search_locations or [])] if spec else []
         return Path(folders[0]).joinpath(*inner[:-1]) if folders and is_users(f"{folders[0]}/") else None
+
+
+def _added_folder(package: str, file: Path) -> Path | None:
+    """The folder with a module that the user's code added to ``sys.path`` by its path from the file's own folder."""
+    added = [file.resolve().parent / entry for entry in sys.path if entry and not Path(entry).is_absolute()]
+    return next((folder.resolve() for folder in added if has_module(package, folder)), None)

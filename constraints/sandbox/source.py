@@ -102,7 +102,8 @@ def _script(file: Path, data: bytes | str) -> Source:
     if isinstance(data, bytes):
         check_encoding(file, data)
     try:
-        return Source(parts=(_file(file, data),))
+        part, left_out = _without_magic(_file(file, data))
+        return Source(parts=(part,), warnings=(_of_shell(file, left_out),) if left_out else ())
     except UnusableInputError:
         try:
             python, left_out = python_of(data if isinstance(data, str) else decoded(file)[0])
@@ -113,6 +114,20 @@ def _script(file: Path, data: bytes | str) -> Source:
             raise
     part = SourcePart(name=str(file), text=python, statements=tuple(tree.body))
     return Source(parts=(part,), warnings=(_of_shell(file, left_out),))
+
+
+def _without_magic(part: SourcePart) -> tuple[SourcePart, int]:
+    """A file without the statements into which ``jupyter nbconvert`` turns lines of shell and magic; their number."""
+    kept = tuple(statement for statement in part.statements if not _is_magic(statement))
+    return replace(part, statements=kept), len(part.statements) - len(kept)
+
+
+def _is_magic(statement: ast.stmt) -> bool:
+    """Whether this is ``get_ipython().run_line_magic(...)`` or the like, whose result is not used."""
+    match statement:
+        case ast.Expr(ast.Call(func=ast.Attribute(value=ast.Call(func=ast.Name(id="get_ipython"))))):
+            return True
+    return False
 
 
 def _of_shell(file: Path, lines: int) -> str:

@@ -15,6 +15,7 @@ _REMEDIES = {
     r"^invalid character '[\u2018\u2019\u201c\u201d]'": 'write straight quotes, as in "x"',
     r"^invalid non-printable character": "write a space in its place",
     r"\n(>>>|\.\.\.|In \[\d+\]:) ": "it is copied from a session of Python: take the prompts out",
+    r"(?i)\n\s*<(!doctype|html)": "it is a web page: download the file itself, on GitHub by Raw",
     r"^inconsistent use of tabs": "indent with spaces alone",
     r"^Missing parentheses in call to 'print'": "the file is for Python 2: write it for Python 3",
     r"\n\s*except\b[^:]+,\s*[a-z_]\w*\s*:": "the file is for Python 2: write except ... as ...",
@@ -29,7 +30,7 @@ def remedy_of(error: SyntaxError) -> str:
         (remedy for mark, remedy in _REMEDIES.items() if re.search(mark, f"{error.msg}\n{error.text}")), ""
     ):
         return known
-    later = ", or run a later Python: uv run --python 3.14 search.py validate ..." if _is_later(error) else ""
+    later = ", or run a later Python: uv run --python 3.14 search.py ..." if _is_later(error) else ""
     return f"fix that line{later}"
 
 

@@ -28,7 +28,7 @@ def at_most(seconds: float | None) -> Iterator[Callable[[], float]]:
 
     @calls_user_code
     def stop(_: int, frame: FrameType | None) -> NoReturn:
-        took = f"{round(seconds, 2):g} s at import"
+        took = f"{round(seconds, 1 if seconds >= 1 else 2):g} s at import"
         if is_downloading(frame):
             raise TooLongError(f"it was downloading for {took}: {NO_DOWNLOAD}")
         raise TooLongError(f"it ran for {took}: put it under if __name__ == '__main__'")

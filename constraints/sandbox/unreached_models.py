@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_PARTS = (ast.ExceptHandler, ast.match_case)
 _NETWORKS = frozenset({"LightningModule", "Module", "Sequential"})
 """Last parts of the names of classes whose subclasses and calls are networks."""
 
@@ -38,7 +39,7 @@ def defining_functions(tree: ast.Module) -> frozenset[str]:
 
 
 def _unreached(tree: ast.Module) -> Iterator[str]:
-    blocks = [node for node in tree.body if is_for_scripts(node)]
+    blocks = [statement for node in tree.body for statement in for_scripts(node)]
     functions = [node for node in tree.body if isinstance(node, _FUNCTIONS)]
     for block in blocks:
         for name, line in _classes_in(block):
@@ -90,10 +91,43 @@ def _networks_in(block: ast.stmt) -> Iterator[tuple[str, int]]:
                 yield node.targets[0].id, node.lineno
 
 
-def is_for_scripts(node: ast.stmt) -> bool:
-    """Whether this is an ``if`` of the module's ``__name__``."""
-    names = ast.walk(node.test) if isinstance(node, ast.If) else ()
-    return any(isinstance(n, ast.Name) and n.id == "__name__" for n in names)
+def for_scripts(node: ast.stmt) -> list[ast.stmt]:
+    """The statements of an ``if`` that run only if the file is run and not where it is imported; none for others."""
+    if not isinstance(node, ast.If):
+        return []
+    imported = _holds_by_import(node.test)
+    inner = [found for statement in node.orelse for found in for_scripts(statement)]  # an elif
+    return node.body + inner if imported is False else node.orelse if imported else inner
+
+
+def by_import(node: ast.stmt) -> list[ast.stmt]:
+    """The statements right within a block, without those that run only if the file is run."""
+    imported = _holds_by_import(node.test) if isinstance(node, ast.If) else None
+    if isinstance(node, ast.If) and imported is not None:
+        return node.body if imported else node.orelse
+    return [inner for child in ast.iter_child_nodes(node) for inner in _statements(child)]
+
+
+def _statements(node: ast.AST) -> list[ast.stmt]:
+    """A statement itself, or those of an ``except`` or a ``case``."""
+    return [node] if isinstance(node, ast.stmt) else list(getattr(node, "body", [])) if isinstance(node, _PARTS) else []
+
+
+def _holds_by_import(test: ast.expr) -> bool | None:
+    """Whether a condition holds where the file is imported, as far as its ``__name__`` decides it; None if not."""
+    match test:
+        case ast.UnaryOp(op=ast.Not(), operand=inner):
+            held = _holds_by_import(inner)
+            return None if held is None else not held
+        case ast.BoolOp(op=operator, values=values):
+            decides = isinstance(operator, ast.Or)
+            held_parts = [_holds_by_import(value) for value in values]
+            return decides if decides in held_parts else None if None in held_parts else not decides
+        case ast.Compare(left=left, ops=[operation], comparators=[right]):
+            names = [ast.unparse(side) for side in (left, right)]
+            if "__name__" in names and any("__main__" in name for name in names):
+                return isinstance(operation, (ast.NotEq, ast.NotIn, ast.IsNot))
+    return None
 
 
 def _last(node: ast.expr) -> str:

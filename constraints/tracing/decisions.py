@@ -9,6 +9,7 @@ from operator import attrgetter
 from types import FrameType
 from typing import Literal
 
+from constraints.tracing.attribute_loads import Loads
 from constraints.tracing.stacks import Taker, callee, taker
 
 _PASSING = frozenset(["TO_BOOL", "UNARY_NOT", "CACHE", "NOP", "EXTENDED_ARG", "PRECALL"])
@@ -31,15 +32,15 @@ Use = Literal["decides", "kept", "calculates"]
 _Use = Use | Literal["returned"]
 
 
-def use_of_truth(frame: FrameType | None) -> Use:
+def use_of_truth(frame: FrameType | None, loads: Loads) -> Use:
     """What code does with the truth value that the running instruction of a frame reads.
 
-    A value that a function returns is followed into the code that called it, one in a local variable to each place
-    that loads it. The frames of this package are skipped.
+    A value that a function returns is followed into the code that called it, one in a local variable or in an
+    attribute to each place that ``loads`` it. The frames of this package are skipped.
     """
-    found = set[_Use]()
+    found, attributes = set[_Use](), _Attributes(loads)
     for code in _of_users(frame):
-        uses = _Uses(list(dis.get_instructions(code.f_code))).of_running(code.f_lasti)
+        uses = _Uses(list(dis.get_instructions(code.f_code)), attributes).of_running(code.f_lasti)
         found |= uses - {"returned"}
         if "returned" not in uses:
             return _strongest(found)
@@ -57,11 +58,30 @@ def _of_users(frame: FrameType | None) -> Iterator[FrameType]:
         frame = frame.f_back
 
 
+class _Attributes:
+    """The uses of a truth value in attributes, each of which is followed once."""
+
+    def __init__(self, loads: Loads) -> None:
+        self._loads = loads
+        self._seen = set[str]()
+
+    def uses_of(self, name: str) -> set[_Use]:
+        """What code does with the value of an attribute; what a function returns may be calculated with."""
+        if name in self._seen:
+            return set()
+        self._seen.add(name)
+        found = set[_Use]()
+        places = self._loads(name)
+        for steps, at in places or ():
+            found |= _Uses(steps, self).behind(at)
+        return {"calculates"} if places is None or "returned" in found else found
+
+
 class _Uses:
     """The uses of a truth value in one function: its ways from instruction to instruction, each of them once."""
 
-    def __init__(self, steps: Sequence[dis.Instruction]) -> None:
-        self._steps = steps
+    def __init__(self, steps: Sequence[dis.Instruction], attributes: _Attributes) -> None:
+        self._steps, self._attributes = steps, attributes
         self._index = {step.offset: i for i, step in enumerate(steps)}
         self._waiting: list[tuple[int, int]] = []
         """Instructions before which the value is on top of the stack, each with how many times."""
@@ -74,13 +94,18 @@ class _Uses:
             at = next(i for i in range(at, len(steps)) if steps[i].opname in _CALLS)
         if "JUMP" in steps[at].opname:
             self._jump(at, 1)
-            found = set[_Use]()
-        elif steps[at].opname == "CALL" and steps[at].arg != 1 and callee(steps, Taker(at, 0)) in _CHOOSING:
+            return self._followed()
+        if steps[at].opname == "CALL" and steps[at].arg != 1 and callee(steps, Taker(at, 0)) in _CHOOSING:
             return {"decides"}
-        else:
-            self._waiting.append((at + 1, 1))
-            found = set()
-        seen = set[tuple[int, int]]()
+        return self.behind(at)
+
+    def behind(self, at: int) -> set[_Use]:
+        """The uses of the value that an instruction leaves on top of the stack."""
+        self._waiting.append((at + 1, 1))
+        return self._followed()
+
+    def _followed(self) -> set[_Use]:
+        found, seen = set[_Use](), set[tuple[int, int]]()
         while self._waiting:
             place = self._waiting.pop()
             if place not in seen:
@@ -144,10 +169,7 @@ class _Uses:
         if step.opname in {"STORE_ATTR", "STORE_SUBSCR"}:
             if place.above != 1 + (step.opname == "STORE_SUBSCR"):
                 return {"calculates"}
-            if step.opname == "STORE_ATTR":
-                loads = [i for i, s in enumerate(self._steps) if s.opname == "LOAD_ATTR" and s.argval == step.argval]
-                self._waiting += [(i + 1, 1) for i in loads]
-            return {"kept"}
+            return self._attributes.uses_of(step.argval) if step.opname == "STORE_ATTR" else {"kept"}
         function = callee(self._steps, place)
         if function == "bool" and place.above == 0 and step.arg == 1:
             self._waiting.append((place.at + 1, 1))

@@ -14,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from constraints.faults import calls_user_code
 from constraints.operators import STAND_INS
+from constraints.tracing.attribute_loads import AttributeLoads
 from constraints.tracing.axes import Shape
 from constraints.tracing.decisions import use_of_truth
 from constraints.tracing.exported import Exported
@@ -91,7 +92,7 @@ class Recorder(TorchDispatchMode):
         self.handles = TensorHandles(self._copies, modules, self.registry, postponed)
         self._handle = self.handles.of
         self.numbers = ReadNumbers(*(partial(finds, modules.values()) for finds in (rounds, floor_divides, adds_up)))
-        self._truths = Truths()
+        self._truths, self._loads = Truths(), AttributeLoads(modules.values())
         self._exported = Exported()
         self._notes = OperandNotes(self.handles, self.numbers, self._exported, postponed, self.here)
 
@@ -243,7 +244,8 @@ class Recorder(TorchDispatchMode):
             self._exported.look_again()
         self.numbers.note(result)
         if result.__class__ is bool and self.operations[-1].inputs:
-            use = "calculates" if self._truths.is_another(self.operations) else use_of_truth(sys._getframe())
+            is_another = self._truths.is_another(self.operations)
+            use = "calculates" if is_another else use_of_truth(sys._getframe(), self._loads)
             if use != "decides":
                 self.operations[-1] = self.operations[-1]._replace(is_a_value=True)
                 self.numbers.note_truth(is_only_kept=use == "kept")

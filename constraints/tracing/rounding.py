@@ -50,7 +50,7 @@ def rounds(modules: Iterable[nn.Module]) -> bool:
     if any(issubclass(kind, torch.jit.ScriptModule) for kind in kinds) or has_ways(kept):
         return True
     things = held(kept)
-    program = list(walked([*kinds, *things], _runs))
+    program = list(walked([*kinds, *things], runs))
     return (
         any(map(_is_named, things))
         or any(_is_text_of_names(code) or any(map(_is_named, named)) for code, named in program)
@@ -75,7 +75,7 @@ def floor_divides(modules: Iterable[nn.Module]) -> bool:
 
 def _instructions(modules: Iterable[nn.Module]) -> Iterator[dis.Instruction]:
     kept = list(modules)
-    for code, _ in walked([*{type(module) for module in kept}, *held(kept)], _runs):
+    for code, _ in walked([*{type(module) for module in kept}, *held(kept)], runs):
         yield from dis.get_instructions(code)
 
 
@@ -117,7 +117,7 @@ def _is_named(thing: Any) -> bool:
     return callable(thing) and getattr(thing, "__name__", None) in _NAMES
 
 
-def _runs(thing: Any, function: types.FunctionType) -> bool:
+def runs(thing: Any, function: types.FunctionType) -> bool:
     """Whether a function may run in a forward pass, and is not ``__repr__`` or ``__hash__`` of an object."""
     is_module = isinstance(thing, type) and issubclass(thing, nn.Module)
     return function.__name__ not in _OF_TEXT and not (is_module and function.__name__ == "__init__")

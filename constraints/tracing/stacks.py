@@ -9,7 +9,7 @@ from typing import NamedTuple
 _LOADS = frozenset(["LOAD_CONST", "LOAD_SMALL_INT", "LOAD_FAST", "LOAD_FAST_BORROW", "LOAD_GLOBAL", "LOAD_DEREF"])
 _OF_TOP = frozenset(["LOAD_ATTR", "LOAD_METHOD"])
 """Instructions that take what is on top of the stack and load something of it."""
-_BEFORE_A_CALL = frozenset(["PRECALL", "CACHE", "NOP", "EXTENDED_ARG"])
+_BEFORE_A_CALL = frozenset(["KW_NAMES", "PRECALL", "CACHE", "NOP", "EXTENDED_ARG"])
 _TAKING = frozenset(["STORE_ATTR", "STORE_SUBSCR", "CALL"])
 
 
@@ -23,7 +23,7 @@ class Taker(NamedTuple):
 def taker(steps: Sequence[dis.Instruction], at: int) -> Taker | None:
     """The instruction that takes the value on top of the stack before instruction ``at``.
 
-    None if others than loads are between them, or what takes it is no call without names and no store.
+    None if others than loads are between them, or what takes it is neither a call nor a store.
     """
     above = 0
     for i in range(at, len(steps)):
@@ -44,7 +44,7 @@ def callee(steps: Sequence[dis.Instruction], place: Taker) -> str:
     depth, end = (steps[place.at].arg or 0) + 1, place.at  # the depth of the function, below its arguments
     while end and steps[end - 1].opname in _BEFORE_A_CALL:
         end -= 1
-    if not end or steps[end - 1].opname == "KW_NAMES":
+    if not end:
         return ""
     for step in reversed(steps[:end]):
         if "JUMP" in step.opname:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ from torch import nn
 from torch.fx import Node
 
 from constraints.errors import UnusableInputError, with_type
+from constraints.model_state import copied
 
 _PASSING = {"dropout", "feature_dropout", "alpha_dropout", "contiguous", "clone", "alias", "detach", "to"}
 """Operations that change no value in eval mode."""
@@ -25,9 +25,10 @@ class Graph:
 
     def __init__(self, model: nn.Module, shape: Sequence[int]) -> None:
         """Export ``model`` for a batch of images of ``shape``; UnusableInputError where torch.export cannot follow."""
-        judged = copy.deepcopy(model).cpu().float().eval()
+        judged = copied(model).cpu().float()
+        judged.eval()  # which returns nothing where the code overrides train() so
         try:
-            program = torch.export.export(judged, (torch.zeros(2, *shape),))
+            program = torch.export.export(judged, (torch.zeros(2, *shape, dtype=torch.float32),))
         except Exception as error:  # torch.export raises errors of many kinds, with no common base
             raise UnusableInputError(
                 f"cannot follow the model's forward pass: {with_type(error).rstrip('. :')}: "

@@ -31,7 +31,7 @@ def images_for(input: Shape) -> torch.Tensor:
     """Images (several x channels x height x width) on which a written network is compared; always the same."""
     import torch
 
-    return torch.randn(_BATCH, *input, generator=torch.Generator().manual_seed(0))
+    return torch.randn(_BATCH, *input, generator=torch.Generator().manual_seed(0), dtype=torch.float32)
 
 
 def compare(made: Callable[[torch.Tensor], torch.Tensor], model: nn.Module, images: torch.Tensor, path: Path) -> None:

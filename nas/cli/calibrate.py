@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from rich.progress import Progress
@@ -12,8 +11,8 @@ from constraints.errors import ExitCode
 from constraints.output.busy_message import working
 from constraints.output.console import SafeConsole
 from constraints.output.json_documents import json_text
-from constraints.output.plain import say
 from nas.cli.common import TABLE_OR_JSON, interruptible
+from nas.cli.introducing import print_line
 from nas.latency.predictor import Predictor, check_room, keep, set_aside
 
 ROUGH = 0.5
@@ -36,21 +35,21 @@ def calibrate(threads: int, output_format: str) -> int:
     before = set_aside(found)
     place = keep(found)
     if before is not None:
-        say(
+        print_line(
             f"note: the calibration before is now {before}: a study that was made with it is continued after that file "
             f"is renamed to {place.name} again",
-            sys.stderr,
+            console,
         )
     if found.error_90 > ROUGH:
-        say(
+        print_line(
             f"warning: a tenth of the networks is predicted {found.error_90:.0%} off or more: other programs may have "
             "used the processor: calibrate again while none runs",
-            sys.stderr,
+            console,
         )
     if output_format == "json":
         print(json_text(_document(found)))
     else:
-        print(_sentence(found))
+        print_line(_sentence(found), SafeConsole())
         console.print(f"kept in {place}", highlight=False, soft_wrap=True)
     return ExitCode.DONE
 

@@ -14,8 +14,9 @@ from constraints.errors import ExitCode, UnusableInputError
 from constraints.output.busy_message import working
 from constraints.output.console import SafeConsole
 from constraints.output.json_documents import json_text
-from constraints.output.plain import one_line, say
+from constraints.output.plain import one_line
 from nas.cli.common import TABLE_OR_JSON, interruptible, wide_console
+from nas.cli.introducing import print_line
 from nas.results.rows import STATES
 from nas.results.study_list import StudyEntry
 from nas.results.study_list import studies as listed
@@ -72,7 +73,7 @@ def delete(name: str, storage: str, output_format: str, *, yes: bool) -> int:
         folder = str(plan.folder) if plan.folder else None
         print(json_text({"study": plan.study, "trials": plan.trials, "folder": folder, "deleted": is_agreed}))
     else:
-        say(f"deleted {what}" if is_agreed else f"kept {plan.study}")
+        print_line(f"deleted {what}" if is_agreed else f"kept {plan.study}", SafeConsole())
     return ExitCode.DONE if is_agreed else ExitCode.FAILED
 
 

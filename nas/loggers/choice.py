@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -24,13 +25,22 @@ class TrackerKind:
     maker: str
     takes: str
     """Description of what may follow the colon."""
+    is_service: bool = False
+    """Whether it always writes to an account."""
+    variable: str = ""
+    """Environment variable with the place where none is given."""
+
+    def is_elsewhere(self, place: str) -> bool:
+        """Whether it writes to an account or a server, and so creates nothing here where it is opened."""
+        scheme, colon, _ = (place or os.environ.get(self.variable, "")).partition("://")
+        return self.is_service or (bool(colon) and scheme.startswith("http"))
 
 
 KINDS: Mapping[str, TrackerKind] = MappingProxyType(
     {
         "tensorboard": TrackerKind(package="tensorboard", maker="TensorBoard", takes="a folder"),
-        "mlflow": TrackerKind(package="mlflow", maker="MLflow", takes="a tracking URI"),
-        "wandb": TrackerKind(package="wandb", maker="WeightsAndBiases", takes="a project"),
+        "mlflow": TrackerKind(package="mlflow", maker="MLflow", takes="a tracking URI", variable="MLFLOW_TRACKING_URI"),
+        "wandb": TrackerKind(package="wandb", maker="WeightsAndBiases", takes="a project", is_service=True),
     }
 )
 
@@ -50,7 +60,7 @@ def split(text: str) -> tuple[str, str]:
 
 
 def check(texts: tuple[str, ...] | list[str]) -> None:
-    """Raise UnusableInputError where the package of a tracker is not installed."""
+    """Raise UnusableInputError where a tracker's package is not installed, or its account or server is not there."""
     for text in texts:
         kind, _ = split(text)
         if find_spec(KINDS[kind].package) is None:
@@ -58,6 +68,9 @@ def check(texts: tuple[str, ...] | list[str]) -> None:
                 f"{KINDS[kind].package} is not installed: --log {masked(text)} needs it: "
                 f"uv run --extra {kind} search.py launch ..., or pip install {KINDS[kind].package}"
             )
+    for text in texts:
+        if KINDS[split(text)[0]].is_elsewhere(split(text)[1]):
+            tracker(text)
 
 
 def tracker(text: str) -> Tracker:

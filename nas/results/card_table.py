@@ -86,7 +86,8 @@ def _drawing(card: Card) -> Table:
     table.add_row("", "input", shape_text(card.report.input), "", "", "")
     for stage in card.stages:
         table.add_row(Text(stage.name, style="bold"), Text(" → ".join(stage.blocks)), *_stage_cells(stage))
-    table.add_row("", f"global pool → {card.head}", shape_text(card.report.output), "", "", "")
+    head = "" if card.head == "gap" else f" → {card.head}"
+    table.add_row("", f"global pool{head}", shape_text(card.report.output), "", "", "")
     return table
 
 

@@ -14,8 +14,9 @@ from rich.text import Text
 
 from nas.objective_text import ACCURACY
 from nas.results.board_lines import rejections
+from nas.results.confirming import Confirming, confirming
 from nas.results.event_lines import short_line
-from nas.results.numbers import duration, millions
+from nas.results.numbers import duration, millions, seconds_text
 from nas.results.search_forecast import Forecast, Under, forecast, under
 from nas.results.search_trials import SearchTrials
 from nas.results.sparklines import chart, sparkline
@@ -43,17 +44,17 @@ def screen(driver: Driver, trials: SearchTrials, width: int, height: int) -> Ren
     room = max(1, height - _OTHER_LINES)
     states = [under(candidate, driver) for candidate in running]
     more = [f"and {len(running) - room} more" if len(running) > room else "", _idle(driver), _waiting(driver)]
-    more += [line for _, line in confirming(driver)]
+    job = confirming(driver)
+    more += [job.text(driver.seconds_left)] if job and running else []
     shown = min(len(running), room)
-    table = _table(running[:shown], states[:shown], driver, width)
+    table = [_table(running[:shown], states[:shown], driver, width)] if shown else []
     left = height - _OTHER_LINES - shown - sum(map(bool, more)) + 2
-    expected = forecast(states, driver, trials.epochs, has_complete=trials.best is not None)
     rejected = f"rejected  {sum(driver.rejected.values()):,}: {rejections(driver.rejected)}"
     return Group(
         _head(driver, trials),
         *_best(trials, driver),
-        _line(f"speed     {forecast_text(expected, driver)}"),
-        table,
+        _line(f"speed     {speed_text(states, trials, driver, job)}"),
+        *table,
         *(_line(line, "dim") for line in more if line),
         _line(rejected, "dim"),
         *_below(driver, trials, width, min(left, _MOST_EVENTS)),
@@ -64,6 +65,13 @@ def screen(driver: Driver, trials: SearchTrials, width: int, height: int) -> Ren
 def kind(driver: Driver) -> str:
     """The kind of accuracy, to be shown with a value; empty for plain accuracy."""
     return "" if driver.objectives.measure == ACCURACY else " balanced"
+
+
+def speed_text(states: Sequence[Under], trials: SearchTrials, driver: Driver, job: Confirming | None) -> str:
+    """The measured speed and the expected times, of the search, or of a confirmation where nothing else is training."""
+    if job is not None and not states:
+        return job.text(driver.seconds_left)
+    return forecast_text(forecast(states, driver, trials.epochs, has_complete=trials.best is not None), driver)
 
 
 def forecast_text(found: Forecast, driver: Driver) -> str:
@@ -81,11 +89,6 @@ def forecast_text(found: Forecast, driver: Driver) -> str:
             f"end in {duration(driver.seconds_left)}, the limit" if is_cut else f"end in about {duration(found.to_end)}"
         )
     return ", ".join(parts)
-
-
-def seconds_text(seconds: float) -> str:
-    """``0.32s``, ``9.4s``, ``1m26s``."""
-    return duration(seconds) if seconds >= 10 else f"{seconds:.2g}s"
 
 
 def leader_text(trials: SearchTrials, driver: Driver) -> str:
@@ -179,13 +182,6 @@ def _cells(candidate: Candidate, state: Under, driver: Driver, width: int) -> li
     if width >= WIDEST:
         cells += [sparkline([score(epoch) for epoch in candidate.curve]), Text(str(candidate.architecture or ""))]
     return cells
-
-
-def confirming(driver: Driver) -> list[tuple[int, str]]:
-    """The trial that the search is confirming, with its progress."""
-    if driver.finish is None or (job := driver.finish.job) is None:
-        return []
-    return [(job.trial, f"confirm trial {job.trial}: {job.done} of {job.task.epochs} epochs")]
 
 
 def _idle(driver: Driver) -> str:

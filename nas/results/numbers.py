@@ -31,3 +31,8 @@ def duration(seconds: float | None) -> str:
         return f"{whole}s"
     minutes, rest = divmod(whole, 60)
     return f"{minutes}m{rest:02}s" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02}m"
+
+
+def seconds_text(seconds: float) -> str:
+    """``0.32s``, ``9.4s``, ``1m26s``."""
+    return duration(seconds) if seconds >= 10 else f"{seconds:.2g}s"

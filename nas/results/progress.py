@@ -13,11 +13,12 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
+from nas.results.confirming import confirming
 from nas.results.event_lines import plain_lines
-from nas.results.live_screen import confirming, forecast_text, kind, leader_text, screen, seconds_text, trials_text
+from nas.results.live_screen import kind, leader_text, screen, speed_text, trials_text
 from nas.results.notebook import WIDTH, NotebookDisplay
-from nas.results.numbers import duration
-from nas.results.search_forecast import forecast, under
+from nas.results.numbers import duration, seconds_text
+from nas.results.search_forecast import under
 from nas.results.search_trials import SearchTrials
 from nas.search.driver import Driver
 from nas.search.events import Event
@@ -41,7 +42,7 @@ class SearchView:
         self._live = _live(console)
         self._driver: Driver | None = None
         self._shown_at, self._status_at = -math.inf, clock()
-        self._confirming = dict[int, str]()
+        self._confirmed = ""
         self._new = list[Event]()
         self._noted = 0
         self._is_pace_said = False
@@ -101,10 +102,9 @@ class SearchView:
 
     def _say(self, driver: Driver) -> None:
         """Print lines for what happened since the last call."""
-        for number, line in confirming(driver):
-            if self._confirming.get(number) != line:
-                self._confirming[number] = line
-                self._print(line)
+        if (job := confirming(driver)) and job.counts != self._confirmed:
+            self._confirmed = job.counts
+            self._print(job.counts)
         self._new += driver.events.take()
         new, self._new = self._new, []
         for line in plain_lines(new, driver.budget.epochs, kind(driver)):
@@ -152,10 +152,11 @@ class _Waiting:
 def _status(driver: Driver, trials: SearchTrials) -> str:
     """The progress of a search, in one line."""
     states = [under(candidate, driver) for candidate in driver.running]
-    best = leader_text(trials, driver)
-    expected = forecast_text(forecast(states, driver, trials.epochs, has_complete=trials.best is not None), driver)
+    best, job = leader_text(trials, driver), confirming(driver)
+    beside = f"; {job.text(driver.seconds_left)}" if job and states else ""
     waiting = f", {len(driver.paused)} paused" if driver.paused else ""
-    return f"{trials_text(trials, driver)}, {len(states)} training{waiting}; {best}; {expected}"
+    training = f"{trials_text(trials, driver)}, {len(states)} training{waiting}"
+    return f"{training}; {best}; {speed_text(states, trials, driver, job)}{beside}"
 
 
 def pace_line(pace: Pace, machine: str) -> str:

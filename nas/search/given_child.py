@@ -164,6 +164,7 @@ def _prepared(placement: Placement, task: Task, send: Send) -> Iterator[Prepared
         torch.set_num_threads(placement.threads)
     with Loader(seconds=given.limits.seconds / 3) as loader:
         model = _unpacked(given, send) if given.pickled else load_model(given.target, given.arguments, loader, send)
+        torch.set_grad_enabled(True)  # the code may have turned gradients off, for what it does with a trained model
         with stage("a step of its training", send):
             prepared = _on_cpu(lambda: _tried(placement, task, model, send), loader)
         yield prepared

@@ -56,7 +56,7 @@ def check_outputs(model: nn.Module, shape: tuple[int, ...], weights: Path) -> st
         metadata = file.metadata() or {}
     if not metadata.get(OUTPUTS):
         return str(metadata.get(WHY_NONE, ""))
-    wanted = torch.tensor(json.loads(metadata[OUTPUTS]))
+    wanted = torch.tensor(json.loads(metadata[OUTPUTS]), dtype=torch.float32)
     try:
         found = _outputs(model, shape)
     except _NoOutputsError as error:
@@ -74,7 +74,7 @@ def check_outputs(model: nn.Module, shape: tuple[int, ...], weights: Path) -> st
 
 
 def _outputs(model: nn.Module, shape: tuple[int, ...]) -> torch.Tensor:
-    images = torch.randn(_IMAGES, *shape, generator=torch.Generator().manual_seed(0))
+    images = torch.randn(_IMAGES, *shape, generator=torch.Generator().manual_seed(0), dtype=torch.float32)
     was_training = model.training
     try:
         with torch.no_grad(), process_kept():

@@ -14,6 +14,7 @@ from nas.search.halving import Halving
 from nas.search.objectives import Objectives, measured
 from nas.search.study import REASON, accuracy
 from nas.search.trial_store import TrialStore, is_given, whole_epochs
+from nas.words import counted
 
 BELOW = "below the better half at epoch {}"
 """The reason stored for a candidate that is pruned at a rung."""
@@ -119,7 +120,8 @@ class Pool:
             opened = self.store.reopen(number)
             self.store.set_finished(opened, epochs=epochs, threads=threads)
             self.store.complete(opened, self.objectives.values(score, measured(trial.user_attrs)))
-            self.happened(Event(trial=number, what=What.COMPLETE, epochs=epochs, score=score))
+            own, reason = max(trial.intermediate_values, default=0), f"confirmed by {counted(epochs, 'epoch')}"
+            self.happened(Event(trial=number, what=What.COMPLETE, epochs=own, score=score, reason=reason))
         if (candidate := self.members.get(number)) is not None:
             self._remove(candidate)
 

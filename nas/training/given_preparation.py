@@ -7,6 +7,7 @@ the images directly.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -19,15 +20,15 @@ from torch.nn.parameter import is_lazy
 from constraints.errors import UnusableInputError, first_line, with_type
 from constraints.faults import calls_user_code
 from nas.training.given_copy import model_copy, not_called
+from nas.training.given_doubts import Tried, doubts
 from nas.training.given_model import GivenModel, placed
 from nas.training.optimisers import Optimisers, computed_filters
 from nas.training.precision import Precision, autocast
 from nas.training.recipes import Recipe
+from nas.training.registered_tensors import RegisteredTensors, last_operation, unregistered_weights
 from nas.training.unstored_values import changed_values, unstored_values
 
 _SUM_TOLERANCE = 1e-2
-_SHOWN = 3
-"""Most names in a message."""
 
 
 class NotFiniteError(UnusableInputError):
@@ -60,10 +61,11 @@ def prepare(
     _materialise(model, images)
     notes = [*_in_float32(model)]
     is_converted = bool(notes)
+    notes += _made(model, images)
     if not any(p.requires_grad for p in model.parameters()):
         raise UnusableInputError("the model has nothing to train: no parameter requires a gradient: unfreeze some")
     try:
-        chosen, changing = _working(model, images, precision)
+        chosen, tried = _working(model, images, precision)
     except (RuntimeError, TypeError) as error:
         if not is_converted:
             raise
@@ -71,7 +73,7 @@ def prepare(
             f"{notes[0]}, in which it does not run: {with_type(error)}: let its forward method convert the images to "
             "the type of its weights, or leave their type as it is"
         ) from error
-    notes += _doubts(model, images, changing)
+    notes += doubts(model, images, tried)
     if chosen != precision:
         notes.append(f"the model is trained in {chosen}, since it does not run in {precision}")
     _check_optimisers(model, recipe)
@@ -109,6 +111,31 @@ def _materialise(model: GivenModel, images: torch.Tensor) -> None:
         raise UnusableInputError("a lazy module is never called: its parameters have no shape: call it, or take it out")
 
 
+def _made(model: GivenModel, images: torch.Tensor) -> Iterator[str]:
+    """Run the model once if that makes parameters, so that its optimiser and its average get them."""
+    if names := _made_names(model, images):
+        was_training = model.training
+        with torch.no_grad():
+            model.eval()(images)
+        model.train(was_training)
+        list(_in_float32(model))
+        yield f"the model makes {names[0]} in its first forward pass, which was run before its training"
+
+
+def _made_names(model: GivenModel, images: torch.Tensor) -> list[str]:
+    """The names of what a forward pass registers, tried on a copy; sets the layout that works."""
+    devices = [images.device] if images.is_cuda else []
+    for layout in (torch.channels_last, torch.contiguous_format):
+        with suppress(Exception), torch.no_grad(), torch.random.fork_rng(devices):  # a step will raise it again
+            tried = model_copy(model)
+            tried.layout = layout
+            registered = RegisteredTensors(tried.model)
+            tried.eval()(images.clone())
+            model.layout = layout
+            return registered.made()
+    return []
+
+
 def _in_float32(model: GivenModel) -> Iterator[str]:
     """Convert weights to float32, as candidates' weights are; torch cannot multiply mixed precisions."""
     others = {str(t.dtype) for t in _tensors(model) if t.is_floating_point() and t.dtype != torch.float32}
@@ -117,23 +144,8 @@ def _in_float32(model: GivenModel) -> Iterator[str]:
         yield f"the model's weights are trained in float32, not {', '.join(sorted(others))}"
 
 
-def _doubts(model: GivenModel, images: torch.Tensor, changing: list[str]) -> Iterator[str]:
-    """What makes an accuracy, an export or a resumed training differ from the training that was seen, in lines."""
-    if changing:
-        yield (
-            f"{', '.join(changing[:_SHOWN])} {'change' if len(changing) > 1 else 'changes'} in training outside of "
-            "the state_dict: accuracies are measured, and exports and a resumed training begin, with the first "
-            "value: to keep it, make it a buffer (register_buffer)"
-        )
-    tried = placed(model_copy(model), images.device, model.layout).eval()
-    with torch.no_grad(), torch.random.fork_rng([images.device] if images.is_cuda else []):
-        first, second = tried(images.clone()), tried(images.clone())
-    if not torch.allclose(first, second, rtol=1e-3, atol=1e-3, equal_nan=True):
-        yield "the model gives other outputs for the same images in eval mode: each evaluation has another accuracy"
-
-
-def _working(model: GivenModel, images: torch.Tensor, precision: Precision) -> tuple[Precision, list[str]]:
-    """The first precision in which a training step works, preferably ``precision``, and what changes unstored in it.
+def _working(model: GivenModel, images: torch.Tensor, precision: Precision) -> tuple[Precision, Tried]:
+    """The first precision in which a training step works, preferably ``precision``, and what it showed.
 
     It sets the model's layout and kind of outputs.
 
@@ -145,28 +157,23 @@ def _working(model: GivenModel, images: torch.Tensor, precision: Precision) -> t
     for chosen in precisions:
         for layout in (torch.channels_last, torch.contiguous_format):
             try:
-                model.gives_probabilities, changing = _step(model, images.clone(), layout, chosen)
+                tried = _step(model, images.clone(), layout, chosen)
             except (RuntimeError, TypeError, ValueError, NotFiniteError) as error:
                 first = error
             else:
-                model.layout = layout
-                return chosen, changing
+                model.layout, model.gives_probabilities = layout, tried.gives_probabilities
+                return chosen, tried
     assert first is not None
     raise first
 
 
-def _step(
-    model: GivenModel, images: torch.Tensor, layout: torch.memory_format, precision: Precision
-) -> tuple[bool, list[str]]:
-    """Run forward, backward and eval mode on a copy.
-
-    Returns whether the outputs are probabilities, and the values outside of the state_dict that the step changed.
-    """
+def _step(model: GivenModel, images: torch.Tensor, layout: torch.memory_format, precision: Precision) -> Tried:
+    """Run forward, backward and eval mode on a copy; UnusableInputError where it cannot be trained so."""
     with torch.random.fork_rng([images.device] if images.is_cuda else []):
         tried = model_copy(model)
         tried.layout, tried.gives_probabilities = layout, False
         tried = placed(tried, images.device, layout).train()
-        before = unstored_values(tried.model)
+        before, registered = unstored_values(tried.model), RegisteredTensors(tried.model)
         with autocast(precision, images.device), not_called(model):
             outputs = tried(images)
         if not outputs.requires_grad:
@@ -176,15 +183,17 @@ def _step(
         rows = outputs.detach().float()
         if not rows.isfinite().all():
             raise NotFiniteError(_not_finite(model))
+        untrained, last = unregistered_weights(tried.model, outputs), last_operation(outputs)
         loss = F.cross_entropy(outputs.float(), torch.arange(len(rows), device=rows.device) % model.classes)
         _differentiated(loss)
+        registered.settle()
         changing = changed_values(tried.model, before)
         tried.eval()
         with torch.no_grad(), autocast(precision, images.device):
             tried(images)
     sums = rows.sum(1)
     is_probability = bool((rows >= 0).all() and ((sums - 1).abs() < _SUM_TOLERANCE).all()) and model.classes > 1
-    return is_probability, changing
+    return Tried(gives_probabilities=is_probability, changing=changing, untrained=untrained, last=last)
 
 
 def _not_finite(model: GivenModel) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any, TypeVar
 
@@ -35,7 +35,7 @@ def as_table(recipe: Recipe) -> dict[str, Any]:
 def from_table(table: Any, source: str) -> Recipe:
     """The recipe of a table; UnusableInputError names ``source`` and the first invalid option with its phase."""
     phases = table.get("phases") if isinstance(table, Mapping) else None
-    for number, phase in enumerate(phases if isinstance(phases, Sequence) else (), 1):
+    for number, phase in enumerate(phases if isinstance(phases, list | tuple) else (), 1):
         _read(_PHASE, phase, Phase, f"{source}: phases.{number}.")
     return _read(_RECIPE, table, Recipe, f"{source}: ")
 

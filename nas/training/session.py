@@ -16,13 +16,14 @@ from constraints.errors import UnusableInputError
 from constraints.model_state import copied
 from nas.architecture.model import Network
 from nas.architecture.whole_state import give_state, whole_state
-from nas.training.evaluation import Scores, evaluate, normaliser
+from nas.training.evaluation import NotANumberError, Scores, evaluate, normaliser
 from nas.training.feed import Feed
 from nas.training.given_model import GivenModel, placed
 from nas.training.halves import Halves
 from nas.training.optimisers import Optimisers
 from nas.training.precision import Precision
 from nas.training.recipes import Recipe
+from nas.training.registered_tensors import RegisteredTensors
 from nas.training.step import TrainingStep
 from nas.training.teacher import targets
 
@@ -99,9 +100,10 @@ class Session:
             images=torch.empty(0, dtype=torch.uint8, device=device),
             labels=labels,
             chosen=torch.empty(min(recipe.batch_size, len(labels)), dtype=torch.int64, device=device),
-            loss=torch.zeros((), device=device),
+            loss=torch.zeros((), dtype=torch.float32, device=device),
             is_captured=not isinstance(self.model, GivenModel),
             halves=self._halves(device),
+            registered=RegisteredTensors(self.model.model) if isinstance(self.model, GivenModel) else None,
         )
 
     def _halves(self, device: torch.device) -> Halves | None:
@@ -216,6 +218,11 @@ class Session:
         if index != self.phase:
             self._enter(index)
         rate = self.recipe.learning_rate(progress, self.epochs)
+        if not math.isfinite(rate):
+            raise TrainingFailedError(
+                f"the learning rate is {rate} in epoch {step // self.steps + 1}: lower the recipe's gamma, or raise "
+                "its step_epochs"
+            )
         self.step.optimisers.set_rate(rate)
         self.step.show(progress)
         if self.step.average:
@@ -248,17 +255,23 @@ class Session:
             raise TrainingFailedError(f"diverged: loss is {loss:.4g} in epoch {number + 1}")
 
     def evaluate(self) -> Scores | None:
-        """The scores of the weights to keep (the average, if there is one), in the training's precision."""
+        """The scores of the weights to keep (the average, if there is one), in the training's precision.
+
+        Raises TrainingFailedError where their outputs are not a number.
+        """
         if self.feed.split is None:
             return None
-        return evaluate(
-            self._kept(),
-            *self.feed.evaluation,
-            self.feed.mean,
-            self.feed.std,
-            str(self.device),
-            precision=self.step.precision,
-        )
+        try:
+            return evaluate(
+                self._kept(),
+                *self.feed.evaluation,
+                self.feed.mean,
+                self.feed.std,
+                str(self.device),
+                precision=self.step.precision,
+            )
+        except NotANumberError as error:
+            raise TrainingFailedError(f"diverged: {error} in epoch {len(self.curve) + 1}") from error
 
     def _kept(self) -> nn.Module:
         """The network with the weights to keep.

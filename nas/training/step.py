@@ -17,6 +17,7 @@ from nas.training.halves import Halves, Rows
 from nas.training.optimisers import Optimisers
 from nas.training.precision import Precision, autocast
 from nas.training.recipes import Recipe
+from nas.training.registered_tensors import RegisteredTensors
 
 WARM_UP = 3
 """Steps on a GPU before the graph is captured, in which libraries choose algorithms and allocate memory."""
@@ -54,6 +55,8 @@ class TrainingStep:
     """Random values that are drawn once per epoch."""
     targets: torch.Tensor | None = None
     """A teacher's logits on the epoch's images (N x classes, float16)."""
+    registered: RegisteredTensors | None = None
+    """What a user's model has registered, whose code may replace some of it in a forward pass."""
     low_resolution: bool = False
     warmed: int = 0
     graph: torch.cuda.CUDAGraph | None = None
@@ -92,6 +95,8 @@ class TrainingStep:
         self.chosen.copy_(chosen)
         if not self.images.is_cuda or not self.is_captured:
             self._differentiate()
+            if self.registered is not None:
+                self.registered.settle()
             self._update()
         elif self.optimisers.is_capturable:
             self._captured(whole=True)

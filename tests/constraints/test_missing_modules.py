@@ -36,14 +36,14 @@ def test_a_name_of_a_projects_own_module_is_no_package_of_the_index(name: str) -
 def test_a_known_package_is_installed_by_its_distribution(name: str, distribution: str) -> None:
     module = MissingModule(name=name, folder=HERE)
     assert module.lack() == f"{name} is not installed"
-    assert module.remedy() == f"run uv run --with {distribution} search.py validate ..."
+    assert module.remedy() == f"run uv run --with {distribution} search.py ..."
 
 
 def test_a_name_that_is_neither_may_be_both() -> None:
     module = MissingModule(name="convmix_x", folder=HERE)
     assert module.lack() == "convmix_x is neither in /here nor installed"
     assert module.remedy() == (
-        "put convmix_x.py into /here or, if it is a package, run uv run --with convmix-x search.py validate ..."
+        "put convmix_x.py into /here or, if it is a package, run uv run --with convmix-x search.py ..."
     )
 
 
@@ -69,8 +69,8 @@ def test_the_file_of_an_inner_module_is_named() -> None:
     ],
 )
 def test_a_module_of_a_known_package_is_installed_by_its_distribution(name: str, distribution: str) -> None:
-    assert remedy(name) == f"run uv run --with {distribution} search.py validate ..."
+    assert remedy(name) == f"run uv run --with {distribution} search.py ..."
 
 
 def test_a_part_of_a_package_that_distributions_share_is_installed() -> None:
-    assert remedy("google.colab") == "run uv run --with google-colab search.py validate ..."
+    assert remedy("google.colab") == "run uv run --with google-colab search.py ..."

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from constraints import check
+from constraints.errors import UnusableInputError
 from constraints.model_state import parts
 from constraints.tracer import trace
 
@@ -126,3 +129,12 @@ def test_a_model_that_was_compiled_or_compiles_is_run_as_written() -> None:
             return result
 
     assert trace(Branching(), (3, 8, 8)).metrics.receptive_field_hw == (3, 3)
+
+
+def test_a_part_that_torch_cannot_list_is_named_by_its_class() -> None:
+    class Equal(nn.Identity):  # noqa: PLW1641 - which this is about
+        def __eq__(self, other: object) -> bool:
+            return isinstance(other, Equal)
+
+    with pytest.raises(UnusableInputError, match=r"^torch cannot list the model's modules: unhashable type: 'Equal': "):
+        check(nn.Sequential(nn.Conv2d(3, 4, 3), Equal()), (3, 8, 8), ["params < 1k"])

@@ -40,6 +40,13 @@ class Double(Net):
     def __init__(self):
         super().__init__()
         self.double()
+class DefaultDouble(Net):
+    def __init__(self):
+        torch.set_default_dtype(torch.float64)
+        super().__init__()
+class Silent(Net):
+    def train(self, mode=True):
+        super().train(mode)
 class Counting(Net):
     def get_extra_state(self):
         return {"calls": 1}
@@ -54,6 +61,7 @@ INPUT = [3, 8, 8]
 def _modules() -> Iterator[None]:
     before = set(sys.modules)
     yield
+    torch.set_default_dtype(torch.float32)
     forget_users_modules(before)
 
 
@@ -94,8 +102,10 @@ def test_without_weights_it_is_the_same_network_each_time(tmp_path: Path, stages
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
-@pytest.mark.parametrize("name", ["Lazy", "Double"])
-def test_lazy_layers_and_other_precisions_are_run_once_in_float32(tmp_path: Path, stages: list[str], name: str) -> None:
+@pytest.mark.parametrize("name", ["Lazy", "Double", "DefaultDouble", "Silent"])
+def test_lazy_layers_other_precisions_and_a_train_that_returns_nothing_are_run_once_in_float32(
+    tmp_path: Path, stages: list[str], name: str
+) -> None:
     found = load_file(write(tmp_path, name, "net.safetensors", stages))
     assert {value.dtype for value in found.values()} == {torch.float32}
     assert {tuple(value.shape) for value in found.values()} >= {(4, 3, 3, 3), (10,)}

@@ -30,6 +30,11 @@ def channels(model, trace):
 OWN = """from torch import nn
 def make(width=4):
     return nn.Sequential(nn.Conv2d(3, width, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, 10))
+class Silent(nn.Sequential):
+    def train(self, mode=True):
+        super().train(mode)
+def silent(width=4):
+    return Silent(*make(width))
 """
 
 
@@ -81,14 +86,15 @@ def test_no_network_gives_nothing_and_is_no_error(tmp_path: Path, stages: list[s
     assert call(user_metrics_child.measure, tmp_path, stages, architectures=[]) == []
 
 
-def test_code_of_the_user_is_built_with_its_arguments(tmp_path: Path, stages: list[str]) -> None:
+@pytest.mark.parametrize("name", ["make", "silent"])
+def test_code_of_the_user_is_built_with_its_arguments(tmp_path: Path, stages: list[str], name: str) -> None:
     (tmp_path / "net.py").write_text(OWN, "utf-8")
-    target = asdict(Target(text="net.py:make", file=tmp_path / "net.py", module="", name="make"))
+    target = asdict(Target(text=f"net.py:{name}", file=tmp_path / "net.py", module="", name=name))
     found = call(
         user_metrics_child.measure_code, tmp_path, stages, target=target, arguments={"width": 6}, shape=[3, 8, 8]
     )
     assert found == [{"doubled": 2 * (6 * 27 + 6 + 60 + 10), "channels": 10}]
-    assert "network net.py:make" in stages
+    assert f"network net.py:{name}" in stages
 
 
 @pytest.mark.parametrize(

@@ -199,7 +199,8 @@
 
   function drawLosses() {
     const [least, most] = extremes(data.rows.flatMap((row) => row.loss).filter((loss) => loss > 0));
-    drawCurves("plot-losses", "loss", { yaxis: { title: { text: "training loss" }, type: most > 30 * least ? "log" : "linear" } }, ".4g");
+    const scale = most > 30 * least ? { type: "log", tickformat: "~g" } : { type: "linear" }; // else 0.2 is labelled 2
+    drawCurves("plot-losses", "loss", { yaxis: { title: { text: "training loss" }, ...scale } }, ".4g");
   }
 
   // Of thousands of numbers, which a call cannot take one by one.

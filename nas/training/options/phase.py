@@ -79,9 +79,16 @@ class Phase:
             return self.floor_lr + (self.peak_lr - self.floor_lr) * min(rising, falling)
         turns = progress * epochs / self.step_epochs
         if self.schedule == "step":
-            return self.peak_lr * self.gamma ** math.floor(turns)
+            return self.peak_lr * self._after(turns)
         height = 1 - abs(turns % 2 - 1)
-        return self.floor_lr + (self.peak_lr - self.floor_lr) * height * self.gamma ** math.floor(turns / 2)
+        return self.floor_lr + (self.peak_lr - self.floor_lr) * height * self._after(turns / 2)
+
+    def _after(self, turns: float) -> float:
+        """``gamma`` to the power of the whole ``turns``; infinite where that is past every float."""
+        try:
+            return float(self.gamma ** math.floor(turns))
+        except OverflowError:
+            return math.inf if self.gamma > 1 else self.gamma**turns
 
     @property
     def learns(self) -> bool:

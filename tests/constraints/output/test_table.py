@@ -126,3 +126,23 @@ def test_layers_that_need_more_columns_get_them(report: Report) -> None:
     lines = text(replace(report, layers=(deep, *report.layers[1:])), 200).splitlines()
     assert "…" not in "\n".join(lines)
     assert 100 < len(lines[0]) == max(map(len, lines)) < 200
+
+
+@pytest.mark.parametrize(
+    ("width", "left_out"), [(56, []), (48, ["Jump"]), (40, ["Jump", "MACs"]), (30, ["Jump", "MACs", "Output"])]
+)
+def test_a_narrow_terminal_shows_fewer_columns_and_each_reason_below_its_constraint(
+    report: Report, width: int, left_out: list[str]
+) -> None:
+    lines = [line.rstrip() for line in text(report, width).splitlines()]
+    assert max(map(len, lines)) <= width
+    assert [name for name in ("Output", "Params", "MACs", "RF", "Jump") if name not in lines[1].split()] == sorted(
+        left_out, key=["Output", "MACs", "Jump"].index
+    )
+    said = f"left out, as the terminal is narrow: {', '.join(left_out)}"
+    assert (said in " ".join(lines)) == bool(left_out)
+    assert any(line.startswith("├─0  Sequential") or "2  conv2d 3x3" in line for line in lines), "names are read"
+    at = next(i for i, line in enumerate(lines) if line.split()[:4] == ["ok", "stages", "==", "2"])
+    is_below = width < 48
+    assert lines[at].endswith(" 2" if is_below else "2 is at the limit 2")
+    assert lines[at + 1].startswith("        2 is at the" if is_below else "FAIL")

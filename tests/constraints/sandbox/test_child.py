@@ -235,3 +235,29 @@ def test_a_cell_that_is_not_python_is_named_where_no_other_has_a_model(tmp_path:
     )
     with pytest.raises(NoModelError, match=r"no model in .*, cell 2: .* not Python: line 2: .*: correct what defines"):
         answer(request(str(file)), lambda _: None)
+
+
+def test_a_function_that_the_file_imports_is_offered_as_its_model(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "nets_gg.py").write_text(f"{NET}\ndef get_model(name='a'):\n    return {{'a': Net}}[name](2)\n")
+    file = tmp_path / "main_gg.py"
+    file.write_text("from nets_gg import get_model, number\nif __name__ == '__main__':\n    get_model()\n")
+    with pytest.raises(NoModelError, match=r"name a function that returns one: .*\.py:get_model$"):
+        answer(request(str(file)), lambda _: None)
+    assert run("get_model", "from nets_gg import get_model\n").metrics["params"] == 4
+
+
+def test_a_follow_up_is_found_where_the_users_folder_has_a_module_of_its_packages_name(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(NET)
+    (tmp_path / "nas.py").write_text("raise RuntimeError('not this one')\n")
+    code = "import json, sys\nfrom constraints.sandbox.child import check_target\n"
+    code += "from constraints.sandbox.request import Job\n"
+    code += "found = check_target(Job.begin(sys.stdin.buffer.readline()).arguments, lambda line: None)\n"
+    wanted = request(f"{tmp_path}/net.py:made", follow_ups=("nas.start_child:written",))
+    child = subprocess.run(
+        [sys.executable, "-P", "-c", code + "print(json.dumps(found['follow_ups']))"],
+        input=wanted.job().to_line(os.environ).decode(), capture_output=True, text=True, check=False, cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
+    )  # fmt: skip
+    assert child.returncode == 0, child.stderr
+    assert "nas.start_child:written" in child.stdout
+    assert "not this one" not in child.stdout

@@ -116,6 +116,7 @@ def test_a_file_without_a_model_says_so() -> None:
     [
         ("class Net(nn.Module):\n    pass\n", "Net has no forward method: write one"),
         (network("Net").replace("forward", "foward"), "Net has no forward method: rename foward"),
+        (network("Net").replace("forward", "call"), "Net has no forward method: rename call"),
         (
             network("Net").replace("(nn.Module)", "") + "def other(): pass\n",
             "it defines no nn.Module: name a function that returns one: file:NAME, or the file that defines",
@@ -160,13 +161,15 @@ def test_a_class_of_a_package_that_is_not_installed_is_named_with_its_package() 
             "net = EfficientNet()\n",
             r"by efficientnet_pytorch\.EfficientNet, .* installed: run uv run --with efficientnet-pytorch ",
         ),
+        ("small = sequential(Net())\n", r"small is made by fastai\.all\.sequential, .* run uv run --with fastai "),
         ("model = Sequential()\n", r"by keras\.Sequential, .* torch\.nn: networks of keras are not checked$"),
         ("class Net2(Net):\n    pass\n", r"Net2 extends model\.Net, which is not there: put model\.py into /here$"),
     ],
 )
 def test_a_model_made_by_a_module_that_is_missing_names_the_file(code: str, reason: str) -> None:
     absent = StandIns()
-    names = ("model.Net", "mod.nets.resnet18", "efficientnet_pytorch.EfficientNet", "keras.Sequential", "plot.show")
+    names = ["model.Net", "mod.nets.resnet18", "efficientnet_pytorch.EfficientNet", "keras.Sequential", "plot.show"]
+    names += ["fastai.all.sequential"]
     sys.meta_path.append(absent)
     for name in names:
         absent.allow(name.partition(".")[0], Path("/here"))

@@ -145,9 +145,20 @@ def test_a_package_that_imports_the_file_itself_does_not_load_it_twice(loader: L
 
 def test_a_package_that_fails_by_itself_is_left_out(loader: Loader, tmp_path: Path) -> None:
     write(tmp_path, pkg_d__parts="x = 4\n")
-    (tmp_path / "pkg_d/__init__.py").write_text("1 / 0\n")
+    (tmp_path / "pkg_d/__init__.py").write_text("from sys import absent\n")
     assert load(loader, tmp_path / "pkg_d/net.py", "from .parts import x\n").x == 4
-    assert loader.warnings() == ("the package pkg_d: left out, because it failed: ZeroDivisionError: division by zero",)
+    said = (
+        "the package pkg_d: left out, because it failed: ImportError: cannot import name 'absent' from 'sys' (unknown"
+    )
+    assert [warning.partition(" location")[0] for warning in loader.warnings()] == [said]
+
+
+def test_a_statement_of_a_package_that_fails_is_left_out(loader: Loader, tmp_path: Path) -> None:
+    write(tmp_path, pkg_ff__parts="x = 4\n")
+    (tmp_path / "pkg_ff/__init__.py").write_text("1 / 0\nfrom .parts import x\n")
+    assert load(loader, tmp_path / "pkg_ff/net.py", "from . import x\n").x == 4
+    said = f"{tmp_path / 'pkg_ff/__init__.py'}:1: left out, because it failed: ZeroDivisionError: division by zero"
+    assert loader.warnings() == (said,)
 
 
 def test_a_module_of_the_project_is_found_above_the_file(loader: Loader, tmp_path: Path) -> None:
@@ -424,3 +435,40 @@ def test_what_the_code_itself_does_without_is_noted(loader: Loader, tmp_path: Pa
     assert said.startswith(f"gone_x is neither in {tmp_path} nor installed: put gone_x.py into {tmp_path} or, if it")
     assert "json" not in said
     assert loader.warnings() == ()
+
+
+def test_a_file_that_is_imported_runs_by_statements_once_one_has_failed(loader: Loader, tmp_path: Path) -> None:
+    write(tmp_path, bars_aa="_, width = ''.split()\nWIDTHS = [8]\nfrom sizes_aa import SIZE\ndef bar(): ...\n")
+    write(tmp_path, sizes_aa="SIZE = 3\nDATA = open('/absent/file').read()\nLAST = len(DATA)\n")
+    module = load(loader, tmp_path / "main_aa.py", "from bars_aa import WIDTHS, SIZE, bar\nwidths = [*WIDTHS, SIZE]\n")
+    assert module.widths == [8, 3]
+    files = [str(tmp_path / name) for name in ("bars_aa.py:1", "sizes_aa.py:2", "sizes_aa.py:3")]
+    assert [w.partition(": left out")[0] for w in loader.warnings()] == files
+
+
+def test_a_package_is_imported_by_statements_too(loader: Loader, tmp_path: Path) -> None:
+    write(tmp_path, nets_bb____init__="from .core import *\n", nets_bb__core="import sys\nsys.exit(3)\nNAME = 'x'\n")
+    module = load(loader, tmp_path / "main_bb.py", "from nets_bb import NAME\n")
+    assert module.NAME == "x"
+    assert len(loader.warnings()) == 1
+
+
+def test_a_name_that_failed_in_an_imported_file_is_named(loader: Loader, tmp_path: Path) -> None:
+    write(tmp_path, made_cc="NET = int('x')\n")
+    with pytest.raises(ImportError, match="cannot import name 'NET'"):
+        load(loader, tmp_path / "main_cc.py", "from made_cc import NET\n")
+    assert "ValueError: invalid literal for int()" in loader.warnings()[0]
+
+
+def test_an_error_within_an_imported_files_import_stays(loader: Loader, tmp_path: Path) -> None:
+    write(tmp_path, bad_dd="import worse_dd\n", worse_dd="import sys\nfrom sys import no_such_name\n")
+    with pytest.raises(ImportError, match="no_such_name"):
+        load(loader, tmp_path / "main_dd.py", "import bad_dd\n")
+
+
+def test_a_folder_of_sys_path_is_meant_from_the_files_own(loader: Loader, tmp_path: Path) -> None:
+    write(tmp_path / "all" / "other", widths_ee="FIRST = 24\n")
+    code = "import sys\nsys.path.append('../other')\nfrom widths_ee import FIRST\n"
+    assert load(loader, tmp_path / "all" / "here" / "main_ee.py", code).FIRST == 24
+    said = f"widths_ee is imported from {tmp_path / 'all' / 'other'}, which sys.path names from the file's folder"
+    assert loader.warnings() == (said,)

@@ -22,6 +22,10 @@ class Net(nn.Sequential):
         ("model = Net(width=64).to(device)", "Net(width=64)"),
         ("model = torch.compile(Net(64))", "Net(64)"),
         ("model: nn.Module = Net(64)", "Net(64)"),
+        ("model, loss = Net(64), nn.MSELoss()", "Net(64)"),
+        ("[loss, model] = nn.MSELoss(), Net(64)", "Net(64)"),
+        ("model = backbone = Net(64)", "Net(64)"),
+        ("model, rest = make(Net(64), 3)", ""),
         ("model = nn.DataParallel(Net(64).cuda())", "Net(64)"),
         ("def make():\n    model = Net(64)", ""),
         ("model = [Net(64)]", ""),
@@ -59,7 +63,9 @@ def test_a_network_of_the_class_itself_is_no_other() -> None:
 
 
 def test_arguments_that_are_the_defaults_make_no_other_network() -> None:
-    assert not made_otherwise(ast.parse("model = Net(width=8)"), "Net", {"model": Net(8)}, Net())
+    for space in ({"model": Net(8)}, {}):
+        assert not made_otherwise(ast.parse("model = Net(width=8)"), "Net", space, Net())
+    assert made_otherwise(ast.parse("model = Net(width)"), "Net", {}, Net())
 
 
 def test_arguments_that_change_no_parameter_make_another_network() -> None:
@@ -132,6 +138,10 @@ def test_in_a_notebook_the_statement_that_replaces_a_layer_counts(line: str, is_
 class Wide(nn.Sequential):
     def __init__(self, width: int = 8, act: str = "relu", *, is_deep: bool = False, **sizes: int) -> None:
         super().__init__(nn.Conv2d(3, width, 3))
+        self.act, self.is_deep = act, is_deep
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self[0](x) if self.act == "relu" else x
 
 
 @pytest.mark.parametrize(
@@ -141,6 +151,8 @@ class Wide(nn.Sequential):
         ("Wide(width=64, is_deep=True)", "--arg width=64 --arg is_deep=true"),
         ("Wide(8, 'it is')", "--arg 'act=\"it is\"'"),
         ("Wide(8)", ""),
+        ("Wide(is_deep=True)", ""),
+        ("Wide(width='x')", "--arg 'width=\"x\"'"),
         ("Wide(None)", ""),
         ("Wide({'a': 1})", ""),
         ("Wide(8, sizes=[1, 2])", ""),
@@ -158,7 +170,7 @@ def test_arguments_with_which_only_a_script_makes_the_network_are_given_as_flags
     said = f"line 3 makes {call} only if the file is run, and this is Wide without arguments: to check the former, give"
     for made in (call, f"{call}.to(device)", f"torch.compile({call})"):
         tree = ast.parse(f"import torch\n{block}\n    model = {made}\n")
-        assert made_if_run(tree, "Wide", Wide) == (f"{said} {flags}" if flags else "")
+        assert made_if_run(tree, "Wide", Wide, Wide()) == (f"{said} {flags}" if flags else "")
 
 
 class Scaled(nn.Sequential):
@@ -168,8 +180,65 @@ class Scaled(nn.Sequential):
 
 @pytest.mark.parametrize("call", ["Scaled(0.5)", "Scaled(0.5, 8, 16)"])
 def test_no_flag_is_said_for_what_cannot_be_compared_or_has_none(call: str) -> None:
-    assert not made_if_run(ast.parse(f"def main():\n    model = {call}\n"), "Scaled", Scaled)
+    assert not made_if_run(ast.parse(f"def main():\n    model = {call}\n"), "Scaled", Scaled, Scaled())
 
 
 def test_other_functions_may_make_what_they_like() -> None:
-    assert made_if_run(ast.parse("def make_small():\n    model = Wide(2)\n    return model\n"), "Wide", Wide) == ""
+    code = "def make_small():\n    model = Wide(2)\n    return model\n"
+    assert made_if_run(ast.parse(code), "Wide", Wide, Wide()) == ""
+
+
+@pytest.mark.parametrize(
+    ("code", "line"),
+    [
+        ("def run():\n    model = Wide(2)\nif __name__ == '__main__':\n    run()\n", 2),
+        ("async def go():\n    model = Wide(2)\nif '__main__' == __name__:\n    asyncio.run(go())\n", 2),
+        ("def a():\n    m = Wide(2)\ndef b():\n    a()\nif __name__ == '__main__' and DEBUG:\n    b()\n", 2),
+        ("if DEBUG:\n    pass\nelif __name__ == '__main__':\n    model = Wide(2)\n", 4),
+        ("if __name__ in ('__main__', '__mp_main__'):\n    model = Wide(2)\n", 2),
+        ("if __name__ != '__main__':\n    pass\nelse:\n    model = Wide(2)\n", 4),
+        ("if __name__ != '__main__':\n    model = Wide(2)\n", 0),
+        ("if not __name__ == '__main__':\n    model = Wide(2)\n", 0),
+        ("if __name__ == '__main__' or DEBUG:\n    model = Wide(2)\n", 0),
+        ("def run():\n    model = Wide(2)\n", 0),
+    ],
+)
+def test_what_runs_only_with_the_file_is_what_its_name_decides(code: str, line: int) -> None:
+    found = made_if_run(ast.parse(code), "Wide", Wide, Wide())
+    assert found.startswith(f"line {line} makes Wide(2) only if the file is run") if line else not found
+
+
+@pytest.mark.parametrize(
+    ("code", "made"),
+    [
+        ("model = Net(16)\nmodel = Net(64)", "Net(64)"),
+        ("model = Net(16)\nmodel = Net()", ""),
+        ("model = Net(64)\nmodel = model.to(device)", "Net(64)"),
+        ("model = Net()\nif big:\n    model = Net(64)", "Net() or Net(64)"),
+        ("if big:\n    model = Net(64)\nelse:\n    model = make(3)", "Net(64) or make(3)"),
+        ("if big:\n    model = Net(16)\nmodel = Net(64)", "Net(64)"),
+        ("if __name__ != '__main__':\n    model = Net(64)", "Net(64)"),
+        ("if __name__ == '__main__':\n    pass\nelse:\n    model = Net(64)", "Net(64)"),
+        ("try:\n    import x\nexcept ImportError:\n    model = Net(64)", "Net(64)"),
+        ("match size:\n    case 3:\n        model = Net(64)", "Net(64)"),
+        ("if __name__ == '__main__':\n    model = Net(64)", ""),
+    ],
+)
+def test_the_last_of_several_statements_is_named(code: str, made: str) -> None:
+    said = f"model is {made} in the file, and this is Net without arguments: to check the former, name model"
+    width = 64 if made else 8
+    assert made_otherwise(ast.parse(code), "Net", {"model": Net(width)}, Net()) == (said if made else "")
+
+
+class Flag(nn.Module):
+    def __init__(self, *, is_pooled: bool = False) -> None:
+        super().__init__()
+        self.conv, self.is_pooled = nn.Conv2d(3, 8, 3), is_pooled
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.max_pool2d(self.conv(x), 2) if self.is_pooled else self.conv(x)
+
+
+def test_a_flag_that_only_the_forward_pass_reads_makes_another_network() -> None:
+    made = made_otherwise(ast.parse("model = Flag(is_pooled=True)"), "Flag", {"model": Flag(is_pooled=True)}, Flag())
+    assert made.startswith("model is Flag(is_pooled=True) in the file")

@@ -137,6 +137,5 @@ def test_a_pipeline_without_albumentations_names_what_to_install() -> None:
     absent.allow("albumentations")
     error = _no_pipeline("make()", absent.part("albumentations.Compose()"))
     assert str(error) == (
-        "not installed: 'albumentations.Compose()', which 'make()' is: "
-        "run uv run --with albumentations search.py validate ..."
+        "not installed: 'albumentations.Compose()', which 'make()' is: run uv run --with albumentations search.py ..."
     )

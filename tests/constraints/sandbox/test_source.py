@@ -258,3 +258,12 @@ def test_a_notebook_of_another_language_holds_no_model(book: Path) -> None:
     book.write_text(notebook("x", language_info={"name": "R"}))
     with pytest.raises(NoModelError):  # which is skipped in a folder
         read(book)
+
+
+def test_lines_of_magic_in_a_notebook_saved_as_a_script_are_left_out(tmp_path: Path) -> None:
+    file = tmp_path / "net.py"
+    magic = "get_ipython().system('pip install x')\nget_ipython().run_line_magic('matplotlib', 'inline')\n"
+    file.write_text(f"{magic}x = 1\nfiles = get_ipython().getoutput('ls')\n")
+    source = read(file)
+    assert [statement.lineno for statement in source.parts[0].statements] == [3, 4]
+    assert source.warnings == (f"{file}: 2 lines of shell or magic left out",)

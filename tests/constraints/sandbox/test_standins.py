@@ -139,7 +139,7 @@ def test_only_a_package_that_nothing_finds_missing() -> None:
 
 
 def test_the_remedy_names_the_distribution() -> None:
-    assert remedy("cv2") == "run uv run --with opencv-python-headless search.py validate ..."
+    assert remedy("cv2") == "run uv run --with opencv-python-headless search.py ..."
 
 
 def test_what_checks_types_lets_a_forward_method_run(absent: StandIns) -> None:

@@ -29,6 +29,7 @@ def remedy(text: str) -> str:
         (PYTHON_2.format("ValueError"), "the file is for Python 2: write except ... as ..."),
         (PYTHON_2.format("(ValueError, os.error)"), "the file is for Python 2: write except ... as ..."),
         ("open('C:\\Users')", "write that path with /, or as r'...'"),
+        ("<!DOCTYPE html>\n<html>", "it is a web page: download the file itself, on GitHub by Raw"),
         ("x = (", "fix that line"),
         ("print(\"can't)", "fix that line"),
     ],
@@ -50,7 +51,7 @@ def test_a_known_error_has_its_remedy(text: str, wanted: str) -> None:
     ],
 )
 def test_what_a_later_python_reads_says_so(text: str) -> None:
-    assert remedy(text) == "fix that line, or run a later Python: uv run --python 3.14 search.py validate ..."
+    assert remedy(text) == "fix that line, or run a later Python: uv run --python 3.14 search.py ..."
 
 
 def test_an_error_without_a_line_has_a_remedy() -> None:

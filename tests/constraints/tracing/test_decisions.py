@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 import logging
 import sys
 from collections.abc import Callable
@@ -13,8 +14,17 @@ import torch
 from torch import nn
 
 from constraints.tracer import trace
+from constraints.tracing.attribute_loads import Load
 from constraints.tracing.decisions import Use, use_of_truth
 from tests.constraints.written import Written
+
+
+def loads(name: str) -> list[Load] | None:
+    """Where the functions of this file load an attribute; it is not seen in one case."""
+    if name == "hidden":
+        return None
+    steps = [list(dis.get_instructions(f)) for f in (stored, stored_and_multiplied, returns_it, appends_it)]
+    return [Load(one, at) for one in steps for at, s in enumerate(one) if s.opname == "LOAD_ATTR" and s.argval == name]
 
 
 class Truth:
@@ -24,7 +34,7 @@ class Truth:
         self.found: Use | None = None
 
     def __bool__(self) -> bool:
-        self.found = use_of_truth(sys._getframe(1))
+        self.found = use_of_truth(sys._getframe(1), loads)
         return True
 
     def __lt__(self, other: object) -> Truth:
@@ -107,6 +117,8 @@ def checked(t: Truth) -> None:
 def shown(t: Truth) -> None:
     is_so = bool(t)
     print("so:", is_so)
+    print("so:", is_so, 1, flush=True)
+    print("so:", end=f"{is_so}")
     logging.getLogger(__name__).debug("so: %s", is_so)
 
 
@@ -119,8 +131,30 @@ def stored(t: Truth) -> None:
 
 def stored_and_multiplied(t: Truth) -> Any:
     kept = SimpleNamespace()
-    kept.is_so = bool(t)
-    return 0.5 * kept.is_so
+    kept.factor = bool(t)
+    return 0.5 * kept.factor
+
+
+def stored_elsewhere(t: Truth, name: str) -> None:
+    kept = SimpleNamespace()
+    if name == "factor":
+        kept.factor = bool(t)
+    elif name == "given":
+        kept.given = bool(t)
+    elif name == "again":
+        kept.again = bool(t)
+    elif name == "hidden":
+        kept.hidden = bool(t)
+    else:
+        kept.unused = bool(t)
+
+
+def returns_it(kept: Any) -> Any:
+    return kept.given
+
+
+def appends_it(kept: Any, found: list[bool]) -> None:
+    found.append(kept.again)
 
 
 def listed(t: Truth) -> None:
@@ -165,10 +199,18 @@ def while_it_holds(t: Truth) -> None:
         (lambda t: 1 if (is_so := bool(t)) else 1 + is_so, "calculates"),
         (checked, "decides"),
         (shown, "decides"),
-        (stored, "kept"),
+        (stored, "decides"),
         (stored_and_multiplied, "calculates"),
+        (lambda t: stored_elsewhere(t, "factor"), "calculates"),
+        (lambda t: stored_elsewhere(t, "given"), "calculates"),
+        (lambda t: stored_elsewhere(t, "again"), "kept"),
+        (lambda t: stored_elsewhere(t, "hidden"), "calculates"),
+        (lambda t: stored_elsewhere(t, "unused"), "decides"),
         (listed, "kept"),
+        (lambda t: print("so:", [bool(t)], flush=True), "calculates"),
+        (lambda t: sum([bool(t)], start=1), "calculates"),
         (lambda t: max(t, Truth()), "decides"),
+        (lambda t: max(t, Truth(), key=lambda one: one), "decides"),
         (lambda t: min(Truth(), t), "decides"),
         (lambda t: [max([t, Truth()])], "calculates"),
         (lambda t: max(bool(t), 0), "calculates"),
@@ -274,3 +316,66 @@ def test_a_kept_truth_value_that_multiplies_a_map_is_noticed(step: Any) -> None:
     metrics = trace(_Keeping(step), (3, 8, 8)).metrics
     assert metrics.max_pools == (2 if step is _number_of_flags else 1)
     assert metrics.global_context is not False
+
+
+class _Flagged(nn.Module):
+    """One method stores a truth value, and another one uses it."""
+
+    def __init__(self, used: Callable[[Any, torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.a, self.used, self.ok = nn.Conv2d(3, 3, 3, padding=1), used, False
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.used(self, self.looked(self.a(x)))
+
+    def looked(self, y: torch.Tensor) -> torch.Tensor:
+        self.ok = bool(y.amax() > 0)
+        return y
+
+
+def _half(m: _Flagged, y: torch.Tensor) -> Any:
+    return y * (0.5 * m.ok + 0.25)
+
+
+def _by_name(m: _Flagged, y: torch.Tensor) -> Any:
+    return y * (0.5 * getattr(m, "ok") + 0.25)  # noqa: B009
+
+
+def _in_a_table(m: _Flagged, y: torch.Tensor) -> Any:
+    return y * (0.5 * vars(m)["ok"] + 0.25)
+
+
+def _by_a_made_name(m: _Flagged, y: torch.Tensor) -> Any:
+    start = "o"
+    return y * (0.5 * getattr(m, f"{start}k") + 0.25)
+
+
+def _from_another_function(m: _Flagged, y: torch.Tensor) -> torch.Tensor:
+    return y * (0.5 * _flag(m) + 0.25)
+
+
+def _flag(m: _Flagged) -> bool:
+    return m.ok
+
+
+@pytest.mark.parametrize("used", [_half, _by_name, _in_a_table, _by_a_made_name, _from_another_function])
+def test_a_truth_value_in_an_attribute_that_another_function_calculates_with_is_a_number(used: Any) -> None:
+    metrics = trace(_Flagged(used), (3, 8, 8)).metrics
+    assert metrics.max_pools == 1
+    assert metrics.global_context is not False
+
+
+def _by_a_branch(m: _Flagged, y: torch.Tensor) -> torch.Tensor:
+    return y * 0.5 if m.ok else y * 0.25
+
+
+def _said(m: _Flagged, y: torch.Tensor) -> torch.Tensor:
+    if not m.ok:
+        print("ok", m.ok)
+    return y * 0.5
+
+
+@pytest.mark.parametrize("used", [_by_a_branch, _said, lambda m, y: y * 0.5])
+def test_one_that_code_only_decides_by_or_does_not_use_is_none(used: Any) -> None:
+    found = trace(_Flagged(used), (3, 8, 8))
+    assert (found.metrics.max_pools, found.metrics.global_context, dict(found.unknown)) == (0, False, {})

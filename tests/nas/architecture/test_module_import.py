@@ -107,6 +107,14 @@ def test_a_model_written_by_hand() -> None:
     assert str(from_module(ByHand())) == text
 
 
+def test_a_model_whose_train_returns_nothing() -> None:
+    class Silent(ByHand):
+        def train(self, mode: bool = True) -> Any:
+            super().train(mode)
+
+    assert blocks(from_module(Silent())) == blocks(from_module(ByHand()))
+
+
 def test_the_weights_come_along() -> None:
     torch.manual_seed(0)
     model = ByHand()

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -34,8 +36,24 @@ def test_a_package_that_is_missing_is_named() -> None:
     assert "mlflow is not installed: --log mlflow needs it: uv run --extra mlflow search.py" in ended.stderr
 
 
-def test_installed_packages_are_fine() -> None:
-    check(["tensorboard", "mlflow:sqlite:///x.db", "wandb"])
+def test_installed_packages_are_fine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    check(["tensorboard", "mlflow:sqlite:///x.db", "mlflow"])
+    assert list(tmp_path.iterdir()) == [], "nothing is created before a launch writes"
+
+
+@pytest.mark.parametrize("is_by_variable", [False, True])
+def test_a_server_that_does_not_answer_is_found_at_once(
+    monkeypatch: pytest.MonkeyPatch, *, is_by_variable: bool
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        place = f"http://127.0.0.1:{free.getsockname()[1]}"  # bound, and nothing listens
+        if is_by_variable:
+            monkeypatch.setenv("MLFLOW_TRACKING_URI", place)
+        with pytest.raises(UnusableInputError, match=r"^cannot log to mlflow: .*: give another place, or leave out"):
+            check(["mlflow" if is_by_variable else f"mlflow:{place}"])
 
 
 def test_a_place_that_cannot_be_written_is_one_line() -> None:

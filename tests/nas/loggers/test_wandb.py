@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 CODE = """
 from nas.loggers.tracker import TrialRun
 from nas.loggers.wandb import WeightsAndBiases
@@ -53,8 +55,9 @@ def test_an_offline_run_holds_settings_curve_and_end(tmp_path: Path) -> None:
     assert "c8/fc" in str(start.config)
 
 
-def test_without_an_account_it_is_one_line(tmp_path: Path) -> None:
-    code = 'from nas.loggers.choice import tracker\ntracker("wandb")'
+@pytest.mark.parametrize("call", ['tracker("wandb")', 'check(["wandb"])'])
+def test_without_an_account_it_is_one_line_already_before_data_is_read(tmp_path: Path, call: str) -> None:
+    code = f"from nas.loggers.choice import check, tracker\n{call}"
     away = {k: v for k, v in os.environ.items() if not k.startswith("WANDB")}
     ended = subprocess.run(
         [sys.executable, "-c", code],

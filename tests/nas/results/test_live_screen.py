@@ -113,6 +113,7 @@ def test_workers_that_train_nothing_are_counted_with_the_reason(driver: Driver) 
     assert idle() == ["idle      2 of 3 workers: all trials are started, none can be promoted yet"]
     driver.pool.move(driver.running[0], State.PAUSED)
     assert idle() == [], "between a result and what follows it"
+    assert not any("s/epoch" in line for line in shown(driver, 80)), "no table without a row"
 
 
 def test_more_trials_than_lines_are_counted(driver: Driver) -> None:

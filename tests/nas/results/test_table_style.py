@@ -7,6 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
+from constraints.output.plain import fall_back
 from nas.results.table_style import styled_table
 
 
@@ -29,3 +30,15 @@ def test_there_is_a_rule_below_the_headings_and_no_frame(is_narrow: bool, betwee
 
 def test_a_narrow_table_is_narrower() -> None:
     assert len(lines(is_narrow=True)[0]) < len(lines(is_narrow=False)[0])
+
+
+def test_an_output_without_lines_has_no_frame_either() -> None:
+    table = styled_table("a", "b")
+    table.add_row("1", "2")
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="ascii")
+    fall_back(stream)
+    Console(file=stream, width=40).print(table)
+    stream.flush()
+    rule = raw.getvalue().decode().splitlines()[1]
+    assert set(rule.strip()) == {"-"}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import errno
 import hashlib
+import pickle
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,11 +20,13 @@ from constraints.errors import ModelFailedError, UnusableInputError
 from constraints.sandbox.request import Request, Target
 from nas.search import given_child
 from nas.search.engine import Placement
+from nas.search.given import Given
 from nas.search.worker import Task
 from nas.training.errors import SharedFaultError
 from nas.training.feed import Feed
 from nas.training.given_model import GivenModel
 from nas.training.given_preparation import PreparedModel
+from tests.engines import forget_users_modules
 
 HERE = Placement(device="cpu", threads=1)
 
@@ -148,3 +152,19 @@ def test_a_rest_suspends_the_limit_and_the_next_heartbeat_sets_it_again() -> Non
 
     assert [line.get("seconds") for line in sent] == [None, 10**9, None]
     assert {line["stage"] for line in sent} == {"training"}
+
+
+def test_gradients_are_on_in_a_training_where_the_file_turned_them_off(feed: Feed, tmp_path: Path) -> None:
+    code = "import torch\nfrom torch import nn\ntorch.set_grad_enabled(False)\n"
+    code += "def net():\n    return nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 10))\n"
+    (tmp_path / "turned_off.py").write_text(code)
+    target = Target(text="turned_off.py:net", file=tmp_path / "turned_off.py", module="", name="net")
+    task = Task(
+        architecture="", given=Given(target=target), feed=feed, epochs=1, until=1, seed=5, folder=tmp_path / "trial"
+    )
+    before = set(sys.modules)
+    handed = base64.b64encode(pickle.dumps((HERE, task))).decode()
+    found = given_child.attempt({"handed": handed}, lambda _: None)
+    forget_users_modules(before)
+    assert list(found) == ["notes"]
+    assert torch.is_grad_enabled()

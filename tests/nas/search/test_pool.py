@@ -45,6 +45,17 @@ def test_every_end_is_reported(pool: Pool) -> None:
     ]
 
 
+def test_the_end_by_a_confirmation_has_the_epochs_of_the_trial_and_the_reason_those_of_the_confirmation(
+    pool: Pool,
+) -> None:
+    said: list[Event] = []
+    train(pool, 0.5, 0.7448)
+    pool.happened = said.append
+    pool.finish(0, epochs=18, threads=2)
+    reason = "confirmed by 18 epochs"
+    assert said == [Event(trial=0, what=What.COMPLETE, epochs=2, score=0.7448, reason=reason)]
+
+
 def test_an_epoch_is_reported_before_what_it_decides(pool: Pool) -> None:
     said: list[Event] = []
     pool.happened = said.append

@@ -51,7 +51,15 @@ def prepared(model: nn.Module, recipe: Recipe | None = None, *, is_finished: boo
 @pytest.mark.parametrize(
     ("forward", "message"),
     [
-        (lambda net, x: (net.logits(x), x), "the model gives no tensor: tuple of 2: "),
+        (
+            lambda net, x: (net.logits(x), x) if net.training else net.logits(x),
+            "the model gives no tensor in training: tuple of 2: let its forward method return the logits alone, also ",
+        ),
+        (
+            lambda net, x: net.logits(x) if net.training else {"logits": net.logits(x)},
+            "the model gives no tensor in eval mode: dict of 1: let its forward method return the logits alone",
+        ),
+        (lambda net, x: net.logits(x)[:, :1], "the model gives 1 output an image (4x1 for 4), the data has 10 "),
         (lambda net, x: net.logits(x) + 1j, "the model gives complex numbers: torch.complex64: "),
         (
             lambda net, x: net.logits(x)[:, :7],
@@ -336,7 +344,10 @@ def test_whitening_takes_the_convolution_that_takes_the_images() -> None:
     ("model", "reason"),
     [
         (Net(lambda net, x: net.logits(x / 2)), "no convolution alone takes the images as they are"),
-        (Net(lambda net, x: net.logits(x) + net.conv(x).mean()), "no convolution alone takes the images as they are"),
+        (
+            Net(lambda net, x: net.logits(x) + net.conv(x).mean((1, 2, 3))[:, None]),
+            "no convolution alone takes the images as they are",
+        ),
         (Net(width=8), "conv has fewer filters (8) than a patch has values (27)"),
         (nn.Sequential(nn.Flatten(), nn.Linear(192, 10)), "no convolution alone takes the images as they are"),
     ],
@@ -404,3 +415,65 @@ def test_weights_that_no_optimiser_takes_are_refused(monkeypatch: pytest.MonkeyP
         UnusableInputError, match=r"muon cannot train weights of torch\.float32: no such type: keep them"
     ):
         prepared(Net(), default(2))
+
+
+def test_what_a_first_forward_pass_makes_is_made_before_the_training() -> None:
+    class Late(Net):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head: Any = None
+            self.register_buffer("size", None)
+
+        def logits(self, images: torch.Tensor) -> torch.Tensor:
+            found = self.conv(images).mean((2, 3))
+            if self.head is None:
+                self.head, self.size = nn.Linear(found.shape[1], 10), torch.zeros(2)
+            rows: torch.Tensor = self.head(found)
+            return rows
+
+    made = prepared(Late())
+    assert made.notes[0] == "the model makes size in its first forward pass, which was run before its training"
+    assert {"model.head.weight", "model.head.bias"} <= {name for name, _ in made.model.named_parameters()}
+    average: Any = Average(made.model, decay=0.5)
+    assert average.model.model.head.weight.shape == (10, 32)
+
+
+def test_a_layer_that_every_forward_pass_makes_is_refused_where_it_is_registered_and_said_where_not() -> None:
+    def registered(net: Any, images: torch.Tensor) -> object:
+        net.head = nn.Linear(32, 10)
+        return net.head(net.conv(images).mean((2, 3)))
+
+    with pytest.raises(UnusableInputError, match=r"^the model replaces its parameter head\.\w+ while it trains"):
+        prepared(Net(registered))
+    loose = prepared(Net(lambda net, x: nn.Linear(32, 10)(net.conv(x).mean((2, 3))))).notes
+    assert any(": 10 of float32, 10x32 of float32: register it in __init__" in note for note in loose)
+
+
+def test_layers_in_a_plain_list_are_said_not_to_be_trained() -> None:
+    def forward(net: Any, images: torch.Tensor) -> object:
+        return net.last(net.layers[0](net.conv(images)).mean((2, 3)))
+
+    model: Any = Net(forward)
+    model.layers = [nn.Conv2d(32, 32, 1)]
+    assert any(": layers.0.bias, layers.0.weight: register it" in note for note in prepared(model).notes)
+
+
+def test_a_buffer_that_grows_is_refused() -> None:
+    model: Any = Net(lambda net, x: net.logits(_grown(net, x)))
+    model.register_buffer("bank", torch.zeros(0))
+    with pytest.raises(
+        UnusableInputError, match=r"^the buffer bank becomes another one while it trains, 1 of float32 "
+    ):
+        prepared(model)
+
+
+def _grown(net: Any, images: torch.Tensor) -> torch.Tensor:
+    net.bank = torch.cat([net.bank, torch.ones(1)])
+    return images
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_sigmoid_at_the_end_is_said_in_either_precision(precision: Any) -> None:
+    found = prepare(GivenModel(Net(lambda net, x: net.logits(x).sigmoid()), 10), IMAGES, sgd(2), precision)
+    assert any(note.startswith("the model ends in a sigmoid, ") for note in found.notes)
+    assert not found.model.gives_probabilities

@@ -115,6 +115,7 @@ def test_without_a_base_the_rest_has_the_defaults_of_a_recipe(tmp_path: Path) ->
         ("[[phases]]\ngamma = nan", r"phases.1.gamma: nan: write a number"),
         ('[[phases]]\nschedule = "cosine"', r"phases.1.schedule: 'cosine': give one-cycle, "),
         ("phases = 3", r"phases: 3: write a list"),
+        ('phases = "adam"', r"phases: 'adam': write a list"),
         ('base = "mine"', r"base: 'mine': start from one of default, long, sgd, seed"),
         ('name = "default"', r"name: 'default': a recipe that ships has it: give another name"),
         ("tune = 3", r"tune: 3: give a table \[tune\] of ranges"),

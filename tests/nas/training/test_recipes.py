@@ -1,5 +1,7 @@
 """Schedules against arithmetic, and what a recipe refuses."""
 
+import math
+
 import pytest
 
 from constraints.errors import UnusableInputError
@@ -30,6 +32,13 @@ def test_steps_multiply() -> None:
     phase = Phase(schedule="step", peak_lr=1.0, step_epochs=2, gamma=0.5)
     rates = [phase.learning_rate(epoch / 6, 6) for epoch in (0, 1.9, 2.1, 3.9, 4.1)]
     assert rates == pytest.approx([1, 1, 0.5, 0.5, 0.25])
+
+
+def test_a_rate_past_every_float_is_infinite_and_one_of_endless_steps_falls_to_nothing() -> None:
+    growing = Phase(schedule="step", peak_lr=1.0, step_epochs=0.001, gamma=1000)
+    assert growing.learning_rate(0.5, 2) == math.inf  # 1000 ** 1000
+    assert Phase(schedule="cyclic", step_epochs=0.001, gamma=1000).learning_rate(0.50049, 2) == math.inf
+    assert Phase(schedule="step", peak_lr=1.0, step_epochs=5e-324, gamma=0.5).learning_rate(0.5, 2) == 0
 
 
 def test_phases_follow_one_another() -> None:

@@ -7,12 +7,14 @@ import pytest
 import torch
 from torch import nn
 
+from nas.training.averaging import Average
 from nas.training.batchwise import Drawn
 from nas.training.evaluation import normaliser
 from nas.training.halves import Halves
 from nas.training.optimisers import Optimisers
 from nas.training.options.phase import Phase
 from nas.training.recipes import Recipe
+from nas.training.registered_tensors import RegisteredTensors
 from nas.training.step import TrainingStep, shrink
 
 CPU = torch.device("cpu")
@@ -164,3 +166,30 @@ def test_what_is_drawn_for_the_epoch_is_that_of_the_images_chosen() -> None:
     shown = made._changed(images, CHOSEN)  # images 7, 0, 3, 3 and 1
     wanted = [images[0], images[1].flip(2), images[2].flip(2), images[3].flip(2), images[4]]
     torch.testing.assert_close(shown, torch.stack(wanted))
+
+
+class Counting(Sizes):
+    """As above, with a buffer that each forward pass replaces."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(3))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """N x 3 x H x W to N x 4."""
+        self.mean = x.detach().mean((0, 2, 3))
+        return super().forward(x)
+
+
+def test_a_buffer_that_the_code_replaces_is_averaged() -> None:
+    """The first update takes the values of the model as they are."""
+    _, made = step()
+    model = Counting()
+    made.model, made.average, made.registered = model, Average(model, 0.9), RegisteredTensors(model)
+    made.optimisers = Optimisers(model, made.recipe)
+    wanted = made.normalise(made.images[CHOSEN]).mean((0, 2, 3))
+    before = model.mean
+    made.average.advance()
+    made.run(CHOSEN)
+    torch.testing.assert_close(made.average.model.get_buffer("mean"), wanted)
+    assert model.mean is before

@@ -345,7 +345,8 @@ def test_what_is_printed_has_the_tables_the_figures_and_the_chosen_network(brows
         assert re.search(rf"\b{trial} complete {100 * accuracy:.2f} ", text)
     for axis in ("parameters", "multiply-accumulates", "training loss", "by the clock of the machine", "importance"):
         assert axis in text.replace("\N{HYPHEN}", "-"), "an axis of a figure"
-    assert "Save as CSV" not in text, "a button"
+    for said in ("Save as CSV", "Choose a heading"):
+        assert said not in text, "it is for a screen"
     width, height = (float(pages[0].mediabox[i]) for i in (2, 3))
     assert (width, height) == pytest.approx((612, 792), abs=1), "letter: 8.5 by 11 inches of 72 points"
     assert 3 <= len(pages) <= 12
