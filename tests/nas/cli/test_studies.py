@@ -227,7 +227,10 @@ def test_where_the_files_stay_the_study_stays_or_they_are_named(
 def test_one_study_of_odd_values_does_not_hide_the_others(
     study: optuna.Study, capsys: Captured, name: str, value: float
 ) -> None:
+    study.set_user_attr(IDENTITY, {"data": {"name": "digits", "hash": "d"}})
     study.set_user_attr(name, value)
+    assert search.run(["studies"]) == 0
+    assert " damaged " in capsys.readouterr().out
     assert search.run(["studies", "--format", "json"]) == 0
     assert [s["is_readable"] for s in json.loads(capsys.readouterr().out)["studies"]] == [False, False]
     assert "study 'known' is damaged: " in refused(capsys, "leaderboard", "--study", "known")
