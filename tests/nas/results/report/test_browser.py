@@ -18,9 +18,11 @@ from optuna.distributions import CategoricalDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
 from constraints.rules import ASSIGNMENT
+from nas.architecture.spec import parse
 from nas.results.report import page as pages
 from nas.results.report.page import render
 from nas.search.study import CURVE, IDENTITY, MEASURED, REASON, REJECTED, TARGET
+from nas.space.analytic import board_metrics
 from nas.space.attributes import ARCHITECTURE
 from nas.space.space import load
 from tests.nas.results.known import GATED, PLAIN, add
@@ -28,6 +30,11 @@ from tests.nas.results.known import GATED, PLAIN, add
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 EVIL = "</script><img src=x onerror=alert(1)><script>alert(2)</script>"
 ACCURACIES = (0.61, 0.79, 0.7, 0.9, 0.55)
+WIDTHS = (112, 96, 80, 64, 48)
+"""Channels of the last convolution, in place of 32: each further one has 24 * 9 + 2 + 10 = 228 parameters."""
+PARAMS = ("48,858", "43,338", "41,562", "36,042", "34,266")
+"""30,618 of PLAIN, or 28,746 of GATED, and 228 for each channel above 32."""
+BEST = GATED.replace("c32", "c64")
 
 TICKS = "getComputedStyle(document.querySelector('#scatter-0 .xtick text')).fill"
 """Colour of the labels of an axis."""
@@ -83,14 +90,12 @@ def hostile_study() -> optuna.Study:
                 distributions=kinds,
                 intermediate_values=dict(enumerate(curve, start=1)),
                 user_attrs={
-                    ARCHITECTURE: GATED if i % 2 else PLAIN,
+                    ARCHITECTURE: (text := (GATED if i % 2 else PLAIN).replace("c32", f"c{WIDTHS[i]}")),
                     CURVE: [
                         {"epoch": e, "loss": 1 / e, "val_accuracy": a, "seconds": 60.0 * i}
                         for e, a in enumerate(curve, start=1)
                     ],
-                    "params": 100_000 - 10_000 * i,
-                    "macs": 9_000_000 + 1_000_000 * i,
-                    "receptive_field": 107,
+                    **board_metrics(parse(text)),
                     "convs": 12 + i,
                 },
             )
@@ -195,11 +200,11 @@ def test_a_heading_sorts_up_and_down_from_the_keyboard(show: Open) -> None:
     heading = page.locator("#trials th[data-key=params]")
     heading.get_by_role("button").focus()
     page.keyboard.press("Enter")
-    assert column(page, 6) == ["60,000", "70,000", "80,000", "90,000", "100,000", "250,000"]
+    assert column(page, 6) == [*PARAMS[::-1], "250,000"]
     assert heading.get_attribute("aria-sort") == "ascending"
     assert page.locator("th[aria-sort]").count() == 1  # no other heading claims the order
     page.keyboard.press("Space")
-    assert column(page, 6) == ["250,000", "100,000", "90,000", "80,000", "70,000", "60,000"]
+    assert column(page, 6) == ["250,000", *PARAMS]
     assert heading.get_attribute("aria-sort") == "descending"
 
 
@@ -215,7 +220,7 @@ def test_what_is_not_known_comes_last_whichever_way(show: Open) -> None:
 def test_the_best_trial_is_drawn_first(unchanged: Page) -> None:
     page = unchanged
     assert page.locator("#chosen-title").inner_text() == "Trial 3: complete, validation 90.00%"
-    assert page.locator("#diagram p code").inner_text() == GATED
+    assert page.locator("#diagram p code").inner_text() == BEST
     assert page.locator(".network > li").count() == 1 + 4 + 1  # input, stages, head
     assert page.locator(".network .residual").count() == 2
     assert page.locator("tr.chosen").get_attribute("data-trial") == "3"
@@ -402,7 +407,7 @@ def test_of_many_rows_all_are_searched_sorted_and_saved(
     assert page.locator("#found").inner_text() == "6 of 6 trials"
     page.get_by_role("columnheader", name="params").get_by_role("button").click()
     page.get_by_role("columnheader", name="params").get_by_role("button").click()
-    assert column(page, 6) == ["250,000", "100,000", "90,000", "80,000", "70,000", "60,000"]
+    assert column(page, 6) == ["250,000", *PARAMS]
     assert page.locator("#trials tbody").evaluate_all("(all) => all.map((body) => body.rows.length)") == [4, 2]
     assert page.locator("tr.chosen").get_attribute("data-trial") == "5", "as it was chosen by the address"
     with page.expect_download() as saved:
@@ -448,7 +453,7 @@ def test_the_search_the_states_and_the_columns_choose_what_the_table_shows(show:
         lines[0]
         == "rank,trial,state,val_accuracy,test_accuracy,params,receptive_field,epochs,seconds,convs,architecture"
     )
-    assert lines[1] == f"1,3,complete,0.9,,70000,107,3,540.0,15,{GATED}"
+    assert lines[1] == f"1,3,complete,0.9,,36042,107,3,540.0,15,{BEST}"
     assert lines[6].endswith(f",{EVIL}")
 
 
@@ -462,8 +467,8 @@ def test_two_trials_are_shown_side_by_side(show: Open) -> None:
     assert row.locator("td").all_inner_texts() == ["70.00%", "79.00%", "+9.00 points"]
     rule = page.locator(".rules tr", has_text="params < 200000")
     assert rule.locator("td").all_inner_texts() == [
-        "ok 80,000: 120,000 below 200,000",
-        "ok 90,000: 110,000 below 200,000",
+        "ok 41,562: 158,438 below 200,000",
+        "ok 43,338: 156,662 below 200,000",
     ]
     page.get_by_role("button", name="Swap").click()
     assert page.url.endswith("#trial-1-beside-2")
@@ -502,7 +507,7 @@ def test_any_figure_is_drawn_against_any_other(show: Open) -> None:
     read = "(name) => document.getElementById('scatter-0').layout[name].title.text"
     assert [page.evaluate(read, axis) for axis in ("xaxis", "yaxis")] == ["epochs", "parameters"]
     low, high = page.evaluate("document.getElementById('scatter-0').layout.yaxis.range")
-    assert 0 < low < 60_000  # the points are from 60,000 to 250,000, and the limit is between them
+    assert 0 < low < 34_266  # the points are from 34,266 to 250,000, and the limit is between them
     assert 250_000 < high < 300_000
 
 
