@@ -40,8 +40,8 @@ def cut_out(parts: Iterable[Part], shape: Shape, cut: Cut) -> list[Part]:
         step_to, step_at = (hits[1][0] - to, hits[1][1] - at) if n > 1 else (1, 1)
         size = tuple(len(region.get(a, range(extent))) for a, extent in enumerate(shape))
         taken = tuple(sliced(v, size, Cut(cut.axis, at, step_at, n)) for v in views)
-        if flow.blended and n < size[cut.axis]:
-            taken = of_blended(taken, flow, cut.axis)
+        if n < size[cut.axis]:
+            taken = of_uneven(of_blended(taken, flow, cut.axis) if flow.blended else taken, views, cut.axis)
         left = {a: r for a, r in region.items() if a != cut.axis}
         if n < cut.size:
             left[cut.axis] = range(to, to + n * step_to, step_to)
@@ -60,6 +60,20 @@ def of_blended(views: Views, flow: Flow, axis: int) -> Views:
         return views
     why = f"some of several channels that see different places, whose order is not followed in {flow.blended}"
     return tuple(unknown(v.unknown or why, v) if v is not None and v.digits else v for v in views)
+
+
+def of_uneven(views: Views, before: Views, axis: int) -> Views:
+    """The views of some indices of an axis that counts places of a map, which may see less along the other axes.
+
+    ``before`` are those of all indices.
+    """
+    if not any(v is not None and v.is_uneven for v in before) or not is_of_places(before, axis):
+        return views
+    why = "a slice of a map put together of pieces that see different places along the other axis"
+    pairs = zip(views, before, strict=True)
+    return tuple(
+        unknown(v.unknown or why, v) if v and o and o.is_uneven and axis not in o.axes else v for v, o in pairs
+    )
 
 
 def is_of_places(views: Views, axis: int) -> bool:
