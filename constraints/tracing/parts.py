@@ -67,7 +67,7 @@ def of_uneven(views: Views, before: Views, axis: int) -> Views:
 
     ``before`` are those of all indices.
     """
-    if not any(v is not None and v.is_uneven for v in before) or not is_of_places(before, axis):
+    if not any(v is not None and v.is_uneven for v in before) or not any(v and axis in v.axes for v in before):
         return views
     why = "a slice of a map put together of pieces that see different places along the other axis"
     pairs = zip(views, before, strict=True)

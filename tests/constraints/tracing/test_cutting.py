@@ -162,6 +162,7 @@ def pieces(m: Any, x: torch.Tensor) -> torch.Tensor:
         (lambda m, x: F.pad(pieces(m, x), (0, 0, -8, 0)), [3, None]),
         (lambda m, x: m.a(pieces(m, x))[:, :, 12], [5, None]),
         (lambda m, x: m.a(pieces(m, x))[:, :, [12, 13]], [5, None]),
+        (lambda m, x: F.pixel_unshuffle(pieces(m, x), 2)[:, :, 4:], [3, None]),
         (lambda m, x: m.a(pieces(m, x))[..., 4:], [7, 7]),  # each column has both kinds of rows
         (lambda m, x: m.a(torch.cat([m.a(m.a(x))[:, :, :8], m.b(x)[:, :, 8:]], 2))[:, :, 10:], [7, 7]),
     ],
