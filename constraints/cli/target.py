@@ -113,7 +113,10 @@ def _check_name(target: Target, trees: Sequence[ast.Module]) -> None:
     for tree in trees:
         if re.search(rf"\b{re.escape(root)}\b", "\n".join(_words(tree))) or _gives_names(tree):
             return
-    made = [node.name for node in trees[-1].body if isinstance(node, (ast.ClassDef, ast.FunctionDef))]
+    body = trees[-1].body
+    made = [node.name for node in body if isinstance(node, (ast.ClassDef, ast.FunctionDef))]
+    calls = [node for node in body if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call)]
+    made = made or [variable.id for node in calls for variable in node.targets if isinstance(variable, ast.Name)]
     otherwise = f"did you mean {', '.join(made[:_FEW])}?" if made else "it defines no class and no function"
     raise UnusableInputError(f"no such name in {target.place}: {target.name!r}: {nearest(root, made, otherwise)}")
 

@@ -107,6 +107,8 @@ class Checked:
 def check_target(arguments: Mapping[str, Any], send: Send) -> dict[str, Any]:
     """Do the job of a ``Request``: return its report, ready for JSON, and the result of each follow-up by its name."""
     request, folder = Request.from_dict(arguments), Path.cwd()
+    for follow_up in request.follow_ups:  # before the user's folder is on the path, which may have a nas.py of its own
+        importlib.import_module(follow_up.partition(":")[0])
     with _loaded(request) as loader:
         checked = _checked(request, loader, send)
         os.chdir(folder)  # the user's code may have left it, and the request has paths from there

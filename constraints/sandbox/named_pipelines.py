@@ -99,7 +99,7 @@ def _no_pipeline(name: str, thing: Any) -> UnusableInputError:
     own = of_another_library(thing)
     if of_others := ("", own) if own else next(iter(of_others_in(thing)), None):
         way, known = of_others
-        what = f"{name + way!r} is {known}, and the rule is about albumentations'"
+        what = f"{name + way!r} is {known}, and the rule is about pipelines of albumentations"
         return UnusableInputError(f"not an albumentations pipeline: {what}: build it with albumentations.Compose")
     is_class = inspect.isclass(thing)
     kind = f"the class {thing.__name__}" if is_class else type(thing).__name__

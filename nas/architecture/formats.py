@@ -103,16 +103,21 @@ def load_weights(model: nn.Module, weights: Path) -> None:
         ) from error
 
 
+def _is_same(one: torch.Tensor, other: torch.Tensor) -> bool:
+    """Whether shapes and values are the same, NaN and NaN too."""
+    are_same = one.shape == other.shape and one.dtype == other.dtype
+    return are_same and bool(((one == other) | ((one != one) & (other != other))).all())  # noqa: PLR0124 - of NaN alone
+
+
 def save_weights(network: ExportedNetwork, path: Path) -> None:
     """Write the state as safetensors, with metadata."""
-    import torch
     from safetensors.torch import load_file, save
 
     state = {name: tensor.clone().contiguous() for name, tensor in network.model.state_dict().items()}  # may be shared
     with _draft(path) as draft:
         draft.write_bytes(save(state, dict(network.about)))  # the library's own writer keeps a file from other users
         back = load_file(draft)
-    if not all(torch.equal(back[name], tensor) for name, tensor in state.items()):
+    if not all(_is_same(back[name], tensor) for name, tensor in state.items()):
         raise DifferentOutputsError(f"the weights read back differ: {path}: write to another disk")
 
 

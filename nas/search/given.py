@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ from typing import Any
 from constraints.errors import ModelFailedError, UnusableInputError
 from constraints.sandbox.request import Limits, Target
 
+_OTHER_INPUT = re.compile(r": if the model is made for another input, [^;]*")
+"""The advice of a check on another input shape, which a training takes from its data."""
 COPIES = "source"
 """The subfolder of a trial's folder with the copies of its files."""
 
@@ -122,17 +125,25 @@ class Given:
 
 @contextmanager
 def shown_images_of(channels: int) -> Iterator[None]:
-    """Rewrite a check's advice on other channels in the block: here the model has to change, not the images."""
+    """Rewrite a check's advice on other images in the block: here the model has to change, not the images."""
     try:
         yield
     except ModelFailedError as error:
-        text, is_of_others, _ = str(error).partition(": if the model is made for images of ")
-        if not is_of_others:
+        if (text := _for_these(str(error), channels)) == str(error):
             raise
+        raise ModelFailedError(text, traceback=error.traceback) from error
+
+
+def _for_these(text: str, channels: int) -> str:
+    before, is_of_others, _ = text.partition(": if the model is made for images of ")
+    if is_of_others:
         images = f"those of the data have {channels} channel{'s' * (channels != 1)}"
-        raise ModelFailedError(
-            f"{text}: {images}: make the model for these, perhaps by --arg", traceback=error.traceback
-        ) from error
+        return f"{before}: {images}: make the model for these, perhaps by --arg"
+    return _OTHER_INPUT.sub(
+        ": if the model is made for images of another size, let it resize them (F.interpolate) or pool to one size "
+        "(nn.AdaptiveAvgPool2d)",
+        text,
+    )
 
 
 def file_hash(path: Path) -> str:

@@ -70,12 +70,16 @@ class TrialStore:
         return {name: trial.params[name] for name in distributions}
 
     def set_metrics(self, trial: Trial, metrics: Metrics, measured: Mapping[str, float] | None = None) -> None:
-        """Store the metrics of a trial's network, one attribute each; the ``measured`` ones in a separate attribute."""
+        """Store the metrics of a trial's network, one attribute each; the ``measured`` ones in a separate attribute.
+
+        A measured truth value is stored as 1 or 0, since columns, objectives and trackers have numbers.
+        """
         with self.together():
             for name, value in metrics.as_dict().items():
                 trial.set_user_attr(name, value)
             if measured:
-                trial.set_user_attr(MEASURED, dict(measured))
+                numbers = {name: int(one) if isinstance(one, bool) else one for name, one in measured.items()}
+                trial.set_user_attr(MEASURED, numbers)
 
     def set_architecture(self, trial: Trial, architecture: Architecture) -> None:
         """Store a trial's network: from now on the trial counts as proposed."""

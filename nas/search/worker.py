@@ -111,7 +111,7 @@ def widened(placement: Placement, task: Task) -> Placement:
 
 def confirmed(placement: Placement, task: Task, model: nn.Module, result: Result) -> Confirmed:
     """The result of a training with its test accuracy, which is measured now unless it was before."""
-    from nas.training.evaluation import evaluate
+    from nas.training.evaluation import NotANumberError, evaluate
     from nas.training.training_run import torch_threads
 
     if result.reason:
@@ -119,8 +119,11 @@ def confirmed(placement: Placement, task: Task, model: nn.Module, result: Result
     kept = _read_tests(task.folder)
     if kept is None:
         feed = task.feed
-        with torch_threads(placement.threads):
-            scores = evaluate(model, *feed.evaluation, feed.mean, feed.std, placement.device)
+        try:
+            with torch_threads(placement.threads):
+                scores = evaluate(model, *feed.evaluation, feed.mean, feed.std, placement.device)
+        except NotANumberError as error:
+            return Confirmed(curve=table(result), test_accuracy=None, reason=f"diverged: {error} of the test set")
         kept = {f"test_{name}": value for name, value in scores._asdict().items()}
         atomic.write(task.folder / TEST, json.dumps(kept))
     return Confirmed(

@@ -25,6 +25,10 @@ class Average:
         pairs = [(_real(averaged), _real(state[name])) for name, averaged in whole_state(self.model).items()]
         distinct = {(a.data_ptr(), a.storage_offset(), a.shape, a.stride()): (a, now) for a, now in pairs}
         self._pairs = list(distinct.values())  # a weight that two layers share is averaged once
+        endless = [averaged for averaged, _ in self._pairs if not averaged.isfinite().all()]
+        self._copied = {
+            id(averaged) for averaged in endless
+        }  # of infinities (a mask, a range so far) there is no average
         self._taken = torch.ones((), dtype=torch.float32, device=next(iter(state.values())).device)
 
     def advance(self) -> None:
@@ -37,10 +41,10 @@ class Average:
     def update(self) -> None:
         """Update the average with the network's current weights; may be part of a CUDA graph."""
         for averaged, current in self._pairs:
-            if averaged.is_floating_point():
+            if averaged.is_floating_point() and id(averaged) not in self._copied:
                 averaged.lerp_(current, self._taken)
             else:
-                averaged.copy_(current)  # integers, such as a count of batches
+                averaged.copy_(current)  # integers too, such as a count of batches
 
     def state(self) -> dict[str, Any]:
         """Everything that the next update depends on."""

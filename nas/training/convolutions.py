@@ -19,6 +19,7 @@ Pair = tuple[int, int]
 class FasterConvolutions(TorchFunctionMode):
     """Computes every ``torch.conv2d`` in its block by ``convolution``, equal within rounding."""
 
+    @calls_user_code
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:

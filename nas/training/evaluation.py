@@ -22,6 +22,10 @@ With 500 images of 32x32 pixels a network of 15 million MACs took 1.7 times as l
 """
 
 
+class NotANumberError(Exception):
+    """Outputs are not a number, so that no class has the highest one; the message has the number of images."""
+
+
 class Scores(NamedTuple):
     """The accuracies of a model on labelled images."""
 
@@ -70,12 +74,13 @@ def evaluate(  # noqa: PLR0917 - in the order in which they are thought of
     """Scores of the highest logit for each of ``images`` (uint8, N x H x W x C) against its label.
 
     The model is in eval mode meanwhile, and its mode is restored. It may take gradients of its own
-    (torch.enable_grad()), which torch's inference mode would not allow.
+    (torch.enable_grad()), which torch's inference mode would not allow. Raises NotANumberError.
     """
     place = torch.device(device)
     normalise, was_training, size = normaliser(mean, std, place), model.training, batch_size(place)
     model.eval()
     is_right = torch.zeros(len(labels), dtype=torch.bool, device=place)
+    spoilt = torch.zeros((), dtype=torch.int64, device=place)
     try:
         for start in range(0, len(labels), size):
             rows = slice(start, start + size)
@@ -83,8 +88,11 @@ def evaluate(  # noqa: PLR0917 - in the order in which they are thought of
             with autocast(precision, place):
                 logits = model(normalise(torch.from_numpy(np.array(images[rows]))))
             is_right[rows] = logits.argmax(1) == wanted
+            spoilt += logits.isnan().any(1).sum()
     finally:
         model.train(was_training)
+    if spoilt:
+        raise NotANumberError(f"outputs are not a number for {int(spoilt)} of {len(labels)} images")
     return scores(labels, is_right.cpu().numpy())
 
 

@@ -11,6 +11,9 @@ from torch import nn
 from constraints.errors import UnusableInputError
 from constraints.faults import calls_user_code
 
+_QUANTISED = ("torch.ao.nn.quantized.", "torch.ao.nn.intrinsic.quantized.")
+"""Modules of torch with the layers whose weights are whole numbers."""
+
 
 class GivenModel(nn.Module):
     """Calls ``model``, and checks that it returns a row of ``classes`` logits for each image.
@@ -28,13 +31,18 @@ class GivenModel(nn.Module):
     def __init__(self, model: nn.Module, classes: int, alive: Callable[[], None] = lambda: None) -> None:
         """Wrap the model itself, not a copy.
 
-        Raises UnusableInputError for one on the device ``meta``, without values, and for one whose state has
-        other values than dense tensors.
+        Raises UnusableInputError for one on the device ``meta``, without values, for a quantised one, and for one whose
+        state has other values than dense tensors.
         """
         super().__init__()
         if empty := [name for name, p in model.named_parameters() if p.is_meta]:
             raise UnusableInputError(
                 f"the model's weights have no values: {empty[0]} is on the device meta: make it on the cpu"
+            )
+        if quantised := [name for name, m in model.named_modules() if type(m).__module__.startswith(_QUANTISED)]:
+            raise UnusableInputError(
+                f"the model is quantised, and no optimiser trains whole numbers: {quantised[0] or 'itself'}: give the "
+                "float model that it was made from"
             )
         state = _state(model)
         if kept := [name for name, value in state.items() if not isinstance(value, torch.Tensor)]:

@@ -16,7 +16,7 @@ from constraints.errors import UnusableInputError
 from constraints.model_state import copied
 from nas.architecture.model import Network
 from nas.architecture.whole_state import give_state, whole_state
-from nas.training.evaluation import Scores, evaluate, normaliser
+from nas.training.evaluation import NotANumberError, Scores, evaluate, normaliser
 from nas.training.feed import Feed
 from nas.training.given_model import GivenModel, placed
 from nas.training.halves import Halves
@@ -255,17 +255,23 @@ class Session:
             raise TrainingFailedError(f"diverged: loss is {loss:.4g} in epoch {number + 1}")
 
     def evaluate(self) -> Scores | None:
-        """The scores of the weights to keep (the average, if there is one), in the training's precision."""
+        """The scores of the weights to keep (the average, if there is one), in the training's precision.
+
+        Raises TrainingFailedError where their outputs are not a number.
+        """
         if self.feed.split is None:
             return None
-        return evaluate(
-            self._kept(),
-            *self.feed.evaluation,
-            self.feed.mean,
-            self.feed.std,
-            str(self.device),
-            precision=self.step.precision,
-        )
+        try:
+            return evaluate(
+                self._kept(),
+                *self.feed.evaluation,
+                self.feed.mean,
+                self.feed.std,
+                str(self.device),
+                precision=self.step.precision,
+            )
+        except NotANumberError as error:
+            raise TrainingFailedError(f"diverged: {error} in epoch {len(self.curve) + 1}") from error
 
     def _kept(self) -> nn.Module:
         """The network with the weights to keep.

@@ -200,6 +200,7 @@ def test_of_a_star_import_or_a_module_nothing_is_known() -> None:
         ("class Net: ...", "did you mean Net?"),
         ("def make(): ...\nclass Other: ...", "did you mean make, Other?"),
         ("x = 1", "it defines no class and no function"),
+        ("rate = 0.1\ntrain_t = Compose([])\ntest_t = Compose([])", "did you mean train_t, test_t?"),
         ("class Net: ...\nNett = Net", ""),
         ("from somewhere import *", ""),
         ("for name in ('Nett',): globals()[name] = 1", ""),

@@ -244,3 +244,20 @@ def test_a_function_that_the_file_imports_is_offered_as_its_model(run: Any, tmp_
     with pytest.raises(NoModelError, match=r"name a function that returns one: .*\.py:get_model$"):
         answer(request(str(file)), lambda _: None)
     assert run("get_model", "from nets_gg import get_model\n").metrics["params"] == 4
+
+
+def test_a_follow_up_is_found_where_the_users_folder_has_a_module_of_its_packages_name(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(NET)
+    (tmp_path / "nas.py").write_text("raise RuntimeError('not this one')\n")
+    code = "import json, sys\nfrom constraints.sandbox.child import check_target\n"
+    code += "from constraints.sandbox.request import Job\n"
+    code += "found = check_target(Job.begin(sys.stdin.buffer.readline()).arguments, lambda line: None)\n"
+    wanted = request(f"{tmp_path}/net.py:made", follow_ups=("nas.start_child:written",))
+    child = subprocess.run(
+        [sys.executable, "-P", "-c", code + "print(json.dumps(found['follow_ups']))"],
+        input=wanted.job().to_line(os.environ).decode(), capture_output=True, text=True, check=False, cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
+    )  # fmt: skip
+    assert child.returncode == 0, child.stderr
+    assert "nas.start_child:written" in child.stdout
+    assert "not this one" not in child.stdout

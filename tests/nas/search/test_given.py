@@ -80,3 +80,17 @@ def test_a_module_from_memory_is_kept_nowhere() -> None:
     assert kept.pickled == ""
     with pytest.raises(UnusableInputError, match="given as a module in memory, which is kept nowhere"):
         kept.found()
+
+
+def test_advice_on_another_input_becomes_advice_on_the_model() -> None:
+    check = (
+        "x at forward: RuntimeError: shapes: if the model is made for another input, give its shape: --input 3,2,2, in"
+    )
+    wanted = "x at forward: RuntimeError: shapes: if the model is made for images of another size, let it resize them "
+    for rest in ("", "; else make that layer for 8 inputs"):
+        with pytest.raises(ModelFailedError) as raised, shown_images_of(3):
+            raise ModelFailedError(f"{check} Python input_size=(3, 2, 2){rest}", traceback="its own")
+        assert str(raised.value) == f"{wanted}(F.interpolate) or pool to one size (nn.AdaptiveAvgPool2d){rest}"
+        assert raised.value.traceback == "its own"
+    with pytest.raises(ModelFailedError, match=r"^another error$"), shown_images_of(3):
+        raise ModelFailedError("another error")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -9,8 +10,10 @@ from typing import Any, cast
 import optuna
 import pytest
 
+from constraints.errors import UnusableInputError
 from nas.config import DEFAULT_TARGET, LaunchConfig
-from nas.search.study import DATA, SOURCE, TARGET
+from nas.latency.predictor import Predictor
+from nas.search.study import DATA, SOURCE, TARGET, create_or_resume
 from nas.search.study_identity import describe, training_identity
 from nas.search.training_way import Training
 from nas.training.augmentation import DEFAULT, shipped
@@ -71,3 +74,23 @@ def test_an_identity_names_what_trials_are_compared_by() -> None:
         "objective": "val_accuracy",
     }
     assert not {"metrics", "latency", "space"} & set(found)
+
+
+@pytest.mark.parametrize("changed", ["weights", "threads", "machine", None])
+def test_a_study_ranked_by_latency_is_refused_once_the_calibration_is_another(changed: str | None) -> None:
+    first = Predictor(machine="m", threads=1, weights={"network": 0.5}, median_error=0.1, error_90=0.2, networks=24)
+    others: dict[str, Any] = {"weights": {"network": 0.6}, "threads": 2, "machine": "n"}
+    now = replace(first, **{changed: others[changed]}) if changed else replace(first)
+    storage, sampler = optuna.storages.InMemoryStorage(), optuna.samplers.RandomSampler()
+    config, way = LaunchConfig(data="digits"), Training(recipe=usual(9), augmentation=shipped(DEFAULT))
+    made, again = (
+        training_identity(config, DATASET, way, objective="accuracy,latency_ms", latency=one) for one in (first, now)
+    )
+    create_or_resume(storage, "s", made, sampler)
+    if changed is None:
+        create_or_resume(storage, "s", again, sampler)
+        return
+    with pytest.raises(
+        UnusableInputError, match=r"made with other latency: .*: launch where the study was made, by the"
+    ):
+        create_or_resume(storage, "s", again, sampler)

@@ -12,10 +12,12 @@ from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.trial import TrialState
 
 from constraints.rules import parse_all
+from nas.architecture.spec import parse
 from nas.search.storage import open_storage
-from nas.search.study import CURVE, REASON
+from nas.search.study import CURVE, MEASURED, REASON
 from nas.search.trial_store import TrialStore, best_accuracy, proposed, whole_epochs
 from nas.space import space as spaces
+from nas.space.analytic import metrics
 from nas.space.feasible import FeasiblePart
 from nas.space.sampler import FeasibleSampler, SpaceExhaustedError
 from tests.conftest import Server
@@ -61,6 +63,15 @@ def test_a_new_study_holds_nothing(store: TrialStore) -> None:
     assert store.rejected() == {}
     assert best_accuracy(store.trials()) is None
     assert proposed(store.trials()) == 0
+
+
+def test_a_measured_truth_value_is_stored_as_a_number(store: TrialStore, reopened: Reopen) -> None:
+    store.set_metrics(store.ask(), metrics(parse("BR/c8-c8s2/c8/fc")), {"has": True, "lacks": False, "share": 0.5})
+    (trial,) = reopened().trials()
+    found = trial.user_attrs[MEASURED]
+    assert {name: (type(one), one) for name, one in found.items()} == {
+        "has": (int, 1), "lacks": (int, 0), "share": (float, 0.5)
+    }  # fmt: skip
 
 
 def test_parameters_are_chosen_once(store: TrialStore, reopened: Reopen) -> None:

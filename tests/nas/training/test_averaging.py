@@ -101,3 +101,15 @@ def test_a_computed_weight_follows_from_the_averages_of_what_it_is_computed_from
     average.update()
     # kept: (1+1)/(1+10) of g = 10; the weight is g v / |v|, and v / |v| is (0.6, 0.8)
     assert average.model(torch.ones(1, 2)).item() == pytest.approx(20 / 11 * 1.4)
+
+
+def test_of_infinite_values_the_latest_are_kept() -> None:
+    model = scalar()
+    model.register_buffer("mask", torch.tensor([0.0, -torch.inf]))
+    model.register_buffer("least", torch.tensor(torch.inf))
+    average = Average(model, 0.9)
+    for value in (3.0, 2.0):
+        model.get_buffer("least").fill_(value)
+        follow(average, model, [1.0])
+    assert average.model.get_buffer("mask").tolist() == [0.0, -torch.inf]
+    assert average.model.get_buffer("least") == 2.0

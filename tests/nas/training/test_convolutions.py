@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
+from constraints.faults import is_ours
 from nas.training import convolutions
 from nas.training.precision import Precision, autocast
 
@@ -121,3 +123,16 @@ def test_what_is_slower_in_bfloat16_stays_in_float32(  # noqa: PLR0917
 ) -> None:
     weight = torch.empty(filters, channels // groups, kernel, kernel)
     assert convolutions._gains_from_bfloat16(weight, (stride, stride), groups) is gains
+
+
+@pytest.mark.parametrize("precision", TOLERANCES)
+def test_an_error_of_an_operation_is_its_callers(precision: Precision) -> None:
+    calls: list[Callable[[], Any]] = [
+        lambda: nn.functional.cross_entropy(torch.zeros(2, 3), None),  # type: ignore[arg-type]
+        lambda: nn.functional.linear(torch.zeros(2, 3), torch.zeros(2, 4)),
+        lambda: nn.functional.conv2d(torch.zeros(1, 3, 4, 4), torch.zeros(2, 4, 3, 3)),
+    ]
+    for call in calls:
+        with pytest.raises((TypeError, RuntimeError)) as caught, autocast(precision, CPU):
+            call()
+        assert not is_ours(caught.value)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from nas.training.evaluation import BATCH, CPU_BATCH, batch_size, evaluate, normaliser, scores
+from nas.training.evaluation import BATCH, CPU_BATCH, NotANumberError, batch_size, evaluate, normaliser, scores
 
 
 class BrightestChannel(nn.Module):
@@ -60,3 +60,20 @@ def test_normalising_is_the_textbook_s_and_channels_last() -> None:
     wanted = ((images / 255 - mean) / std).transpose(0, 3, 1, 2)
     np.testing.assert_allclose(got.numpy(), wanted, atol=1e-6)
     assert got.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize(("value", "is_refused"), [(torch.nan, True), (torch.inf, False), (-torch.inf, False)])
+def test_outputs_that_are_not_a_number_have_no_class(value: float, is_refused: bool) -> None:
+    class Spoilt(BrightestChannel):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            found = super().forward(x)
+            found[::50, 2] = value
+            return found
+
+    images = np.zeros((CPU_BATCH + 1, 4, 4, 3), dtype=np.uint8)
+    given = (Spoilt(), images, np.zeros(len(images), dtype=np.int64), np.full(3, 0.5), np.full(3, 0.25))
+    if not is_refused:
+        assert evaluate(*given).accuracy in (0.97, pytest.approx(1 - 3 / (CPU_BATCH + 1)), 1.0)
+        return
+    with pytest.raises(NotANumberError, match=rf"^outputs are not a number for 3 of {CPU_BATCH + 1} images$"):
+        evaluate(*given)

@@ -79,3 +79,13 @@ def test_sparse_and_quantised_tensors_are_refused_only_in_the_state(is_sparse: b
     model.register_buffer("kept", kept)
     with pytest.raises(UnusableInputError, match=r"keeps a sparse or quantised tensor, .*: kept: keep it dense, or"):
         GivenModel(model, 10)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+def test_a_quantised_model_is_refused_as_such() -> None:
+    model = nn.Sequential(nn.Flatten(), nn.Sequential(nn.Linear(12, 10)))
+    quantised = torch.ao.quantization.quantize_dynamic(model, {nn.Linear}, dtype=torch.qint8)  # type: ignore[no-untyped-call]
+    with pytest.raises(
+        UnusableInputError, match=r"^the model is quantised, .*: 1\.0: give the float model that it was"
+    ):
+        GivenModel(quantised, 10)

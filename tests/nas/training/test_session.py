@@ -154,3 +154,20 @@ def test_an_infinite_learning_rate_ends_a_training_with_what_to_change(digits_fe
         TrainingFailedError, match=r"^the learning rate is inf in epoch 1: lower the recipe's gamma, or"
     ):
         made.epoch(0)
+
+
+def test_an_evaluation_that_is_not_a_number_ends_a_training(digits_feed: Feed) -> None:
+    class Spoilt(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = nn.Linear(digits_feed.dataset.train_images.shape[-1], 10)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            found: torch.Tensor = self.body(x.mean((2, 3)))
+            return found if self.training else found * torch.nan
+
+    made = Session(Spoilt(), digits_feed, Recipe(name="own", batch_size=64), 2, 0, CPU, "float32")
+    with pytest.raises(
+        TrainingFailedError, match=r"^diverged: outputs are not a number for 60 of 60 images in epoch 1$"
+    ):
+        made.epoch(0)
