@@ -54,16 +54,17 @@ def _is_pieced(value: Value, along: int) -> bool:
     if view is None or len(view.axes) != 1:
         return False
     (axis,) = view.axes
+    across = [i for i, v in enumerate(value.views) if v is not None and axis not in v.axes]
     return any(
-        a.region.get(axis) != b.region.get(axis) and _differ_across(a, b, along)
+        a.region.get(axis) != b.region.get(axis) and _differ_across(a, b, across)
         for a, b in combinations(value.parts, 2)
         if axis in a.region or axis in b.region
     )
 
 
-def _differ_across(a: Part, b: Part, along: int) -> bool:
-    others = [(v, w) for i, (v, w) in enumerate(zip(a.views, b.views, strict=True)) if i != along]
-    return any(v != w and v.size != w.size for v, w in others if v is not None and w is not None)
+def _differ_across(a: Part, b: Part, across: Sequence[int]) -> bool:
+    several = [(a.views[i], b.views[i]) for i in across]
+    return any(v != w and v.size != w.size for v, w in several if v is not None and w is not None)
 
 
 def _loses_parts(call: Call, views: Sequence[View | None]) -> bool:

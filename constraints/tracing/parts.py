@@ -61,7 +61,7 @@ def of_cut(views: Views, flow: Flow, axis: int) -> Views:
     for at, operation in flow.pieced:
         if (along := views[at]) is not None and axis in along.axes:
             why = f"some places of a map of pieces with different fields, which are not followed in {operation}"
-            views = tuple(v if i == at else _lost(v, why) for i, v in enumerate(views))
+            views = tuple(_lost(v, why) if v is not None and axis not in v.axes else v for v in views)
     if not flow.blended or is_of_places(views, axis):
         return views
     why = f"some of several channels that see different places, whose order is not followed in {flow.blended}"
