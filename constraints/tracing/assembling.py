@@ -195,22 +195,7 @@ def _everywhere(
     joint = _stacked(having, table.shape, table.touched) or join_views([(v,) for _, _, v in having])[0]
     if joint is not None and not joint.unknown and _alternates(having, shown, table):
         return unknown("rows that see differently along the other axis", joint)
-    return joint and joint._replace(is_uneven=_is_uneven(joint, having, table))
-
-
-def _is_uneven(joint: View, having: Sequence[tuple[int, Part, View]], table: _Table) -> bool:
-    """Whether no part that sees all of ``joint`` is visible at some index along which another spatial axis is cut."""
-    others = {axis for _, p, _ in having for v in p.views if v is not None for axis in v.axes} - joint.axes
-    for axis in others.intersection(table.touched):
-        full, any_of = (np.zeros(table.shape[axis], dtype=bool) for _ in range(2))
-        for k, part, view in having:
-            shows = table.shows(k, part, axis)
-            any_of |= shows
-            if not view.is_uneven and (view.field, view.digits) == (joint.field, joint.digits):
-                full |= shows
-        if (any_of & ~full).any():
-            return True
-    return joint.is_uneven
+    return joint
 
 
 def _alternates(having: Sequence[tuple[int, Part, View]], shown: Sequence[tuple[int, Part]], table: _Table) -> bool:

@@ -99,8 +99,6 @@ class View(NamedTuple):
     some elements see the whole map."""
     taken: Taken | None = None
     """Which places of the map, as its last layer made it, the units hold; None where each unit is one of them."""
-    is_uneven: bool = False
-    """Whether some rows, say, of a map put together of pieces see less along this axis than the map as a whole."""
 
     @property
     def left_out(self) -> int:
@@ -171,8 +169,7 @@ class View(NamedTuple):
             return self.field.size
         seen = [self.field.at(sum(at)) for at in itertools.product(*(_positions(d) for d in self.digits))]
         first, last = max(min(a for a, _ in seen), 0), min(max(b for _, b in seen), self.extent - 1)
-        inside = [(a, b) for a, b in seen if first < a <= b < last] or [(a, b) for a, b in seen if a <= b]
-        return max((int(b - a + 1) for a, b in inside), default=self.field.size)
+        return max((int(b - a + 1) for a, b in seen if first < a <= b < last), default=self.field.size)
 
     @property
     def units(self) -> int:

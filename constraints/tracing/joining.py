@@ -97,12 +97,8 @@ def joined(a: View | None, b: View | None) -> View | None:
         if field is not None:
             swept, is_part = a.swept and b.swept, not a.digits and _are_part(a, b)
             taken = in_join(a, b) if a.taken or b.taken else None
-            return View(field, a.digits, pooled, "", a.extent, swept, "", None, is_part, taken, _is_uneven(a, b, field))
+            return View(field, a.digits, pooled, "", a.extent, swept, "", None, is_part, taken)
     return _joined_unit_by_unit(a, b, pooled)
-
-
-def _is_uneven(a: View, b: View, field: Field) -> bool:
-    return (a.is_uneven or b.is_uneven) and all(v.is_uneven or v.field != field for v in (a, b))
 
 
 def _are_part(a: View, b: View) -> bool:
@@ -170,7 +166,7 @@ def _joined_unit_by_unit(a: View, b: View, pooled: str) -> View:
     strides = [math.prod(d.size for d in digits[i + 1 :]) for i in range(len(digits))]
     laid = tuple(d._replace(stride=s) for d, s in zip(digits, strides, strict=True))
     taken = in_join(a, b)
-    return normal(View(explicit(intervals), laid, extent=a.extent, taken=taken, is_uneven=a.is_uneven or b.is_uneven))
+    return normal(View(explicit(intervals), laid, extent=a.extent, taken=taken))
 
 
 def _common(a: Sequence[Digit], b: Sequence[Digit]) -> list[Digit] | None:

@@ -41,11 +41,7 @@ def cut_out(parts: Iterable[Part], shape: Shape, cut: Cut) -> list[Part]:
         size = tuple(len(region.get(a, range(extent))) for a, extent in enumerate(shape))
         taken = tuple(sliced(v, size, Cut(cut.axis, at, step_at, n)) for v in views)
         if n < size[cut.axis]:
-<<<<<<< HEAD
-            taken = of_uneven(of_blended(taken, flow, cut.axis) if flow.blended else taken, views, cut.axis)
-=======
             taken = of_cut(taken, flow, cut.axis)
->>>>>>> main
         left = {a: r for a, r in region.items() if a != cut.axis}
         if n < cut.size:
             left[cut.axis] = range(to, to + n * step_to, step_to)
@@ -74,20 +70,6 @@ def of_cut(views: Views, flow: Flow, axis: int) -> Views:
 
 def _lost(view: View | None, why: str) -> View | None:
     return unknown(view.unknown or why, view) if view is not None and view.digits else view
-
-
-def of_uneven(views: Views, before: Views, axis: int) -> Views:
-    """The views of some indices of an axis that counts places of a map, which may see less along the other axes.
-
-    ``before`` are those of all indices.
-    """
-    if not any(v is not None and v.is_uneven for v in before) or not any(v and axis in v.axes for v in before):
-        return views
-    why = "a slice of a map put together of pieces that see different places along the other axis"
-    pairs = zip(views, before, strict=True)
-    return tuple(
-        unknown(v.unknown or why, v) if v and o and o.is_uneven and axis not in o.axes else v for v, o in pairs
-    )
 
 
 def is_of_places(views: Views, axis: int) -> bool:

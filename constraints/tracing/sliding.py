@@ -21,13 +21,7 @@ def windowed(view: View | None, axis: int, shape: Shape, window: Window) -> View
     if view.digits == ((axis, 1, shape[axis], 1, 0),) and not view.swept:  # the usual case
         field = view.field.window(window.kernel, window.dilation, -window.padding).every(window.stride)
         found = View(
-            field,
-            (Digit(axis, 1, window.size, 1),),
-            view.pooled,
-            view.unknown,
-            view.extent,
-            blurred=view.blurred,
-            is_uneven=view.is_uneven,
+            field, (Digit(axis, 1, window.size, 1),), view.pooled, view.unknown, view.extent, False, view.blurred
         )
         return made_by(found, shape[axis], window)
     view = plain(view, axis, shape)

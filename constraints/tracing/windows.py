@@ -16,10 +16,6 @@ from constraints.tracing.handles import Handle
 from constraints.tracing.joining import reduced
 from constraints.tracing.left_out import remade
 from constraints.tracing.maxima import are_places
-<<<<<<< HEAD
-from constraints.tracing.parts import cut_out, of_uneven
-=======
->>>>>>> main
 from constraints.tracing.pooling import as_of_a_map, pool, pool_by_weights
 from constraints.tracing.rearranged import differing, no_places
 from constraints.tracing.sliding import adaptive_pooled, resampled_axis, shifted, windowed
@@ -287,8 +283,6 @@ def padding(call: Call) -> Result:
     for i in range(len(amounts) // 2):
         axis = len(data.shape) - 1 - i
         before, size = amounts[2 * i], call.shape[axis]
-        if min(amounts[2 * i : 2 * i + 2]) < 0:
-            views = of_uneven(views, views, axis)
         if amounts[2 * i] or amounts[2 * i + 1]:
             views = tuple(shifted(v, axis, data.shape, before, size) for v in views)
     if data.parts and not any(amounts):  # it crops only

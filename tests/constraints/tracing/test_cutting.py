@@ -143,32 +143,3 @@ def test_channels_that_the_input_chooses_are_not_known() -> None:
 
     found = trace(Written(run, a=nn.Conv2d(3, 3, 3, padding=1)), (3, 24, 24))
     assert found.metrics.receptive_field_hw is None
-
-
-def pieces(m: Any, x: torch.Tensor) -> torch.Tensor:
-    """A map whose first eight rows see 5 x 5 pixels, and the others 3 x 3."""
-    return torch.cat([m.b(x)[:, :, :8], m.a(x)[:, :, 8:]], 2)
-
-
-@pytest.mark.parametrize(
-    ("run", "field"),
-    [
-        (lambda m, x: pieces(m, x).relu()[:, :, 8:], [3, 3]),
-        (lambda m, x: m.a(pieces(m, x)), [7, 7]),
-        (lambda m, x: m.a(pieces(m, x))[:, :, 10:], [5, None]),  # 5 x 5, of a map with 7 x 7 in other rows
-        (lambda m, x: F.glu(torch.cat([pieces(m, x), m.a(x)], 1), 1)[:, :, 8:], [3, None]),
-        (lambda m, x: F.glu(torch.cat([pieces(m, x), m.b(x)], 1), 1)[:, :, 8:], [5, 5]),  # b is in all rows
-        (lambda m, x: F.pad(torch.cat([pieces(m, x), m.a(x)], 1), (0, 0, 0, 0, 1, 1))[:, :, 8:], [3, None]),
-        (lambda m, x: F.pad(pieces(m, x), (0, 0, -8, 0)), [3, None]),
-        (lambda m, x: m.a(pieces(m, x))[:, :, 12], [5, None]),
-        (lambda m, x: m.a(pieces(m, x))[:, :, [12, 13]], [5, None]),
-        (lambda m, x: F.pixel_unshuffle(pieces(m, x), 2)[:, :, 4:], [3, None]),
-        (lambda m, x: m.a(pieces(m, x))[..., 4:], [7, 7]),  # each column has both kinds of rows
-        (lambda m, x: m.a(torch.cat([m.a(m.a(x))[:, :, :8], m.b(x)[:, :, 8:]], 2))[:, :, 10:], [7, 7]),
-    ],
-)
-def test_some_rows_of_a_map_of_pieces_may_see_less_along_the_other_axis(
-    run: Callable[..., Any], field: list[int | None]
-) -> None:
-    (out,) = known(run, (3, 16, 16), a=CONV, b=WIDE).outputs
-    assert [None if v is None or v.unknown or v.blurred else v.size for v in out.views] == field
