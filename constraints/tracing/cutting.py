@@ -17,7 +17,7 @@ from constraints.tracing.joining import blurred
 from constraints.tracing.layouts import moved
 from constraints.tracing.left_out import lacking
 from constraints.tracing.mixing import pointwise
-from constraints.tracing.parts import cut_out, laid, of_blended, overlaid, stacked
+from constraints.tracing.parts import cut_out, laid, of_cut, overlaid, stacked
 from constraints.tracing.picked_places import started
 from constraints.tracing.rearranged import differ, differing, indexed, no_places, runs
 from constraints.tracing.sliding import selected, sliced
@@ -129,8 +129,8 @@ def cut_views(data: Value, cut: Cut) -> tuple[Views, Flow, tuple[Part, ...]]:
         size = tuple(cut.size if a == cut.axis else n for a, n in enumerate(data.shape))
         views, flow, parts = assembled(cut_out(data.parts, data.shape, cut), size)
         return views, moved_flow(flow) if flow.origin is not None else flow, parts  # no origin: only constants here
-    if data.flow.blended and cut.size < data.shape[cut.axis]:
-        data = replace(data, views=of_blended(data.views, data.flow, cut.axis))
+    if (data.flow.blended or data.flow.pieced) and cut.size < data.shape[cut.axis]:
+        data = replace(data, views=of_cut(data.views, data.flow, cut.axis))
     if cut.is_select:
         return tuple(selected(v, cut.axis, cut.start) for v in data.views), moved_flow(data.flow), ()
     whole = cut.start == 0 and cut.step == 1 and cut.size == data.shape[cut.axis]
@@ -157,8 +157,8 @@ def picked(call: Call) -> Result:
         keeps = len(axes) == 1 and len(call.shape) == n
     if keeps and (run := _as_slice(_numbers(call), data.shape[axes[0]])):
         return _taken(call, 0, Cut(axes[0], run.start, run.step, len(run)))
-    for axis in axes if data.flow.blended else ():
-        data = replace(data, views=of_blended(data.views, data.flow, axis))
+    for axis in axes if data.flow.blended or data.flow.pieced else ():
+        data = replace(data, views=of_cut(data.views, data.flow, axis))
     views = tuple(_picked(v, axes if keeps else range(n), keeps, data.shape, call.shape) for v in data.views)
     maps = [i for i, v in enumerate(data.views) if v is not None and v.digits]
     if any(axis in part.region for axis in axes for part in data.parts) and differ(data, maps):

@@ -26,6 +26,7 @@ def merge_flows(flows: list[Flow]) -> Flow:
         poison=frozenset().union(*[f.poison for f in flows]),
         scale=scale,
         blended=next((f.blended for f in flows if f.blended), ""),
+        pieced=frozenset().union(*[f.pieced for f in flows]),
     )
 
 
@@ -77,6 +78,8 @@ def fresh(flow: Flow, **changes: Any) -> Flow:
     kept = Flow(object(), frozenset(), flow.path, flow.heads, flow.context, flow.map, None, 0, flow.poison)
     if flow.blended:
         changes["blended"] = flow.blended
+    if flow.pieced:
+        changes["pieced"] = flow.pieced
     return kept._replace(**changes) if changes else kept
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from constraints.metrics import Need
 from constraints.tracing.axes import View, unknown
-from constraints.tracing.blended import is_blended
+from constraints.tracing.blended import is_blended, pieces
 from constraints.tracing.calls import Operation
 from constraints.tracing.cutting import cuts
 from constraints.tracing.distribution import distribute
@@ -71,10 +71,7 @@ class Outcomes:
             distribute(call, operation)
         if any(v.parts for v in call.inputs):
             several = outcome if isinstance(outcome, list) else [outcome]
-            several = [
-                (views, flow._replace(blended=call.name_and_label) if is_blended(call, i, views) else flow)
-                for i, (views, flow) in enumerate(several)
-            ]
+            several = [(views, _marked(call, i, views, flow)) for i, (views, flow) in enumerate(several)]
             outcome = several if isinstance(outcome, list) else several[0]
         for value in call.inputs:
             if value.flow.poison and not (value.parts and cuts(call, value.shape)):  # a slice sees only its own parts
@@ -128,6 +125,18 @@ class Outcomes:
         flow = merge_flows([v.flow for v in data])
         views = tuple(_mixed([v for value in data if (v := value.views[i])], reason) for i in range(self._axes))
         return views, fresh(flow)
+
+
+def _marked(call: Call, which: int, views: Views, flow: Flow) -> Flow:
+    """The flow of a result, marked where the parts of operands are not followed."""
+    if is_blended(call, which, views):
+        flow = flow._replace(blended=call.name_and_label)
+    if lost := {(at, call.name_and_label) for at in pieces(call, which, views)}:
+        flow = flow._replace(pieced=flow.pieced | lost)
+        if which in call.parts:
+            kept = call.parts[which]
+            call.parts[which] = tuple([p._replace(flow=p.flow._replace(pieced=p.flow.pieced | lost)) for p in kept])
+    return flow
 
 
 def _has_no_units(call: Call) -> bool:

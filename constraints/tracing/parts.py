@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from constraints.tracing.axes import Cut, Shape, unknown
+from constraints.tracing.axes import Cut, Shape, View, unknown
 from constraints.tracing.layouts import moved
 from constraints.tracing.rearranged import differing
 from constraints.tracing.sliding import sliced
@@ -40,8 +40,8 @@ def cut_out(parts: Iterable[Part], shape: Shape, cut: Cut) -> list[Part]:
         step_to, step_at = (hits[1][0] - to, hits[1][1] - at) if n > 1 else (1, 1)
         size = tuple(len(region.get(a, range(extent))) for a, extent in enumerate(shape))
         taken = tuple(sliced(v, size, Cut(cut.axis, at, step_at, n)) for v in views)
-        if flow.blended and n < size[cut.axis]:
-            taken = of_blended(taken, flow, cut.axis)
+        if n < size[cut.axis]:
+            taken = of_cut(taken, flow, cut.axis)
         left = {a: r for a, r in region.items() if a != cut.axis}
         if n < cut.size:
             left[cut.axis] = range(to, to + n * step_to, step_to)
@@ -54,12 +54,22 @@ def inserted(views: Views, axis: int, n: int) -> Views:
     return tuple(moved(v, [a + (a >= axis) for a in range(n - 1)]) for v in views)
 
 
-def of_blended(views: Views, flow: Flow, axis: int) -> Views:
-    """The views of some indices of an axis, where it is not known which channels see which places."""
-    if is_of_places(views, axis):
+def of_cut(views: Views, flow: Flow, axis: int) -> Views:
+    """The views of some indices of an axis, where it is not known which channels or places see which places."""
+    if not (flow.blended or flow.pieced):  # the usual case
+        return views
+    for at, operation in flow.pieced:
+        if (along := views[at]) is not None and axis in along.axes:
+            why = f"some places of a map of pieces with different fields, which are not followed in {operation}"
+            views = tuple(_lost(v, why) if v is not None and axis not in v.axes else v for v in views)
+    if not flow.blended or is_of_places(views, axis):
         return views
     why = f"some of several channels that see different places, whose order is not followed in {flow.blended}"
-    return tuple(unknown(v.unknown or why, v) if v is not None and v.digits else v for v in views)
+    return tuple(_lost(v, why) for v in views)
+
+
+def _lost(view: View | None, why: str) -> View | None:
+    return unknown(view.unknown or why, view) if view is not None and view.digits else view
 
 
 def is_of_places(views: Views, axis: int) -> bool:

@@ -110,6 +110,9 @@ class Flow(NamedTuple):
     """For selected or sliced places of a map: those added so far."""
     blended: str = ""
     """The operation after which it is not known which channels see which places, if they see different ones."""
+    pieced: frozenset[tuple[int, str]] = frozenset()
+    """Spatial axes along which pieces with different fields across them were put together, each with the operation
+    after which it is not known which places are of which piece."""
 
 
 class Lineage(NamedTuple):

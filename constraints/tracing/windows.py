@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from constraints.receptive_field import transposed
 from constraints.tracing.assembling import assembled
@@ -15,7 +16,6 @@ from constraints.tracing.handles import Handle
 from constraints.tracing.joining import reduced
 from constraints.tracing.left_out import remade
 from constraints.tracing.maxima import are_places
-from constraints.tracing.parts import cut_out
 from constraints.tracing.pooling import as_of_a_map, pool, pool_by_weights
 from constraints.tracing.rearranged import differing, no_places
 from constraints.tracing.sliding import adaptive_pooled, resampled_axis, shifted, windowed
@@ -160,6 +160,8 @@ def _conv_flow(call: Call, data: Value, context: bool = False) -> Flow:
         path = Path(spatial + call.is_spatial, total + 1, call, path, dilated + call.is_dilated)
     depthwise = frozenset([call.key]) if call.is_depthwise else frozenset[Key]()
     made = Flow(object(), depthwise, path, flow.heads, flow.context or context, flow.map, None, 0, flow.poison)
+    if flow.pieced:
+        made = made._replace(pieced=flow.pieced)
     if flow.blended and (call.groups > 1 or math.prod(data.shape[: len(data.shape) - len(call.kernel) - 1]) > 1):
         return made._replace(blended=flow.blended)
     return made
@@ -273,7 +275,7 @@ def _step_of_a_global_pool(call: Call, first: int) -> Value | None:
 
 def padding(call: Call) -> Result:
     """Padding of the last axes, with any values; a negative amount crops."""
-    data, amounts = call.inputs[0], _amounts(call)
+    data, amounts = _cropped(call.inputs[0], _amounts(call))
     if (parts := _padded_parts(call, data, amounts)) is not None:
         views, flow, call.parts[0] = assembled(parts, call.shape)
         return views, fresh(flow)
@@ -283,7 +285,22 @@ def padding(call: Call) -> Result:
         before, size = amounts[2 * i], call.shape[axis]
         if amounts[2 * i] or amounts[2 * i + 1]:
             views = tuple(shifted(v, axis, data.shape, before, size) for v in views)
+    if data.parts and not any(amounts):  # it crops only
+        call.parts[0] = data.parts
     return views, fresh(data.flow)
+
+
+def _cropped(data: Value, amounts: Sequence[int]) -> tuple[Value, Sequence[int]]:
+    """The tensor after the crops of negative amounts, and the amounts without these."""
+    for i in range(len(amounts) // 2):
+        axis = len(data.shape) - 1 - i
+        before, after = (max(-amount, 0) for amount in amounts[2 * i : 2 * i + 2])
+        size = data.shape[axis] - before - after
+        if (before or after) and size > 0:
+            views, flow, parts = cut_views(data, Cut(axis, before, 1, size))
+            shape = tuple(size if a == axis else n for a, n in enumerate(data.shape))
+            data = replace(data, views=views, flow=flow, parts=parts, shape=shape)
+    return data, [max(amount, 0) for amount in amounts]
 
 
 def _padded_parts(call: Call, data: Value, amounts: Sequence[int]) -> list[Part] | None:
@@ -293,22 +310,16 @@ def _padded_parts(call: Call, data: Value, amounts: Sequence[int]) -> list[Part]
     touched = {axis for part in no_places(data) for axis in part.region} & {a for a, (b, c) in ends.items() if b or c}
     if not touched:
         return None
-    parts, shape = list(data.parts), data.shape
-    for axis, (before, after) in ends.items():
-        size = shape[axis] + min(before, 0) + min(after, 0)
-        if size < shape[axis] and axis in touched:
-            parts = cut_out(parts, shape, Cut(axis, max(-before, 0), 1, size))
-            shape = tuple(size if a == axis else m for a, m in enumerate(shape))
-    return [_padded(part, shape, ends, touched, call) for part in parts]
+    return [_padded(part, data.shape, ends, touched, call) for part in data.parts]
 
 
 def _padded(part: Part, shape: Shape, ends: Mapping[int, tuple[int, int]], moved: Collection[int], call: Call) -> Part:
-    """A part after the padding: moved along the axes ``moved``, cropped before, with a border along others."""
+    """A part after the padding: moved along the axes ``moved``, with a border along others."""
     region, views = dict(part.region), part.views
     for axis, (before, after) in ends.items():
         if axis in moved:
             own = region.get(axis, range(shape[axis]))
-            region[axis] = range(own.start + max(before, 0), own.stop + max(before, 0), own.step)
+            region[axis] = range(own.start + before, own.stop + before, own.step)
         elif before or after:
             size = tuple(len(region.get(a, range(m))) for a, m in enumerate(shape))
             views = tuple(shifted(v, axis, size, before, call.shape[axis]) for v in views)
