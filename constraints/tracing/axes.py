@@ -169,7 +169,8 @@ class View(NamedTuple):
             return self.field.size
         seen = [self.field.at(sum(at)) for at in itertools.product(*(_positions(d) for d in self.digits))]
         first, last = max(min(a for a, _ in seen), 0), min(max(b for _, b in seen), self.extent - 1)
-        return max((int(b - a + 1) for a, b in seen if first < a <= b < last), default=self.field.size)
+        inside = [(a, b) for a, b in seen if first < a <= b < last] or [(a, b) for a, b in seen if a <= b]
+        return max((int(b - a + 1) for a, b in inside), default=self.field.size)
 
     @property
     def units(self) -> int:

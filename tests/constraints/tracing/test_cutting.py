@@ -143,3 +143,17 @@ def test_channels_that_the_input_chooses_are_not_known() -> None:
 
     found = trace(Written(run, a=nn.Conv2d(3, 3, 3, padding=1)), (3, 24, 24))
     assert found.metrics.receptive_field_hw is None
+
+
+def test_one_row_of_a_map_whose_rows_see_differently_has_its_own_field() -> None:
+    def rows(m: Any, x: torch.Tensor) -> Any:
+        return m.a(torch.cat([m.b(x)[:, :, :8], m.a(x)[:, :, 8:]], 2))  # 5 x 5 pixels, then 3 x 3
+
+    def seen(run: Callable[..., Any]) -> int:
+        (out,) = known(run, (3, 16, 16), a=CONV, b=WIDE).outputs
+        (view, _) = out.views
+        assert view is not None
+        return view.size
+
+    assert seen(rows) == seen(lambda m, x: rows(m, x)[:, :, 4]) == 7
+    assert seen(lambda m, x: rows(m, x)[:, :, 12]) == seen(lambda m, x: rows(m, x)[:, :, [12, 13]]) == 5
