@@ -103,3 +103,24 @@ def test_what_some_places_of_pieces_with_different_fields_see_is_not_wrong(step:
         assert "pieces with different fields" in found.unknown["receptive_field"]
     else:
         assert found.metrics.receptive_field_hw == (5, 5)
+
+
+@pytest.mark.parametrize(
+    ("cut", "field"),
+    [
+        (lambda y: y[:, :, 6:7], (5, 5)),
+        (lambda y: y[:, :, 6][:, :, None], (5, 5)),
+        (lambda y: y[:, :, 6:8], (5, 5)),
+        (lambda y: y[:, :, 4:8], (5, 5)),
+        (lambda y: y[:, :, 20:21], (11, 5)),
+        (lambda y: y, (11, 5)),
+    ],
+)
+def test_a_row_of_a_map_with_rows_of_different_fields_has_its_own(cut: Any, field: tuple[int, int]) -> None:
+    layers = {
+        "a": nn.Conv2d(3, 8, 3, padding=1),
+        "b": nn.Conv2d(3, 8, (9, 3), padding=(4, 1)),
+        "c": nn.LazyConv2d(4, 1),
+    }
+    found = trace(Written(lambda m, x: m.c(cut(F.avg_pool2d(_strips(m.a(x), m.b(x)), 3, 1, 1))), **layers), (3, 32, 32))
+    assert found.metrics.receptive_field_hw == field
