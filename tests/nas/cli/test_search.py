@@ -32,6 +32,7 @@ from tests.nas.cli.refused import refused, refused_line
 from tests.nas.results.known import add, known_study
 
 Captured = pytest.CaptureFixture[str]
+NETWORK = "BR/c8-c8s2/dw-pw16:N/fc"
 
 
 @pytest.fixture
@@ -224,7 +225,7 @@ def test_ctrl_c_leaves_the_leaderboard_and_the_next_commands(
 ) -> None:
     def interrupt(prepared: search_launch.PreparedLaunch) -> LaunchSummary:
         prepared.lock.close()
-        add(prepared.study, [0.5, 0.75], params=1_000)
+        add(prepared.study, [0.5, 0.75], network=NETWORK)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(search_launch, "run", interrupt)
@@ -246,14 +247,14 @@ def test_time_spent_before_anything_was_confirmed_leaves_the_best_to_be_confirme
 ) -> None:
     """Where a network was confirmed, and missed, or is being confirmed, that was the confirmation asked for."""
     found = Confirmation(
-        trial=0, architecture="network-0", epochs=1, seeds=(0,), accuracies=(mean,), seconds=1.0, test_images=100
+        trial=0, architecture=NETWORK, epochs=1, seeds=(0,), accuracies=(mean,), seconds=1.0, test_images=100
     )
     studies = []
 
     def spent(prepared: search_launch.PreparedLaunch) -> LaunchSummary:
         prepared.lock.close()
         studies.append(prepared.study)
-        add(prepared.study, [0.5], params=1_000)
+        add(prepared.study, [0.5], network=NETWORK)
         if known:
             prepared.study.set_user_attr(FINALIST, {"trial": 0, "epochs": 1})
         assert prepared.driver.finish is not None

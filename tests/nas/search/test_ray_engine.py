@@ -16,7 +16,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import optuna
@@ -135,14 +135,21 @@ PORTS = ("metrics_agent_port", "metrics_export_port", "dashboard_agent_listen_po
 """Ray gives a node 15 seconds to find these for itself, which a busy machine may not keep; so they are given."""
 
 
+SLOWER = 20.0
+"""Ray gives a node 30 seconds to be listed, too; by a clock so many times slower a busy machine keeps them."""
+
+
 def joined(cluster: Any, **options: Any) -> Any:
     """A node that joined the cluster."""
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() / SLOWER, time=time.time, sleep=time.sleep)
     with ExitStack() as held:
         sockets = [held.enter_context(socket.socket()) for _ in PORTS]
         for one in sockets:
             one.bind(("127.0.0.1", 0))
         ports = {name: one.getsockname()[1] for name, one in zip(PORTS, sockets, strict=True)}
-    return cluster.add_node(object_store_memory=2**27, include_log_monitor=False, **ports, **options)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ray._private.node.time", clock)
+        return cluster.add_node(object_store_memory=2**27, include_log_monitor=False, **ports, **options)
 
 
 @pytest.fixture(scope="module")
