@@ -6,9 +6,10 @@ import dis
 import inspect
 from collections.abc import Iterator
 from functools import partial
-from types import CodeType, FunctionType
+from types import CellType, CodeType, FunctionType
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -17,7 +18,7 @@ from constraints.sandbox.layer_settings import have_equal_layers
 
 _BY_NAME = frozenset({"__dict__", "delattr", "getattr", "hasattr", "setattr", "vars"})
 """What reads or sets attributes whose names are not known before."""
-_PLAIN = (bool, int, float, complex, str, bytes, type, CodeType)
+_WHOLE = (bool, int, float, complex, str, bytes, set, frozenset, type, CodeType)
 _DEEPEST = 6
 """How deep values within values are compared; what is deeper counts as equal."""
 
@@ -88,23 +89,30 @@ def _function(thing: Any) -> FunctionType | None:
 
 
 def _is_same(one: Any, other: Any, deep: int) -> bool:
-    """Whether two values are the same as far as a forward pass may depend on them; tensors are compared by shape."""
+    """Whether two values are the same as far as a forward pass may depend on them; arrays are compared by shape."""
     if one is other or not deep:
         return True
-    if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
+    if isinstance(one, (torch.Tensor, np.ndarray)) and isinstance(other, (torch.Tensor, np.ndarray)):
         return one.shape == other.shape
     if type(one) is not type(other):
         return False
     if isinstance(one, nn.Module):
         return have_equal_layers(one, other)
-    if isinstance(one, _PLAIN):
-        return bool(one == other)
     mine, others = _parts(one), _parts(other)
+    if mine is None or others is None:
+        return _equals(one, other)
     return mine.keys() == others.keys() and all(_is_same(mine[key], others[key], deep - 1) for key in mine)
 
 
-def _parts(value: Any) -> dict[Any, Any]:
-    """The values that a value consists of."""
+def _equals(one: Any, other: Any) -> bool:
+    try:
+        return bool(one == other)
+    except Exception:  # of a comparison that the user wrote
+        return False
+
+
+def _parts(value: Any) -> dict[Any, Any] | None:
+    """The values that a value consists of; None for one that is compared as a whole, as a number or a set."""
     if isinstance(value, dict):
         return value
     if isinstance(value, (list, tuple)):
@@ -113,8 +121,16 @@ def _parts(value: Any) -> dict[Any, Any]:
         return {"func": value.func, "args": value.args, "keywords": value.keywords}
     if isinstance(value, FunctionType):
         return {"code": value.__code__.co_code, "constants": value.__code__.co_consts, "closure": _closed_over(value)}
-    return dict(getattr(value, "__dict__", {}))
+    return None if isinstance(value, _WHOLE) else vars(value) if hasattr(value, "__dict__") else None
 
 
 def _closed_over(function: FunctionType) -> list[Any]:
-    return [cell.cell_contents for cell in function.__closure__ or ()]
+    return [_content(cell) for cell in function.__closure__ or ()]
+
+
+def _content(cell: CellType) -> Any:
+    """What a function has closed over; None where that has no value yet."""
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return None

@@ -7,6 +7,7 @@ from functools import cached_property, partial
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -151,3 +152,31 @@ def test_other_layers_make_another_network() -> None:
 def test_how_much_is_dropped_does_not_count() -> None:
     assert are_equal(nn.Sequential(nn.Dropout(0.1)), nn.Sequential(nn.Dropout(0.5)))
     assert not are_equal(nn.Sequential(nn.Dropout(0.1)), nn.Sequential(nn.Dropout2d(0.1)))
+
+
+def _unbound() -> Callable[[], Any]:
+    """A function that closes over a variable without a value."""
+
+    def inner() -> Any:
+        return later
+
+    if inner.__name__ == "other":
+        later = 1
+    return inner
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "wanted"),
+    [
+        ({1, 2}, {2, 1}, True),
+        ({1, 2}, {1, 3}, False),
+        (frozenset("a"), frozenset("b"), False),
+        (range(3), range(4), False),
+        (np.zeros(3), np.ones(3), True),
+        (np.zeros(3), np.zeros(4), False),
+        (_unbound(), _unbound(), True),
+        (SimpleNamespace(a={1}), SimpleNamespace(a={2}), False),
+    ],
+)
+def test_values_without_attributes_are_compared_as_a_whole(one: Any, other: Any, wanted: bool) -> None:
+    assert are_equal(Direct(flag=one), Direct(flag=other)) is wanted
