@@ -26,9 +26,7 @@ class Average:
         distinct = {(a.data_ptr(), a.storage_offset(), a.shape, a.stride()): (a, now) for a, now in pairs}
         self._pairs = list(distinct.values())  # a weight that two layers share is averaged once
         endless = [averaged for averaged, _ in self._pairs if not averaged.isfinite().all()]
-        self._copied = {
-            id(averaged) for averaged in endless
-        }  # of infinities (a mask, a range so far) there is no average
+        self._copied = {id(averaged) for averaged in endless}  # infinities, as of a mask, have no average
         self._taken = torch.ones((), dtype=torch.float32, device=next(iter(state.values())).device)
 
     def advance(self) -> None:
